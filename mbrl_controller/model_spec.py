@@ -1,0 +1,129 @@
+"""What a model file says about itself, and whether it fits the robot and task it is asked to serve.
+
+The fields travel as metadata inside the ONNX file (key `mbrl_controller`, JSON) and again in its card.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mbrl_controller.errors import ModelError
+from mbrl_controller.tasks.base import Task
+from mbrl_controller.tasks.spaces import ActionSpace, VectorSpec
+
+FORMAT_VERSION = 1
+METADATA_KEY = "mbrl_controller"
+
+
+class ModelSpec(BaseModel):
+    """Identity of a dynamics model: (state [E, N, S], action [N, A]) -> next state [E, N, S], physical units."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: Literal[1] = FORMAT_VERSION
+    task: str
+    robot: str
+    state_names: tuple[str, ...]
+    state_units: tuple[str, ...]
+    periodic: tuple[int, ...] = ()
+    action_names: tuple[str, ...]
+    action_units: tuple[str, ...]
+    action_lower: tuple[float, ...]
+    action_upper: tuple[float, ...]
+    action_max_rate: tuple[float, ...]
+    control_period_s: float = Field(gt=0)
+    ensemble_size: int = Field(ge=1, le=64)
+    hidden: tuple[int, ...]
+    precision: Literal["fp32", "int8"] = "fp32"
+    version: str = ""
+    parent: str = ""
+    created: str = ""
+    data_digest: str = ""
+    transitions: int = 0
+    metrics: dict[str, float] = Field(default_factory=dict)
+    disagreement_limit: float | None = None  # see planning.risk.disagreement; None: no limit known
+
+    @classmethod
+    def of(cls, task: Task, robot: str, action: ActionSpace, ensemble_size: int, hidden: tuple[int, ...]) -> ModelSpec:
+        """The spec of a model for this task on this robot; training fills in the rest."""
+        return cls(
+            task=task.name,
+            robot=robot,
+            state_names=task.state.names,
+            state_units=task.state.units,
+            periodic=task.state.periodic,
+            action_names=action.names,
+            action_units=task.action.units,
+            action_lower=tuple(action.lower.tolist()),
+            action_upper=tuple(action.upper.tolist()),
+            action_max_rate=tuple(action.max_rate.tolist()),
+            control_period_s=action.period,
+            ensemble_size=ensemble_size,
+            hidden=hidden,
+        )
+
+    @property
+    def state(self) -> VectorSpec:
+        """Layout of the state vector."""
+        return VectorSpec(self.state_names, self.state_units, self.periodic)
+
+    def check_fits(self, task: Task, action: ActionSpace) -> None:
+        """Raises ModelError naming every difference between this model and what it is asked to serve."""
+        wrong = []
+        if self.task != task.name:
+            wrong.append(f"it was trained for task {self.task!r}, not {task.name!r}")
+        wrong += _name_differences("state", self.state_names, task.state.names)
+        wrong += _name_differences("action", self.action_names, action.names)
+        if not wrong and self.state_units != task.state.units:
+            wrong.append("its state units differ from the task's")
+        if not math.isclose(self.control_period_s, action.period, rel_tol=1e-6):
+            wrong.append(f"its control period is {self.control_period_s} s, the contract's {action.period} s")
+        if not wrong:
+            for what, own, other in (("lower limits", self.action_lower, action.lower),
+                                     ("upper limits", self.action_upper, action.upper),
+                                     ("rate limits", self.action_max_rate, action.max_rate)):
+                if not np.allclose(own, other, rtol=1e-6, atol=1e-9):
+                    joints = [n for n, a, b in zip(action.names, own, other, strict=True) if not np.isclose(a, b)]
+                    wrong.append(f"its {what} differ from the contract's for {', '.join(joints)}")
+        if wrong:
+            raise ModelError(f"model {self.version or '(unnamed)'} does not fit: {'; '.join(wrong)}")
+
+    def to_metadata(self) -> dict[str, str]:
+        """Metadata entries to store in the ONNX file."""
+        return {METADATA_KEY: self.model_dump_json()}
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[str, str], where: str) -> ModelSpec:
+        """The spec in an ONNX file's metadata; `where` names the file in errors (ModelError)."""
+        if METADATA_KEY not in metadata:
+            raise ModelError(f"{where}: not an mbrl_controller model (no {METADATA_KEY!r} metadata)")
+        return cls.parse(metadata[METADATA_KEY], where)
+
+    @classmethod
+    def parse(cls, text: str | bytes, where: str) -> ModelSpec:
+        """Parse JSON; raises ModelError naming the fields at fault."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise ModelError(f"{where}: bad model description: {describe_validation(error)}") from error
+
+
+def describe_validation(error: ValidationError) -> str:
+    """Pydantic's complaints in one line: `field: what is wrong; ...`."""
+    parts: list[Any] = error.errors(include_url=False)
+    return "; ".join(f"{'.'.join(map(str, p['loc'])) or 'document'}: {p['msg']}" for p in parts[:5])
+
+
+def _name_differences(what: str, own: tuple[str, ...], other: tuple[str, ...]) -> list[str]:
+    if own == other:
+        return []
+    missing = [n for n in other if n not in own]
+    extra = [n for n in own if n not in other]
+    if missing or extra:
+        text = f"its {what} lacks [{', '.join(missing)}]" if missing else f"its {what}"
+        return [text + (f" has unknown [{', '.join(extra)}]" if extra else "")]
+    return [f"its {what} has the same names in another order"]

@@ -1,0 +1,134 @@
+"""What a task is: pure array functions over a state, an action and a goal. No ROS, no MuJoCo, no networks.
+
+A new reward needs no retraining, because models predict physics and never preference.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from mbrl_controller.errors import GoalError
+from mbrl_controller.tasks.spaces import Array, VectorSpec
+
+
+class Goal(Protocol):
+    """What is asked over time."""
+
+    def at(self, times: Array) -> Array:
+        """Goal vectors [..., G] at `times` [...] in seconds since the episode began."""
+        ...
+
+
+@dataclass(frozen=True)
+class WaypointGoal:
+    """Goals that change at given times: `values[i]` [G] holds from `times[i]` (s) until the next; the last one stays."""
+
+    times: Array
+    values: Array
+
+    def at(self, times: Array) -> Array:
+        row = np.searchsorted(self.times, np.asarray(times, dtype=float) + 1e-9, side="right") - 1
+        return np.asarray(self.values)[np.clip(row, 0, len(self.times) - 1)]
+
+
+def constant_goal(value: Array) -> WaypointGoal:
+    """A goal [G] that never changes."""
+    return WaypointGoal(np.zeros(1), np.asarray(value, dtype=float)[None])
+
+
+@dataclass(frozen=True)
+class Symmetry:
+    """A relabelling under which the physics is unchanged: entry i of the mirrored state is entry `state[i]`."""
+
+    name: str
+    state: tuple[int, ...]
+    action: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class EpisodeMetrics:
+    """What people ask of one episode; a value a task does not define is NaN."""
+
+    episode_return: float
+    time_kept: float  # s until the drop, or the whole episode
+    dropped: bool
+    degrees_turned: float  # in the commanded direction
+    goal_error: float  # mean over the episode, in the task's unit
+    final_goal_error: float
+    goal_reached: bool
+    extra: Mapping[str, float] = field(default_factory=dict)
+
+
+class Task(ABC):
+    """A task for one hand. `joints` are the hand's joint names, in the contract's order.
+
+    Shapes: state [..., S], action [..., A] (joint targets, rad), goal [..., G]; leading axes broadcast.
+    """
+
+    name: str
+    state: VectorSpec
+    action: VectorSpec
+    goal: VectorSpec
+    goal_unit: str
+    episode_s: float
+    drop_cost: float
+    symmetries: tuple[Symmetry, ...] = ()
+
+    def __init__(self, joints: tuple[str, ...]) -> None:
+        self.joints = tuple(joints)
+        self.action = VectorSpec(self.joints, ("rad",) * len(self.joints))
+
+    @abstractmethod
+    def reward(self, state: Array, action: Array, goal: Array) -> Array:
+        """Reward [...] of one step: `action` led to `state`, where `goal` was asked. Drops are not in it."""
+
+    @abstractmethod
+    def dropped(self, state: Array) -> Array:
+        """Whether the object is lost [...]: the episode is over."""
+
+    def at_risk(self, state: Array) -> Array:
+        """Whether a planner should count the object as lost [...]: earlier than `dropped`, so that it keeps a margin."""
+        return self.dropped(state)
+
+    @abstractmethod
+    def sample_goal(self, rng: np.random.Generator, **options: Any) -> Goal:
+        """A goal of an episode, randomised; options fix what a person chose (for example `direction`)."""
+
+    @abstractmethod
+    def check_goal(self, goal: Array) -> None:
+        """Raises GoalError, saying which entry is outside which range, unless goals [..., G] can be asked."""
+
+    @abstractmethod
+    def metrics(self, states: Array, actions: Array, goals: Array, period: float) -> EpisodeMetrics:
+        """Metrics of an episode: states [T+1, S], actions [T, A], goals [T+1, G], one row every `period` seconds."""
+
+    @property
+    def joint_positions(self) -> np.ndarray:
+        """Indices of the action joints' positions in the state, in action order."""
+        return self.state.indices([f"{joint}.position" for joint in self.joints])
+
+    def check_goal_shape(self, goal: Array) -> Array:
+        """The goal as a finite float array; raises GoalError for a wrong size or a non-finite entry."""
+        value = np.asarray(goal, dtype=float)
+        if value.ndim < 1 or value.shape[-1] != len(self.goal):
+            raise GoalError(f"{self.name}: a goal has {len(self.goal)} entries ({', '.join(self.goal.names)}), "
+                            f"got shape {value.shape}")
+        if not np.isfinite(value).all():
+            raise GoalError(f"{self.name}: the goal has non-finite entries: {value.tolist()}")
+        return value
+
+    def total_return(self, states: Array, actions: Array, goals: Array) -> float:
+        """Return of an episode, with every step after a drop charged `drop_cost`."""
+        rewards = self.reward(states[1:], actions, goals[1:])
+        lost = np.maximum.accumulate(self.dropped(states[1:]))
+        return float(rewards.sum() - self.drop_cost * lost.sum())
+
+    def time_kept(self, states: Array, period: float) -> float:
+        """Seconds until the first dropped state of `states` [T+1, S], or the episode's length."""
+        lost = np.flatnonzero(self.dropped(states))
+        return float(period * (lost[0] if len(lost) else len(states) - 1))

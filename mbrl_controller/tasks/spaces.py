@@ -1,0 +1,126 @@
+"""Named vectors: what each entry of a state, an action or a goal means.
+
+A model, a contract and a task agree when their `VectorSpec`s are equal; nothing is ever matched by position alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbrl_controller.errors import ContractError
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class VectorSpec:
+    """Names and SI units of the entries of a vector, in order.
+
+    Names are `<source>.<quantity>[.<axis>]`, for example `FFJ3.position` or `ball_a.velocity.x`.
+    `periodic` holds the indices of unbounded angles (rad), whose differences are taken modulo one turn.
+    """
+
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    periodic: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.names) != len(self.units):
+            raise ValueError(f"{len(self.names)} names but {len(self.units)} units")
+        twice = {name for name in self.names if self.names.count(name) > 1}
+        if twice:
+            raise ValueError(f"names occur twice: {sorted(twice)}")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def index(self, name: str) -> int:
+        """Position of `name`; raises KeyError with the known names."""
+        try:
+            return self.names.index(name)
+        except ValueError:
+            raise KeyError(f"no entry {name!r}; entries are {', '.join(self.names)}") from None
+
+    def indices(self, names: Sequence[str]) -> NDArray[np.intp]:
+        """Positions of several names, in the order asked for."""
+        return np.array([self.index(name) for name in names], dtype=np.intp)
+
+    def difference(self, later: Array, earlier: Array) -> Array:
+        """`later - earlier` [..., S], with periodic entries wrapped to [-pi, pi)."""
+        delta = np.asarray(later - earlier)
+        if self.periodic:
+            angle = list(self.periodic)
+            delta[..., angle] = wrap_angle(delta[..., angle])
+        return delta
+
+
+def wrap_angle(angle: Array) -> Array:
+    """The same angle (rad) in [-pi, pi)."""
+    return (np.asarray(angle) + np.pi) % (2 * np.pi) - np.pi
+
+
+@dataclass(frozen=True)
+class ActionSpace:
+    """Joint position targets (rad) and how a planner's numbers in [-1, 1] become them.
+
+    0 is the neutral pose, +-1 lies `stroke` of the way from there to the joint's limit (PDDM: 0.9).
+    A target further from the joint's position than `max_rate * period` is cut there, as PDDM does at each step.
+    """
+
+    names: tuple[str, ...]
+    lower: Array  # [A] rad
+    upper: Array  # [A] rad
+    neutral: Array  # [A] rad
+    max_rate: Array  # [A] rad/s
+    period: float  # s
+    stroke: float = 0.9
+
+    def __post_init__(self) -> None:
+        for field in ("lower", "upper", "neutral", "max_rate"):
+            value = np.array(getattr(self, field), dtype=float)
+            if value.shape != (len(self.names),):
+                raise ContractError(f"{field} has shape {value.shape}, expected ({len(self.names)},)")
+            if not np.isfinite(value).all():
+                raise ContractError(f"{field} must be finite, got {value.tolist()}")
+            value.setflags(write=False)
+            object.__setattr__(self, field, value)
+        for i, name in enumerate(self.names):
+            if not self.lower[i] < self.upper[i]:
+                raise ContractError(f"joint {name}: lower limit {self.lower[i]} is not below {self.upper[i]} rad")
+            if not self.lower[i] <= self.neutral[i] <= self.upper[i]:
+                raise ContractError(f"joint {name}: neutral {self.neutral[i]} rad is outside its limits")
+            if not self.max_rate[i] > 0:
+                raise ContractError(f"joint {name}: max_rate must be positive, got {self.max_rate[i]}")
+        if not self.period > 0:
+            raise ContractError(f"control period must be positive, got {self.period}")
+        if not 0 < self.stroke <= 1:
+            raise ContractError(f"stroke must lie in (0, 1], got {self.stroke}")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def to_target(self, normalised: Array) -> Array:
+        """Joint targets [..., A] (rad) of planner actions [..., A] in [-1, 1]."""
+        up = self.stroke * (self.upper - self.neutral)
+        down = self.stroke * (self.neutral - self.lower)
+        return self.neutral + np.where(normalised > 0, normalised * up, normalised * down)
+
+    def to_normalised(self, target: Array) -> Array:
+        """Inverse of `to_target`, cut to [-1, 1]; a joint without room on one side gives 0 there."""
+        up = self.stroke * (self.upper - self.neutral)
+        down = self.stroke * (self.neutral - self.lower)
+        offset = np.asarray(target) - self.neutral
+        room = np.where(offset > 0, up, down)
+        return np.clip(np.divide(offset, room, out=np.zeros_like(offset), where=room > 0), -1.0, 1.0)
+
+    def limit(self, target: Array, position: Array) -> Array:
+        """`target` [..., A] (rad) cut to what `position` [..., A] can reach in one period, then to the joint limits.
+
+        The limits come last: they hold even where a joint was pushed outside them.
+        """
+        reach = self.max_rate * self.period
+        return np.clip(np.clip(target, position - reach, position + reach), self.lower, self.upper)
