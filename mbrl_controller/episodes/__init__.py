@@ -1,0 +1,1 @@
+"""Transitions in and out of episode files, and the contract that maps messages to vectors."""

@@ -1,1 +1,1 @@
-"""What is asked of a hand: one task a file, found by name in `registry`."""
+"""What is asked of a hand: one task a file, found by name in `catalog`."""

@@ -1,0 +1,204 @@
+"""The robot contract: which message, joint and field becomes which entry of the state, and what may be commanded.
+
+One YAML file, read by this loader alone, serves the controller, the logger, the sim and the dataset, so that what
+was trained on is what is served.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mbrl_controller.errors import ContractError
+from mbrl_controller.model_spec import describe_validation
+from mbrl_controller.tasks.base import Task
+from mbrl_controller.tasks.catalog import make_task
+from mbrl_controller.tasks.spaces import ActionSpace
+
+JOINT_STATE = "sensor_msgs/msg/JointState"
+ODOMETRY = "nav_msgs/msg/Odometry"
+POSE = "geometry_msgs/msg/PoseStamped"
+MULTI_ARRAY = "std_msgs/msg/Float64MultiArray"
+TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Range(_Strict):
+    """Values beyond these are a sensor fault, not a state (SI units of the entry)."""
+
+    lower: float
+    upper: float
+
+
+class _Source(_Strict):
+    topic: str = Field(min_length=1)
+    max_age_s: float = Field(default=0.25, gt=0, description="older than this, the state is stale")
+    valid: dict[str, Range] = Field(default_factory=dict, description="by quantity, for example position")
+
+
+class JointSource(_Source):
+    """Joints from sensor_msgs/JointState, found by name in whatever order they arrive."""
+
+    type: Literal["sensor_msgs/msg/JointState"]
+    joints: tuple[str, ...] = Field(min_length=1)
+    fields: tuple[Literal["position", "velocity"], ...] = ("position",)
+    ignore_unknown: bool = Field(default=False, description="allow other joints in the message, as a whole arm sends")
+
+    def entries(self) -> list[str]:
+        """State entries this source fills, in order."""
+        return [f"{joint}.{quantity}" for quantity in self.fields for joint in self.joints]
+
+
+class _ObjectSource(_Source):
+    object: str
+    frame: str = Field(default="world", description="frame_id that the messages must carry")
+
+    def entries(self) -> list[str]:
+        """State entries this source fills, in order."""
+        return [f"{self.object}.{quantity}.{axis}" for quantity in ("position", "velocity") for axis in "xyz"]
+
+
+class OdometrySource(_ObjectSource):
+    """An object from nav_msgs/Odometry; the twist must be given in the pose's frame (child_frame_id equal to frame_id)
+    or, as REP-105 has it, in the child frame, in which case it is rotated by the pose."""
+
+    type: Literal["nav_msgs/msg/Odometry"]
+
+
+class VelocityFilter(_Strict):
+    """Velocity from successive positions: their difference quotient through a first-order low pass."""
+
+    kind: Literal["low_pass"] = "low_pass"
+    time_constant_s: float = Field(default=0.03, ge=0)
+
+
+class PoseSource(_ObjectSource):
+    """An object from geometry_msgs/PoseStamped, its velocity estimated by a filter."""
+
+    type: Literal["geometry_msgs/msg/PoseStamped"]
+    velocity_filter: VelocityFilter = VelocityFilter()
+
+
+Source = Annotated[JointSource | OdometrySource | PoseSource, Field(discriminator="type")]
+
+
+class Joint(_Strict):
+    """A commanded joint: position target limits (rad) and the fastest it may be asked to move (rad/s)."""
+
+    name: str
+    lower: float
+    upper: float
+    neutral: float
+    max_rate: float = Field(gt=0)
+
+
+class Command(_Strict):
+    """Where targets are sent: ros2_control's forward command controller or its joint trajectory controller."""
+
+    topic: str
+    type: Literal["std_msgs/msg/Float64MultiArray", "trajectory_msgs/msg/JointTrajectory"] = MULTI_ARRAY
+    stroke: float = Field(default=0.9, gt=0, le=1)
+    safe: Literal["hold", "neutral"] = Field(
+        default="hold", description="safe command: stay at the measured position, or go to neutral at the rate limit"
+    )
+    joints: tuple[Joint, ...] = Field(min_length=1)
+
+
+class ContractFile(_Strict):
+    """The YAML document."""
+
+    format_version: Literal[1]
+    robot: str = Field(min_length=1)
+    task: str
+    task_options: dict[str, Any] = Field(default_factory=dict)
+    control_period_s: float = Field(gt=0, le=10)
+    state: tuple[Source, ...] = Field(min_length=1)
+    command: Command
+
+    @model_validator(mode="after")
+    def _unique_topics(self) -> ContractFile:
+        topics = [source.topic for source in self.state]
+        if len(set(topics)) != len(topics):
+            raise ValueError("two state sources share a topic; merge them into one")
+        return self
+
+
+@dataclass(frozen=True)
+class RobotContract:
+    """A checked contract: its sources fill the task's state exactly."""
+
+    file: ContractFile
+    text: str
+    task: Task
+    action: ActionSpace
+    order: np.ndarray  # task state = concatenated sources[order]
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the contract's meaning (comments and layout do not count)."""
+        return hashlib.sha256(self.file.model_dump_json().encode()).hexdigest()
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The state's sources, in file order."""
+        return self.file.state
+
+
+def parse_contract(text: str, where: str = "contract") -> RobotContract:
+    """Check a contract's YAML text; raises ContractError saying what is wrong and in which entry of `where`."""
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ContractError(f"{where}: not valid YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise ContractError(f"{where}: expected a mapping with format_version, robot, task, state, command")
+    try:
+        file = ContractFile.model_validate(document)
+    except ValidationError as error:
+        raise ContractError(f"{where}: {describe_validation(error)}") from error
+    names = [joint.name for joint in file.command.joints]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ContractError(f"{where}: command.joints names {', '.join(twice)} twice")
+    try:
+        task = make_task(file.task, tuple(names), file.task_options)
+        action = ActionSpace(
+            names=tuple(names),
+            lower=np.array([j.lower for j in file.command.joints]),
+            upper=np.array([j.upper for j in file.command.joints]),
+            neutral=np.array([j.neutral for j in file.command.joints]),
+            max_rate=np.array([j.max_rate for j in file.command.joints]),
+            period=file.control_period_s,
+            stroke=file.command.stroke,
+        )
+    except ContractError as error:
+        raise ContractError(f"{where}: {error}") from error
+    given = [entry for source in file.state for entry in source.entries()]
+    missing = [name for name in task.state.names if name not in given]
+    extra = [name for name in given if name not in task.state.names]
+    if missing or extra or len(given) != len(set(given)):
+        problems = [f"no source for [{', '.join(missing)}]"] if missing else []
+        problems += [f"task {task.name} does not use [{', '.join(extra)}]"] if extra else []
+        problems += ["an entry has two sources"] if len(given) != len(set(given)) else []
+        raise ContractError(f"{where}: state: {'; '.join(problems)}")
+    order = np.array([given.index(name) for name in task.state.names], dtype=np.intp)
+    return RobotContract(file, text, task, action, order)
+
+
+def load_contract(path: str | Path) -> RobotContract:
+    """Read a contract file; raises ContractError."""
+    path = Path(path)
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ContractError(f"{path}: cannot be read: {error}") from error
+    return parse_contract(text, str(path))

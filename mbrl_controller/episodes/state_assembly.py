@@ -1,0 +1,168 @@
+"""Messages to state vectors, the same way live and from a log.
+
+Messages are read by attribute only, so rclpy's classes and rosbags' decoded copies both work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mbrl_controller.episodes.contract import JointSource, OdometrySource, PoseSource, RobotContract, Source
+from mbrl_controller.errors import MessageError
+from mbrl_controller.tasks.spaces import Array
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One source's values and the time at which they were measured (s, the message's stamp)."""
+
+    stamp: float
+    values: Array
+
+
+def stamp_of(message: Any) -> float:
+    """Measurement time (s) in the message's header."""
+    return float(message.header.stamp.sec) + 1e-9 * float(message.header.stamp.nanosec)
+
+
+class SourceReader:
+    """Turns one source's messages into samples. Stateful where velocity is estimated: feed messages in order."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._entries = source.entries()
+        self._joint_order: dict[tuple[str, ...], np.ndarray] = {}
+        self._last_pose: tuple[float, Array, Array] | None = None
+
+    def reset(self) -> None:
+        """Forget earlier messages (a new episode)."""
+        self._last_pose = None
+
+    def read(self, message: Any) -> Sample:
+        """The message's values; raises MessageError naming the entry for anything that cannot be a state."""
+        source = self.source
+        if isinstance(source, JointSource):
+            values = self._joints(source, message)
+        else:
+            frame = message.header.frame_id
+            if frame != source.frame:
+                raise MessageError(f"{source.topic}: frame_id is {frame!r}, the contract says {source.frame!r}")
+            values = self._odometry(message) if isinstance(source, OdometrySource) else self._pose(source, message)
+        bad = ~np.isfinite(values)
+        if bad.any():
+            names = [self._entries[i] for i in np.flatnonzero(bad)]
+            raise MessageError(f"{source.topic}: non-finite value for {', '.join(names)}")
+        self._check_range(values)
+        return Sample(stamp_of(message), values)
+
+    def _joints(self, source: JointSource, message: Any) -> Array:
+        names = tuple(message.name)
+        order = self._joint_order.get(names)
+        if order is None:
+            order = _order_of(names, source)
+            self._joint_order = {names: order}
+        parts = []
+        for quantity in source.fields:
+            values = np.asarray(getattr(message, quantity), dtype=float)
+            if values.shape != (len(names),):
+                raise MessageError(
+                    f"{source.topic}: {quantity} has {values.size} values for {len(names)} joint names"
+                )
+            parts.append(values[order])
+        return np.concatenate(parts)
+
+    def _odometry(self, message: Any) -> Array:
+        pose, twist = message.pose.pose, message.twist.twist.linear
+        velocity = np.array([twist.x, twist.y, twist.z])
+        if message.child_frame_id != message.header.frame_id:
+            q = pose.orientation
+            velocity = _rotate(np.array([q.w, q.x, q.y, q.z]), velocity)
+        return np.concatenate([_xyz(pose.position), velocity])
+
+    def _pose(self, source: PoseSource, message: Any) -> Array:
+        position, stamp = _xyz(message.pose.position), stamp_of(message)
+        velocity = np.zeros(3)
+        if self._last_pose is not None:
+            then, before, velocity = self._last_pose
+            step = stamp - then
+            if step > 0:
+                gain = step / (step + source.velocity_filter.time_constant_s)
+                velocity = velocity + gain * ((position - before) / step - velocity)
+        if np.isfinite(position).all():
+            self._last_pose = (stamp, position, velocity)
+        return np.concatenate([position, velocity])
+
+    def _check_range(self, values: Array) -> None:
+        for quantity, valid in self.source.valid.items():
+            for name, value in zip(self._entries, values, strict=True):
+                if name.split(".")[1] == quantity and not valid.lower <= value <= valid.upper:
+                    raise MessageError(
+                        f"{self.source.topic}: {name} = {value:.6g} is outside [{valid.lower}, {valid.upper}]"
+                    )
+
+
+class StateAssembler:
+    """The newest sample of every source, and the state they make together."""
+
+    def __init__(self, contract: RobotContract) -> None:
+        self.contract = contract
+        self.readers = {source.topic: SourceReader(source) for source in contract.sources}
+        self.samples: dict[str, Sample] = {}
+
+    def reset(self) -> None:
+        """Forget all samples."""
+        self.samples.clear()
+        for reader in self.readers.values():
+            reader.reset()
+
+    def update(self, topic: str, message: Any) -> Sample:
+        """Take in a message; an older stamp than the newest is not kept. Raises MessageError."""
+        sample = self.readers[topic].read(message)
+        newest = self.samples.get(topic)
+        if newest is None or sample.stamp >= newest.stamp:
+            self.samples[topic] = sample
+        return sample
+
+    @property
+    def missing(self) -> list[str]:
+        """Topics that have not delivered yet."""
+        return [topic for topic in self.readers if topic not in self.samples]
+
+    def vector(self) -> tuple[Array, float]:
+        """State [S] and the oldest stamp (s) in it; raises MessageError while a source is missing."""
+        if self.missing:
+            raise MessageError(f"no message yet on {', '.join(self.missing)}")
+        return join_samples(self.contract, [self.samples[s.topic].values for s in self.contract.sources]), min(
+            sample.stamp for sample in self.samples.values()
+        )
+
+
+def join_samples(contract: RobotContract, parts: list[Array]) -> Array:
+    """State [..., S] in the task's order, from each source's values [..., n] in the contract's order."""
+    return np.concatenate(parts, axis=-1)[..., contract.order]
+
+
+def _order_of(names: tuple[str, ...], source: JointSource) -> np.ndarray:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    missing = [joint for joint in source.joints if joint not in names]
+    unknown = [name for name in names if name not in source.joints]
+    problems = [f"joint {', '.join(twice)} named twice"] if twice else []
+    problems += [f"joint {', '.join(missing)} missing"] if missing else []
+    problems += [f"unknown joint {', '.join(unknown)}"] if unknown and not source.ignore_unknown else []
+    if problems:
+        raise MessageError(f"{source.topic}: {'; '.join(problems)}")
+    return np.array([names.index(joint) for joint in source.joints], dtype=np.intp)
+
+
+def _xyz(point: Any) -> Array:
+    return np.array([point.x, point.y, point.z], dtype=float)
+
+
+def _rotate(quaternion: Array, vector: Array) -> Array:
+    """Rotate `vector` by a unit quaternion (w, x, y, z)."""
+    w, axis = quaternion[0], quaternion[1:]
+    cross = np.cross(axis, vector)
+    return vector + 2 * (w * cross + np.cross(axis, cross))

@@ -1,0 +1,153 @@
+"""Baoding balls: turn two balls around each other in the palm.
+
+Reward, drop height and targets follow PDDM's released environment (google-research/pddm); see docs/tasks.md for
+what was kept and what was changed. All positions are in the contract's object frame: x across the palm, y along the
+fingers, z up, in metres.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from mbrl_controller.errors import GoalError
+from mbrl_controller.tasks.base import EpisodeMetrics, Goal, Symmetry, Task
+from mbrl_controller.tasks.spaces import Array, VectorSpec, wrap_angle
+
+BALLS = ("ball_a", "ball_b")
+Direction = Literal["counterclockwise", "clockwise"]
+
+
+@dataclass(frozen=True)
+class RotatingTargets:
+    """Two opposite targets on an ellipse, going round at constant speed (seen from above)."""
+
+    center: tuple[float, float]
+    radii: tuple[float, float]  # m, along x and y
+    phase: float  # rad, of ball_a's target at t = 0
+    period: float  # s a turn; infinite: targets stand still
+    direction: Direction = "counterclockwise"
+
+    def at(self, times: Array) -> Array:
+        """Goals [..., 4]: x, y of both targets (m)."""
+        sign = 1.0 if self.direction == "counterclockwise" else -1.0
+        angle = self.phase + sign * 2 * np.pi * np.asarray(times, dtype=float) / self.period
+        x, y = self.radii[0] * np.cos(angle), self.radii[1] * np.sin(angle)
+        cx, cy = self.center
+        return np.stack([cx + x, cy + y, cx - x, cy - y], axis=-1)
+
+
+class Baoding(Task):
+    """Two balls follow two targets that turn in the palm.
+
+    State: the hand's joint positions, then position and velocity of each ball. Goal: x and y of both targets.
+    """
+
+    name = "baoding"
+    goal_unit = "m"
+    episode_s = 10.0
+    drop_cost = 500.0
+    position_weight = 5.0  # per metre, each ball
+    wrist_cost = 10.0
+    wrist_limit = 0.15  # rad
+
+    def __init__(
+        self,
+        joints: tuple[str, ...],
+        *,
+        wrist_joint: str | None = None,
+        center: tuple[float, float] = (0.0, 0.0),
+        radii: tuple[float, float] = (0.03, 0.036),
+        phase: float = 0.75 * np.pi,
+        period: float = 6.0,
+        drop_height: float = 0.06,
+        risk_height: float = 0.15,
+        reach: float = 0.1,
+    ) -> None:
+        super().__init__(joints)
+        axes = ("x", "y", "z")
+        names = [f"{joint}.position" for joint in joints]
+        for ball in BALLS:
+            names += [f"{ball}.position.{axis}" for axis in axes] + [f"{ball}.velocity.{axis}" for axis in axes]
+        n = len(joints)
+        self.state = VectorSpec(tuple(names), ("rad",) * n + (("m",) * 3 + ("m/s",) * 3) * 2)
+        self.goal = VectorSpec(tuple(f"{ball}.target.{axis}" for ball in BALLS for axis in "xy"), ("m",) * 4)
+        self._xy = [np.array([n + 6 * ball, n + 6 * ball + 1]) for ball in (0, 1)]
+        self._z = np.array([n + 2, n + 8])
+        if wrist_joint is not None and wrist_joint not in joints:
+            raise ValueError(f"wrist_joint {wrist_joint!r} is not one of the hand's joints")
+        self._wrist = None if wrist_joint is None else joints.index(wrist_joint)
+        self.center, self.radii, self.phase, self.period = tuple(center), tuple(radii), phase, period
+        self.drop_height, self.risk_height, self.reach = drop_height, risk_height, reach
+        hand, a, b = list(range(n)), list(range(n, n + 6)), list(range(n + 6, n + 12))
+        # The balls are alike: what one does, the other would.
+        self.symmetries = (Symmetry("swap balls", tuple(hand + b + a), tuple(range(n))),)
+
+    def reward(self, state: Array, action: Array, goal: Array) -> Array:
+        distance = self._distance(state, goal, 0) + self._distance(state, goal, 1)
+        reward = -self.position_weight * distance
+        if self._wrist is not None:
+            reward = reward - self.wrist_cost * (state[..., self._wrist] > self.wrist_limit)
+        return reward
+
+    def dropped(self, state: Array) -> Array:
+        return (state[..., self._z] < self.drop_height).any(-1)
+
+    def at_risk(self, state: Array) -> Array:
+        """A ball lower than the palm has left it, long before it reaches the height at which PDDM counts a drop."""
+        return (state[..., self._z] < self.risk_height).any(-1)
+
+    def sample_goal(self, rng: np.random.Generator, **options: Any) -> Goal:
+        """Options: `direction`, `period` (s), `phase` (rad; drawn within +-0.3 of the task's own if absent)."""
+        unknown = set(options) - {"direction", "period", "phase"}
+        if unknown:
+            raise GoalError(f"{self.name}: unknown goal options {sorted(unknown)}; known: direction, period, phase")
+        direction = options.get("direction", "counterclockwise")
+        if direction not in ("counterclockwise", "clockwise"):
+            raise GoalError(f"{self.name}: direction must be counterclockwise or clockwise, got {direction!r}")
+        period = float(options.get("period", self.period))
+        if not period > 0.5:
+            raise GoalError(f"{self.name}: period must be above 0.5 s, got {period}")
+        phase = float(options["phase"]) if "phase" in options else self.phase + rng.uniform(-0.3, 0.3)
+        return RotatingTargets(self.center, self.radii, phase, period, direction)
+
+    def check_goal(self, goal: Array) -> None:
+        value = self.check_goal_shape(goal)
+        offset = np.abs(value.reshape(*value.shape[:-1], 2, 2) - np.array(self.center))
+        if (offset > self.reach).any():
+            raise GoalError(
+                f"{self.name}: target more than {self.reach} m from the palm's centre {self.center}: {value.tolist()}"
+            )
+
+    def metrics(self, states: Array, actions: Array, goals: Array, period: float) -> EpisodeMetrics:
+        kept = self.time_kept(states, period)
+        end = round(kept / period) + 1
+        error = (self._distance(states, goals, 0) + self._distance(states, goals, 1))[:end] / 2
+        turned = self._signed_turn(states[:end], goals[:end])
+        dropped = bool(self.dropped(states).any())
+        return EpisodeMetrics(
+            episode_return=self.total_return(states, actions, goals),
+            time_kept=kept,
+            dropped=dropped,
+            degrees_turned=turned,
+            goal_error=float(error[1:].mean()) if len(error) > 1 else float("nan"),
+            final_goal_error=float(error[-1]),
+            goal_reached=not dropped and turned >= 180.0,
+        )
+
+    def _distance(self, state: Array, goal: Array, ball: int) -> Array:
+        offset = state[..., self._xy[ball]] - goal[..., 2 * ball : 2 * ball + 2]
+        return np.sqrt((offset * offset).sum(-1))
+
+    def _signed_turn(self, states: Array, goals: Array) -> float:
+        """Degrees the line between the balls turned, positive in the direction in which the targets turned."""
+        if len(states) < 2:
+            return 0.0
+        line = states[:, self._xy[1]] - states[:, self._xy[0]]
+        turn = wrap_angle(np.diff(np.arctan2(line[:, 1], line[:, 0]))).sum()
+        # On an ellipse the angle must be read in its own parameter, but its sign is the same.
+        aim = goals[:, 2:] - goals[:, :2]
+        asked = wrap_angle(np.diff(np.arctan2(aim[:, 1], aim[:, 0]))).sum()
+        return float(np.degrees(turn) * (np.sign(asked) or 1.0))
