@@ -108,7 +108,8 @@ class Command(_Strict):
     type: Literal["std_msgs/msg/Float64MultiArray", "trajectory_msgs/msg/JointTrajectory"] = MULTI_ARRAY
     stroke: float = Field(default=0.9, gt=0, le=1)
     safe: Literal["hold", "neutral"] = Field(
-        default="hold", description="safe command: stay at the measured position, or go to neutral at the rate limit"
+        default="hold",
+        description="safe command: keep the last command and so the grip, or go to neutral at the rate limit",
     )
     joints: tuple[Joint, ...] = Field(min_length=1)
 

@@ -68,9 +68,7 @@ class SourceReader:
         for quantity in source.fields:
             values = np.asarray(getattr(message, quantity), dtype=float)
             if values.shape != (len(names),):
-                raise MessageError(
-                    f"{source.topic}: {quantity} has {values.size} values for {len(names)} joint names"
-                )
+                raise MessageError(f"{source.topic}: {quantity} has {values.size} values for {len(names)} joint names")
             parts.append(values[order])
         return np.concatenate(parts)
 

@@ -116,8 +116,10 @@ class Task(ABC):
         """The goal as a finite float array; raises GoalError for a wrong size or a non-finite entry."""
         value = np.asarray(goal, dtype=float)
         if value.ndim < 1 or value.shape[-1] != len(self.goal):
-            raise GoalError(f"{self.name}: a goal has {len(self.goal)} entries ({', '.join(self.goal.names)}), "
-                            f"got shape {value.shape}")
+            raise GoalError(
+                f"{self.name}: a goal has {len(self.goal)} entries ({', '.join(self.goal.names)}), "
+                f"got shape {value.shape}"
+            )
         if not np.isfinite(value).all():
             raise GoalError(f"{self.name}: the goal has non-finite entries: {value.tolist()}")
         return value

@@ -1,0 +1,27 @@
+"""The planners by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from mbrl_controller.errors import MbrlError
+from mbrl_controller.model_spec import describe_validation
+from mbrl_controller.planning.base import Planner
+from mbrl_controller.planning.cem import CemPlanner
+from mbrl_controller.planning.pddm import PddmPlanner
+from mbrl_controller.planning.random_shooting import RandomShootingPlanner
+
+PLANNERS: dict[str, type[Planner]] = {p.name: p for p in (PddmPlanner, CemPlanner, RandomShootingPlanner)}
+
+
+def make_planner(name: str, action_size: int, options: dict[str, Any] | None = None) -> Planner:
+    """The planner called `name`; raises MbrlError for an unknown name, option or value."""
+    if name not in PLANNERS:
+        raise MbrlError(f"unknown planner {name!r}; known planners: {', '.join(sorted(PLANNERS))}")
+    cls = PLANNERS[name]
+    try:
+        return cls(action_size, cls.config_type(**(options or {})))
+    except ValidationError as error:
+        raise MbrlError(f"planner {name}: {describe_validation(error)}") from error

@@ -1,0 +1,27 @@
+"""Random shooting: uniform independent actions, the best sequence wins. The baseline."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mbrl_controller.planning.base import Planner, PlannerConfig, PlannerState, Search
+from mbrl_controller.tasks.spaces import Array
+
+
+class RandomShootingConfig(PlannerConfig):
+    """Nothing to tune but the number of candidates."""
+
+
+class RandomShootingPlanner(Planner):
+    """Keeps the best of all candidates seen in this plan; nothing is carried to the next."""
+
+    name = "random_shooting"
+    config_type = RandomShootingConfig
+
+    def _sample(self, search: Search, state: PlannerState, rng: np.random.Generator) -> Array:
+        return rng.uniform(-1.0, 1.0, (self.config.candidates, self.config.horizon, self.action_size))
+
+    def _refine(self, search: Search, candidates: Array, returns: Array) -> None:
+        best = int(np.argmax(returns))
+        if returns[best] > search.predicted_return:
+            search.mean, search.predicted_return = candidates[best], float(returns[best])

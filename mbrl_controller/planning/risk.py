@@ -1,0 +1,32 @@
+"""From the members' returns to one return per candidate, and how far the members disagree."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from mbrl_controller.tasks.spaces import Array
+
+
+class Risk(BaseModel):
+    """`mean` trusts the ensemble, `mean_std` takes off `k` standard deviations over members, `worst` the worst one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["mean", "mean_std", "worst"] = "mean_std"
+    k: float = Field(default=1.0, ge=0, le=100)
+
+    def aggregate(self, returns: Array) -> Array:
+        """Return [N] of each candidate from returns [E, N]; a NaN in any member stays NaN."""
+        if self.kind == "worst":
+            return returns.min(0)
+        mean = returns.mean(0)
+        return mean if self.kind == "mean" else mean - self.k * returns.std(0)
+
+
+def disagreement(next_states: Array, scale: Array) -> Array:
+    """How far members' predictions [E, N, S] spread [N]: standard deviation over members in units of `scale` [S]
+    (the training data's standard deviation of one step's change), averaged over the entries."""
+    return (next_states.std(0) / scale).mean(-1)
