@@ -1,0 +1,168 @@
+"""One simulated hand, without ROS: reset, command, step, and what its sensors could tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.errors import MbrlError
+from mbrl_controller.simulation.options import NOMINAL, SimOptions
+from mbrl_controller.simulation.randomise import Nominal, randomise_physics, randomise_start
+from mbrl_controller.simulation.scene import Scene, load_scene, start_qpos
+from mbrl_controller.tasks.spaces import Array
+
+START_ATTEMPTS = 20
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything that decides how the simulation goes on, except the physics' parameters."""
+
+    time: float  # s
+    qpos: Array  # [nq]
+    qvel: Array  # [nv]
+    act: Array  # [na]
+    ctrl: Array  # [nu]
+    warmstart: Array  # [nv], the solver's
+
+
+@dataclass(frozen=True)
+class ObjectState:
+    """Pose and twist of a free object, all in the world frame."""
+
+    position: Array  # [3] m
+    orientation: Array  # [4] w, x, y, z
+    velocity: Array  # [3] m/s
+    angular_velocity: Array  # [3] rad/s
+
+
+class HandSimulation:
+    """The contract's hand in its task's world. Time starts at 0 after the objects have settled."""
+
+    def __init__(self, contract: RobotContract, options: SimOptions = NOMINAL) -> None:
+        self.contract = contract
+        self.options = options
+        self.scene: Scene = load_scene(contract)
+        self.model = self.scene.model
+        self.data = mujoco.MjData(self.model)
+        self._nominal = Nominal.of(self.model)
+        self._due = 0.0
+        self.reset(0)
+
+    @property
+    def time(self) -> float:
+        """Seconds since the reset."""
+        return float(self.data.time)
+
+    def reset(self, seed: int) -> Array:
+        """A new episode: physics and start drawn from `seed`; returns the settled state [S]."""
+        rng = np.random.default_rng(seed)
+        randomise_physics(self.model, self._nominal, self.scene, self.options, rng)
+        start = start_qpos(self.scene, self.contract.action.neutral)
+        hold = self._held_pose(start)
+        for _ in range(START_ATTEMPTS):
+            mujoco.mj_resetData(self.model, self.data)
+            self.data.qpos[:] = randomise_start(start, self.scene, self.contract, self.options, rng)
+            self.data.ctrl[:] = hold
+            mujoco.mj_step(self.model, self.data, nstep=round(self.scene.file.start.settle / self.model.opt.timestep))
+            # A drawn start that loses the object while settling is no start.
+            if not self.contract.task.at_risk(self.state()):
+                break
+        else:
+            raise MbrlError(
+                f"simulation: no start out of {START_ATTEMPTS} keeps the object (seed {seed}); "
+                "is the start noise too large, or the neutral pose of the contract no longer the hand's start pose?"
+            )
+        self.data.time = 0.0
+        self._due = 0.0
+        return self.state()
+
+    def _held_pose(self, qpos: Array) -> Array:
+        """ctrl [nu] that holds `qpos`, also for actuators the contract does not command."""
+        joints = self.model.actuator_trnid[:, 0]
+        return np.array(qpos[self.model.jnt_qposadr[joints]])
+
+    def state(self) -> Array:
+        """True state [S], in the task's layout and units."""
+        return np.concatenate([self.data.qpos, self.data.qvel])[self.scene.state_index]
+
+    def command(self, target: Array) -> Array:
+        """Hold `target` [A] (rad) from now on, cut to what the joints can reach in one period; returns what is held."""
+        target = np.asarray(target, dtype=float)
+        if target.shape != (len(self.contract.action),) or not np.isfinite(target).all():
+            raise MbrlError(f"simulation: a command needs {len(self.contract.action)} finite joint targets")
+        held = self.contract.action.limit(target, self.joint_positions)
+        self.data.ctrl[self.scene.actuators] = held
+        # Solving each command's first step from scratch makes a control step depend on position, velocity and target
+        # alone, so that the oracle and a restored snapshot reproduce it bit for bit.
+        self.data.qacc_warmstart[:] = 0.0
+        return held
+
+    def step(self, target: Array) -> Array:
+        """Command `target` [A] (rad), let one control period pass; returns the state [S]."""
+        self.command(target)
+        mujoco.mj_step(self.model, self.data, nstep=self.scene.substeps)
+        return self.state()
+
+    def advance(self, seconds: float) -> int:
+        """Let time pass with the held command, in whole physics steps; what remains is carried over to the next call.
+
+        Returns the number of physics steps made.
+        """
+        self._due += seconds
+        steps = int(self._due / self.model.opt.timestep + 1e-6)
+        self._due -= steps * self.model.opt.timestep
+        if steps > 0:
+            mujoco.mj_step(self.model, self.data, nstep=steps)
+        return max(steps, 0)
+
+    def snapshot(self) -> Snapshot:
+        """The present; `restore` goes back to it."""
+        d = self.data
+        return Snapshot(d.time, d.qpos.copy(), d.qvel.copy(), d.act.copy(), d.ctrl.copy(), d.qacc_warmstart.copy())
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on from `snapshot` (with the physics' parameters of the last reset)."""
+        d = self.data
+        d.time = snapshot.time
+        d.qpos[:], d.qvel[:], d.act[:] = snapshot.qpos, snapshot.qvel, snapshot.act
+        d.ctrl[:], d.qacc_warmstart[:] = snapshot.ctrl, snapshot.warmstart
+        self._due = 0.0
+
+    @property
+    def joint_positions(self) -> Array:
+        """[A] rad, in the contract's order."""
+        return np.array(self.data.qpos[self.scene.joint_qpos])
+
+    @property
+    def joint_velocities(self) -> Array:
+        """[A] rad/s."""
+        return np.array(self.data.qvel[self.scene.joint_qvel])
+
+    @property
+    def joint_efforts(self) -> Array:
+        """[A] N m, of the actuators."""
+        return np.array(self.data.actuator_force[self.scene.actuators])
+
+    @property
+    def held_target(self) -> Array:
+        """[A] rad, the command in force."""
+        return np.array(self.data.ctrl[self.scene.actuators])
+
+    def joint(self, name: str) -> tuple[float, float]:
+        """Position (rad) and velocity (rad/s) of any hinge in the world, for example the valve."""
+        joint = self.model.joint(name)
+        return float(self.data.qpos[joint.qposadr[0]]), float(self.data.qvel[joint.dofadr[0]])
+
+    def object(self, name: str) -> ObjectState:
+        """Pose and twist of a free object."""
+        at, vat = self.scene.free_qpos[name], self.scene.free_qvel[name]
+        orientation = np.array(self.data.qpos[at + 3 : at + 7])
+        spin = np.zeros(3)
+        mujoco.mju_rotVecQuat(spin, self.data.qvel[vat + 3 : vat + 6], orientation)
+        return ObjectState(
+            np.array(self.data.qpos[at : at + 3]), orientation, np.array(self.data.qvel[vat : vat + 3]), spin
+        )

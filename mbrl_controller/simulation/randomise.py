@@ -1,0 +1,78 @@
+"""Draws of a simulated hand's physics and start pose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.simulation.options import SimOptions
+from mbrl_controller.simulation.scene import Scene
+from mbrl_controller.tasks.spaces import Array
+
+
+@dataclass(frozen=True)
+class Nominal:
+    """The model's parameters before randomisation: draws never add up over resets."""
+
+    body_mass: Array
+    body_inertia: Array
+    geom_friction: Array
+    pair_friction: Array
+    gainprm: Array
+    biasprm: Array
+
+    @staticmethod
+    def of(model: mujoco.MjModel) -> Nominal:
+        """Copies of `model`'s parameters."""
+        return Nominal(
+            model.body_mass.copy(),
+            model.body_inertia.copy(),
+            model.geom_friction.copy(),
+            model.pair_friction.copy(),
+            model.actuator_gainprm.copy(),
+            model.actuator_biasprm.copy(),
+        )
+
+
+def randomise_physics(
+    model: mujoco.MjModel, nominal: Nominal, scene: Scene, options: SimOptions, rng: np.random.Generator
+) -> None:
+    """Set `model`'s object masses, friction and position gains to draws around `nominal`.
+
+    The number of draws does not depend on the options, so a seed's start pose is the same with and without them.
+    """
+    model.body_mass[:], model.body_inertia[:] = nominal.body_mass, nominal.body_inertia
+    for name in sorted(scene.objects):
+        body = scene.objects[name]
+        factor = 1 + options.mass * rng.uniform(-1, 1)
+        model.body_mass[body] *= factor
+        model.body_inertia[body] *= factor
+    factor = 1 + options.friction * rng.uniform(-1, 1)
+    model.geom_friction[:] = nominal.geom_friction * factor
+    model.pair_friction[:] = nominal.pair_friction * factor
+    gains = 1 + options.gain * rng.uniform(-1, 1, model.nu)
+    model.actuator_gainprm[:], model.actuator_biasprm[:] = nominal.gainprm, nominal.biasprm
+    model.actuator_gainprm[:, 0] *= gains
+    model.actuator_biasprm[:, 1] *= gains
+    mujoco.mj_setConst(model, mujoco.MjData(model))  # derived from the masses: inverse weights, subtree masses
+
+
+def randomise_start(
+    qpos: Array, scene: Scene, contract: RobotContract, options: SimOptions, rng: np.random.Generator
+) -> Array:
+    """A start qpos [nq] near `qpos` [nq]: hand joints within their limits, objects, and other hinges (a valve)."""
+    action, model = contract.action, scene.model
+    drawn = qpos.copy()
+    pose = qpos[scene.joint_qpos] + options.start_pose_noise * rng.uniform(-1, 1, len(action))
+    drawn[scene.joint_qpos] = np.clip(pose, action.lower, action.upper)
+    for name in sorted(scene.objects):
+        at = scene.free_qpos[name]
+        drawn[at : at + 3] += options.start_object_noise * rng.uniform(-1, 1, 3)
+    actuated = set(model.actuator_trnid[:, 0].tolist())
+    for joint in range(model.njnt):
+        if joint not in actuated and int(model.jnt_type[joint]) == int(mujoco.mjtJoint.mjJNT_HINGE):
+            drawn[model.jnt_qposadr[joint]] += options.start_angle_noise * rng.uniform(-1, 1)
+    return drawn
