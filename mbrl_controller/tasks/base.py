@@ -26,7 +26,7 @@ class Goal(Protocol):
 
 @dataclass(frozen=True)
 class WaypointGoal:
-    """Goals that change at given times: `values[i]` [G] holds from `times[i]` (s) until the next; the last one stays."""
+    """Goals that change at given times: `values[i]` [G] holds from `times[i]` (s) on; the last stays."""
 
     times: Array
     values: Array
@@ -92,7 +92,7 @@ class Task(ABC):
         """Whether the object is lost [...]: the episode is over."""
 
     def at_risk(self, state: Array) -> Array:
-        """Whether a planner should count the object as lost [...]: earlier than `dropped`, so that it keeps a margin."""
+        """Whether a planner should count the object as lost [...]: earlier than `dropped`, to keep a margin."""
         return self.dropped(state)
 
     @abstractmethod

@@ -1,0 +1,218 @@
+"""Models on disk: versions of each task, which one is current, promotion and roll-back.
+
+Layout: `<root>/<task>/<version>/{model.onnx, card.json, ...}` and `<root>/<task>/current.json`. A version's folder is
+written aside and renamed into place, `current.json` is replaced in one step: whoever reads sees the old or the new
+state, whenever a writer is killed. Shipped models form a second, read-only root below the user's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mbrl_controller.errors import ModelError, RegistryError
+from mbrl_controller.model_spec import ModelSpec, describe_validation
+from mbrl_controller.resources import home_dir, share_dir
+
+MODEL_FILE = "model.onnx"
+CARD_FILE = "card.json"
+CURRENT_FILE = "current.json"
+VERSION = re.compile(r"^v(\d{4,})$")
+
+
+class ModelCard(BaseModel):
+    """What a person wants to know of a version, and the digest that its file must have."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    spec: ModelSpec
+    model_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    command: str = ""
+    notes: str = ""
+    evaluation: dict[str, float] = Field(default_factory=dict)
+
+
+class _Current(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: str
+    history: tuple[str, ...] = ()  # versions that were current before, oldest first
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version's folder."""
+
+    task: str
+    name: str
+    folder: Path
+
+    @property
+    def model(self) -> Path:
+        """The ONNX file."""
+        return self.folder / MODEL_FILE
+
+    def card(self) -> ModelCard:
+        """Its card; raises ModelError."""
+        path = self.folder / CARD_FILE
+        try:
+            return ModelCard.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
+        except ValidationError as error:
+            raise ModelError(f"{path}: bad card: {describe_validation(error)}") from error
+
+    def check_digest(self) -> ModelCard:
+        """Its card, after checking that the model file is the one the card was written for (ModelError)."""
+        card = self.card()
+        if file_sha256(self.model) != card.model_sha256:
+            raise ModelError(f"{self.model}: its sha256 is not the one in {CARD_FILE}: damaged or exchanged")
+        return card
+
+
+class Registry:
+    """Versions of `root`, and below them those of the read-only `shipped` root."""
+
+    def __init__(self, root: str | Path | None = None, shipped: str | Path | None = None) -> None:
+        self.root = Path(root) if root else home_dir() / "models"
+        self.shipped = Path(shipped) if shipped else share_dir() / "models"
+
+    def versions(self, task: str) -> list[Version]:
+        """All versions, oldest first; the user's own stands before a shipped one of the same name."""
+        found: dict[str, Version] = {}
+        for base in (self.shipped, self.root):
+            folder = base / task
+            if folder.is_dir():
+                for path in folder.iterdir():
+                    if VERSION.match(path.name) and path.is_dir():
+                        found[path.name] = Version(task, path.name, path)
+        return sorted(found.values(), key=lambda v: _number(v.name))
+
+    def current(self, task: str) -> Version:
+        """The promoted version; raises RegistryError when there is none."""
+        for base in (self.root, self.shipped):
+            current = self._read_current(base / task)
+            if current is not None:
+                return self._find(task, current.version)
+        raise RegistryError(
+            f"no model of task {task!r} in {self.root} or {self.shipped}; train one: mbrl retrain {task}"
+        )
+
+    def resolve(self, task: str, version: str = "current") -> Version:
+        """`current`, or a version by name (`v0003`); raises RegistryError."""
+        return self.current(task) if version in ("", "current") else self._find(task, version)
+
+    def add(self, task: str, files: Path, card: ModelCard) -> Version:
+        """Take in a new version: `files` is a folder with the model (and report); it is copied, then named.
+
+        The caller's card must carry the version name from `next_name`; raises RegistryError if it was taken meanwhile.
+        """
+        with self._locked(task) as folder:
+            name = card.spec.version
+            if not VERSION.match(name):
+                raise RegistryError(f"{name!r} is not a version name (v0001, v0002, ...)")
+            if any(v.name == name for v in self.versions(task)):
+                raise RegistryError(f"{task} {name} exists already")
+            aside = Path(tempfile.mkdtemp(prefix=".adding-", dir=folder))
+            try:
+                for path in files.iterdir():
+                    if path.is_file():
+                        shutil.copy2(path, aside / path.name)
+                (aside / CARD_FILE).write_text(card.model_dump_json(indent=2) + "\n")
+                aside.chmod(0o755)
+                os.rename(aside, folder / name)
+            except BaseException:
+                shutil.rmtree(aside, ignore_errors=True)
+                raise
+            return Version(task, name, folder / name)
+
+    def next_name(self, task: str) -> str:
+        """The name the next version will have."""
+        numbers = [_number(v.name) for v in self.versions(task)]
+        return f"v{max(numbers, default=0) + 1:04d}"
+
+    def promote(self, task: str, version: str) -> Version:
+        """Make `version` the current one, in one step."""
+        with self._locked(task) as folder:
+            found = self._find(task, version)
+            before = self._read_current(folder) or self._read_current(self.shipped / task)
+            if before is not None and before.version == version:
+                return found
+            history = () if before is None else (*before.history, before.version)
+            _write(folder / CURRENT_FILE, _Current(version=version, history=history[-20:]))
+            return found
+
+    def roll_back(self, task: str) -> Version:
+        """Make the version that was current before the current one again; raises RegistryError if there was none."""
+        with self._locked(task) as folder:
+            now = self._read_current(folder)
+            if now is None or not now.history:
+                raise RegistryError(f"{task}: nothing to roll back to")
+            found = self._find(task, now.history[-1])
+            _write(folder / CURRENT_FILE, _Current(version=found.name, history=now.history[:-1]))
+            return found
+
+    def _find(self, task: str, version: str) -> Version:
+        known = self.versions(task)
+        for candidate in known:
+            if candidate.name == version:
+                return candidate
+        names = ", ".join(v.name for v in known) or "none"
+        raise RegistryError(f"no version {version!r} of task {task!r}; there are: {names}")
+
+    def _read_current(self, folder: Path) -> _Current | None:
+        path = folder / CURRENT_FILE
+        try:
+            return _Current.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError) as error:
+            raise RegistryError(f"{path}: cannot be read: {error}") from error
+
+    @contextlib.contextmanager
+    def _locked(self, task: str) -> Iterator[Path]:
+        """The task's folder, with other writers kept out."""
+        folder = self.root / task
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = (folder / ".lock").open("w")
+        except OSError as error:
+            raise RegistryError(f"{folder}: cannot be written: {error.strerror}") from error
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for left in folder.glob(".adding-*"):  # of a writer that was killed
+                shutil.rmtree(left, ignore_errors=True)
+            yield folder
+
+
+def file_sha256(path: Path) -> str:
+    """Digest of a file; raises ModelError if it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _number(name: str) -> int:
+    match = VERSION.match(name)
+    return int(match.group(1)) if match else 0
+
+
+def _write(path: Path, current: _Current) -> None:
+    part = path.with_suffix(".part")
+    with part.open("w") as file:
+        file.write(json.dumps(current.model_dump(), indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)

@@ -1,0 +1,158 @@
+"""Versions, promotion and roll-back on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from mbrl_controller.errors import ModelError, RegistryError
+from mbrl_controller.model_spec import ModelSpec
+from mbrl_controller.registry import ModelCard, Registry
+
+
+def make_card(version: str, data: bytes = b"weights") -> ModelCard:
+    spec = ModelSpec(
+        task="valve",
+        robot="claw",
+        state_names=("a.position",),
+        state_units=("rad",),
+        action_names=("a",),
+        action_units=("rad",),
+        action_lower=(-1.0,),
+        action_upper=(1.0,),
+        action_max_rate=(3.0,),
+        control_period_s=0.1,
+        ensemble_size=3,
+        hidden=(8,),
+        version=version,
+    )
+    return ModelCard(spec=spec, model_sha256=hashlib.sha256(data).hexdigest())
+
+
+def add(registry: Registry, data: bytes = b"weights") -> str:
+    name = registry.next_name("valve")
+    files = registry.root.parent / f"new-{name}"
+    files.mkdir(parents=True)
+    (files / "model.onnx").write_bytes(data)
+    registry.add("valve", files, make_card(name, data))
+    return name
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    return Registry(tmp_path / "models", shipped=tmp_path / "shipped")
+
+
+def test_an_empty_registry_says_how_to_get_a_model(registry: Registry) -> None:
+    assert registry.versions("valve") == []
+    with pytest.raises(RegistryError, match="retrain valve"):
+        registry.current("valve")
+
+
+def test_adding_does_not_promote(registry: Registry) -> None:
+    first = add(registry)
+    registry.promote("valve", first)
+    second = add(registry)
+    assert [v.name for v in registry.versions("valve")] == [first, second]
+    assert registry.current("valve").name == first
+    assert registry.resolve("valve", second).card().spec.version == second
+
+
+def test_roll_back_walks_through_history(registry: Registry) -> None:
+    names = [add(registry) for _ in range(3)]
+    for name in names:
+        registry.promote("valve", name)
+    assert registry.roll_back("valve").name == names[1]
+    assert registry.roll_back("valve").name == names[0]
+    with pytest.raises(RegistryError):
+        registry.roll_back("valve")
+    assert registry.current("valve").name == names[0]
+
+
+def test_promoting_the_current_version_again_keeps_history(registry: Registry) -> None:
+    first, second = add(registry), add(registry)
+    for name in (first, second, second):
+        registry.promote("valve", name)
+    assert registry.roll_back("valve").name == first
+
+
+def test_a_user_version_lies_over_the_shipped_ones(tmp_path: Path) -> None:
+    shipped = Registry(tmp_path / "shipped", shipped=tmp_path / "none")
+    shipped_name = add(shipped)
+    shipped.promote("valve", shipped_name)
+    registry = Registry(tmp_path / "mine" / "models", shipped=tmp_path / "shipped")
+    assert registry.current("valve").name == shipped_name
+    own = add(registry)
+    assert own != shipped_name
+    registry.promote("valve", own)
+    assert registry.current("valve").name == own
+    assert shipped.current("valve").name == shipped_name
+    assert registry.roll_back("valve").name == shipped_name
+
+
+@pytest.mark.parametrize("version", ["v9999", "../v0001", "v1", "nonsense"])
+def test_an_unknown_version_is_refused_with_the_known_ones(registry: Registry, version: str) -> None:
+    name = add(registry)
+    with pytest.raises(RegistryError, match=name):
+        registry.resolve("valve", version)
+
+
+def test_an_exchanged_model_file_is_noticed(registry: Registry) -> None:
+    version = registry.resolve("valve", add(registry))
+    version.check_digest()
+    version.model.write_bytes(b"other")
+    with pytest.raises(ModelError, match="sha256"):
+        version.check_digest()
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b'{"spec": 3}'])
+def test_a_damaged_card_is_a_model_error(registry: Registry, damage: bytes) -> None:
+    version = registry.resolve("valve", add(registry))
+    (version.folder / "card.json").write_bytes(damage)
+    with pytest.raises(ModelError, match=r"card\.json"):
+        version.card()
+
+
+def test_a_name_taken_meanwhile_is_refused_and_leaves_the_first(registry: Registry, tmp_path: Path) -> None:
+    name = add(registry, b"first")
+    files = tmp_path / "again"
+    files.mkdir()
+    (files / "model.onnx").write_bytes(b"second")
+    with pytest.raises(RegistryError, match="exists"):
+        registry.add("valve", files, make_card(name, b"second"))
+    assert registry.resolve("valve", name).model.read_bytes() == b"first"
+
+
+def test_an_unwritable_root_is_a_registry_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    registry = Registry(tmp_path / "file" / "models", shipped=tmp_path / "none")
+    with pytest.raises(RegistryError, match="cannot be written"):
+        registry.promote("valve", "v0001")
+
+
+def _promote_forever(root: Path, names: list[str]) -> None:
+    registry = Registry(root, shipped=root / "none")
+    while True:
+        for name in names:
+            registry.promote("valve", name)
+
+
+def test_a_writer_killed_at_any_moment_leaves_a_current_version(registry: Registry) -> None:
+    names = [add(registry) for _ in range(2)]
+    registry.promote("valve", names[0])
+    context = multiprocessing.get_context("fork")
+    for pause in (0.01, 0.013, 0.02, 0.031):
+        writer = context.Process(target=_promote_forever, args=(registry.root, names))
+        writer.start()
+        time.sleep(pause)
+        assert writer.pid is not None
+        os.kill(writer.pid, signal.SIGKILL)
+        writer.join()
+        assert registry.current("valve").name in names
+        registry.promote("valve", names[0])  # the lock of the killed one is gone
