@@ -45,6 +45,7 @@ class ModelSpec(BaseModel):
     data_digest: str = ""
     transitions: int = 0
     metrics: dict[str, float] = Field(default_factory=dict)
+    delta_scale: tuple[float, ...] = ()  # [S] std of one step's change in training, the unit of disagreement
     disagreement_limit: float | None = None  # see planning.risk.disagreement; None: no limit known
 
     @classmethod
@@ -83,9 +84,11 @@ class ModelSpec(BaseModel):
         if not math.isclose(self.control_period_s, action.period, rel_tol=1e-6):
             wrong.append(f"its control period is {self.control_period_s} s, the contract's {action.period} s")
         if not wrong:
-            for what, own, other in (("lower limits", self.action_lower, action.lower),
-                                     ("upper limits", self.action_upper, action.upper),
-                                     ("rate limits", self.action_max_rate, action.max_rate)):
+            for what, own, other in (
+                ("lower limits", self.action_lower, action.lower),
+                ("upper limits", self.action_upper, action.upper),
+                ("rate limits", self.action_max_rate, action.max_rate),
+            ):
                 if not np.allclose(own, other, rtol=1e-6, atol=1e-9):
                     joints = [n for n, a, b in zip(action.names, own, other, strict=True) if not np.isclose(a, b)]
                     wrong.append(f"its {what} differ from the contract's for {', '.join(joints)}")

@@ -1,0 +1,184 @@
+"""Transitions to learn from: arrays, whose episode each row belongs to, and a split that never leaks. NumPy only."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbrl_controller.errors import DatasetError
+from mbrl_controller.tasks.base import Symmetry
+from mbrl_controller.tasks.spaces import Array
+
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TransitionSet:
+    """Rows (state at tick k, action applied from k to k+1, state at k+1), SI units, actions are joint targets (rad).
+
+    `episode[t]` indexes `episode_keys`; a key names the same recording for ever (for example its file name).
+    `step[t]` counts ticks within the episode; a gap in it says that rows do not follow each other.
+    """
+
+    state: Array  # [T, S]
+    action: Array  # [T, A]
+    next_state: Array  # [T, S]
+    episode: Index  # [T]
+    step: Index  # [T]
+    episode_keys: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "episode_keys", tuple(self.episode_keys))
+        for name, kind in (("state", float), ("action", float), ("next_state", float), ("episode", int), ("step", int)):
+            value = np.array(getattr(self, name), dtype=np.float64 if kind is float else np.int64)
+            value.setflags(write=False)
+            object.__setattr__(self, name, value)
+        self._check_shapes()
+        self._check_finite()
+
+    def _check_shapes(self) -> None:
+        T = len(self.episode)
+        if self.state.ndim != 2 or self.action.ndim != 2 or self.state.shape != self.next_state.shape:
+            raise DatasetError(
+                f"state {self.state.shape} and next state {self.next_state.shape} must be the same [T, S], "
+                f"action {self.action.shape} must be [T, A]"
+            )
+        for name in ("state", "action", "step"):
+            if len(getattr(self, name)) != T:
+                raise DatasetError(f"{name} has {len(getattr(self, name))} rows, episode has {T}")
+        if len(set(self.episode_keys)) != len(self.episode_keys):
+            twice = sorted({key for key in self.episode_keys if self.episode_keys.count(key) > 1})
+            raise DatasetError(f"episodes occur twice: {', '.join(twice[:5])}")
+        if T and not (self.episode.min() >= 0 and self.episode.max() < len(self.episode_keys)):
+            raise DatasetError(f"episode ids reach {self.episode.max()}, but there are {len(self.episode_keys)} keys")
+
+    def _check_finite(self) -> None:
+        for name in ("state", "action", "next_state"):
+            bad = ~np.isfinite(getattr(self, name))
+            if bad.any():
+                row, entry = map(int, np.argwhere(bad)[0])
+                raise DatasetError(
+                    f"episode {self.episode_keys[self.episode[row]]!r}: {name}[{entry}] is "
+                    f"{getattr(self, name)[row, entry]} in row {row} (step {self.step[row]}); "
+                    f"{int(bad.sum())} such values in all"
+                )
+
+    def __len__(self) -> int:
+        return len(self.episode)
+
+    @property
+    def episodes(self) -> Index:
+        """Ids of the episodes that have rows, ascending."""
+        return np.unique(self.episode)
+
+    def require(self, transitions: int = 1, episodes: int = 1, what: str = "data") -> None:
+        """Raises DatasetError, saying what there is and what is needed, when there is too little."""
+        have = len(self.episodes)
+        if len(self) < transitions or have < episodes:
+            raise DatasetError(
+                f"too little {what}: {len(self)} transitions in {have} episodes, "
+                f"need at least {transitions} transitions in {episodes} episodes"
+            )
+
+    def of_episodes(self, ids: Sequence[int] | Index) -> TransitionSet:
+        """Only the rows of these episodes; keys of the others are dropped."""
+        wanted = np.unique(np.asarray(ids, dtype=np.int64))
+        rows = np.flatnonzero(np.isin(self.episode, wanted))
+        return TransitionSet(
+            self.state[rows],
+            self.action[rows],
+            self.next_state[rows],
+            np.searchsorted(wanted, self.episode[rows]),
+            self.step[rows],
+            tuple(self.episode_keys[i] for i in wanted),
+        )
+
+    def split_by_episode(self, fraction: float, key: str = "") -> tuple[TransitionSet, TransitionSet]:
+        """(train, held out): whole episodes, about `fraction` of them held out.
+
+        The side of an episode depends on its key alone, so it never changes when others are recorded later: weights
+        that are trained on have then never seen what judges them. So that neither side is empty, the first episode
+        always trains and the second is always held out; keep recordings in the order in which they were made.
+        """
+        if not 0 < fraction < 1:
+            raise DatasetError(f"the held-out fraction must lie in (0, 1), got {fraction}")
+        ids = self.episodes
+        held = np.array([_uniform(f"{key}\0{self.episode_keys[i]}") < fraction for i in ids], dtype=bool)
+        held[:2] = np.array([False, True])[: len(held)]
+        return self.of_episodes(ids[~held]), self.of_episodes(ids[held])
+
+    def augmented(self, symmetries: Iterable[Symmetry]) -> TransitionSet:
+        """These rows and, for each symmetry, their mirror images, as further episodes (`<key>|<symmetry>`)."""
+        parts = [self]
+        for symmetry in symmetries:
+            state, action = list(symmetry.state), list(symmetry.action)
+            keys = tuple(f"{key}|{symmetry.name}" for key in self.episode_keys)
+            mirrored = self.state[:, state], self.action[:, action], self.next_state[:, state]
+            parts.append(TransitionSet(*mirrored, self.episode, self.step, keys))
+        return concatenate(parts)
+
+    def windows(self, length: int) -> Index:
+        """Row indices [W, length] of every run of `length` rows that follow each other in one episode."""
+        if length < 1:
+            raise DatasetError(f"a window needs at least one row, got {length}")
+        starts = len(self) - length + 1
+        if starts < 1:
+            return np.empty((0, length), dtype=np.int64)
+        follows = (np.diff(self.episode) == 0) & (np.diff(self.step) == 1)
+        breaks = np.concatenate([[0], np.cumsum(~follows)])
+        first = np.flatnonzero(breaks[:starts] == breaks[length - 1 :])
+        return first[:, None] + np.arange(length)
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of all values and keys: the same data gives the same text on every machine."""
+        sha = hashlib.sha256()
+        for value in (self.state, self.action, self.next_state, self.episode, self.step):
+            sha.update(f"{value.shape}".encode())
+            sha.update(np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<")).tobytes())
+        sha.update("\0".join(self.episode_keys).encode())
+        return sha.hexdigest()
+
+
+def concatenate(parts: Sequence[TransitionSet]) -> TransitionSet:
+    """All rows of `parts`, in order; an episode may be in one part only."""
+    if not parts:
+        raise DatasetError("no transitions at all")
+    sizes = {(p.state.shape[1], p.action.shape[1]) for p in parts}
+    if len(sizes) > 1:
+        raise DatasetError(f"recordings differ in (state, action) size: {sorted(sizes)}")
+    offsets = np.cumsum([0] + [len(p.episode_keys) for p in parts[:-1]])
+    return TransitionSet(
+        np.concatenate([p.state for p in parts]),
+        np.concatenate([p.action for p in parts]),
+        np.concatenate([p.next_state for p in parts]),
+        np.concatenate([p.episode + offset for p, offset in zip(parts, offsets, strict=True)]),
+        np.concatenate([p.step for p in parts]),
+        tuple(key for p in parts for key in p.episode_keys),
+    )
+
+
+def robust_scale(values: Array, units: Sequence[str], tail: float = 0.005) -> tuple[Array, Array]:
+    """(mean, std) [D] of values [T, D] with the outer tails cut, each std at least a floor.
+
+    One ball that falls to the floor would otherwise set the scale of everything near the hand. The floor, 1 % of
+    the median std of the entries with the same unit, keeps an entry that hardly moved from amplifying noise; where
+    all is still the std is 1.
+    """
+    low, high = np.quantile(values, [tail, 1 - tail], axis=0)
+    core = np.clip(values, low, high)
+    mean, std = core.mean(axis=0), core.std(axis=0)
+    kinds = np.array(units)
+    for unit in set(units):
+        same = kinds == unit
+        floor = 0.01 * float(np.median(std[same]))
+        std[same] = np.maximum(std[same], floor)
+    return mean, np.where(std > 1e-7, std, 1.0)
+
+
+def _uniform(text: str) -> float:
+    """A number in [0, 1) that depends on the text alone."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") / 2**48

@@ -1,0 +1,188 @@
+"""The learned physics: an ensemble of small networks as one batched network (PDDM: 3 members, 2 x 500, ReLU)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mbrl_controller.dynamics.data import TransitionSet, robust_scale
+from mbrl_controller.errors import ModelError
+from mbrl_controller.model_spec import ModelSpec
+from mbrl_controller.tasks.spaces import Array
+
+ActionInput = Literal["target", "error"]
+Predictor = Callable[[Array, Array], Array]
+
+# A warm start keeps the old function under a new scaling, unless the old scale was a floor and says nothing.
+_RESCALE_LIMIT = 10.0
+SCALING = ("feature_mean", "feature_std", "delta_mean", "delta_std")
+
+
+class DynamicsEnsemble(nn.Module):
+    """(state [E, N, S], action [N, A] or [E, N, A]) -> next state [E, N, S], physical units in and out.
+
+    Actions are joint targets (rad). They are cut to what the joint can reach in one period and to its limits first,
+    as `ActionSpace.limit` does, so that a planner's raw candidate and the command logged for it are one input. Then:
+    `action_input="target"` feeds that target, `"error"` feeds it minus the joint's position: the push that a position
+    actuator really gets.
+
+    A periodic angle enters as sine and cosine and leaves unwrapped (state + change).
+    Scaled inputs are clamped to +-`input_clamp` (standard deviations): nothing is extrapolated far, and one candidate
+    that throws a ball away does not coarsen the quantisation of all the others.
+    """
+
+    error_input: Tensor
+    feature_mean: Tensor
+    feature_std: Tensor
+    delta_mean: Tensor
+    delta_std: Tensor
+    joint: Tensor
+    angle: Tensor
+    linear: Tensor
+    reach: Tensor
+    lower: Tensor
+    upper: Tensor
+
+    def __init__(
+        self, spec: ModelSpec, *, action_input: ActionInput = "error", input_clamp: float = 5.0, seed: int = 0
+    ) -> None:
+        super().__init__()
+        self.action_input, self.input_clamp, self.hidden = action_input, input_clamp, tuple(spec.hidden)
+        self.size = spec.ensemble_size
+        S, A = len(spec.state_names), len(spec.action_names)
+        self._layout_buffers(spec)
+        F = S + len(spec.periodic) + A
+        self.feature_units = [spec.state_units[i] for i in self.linear.tolist()]
+        self.feature_units += ["sin"] * len(spec.periodic) + ["cos"] * len(spec.periodic) + ["action"] * A
+        self.register_buffer("error_input", torch.tensor(action_input == "error"))
+        self.register_buffer("feature_mean", torch.zeros(F))
+        self.register_buffer("feature_std", torch.ones(F))
+        self.register_buffer("delta_mean", torch.zeros(S))
+        self.register_buffer("delta_std", torch.ones(S))
+        widths = [F, *self.hidden, S]
+        self.weights = nn.ParameterList(nn.Parameter(torch.empty(self.size, i, o)) for i, o in pairwise(widths))
+        self.biases = nn.ParameterList(nn.Parameter(torch.empty(self.size, 1, o)) for o in widths[1:])
+        self._initialise(seed)
+
+    def _layout_buffers(self, spec: ModelSpec) -> None:
+        try:
+            joint = spec.state.indices([f"{name}.position" for name in spec.action_names])
+        except KeyError as error:
+            raise ModelError(f"the state lacks an actuated joint's position: {error.args[0]}") from error
+        linear = [i for i in range(len(spec.state_names)) if i not in spec.periodic]
+        constants = {
+            "joint": torch.tensor(joint, dtype=torch.long),
+            "angle": torch.tensor(spec.periodic, dtype=torch.long),
+            "linear": torch.tensor(linear, dtype=torch.long),
+            "reach": torch.tensor(spec.action_max_rate) * spec.control_period_s,
+            "lower": torch.tensor(spec.action_lower),
+            "upper": torch.tensor(spec.action_upper),
+        }
+        for name, value in constants.items():
+            self.register_buffer(name, value, persistent=False)
+
+    @torch.no_grad()
+    def _initialise(self, seed: int) -> None:
+        """Uniform +-1/sqrt(inputs); each member has its own stream, whatever the ensemble's size."""
+        for member in range(self.size):
+            source = torch.Generator().manual_seed(stream_seed(seed, member))
+            for weight, bias in zip(self.weights, self.biases, strict=True):
+                bound = 1 / math.sqrt(weight.shape[1])
+                weight[member].uniform_(-bound, bound, generator=source)
+                bias[member].uniform_(-bound, bound, generator=source)
+
+    def features(self, state: Tensor, action: Tensor) -> Tensor:
+        """Network inputs [E, N, F] before scaling: plain entries, sines, cosines, action."""
+        position = state.index_select(-1, self.joint)
+        target = torch.minimum(torch.maximum(action, position - self.reach), position + self.reach)
+        target = torch.minimum(torch.maximum(target, self.lower), self.upper)
+        action_part = target - position if self.action_input == "error" else target
+        if not len(self.angle):
+            return torch.cat([state, action_part], -1)
+        angle = state.index_select(-1, self.angle)
+        return torch.cat([state.index_select(-1, self.linear), angle.sin(), angle.cos(), action_part], -1)
+
+    def forward(self, state: Tensor, action: Tensor) -> Tensor:
+        x = (self.features(state, action) - self.feature_mean) / self.feature_std
+        x = x.clamp(-self.input_clamp, self.input_clamp)
+        last = len(self.weights) - 1
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = torch.baddbmm(bias, x, weight)
+            if i < last:
+                x = x.relu()
+        return state + (x * self.delta_std + self.delta_mean)
+
+    @torch.no_grad()
+    def fit_scaling(self, data: TransitionSet, spec: ModelSpec, keep_function: bool = False) -> None:
+        """Set the scaling from training data; `keep_function` adapts the weights so that predictions stay the same."""
+        features = self.features(*(torch.tensor(v, dtype=torch.float32) for v in (data.state, data.action)))
+        mean, std = robust_scale(features.double().numpy(), self.feature_units)
+        bounded = np.isin(self.feature_units, ["sin", "cos"])
+        mean[bounded], std[bounded] = 0.0, 1.0
+        change = robust_scale(spec.state.difference(data.next_state, data.state), spec.state_units)
+        scaling = [torch.tensor(v, dtype=torch.float32) for v in (mean, std, *change)]
+        if keep_function:
+            self._absorb(*scaling)
+        for name, value in zip(SCALING, scaling, strict=True):
+            getattr(self, name).copy_(value)
+
+    def _absorb(self, mean: Tensor, std: Tensor, delta_mean: Tensor, delta_std: Tensor) -> None:
+        """Undo a change of scaling in the first and last layer. Jumps are cut: the old scale was a floor then."""
+
+        def cut(ratio: Tensor) -> Tensor:
+            return ratio.clamp(1 / _RESCALE_LIMIT, _RESCALE_LIMIT)
+
+        def cut_shift(shift: Tensor) -> Tensor:
+            return shift.clamp(-_RESCALE_LIMIT, _RESCALE_LIMIT)
+
+        shift = cut_shift((mean - self.feature_mean) / self.feature_std)
+        self.biases[0] += torch.einsum("f,efh->eh", shift, self.weights[0])[:, None]
+        self.weights[0] *= cut(std / self.feature_std)[:, None]
+        self.weights[-1] *= cut(self.delta_std / delta_std)
+        self.biases[-1] *= cut(self.delta_std / delta_std)
+        self.biases[-1] += cut_shift((self.delta_mean - delta_mean) / delta_std)
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over weights and scaling; raises ModelError naming what does not fit."""
+        own = self.state_dict()
+        wrong = [f"{name} is missing" for name in own if name not in weights]
+        wrong += [f"{name} is unknown" for name in weights if name not in own]
+        wrong += [
+            f"{name} has shape {tuple(weights[name].shape)}, not {tuple(value.shape)}"
+            for name, value in own.items()
+            if name in weights and weights[name].shape != value.shape
+        ]
+        if wrong:
+            raise ModelError(f"these weights belong to another network: {'; '.join(wrong[:5])}")
+        if bool(weights["error_input"]) != (self.action_input == "error"):
+            raise ModelError(f"these weights were trained with another action_input than {self.action_input!r}")
+        self.load_state_dict(dict(weights))
+
+    @property
+    def state_std(self) -> Tensor:
+        """Scale [S] of each state entry in its own unit; for a periodic angle that of its change."""
+        std = self.delta_std.clone()
+        std[self.linear] = self.feature_std[: len(self.linear)]
+        return std
+
+    def predictor(self) -> Predictor:
+        """This network as a NumPy function (state [E, N, S], action [N, A]) -> [E, N, S]."""
+
+        def predict(state: Array, action: Array) -> Array:
+            with torch.no_grad():
+                device = self.delta_std.device
+                inputs = (torch.as_tensor(v, dtype=torch.float32, device=device) for v in (state, action))
+                return self(*inputs).cpu().numpy().astype(np.float64)
+
+        return predict
+
+
+def stream_seed(*parts: int) -> int:
+    """One seed of an independent random stream per tuple of numbers."""
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))

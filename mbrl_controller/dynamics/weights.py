@@ -1,0 +1,58 @@
+"""Named arrays and a JSON note in one .npz file: no pickle, and never half written."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mbrl_controller.errors import ModelError
+
+_NOTE = "note.json"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Put `content` at `path` in one step: a reader, or a crash, sees the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def save_arrays(path: Path, arrays: Mapping[str, Tensor], note: Mapping[str, Any] | None = None) -> None:
+    """Write tensors and a JSON note."""
+    content = {name: value.detach().cpu().numpy() for name, value in arrays.items()}
+    content[_NOTE] = np.frombuffer(json.dumps(note or {}).encode(), dtype=np.uint8)
+    buffer = io.BytesIO()
+    np.savez(buffer, **content)  # type: ignore[arg-type]
+    write_atomically(path, buffer.getvalue())
+
+
+def load_arrays(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the note of `save_arrays`; raises ModelError naming the file."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        note = json.loads(arrays.pop(_NOTE).tobytes())
+        return {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}, note
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: no such file") from error
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{path}: not a weights file, or damaged ({error})") from error

@@ -1,0 +1,247 @@
+"""A learned ensemble served by ONNX Runtime: the only form in which a model reaches the robot. No torch here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from mbrl_controller.errors import ModelError
+from mbrl_controller.model_spec import ModelSpec
+from mbrl_controller.tasks.base import Task
+from mbrl_controller.tasks.spaces import ActionSpace
+
+Float32 = NDArray[np.float32]
+
+MAX_BYTES = 64 * 1024 * 1024
+_FATAL_ONLY = 4
+
+
+class OnnxEnsemble:
+    """(state [E, N, S], action [N, A]) -> next state [E, N, S], SI units, float32. Made by `load`."""
+
+    def __init__(self, session: ort.InferenceSession, spec: ModelSpec, path: Path, digest: str) -> None:
+        self._session = session
+        self.spec = spec
+        self.path = path
+        self.digest = digest  # SHA-256 (hex) of the file
+        self.size = spec.ensemble_size
+        self.delta_scale = np.array(spec.delta_scale or (1.0,) * len(spec.state_names))
+
+    @classmethod
+    def load(
+        cls, path: Path | str, *, task: Task | None = None, action: ActionSpace | None = None, threads: int = 1
+    ) -> OnnxEnsemble:
+        """Read and check a model file; with `task` and `action`, also that it was made for them.
+
+        Whatever is wrong raises ModelError naming the file and the reason. One thread keeps its pace best when the
+        machine is busy with other things.
+        """
+        path = Path(path)
+        content = _read(path)
+        if _refers_to_external_data(content, path):
+            raise ModelError(f"{path}: keeps weights in other files; a model must be one self-contained file")
+        try:
+            session = ort.InferenceSession(content, _options(threads), providers=["CPUExecutionProvider"])
+            metadata = dict(session.get_modelmeta().custom_metadata_map)
+        except Exception as error:  # ONNX Runtime's errors have no common base but this
+            raise ModelError(f"{path}: ONNX Runtime cannot load it: {_one_line(error)}") from error
+        _check_format(metadata, path)
+        spec = ModelSpec.from_metadata(metadata, str(path))
+        _check_interface(session, spec, path)
+        if task is not None and action is not None:
+            try:
+                spec.check_fits(task, action)
+            except ModelError as error:
+                raise ModelError(f"{path}: {error}") from error
+        model = cls(session, spec, path, hashlib.sha256(content).hexdigest())
+        model._try_out()
+        return model
+
+    def predict(self, state: NDArray, action: NDArray) -> Float32:
+        """Next states [E, N, S] of state [E, N, S], or [N, S] for all members alike, under targets action [N, A]."""
+        S, A = len(self.spec.state_names), len(self.spec.action_names)
+        N = len(action)
+        if np.shape(state) not in ((self.size, N, S), (N, S)) or np.shape(action) != (N, A):
+            raise ModelError(
+                f"{self.path}: state {np.shape(state)} and action {np.shape(action)} do not fit "
+                f"[{self.size}, N, {S}] and [N, {A}]"
+            )
+        members = np.broadcast_to(np.asarray(state, dtype=np.float32), (self.size, N, S))
+        return self._step(np.ascontiguousarray(members), np.ascontiguousarray(action, dtype=np.float32))
+
+    def rollout(self, state: NDArray, actions: NDArray) -> Float32:
+        """States [E, N, H, S] after each of the targets actions [N, H, A] from one state [S].
+
+        Each member goes on from its own prediction, as in PDDM. The result is a fresh array, a view whose memory
+        order is [H, E, N, S].
+        """
+        S, A = len(self.spec.state_names), len(self.spec.action_names)
+        if np.shape(state) != (S,) or np.ndim(actions) != 3 or np.shape(actions)[2] != A:
+            raise ModelError(
+                f"{self.path}: state {np.shape(state)} and actions {np.shape(actions)} do not fit [{S}] and [N, H, {A}]"
+            )
+        N, H, _ = actions.shape
+        targets = np.ascontiguousarray(actions.transpose(1, 0, 2), dtype=np.float32)
+        states = np.empty((H, self.size, N, S), dtype=np.float32)
+        current: Float32 = np.empty((self.size, N, S), dtype=np.float32)
+        current[:] = state
+        for step in range(H):
+            current = self._step(current, targets[step])
+            states[step] = current
+        return states.transpose(1, 2, 0, 3)
+
+    def warm_up(self, candidates: int, horizon: int, repeats: int = 3) -> None:
+        """Roll out a few times at the size of real use, so that the first tick is not the one that allocates."""
+        S, A = len(self.spec.state_names), len(self.spec.action_names)
+        for _ in range(repeats):
+            self.rollout(np.zeros(S), np.zeros((candidates, horizon, A)))
+
+    def _step(self, state: Float32, action: Float32) -> Float32:
+        return self._session.run(["next_state"], {"state": state, "action": action})[0]
+
+    def _try_out(self) -> None:
+        """One prediction from rest: a file may have the right face and a broken inside."""
+        spec = self.spec
+        shape = (spec.ensemble_size, 2, len(spec.state_names))
+        try:
+            result = self._step(np.zeros(shape, np.float32), np.zeros((2, len(spec.action_names)), np.float32))
+        except Exception as error:
+            raise ModelError(f"{self.path}: it cannot be run: {_one_line(error)}") from error
+        if result.shape != shape or not np.isfinite(result).all():
+            raise ModelError(f"{self.path}: its prediction from rest is not a finite {shape} array")
+
+
+def _options(threads: int) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = _FATAL_ONLY
+    # A thread that spins between ticks takes the core from the loop that publishes commands.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if len(content) > MAX_BYTES:
+        raise ModelError(f"{path}: larger than {MAX_BYTES // 2**20} MiB, which no model of ours is")
+    if not content:
+        raise ModelError(f"{path}: the file is empty")
+    return content
+
+
+def _check_format(metadata: dict[str, str], path: Path) -> None:
+    """A newer format may differ in any field: say that first, rather than complain about its fields."""
+    from mbrl_controller.model_spec import FORMAT_VERSION, METADATA_KEY
+
+    try:
+        version = json.loads(metadata.get(METADATA_KEY, "{}")).get("format_version", FORMAT_VERSION)
+    except (ValueError, AttributeError):
+        return
+    if version != FORMAT_VERSION:
+        raise ModelError(f"{path}: model format {version!r}, but this controller reads format {FORMAT_VERSION}")
+
+
+def _check_interface(session: ort.InferenceSession, spec: ModelSpec, path: Path) -> None:
+    E, S, A = spec.ensemble_size, len(spec.state_names), len(spec.action_names)
+    inputs = {"state": [E, None, S], "action": [None, A]}
+    outputs = {"next_state": [E, None, S]}
+    for kind, tensors, expected in (
+        ("inputs", session.get_inputs(), inputs),
+        ("outputs", session.get_outputs(), outputs),
+    ):
+        found = {t.name: [d if isinstance(d, int) else None for d in t.shape] for t in tensors}
+        if found != expected:
+            raise ModelError(f"{path}: its {kind} are {found}, its description says {expected}")
+        wrong = [f"{t.name} is {t.type}" for t in tensors if t.type != "tensor(float)"]
+        if wrong:
+            raise ModelError(f"{path}: {kind} must be tensor(float), but {', '.join(wrong)}")
+    sizes = {"state_units": S, "action_units": A, "action_lower": A, "action_upper": A, "action_max_rate": A}
+    if spec.delta_scale:
+        sizes["delta_scale"] = S
+    wrong = [f"{name} has {len(getattr(spec, name))} entries, not {n}" for name, n in sizes.items()
+             if len(getattr(spec, name)) != n]  # fmt: skip
+    if wrong:
+        raise ModelError(f"{path}: bad model description: {'; '.join(wrong)}")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+# --- external data -------------------------------------------------------------------------------------------------
+# ONNX tensors can name other files. ONNX Runtime would read them from the working directory, so such a file is refused
+# before it is loaded. These are the field numbers of onnx.proto3 that lead from a ModelProto to its TensorProtos.
+_TENSOR = "tensor"
+_FIELDS: dict[str, dict[int, str]] = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "function": {7: "node", 11: "attribute"},
+    "graph": {1: "node", 5: _TENSOR, 15: "sparse"},
+    "node": {5: "attribute"},
+    "attribute": {5: _TENSOR, 6: "graph", 10: _TENSOR, 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: _TENSOR, 2: _TENSOR},
+}
+_EXTERNAL_DATA, _DATA_LOCATION = 13, 14
+
+
+def _refers_to_external_data(content: bytes, path: Path) -> bool:
+    stack = [("model", memoryview(content))]
+    try:
+        while stack:
+            kind, message = stack.pop()
+            for number, value in _fields(message):
+                if kind == _TENSOR:
+                    if number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value != 0):
+                        return True
+                elif number in _FIELDS[kind] and isinstance(value, memoryview):
+                    stack.append((_FIELDS[kind][number], value))
+    except (IndexError, ValueError) as error:
+        raise ModelError(f"{path}: not an ONNX file, or damaged") from error
+    return False
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """(field number, value) of a protobuf message: numbers for varints, a view for anything with a length."""
+    at = 0
+    while at < len(message):
+        tag, at = _varint(message, at)
+        wire = tag & 7
+        if wire == 0:
+            number, at = _varint(message, at)
+            yield tag >> 3, number
+            continue
+        if wire == 2:
+            length, at = _varint(message, at)
+        elif wire in (1, 5):
+            length = 8 if wire == 1 else 4
+        else:
+            raise ValueError(f"wire type {wire}")
+        if at + length > len(message):
+            raise ValueError("cut short")
+        yield tag >> 3, message[at : at + length]
+        at += length
+
+
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = message[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+        if shift > 63:
+            raise ValueError("varint too long")
