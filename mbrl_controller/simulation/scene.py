@@ -236,7 +236,7 @@ def _index(contract: RobotContract, file: SceneFile, model: mujoco.MjModel) -> S
     steps = contract.action.period / file.timestep
     if abs(steps - round(steps)) > 1e-6 or round(steps) < 1:
         raise ContractError(
-            f"control_period_s {contract.action.period} is not a multiple of the simulation's {file.timestep} s timestep"
+            f"control_period_s {contract.action.period} is not a multiple of the simulation's step of {file.timestep} s"
         )
     return Scene(
         file=file,

@@ -1,0 +1,79 @@
+"""Sensor noise, latency and loss, and command latency; deterministic for a seed, and without any clock of their own.
+
+The lockstep environment and the ROS node use the same classes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+
+from mbrl_controller.simulation.options import SimOptions
+from mbrl_controller.tasks.spaces import Array
+
+TIME_TOLERANCE = 1e-9  # s; times are sums of floating point steps
+
+
+def noise_levels(entries: Sequence[str], options: SimOptions) -> Array:
+    """Standard deviation [n] of each state entry, by its name: objects' entries end in an axis, joints' do not."""
+    levels = {
+        (False, "position"): options.joint_noise,
+        (False, "velocity"): options.joint_velocity_noise,
+        (True, "position"): options.object_noise,
+        (True, "velocity"): options.object_velocity_noise,
+    }
+    parts = [entry.split(".") for entry in entries]
+    return np.array([levels[len(part) > 2, part[1]] for part in parts])
+
+
+class SensorModel:
+    """One sensor, or a whole state sensed at once. Offer it every true measurement; it says what has arrived."""
+
+    def __init__(self, entries: Sequence[str], options: SimOptions, seed: int) -> None:
+        self.options = options
+        self.levels = noise_levels(entries, options)
+        self.reset(seed)
+
+    def reset(self, seed: int) -> None:
+        """Forget what is under way; the same seed gives the same noise and losses."""
+        self._rng = np.random.default_rng(seed)
+        self._under_way: deque[tuple[float, Array]] = deque()
+
+    def observe(self, time: float, values: Array) -> tuple[float, Array] | None:
+        """Measure `values` [n] at `time` (s); the newest measurement arriving by now, with its stamp, or None.
+
+        Older measurements that arrive in the same call are superseded. Noise is drawn for lost measurements too, so
+        that the loss rate does not change the noise of the others.
+        """
+        measured = values + self.levels * self._rng.standard_normal(len(self.levels))
+        if self._rng.random() >= self.options.drop_probability:
+            self._under_way.append((time, measured))
+        arrived = None
+        while self._under_way and self._under_way[0][0] + self.options.observation_latency <= time + TIME_TOLERANCE:
+            arrived = self._under_way.popleft()
+        return arrived
+
+
+class CommandDelay:
+    """Commands on their way to the joints."""
+
+    def __init__(self, latency: float) -> None:
+        self.latency = latency  # s
+        self._under_way: deque[tuple[float, Array]] = deque()
+
+    def reset(self) -> None:
+        """Forget commands under way."""
+        self._under_way.clear()
+
+    def push(self, time: float, command: Array) -> None:
+        """Send `command` [A] at `time` (s)."""
+        self._under_way.append((time, np.array(command, dtype=float)))
+
+    def pop(self, time: float) -> Array | None:
+        """The newest command that takes effect by `time` (s) and was not returned yet, or None."""
+        due = None
+        while self._under_way and self._under_way[0][0] + self.latency <= time + TIME_TOLERANCE:
+            due = self._under_way.popleft()[1]
+        return due

@@ -1,0 +1,65 @@
+"""The simulator itself in the place of the learned model: what a planner could reach with perfect predictions."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+from mujoco.rollout import Rollout
+
+from mbrl_controller.simulation.hand import HandSimulation, Snapshot
+from mbrl_controller.tasks.spaces import Array
+
+
+class OracleRollout:
+    """Rolls candidates out from the simulation's present, which stays as it is.
+
+    Stands where a learned model stands (planning's RolloutModel, control's ControlModel). It can only start from a
+    full physics state, so the state it is handed is not used: no command may be in flight (`delay_s` must be 0).
+    """
+
+    version = "oracle"
+    delta_scale = None
+    disagreement_limit = None
+
+    def __init__(self, simulation: HandSimulation, threads: int = 2) -> None:
+        self.simulation = simulation
+        self._data = [mujoco.MjData(simulation.model) for _ in range(threads)]  # one a thread, or they would race
+        self._pool = Rollout(nthread=threads)
+
+    def rollout(self, state: Array | None, actions: Array, start: Snapshot | None = None) -> Array:
+        """States [1, N, H, S] after each of `actions` [N, H, A] (joint targets, rad), from `start` or from now.
+
+        As in the real loop, each target is cut to what the candidate's own joints can reach in one period.
+        """
+        sim, scene, model = self.simulation, self.simulation.scene, self.simulation.model
+        now = sim.snapshot() if start is None else start
+        count, horizon = actions.shape[:2]
+        begin = np.concatenate([[now.time], now.qpos, now.qvel, now.act])
+        size = mujoco.mj_stateSize(model, int(mujoco.mjtState.mjSTATE_FULLPHYSICS))
+        if size != len(begin):
+            raise NotImplementedError("this world has physics state beyond time, qpos, qvel and activations")
+        physics = np.tile(begin, (count, 1))
+        trace = np.empty((count, scene.substeps, size))
+        sensors = np.empty((count, scene.substeps, model.nsensordata))
+        control = np.empty((count, scene.substeps, model.nu))
+        control[:] = now.ctrl
+        states = np.empty((1, count, horizon, len(scene.state_index)))
+        for step in range(horizon):
+            positions = physics[:, 1 + scene.joint_qpos]
+            held = sim.contract.action.limit(actions[:, step], positions)
+            control[:, :, scene.actuators] = held[:, None]
+            # Without an initial warm start the solver begins from scratch, as HandSimulation.command has it.
+            self._pool.rollout(model, self._data, physics, control, state=trace, sensordata=sensors)
+            physics = trace[:, -1].copy()
+            states[0, :, step] = physics[:, 1 + scene.state_index]
+        return states
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.close()
+
+    def __enter__(self) -> OracleRollout:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
