@@ -1,0 +1,55 @@
+# Everything below makes its own environment in .venv; only Python 3.10 to 3.13 with venv is needed beforehand.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# make demo: which task, for how many seconds; RATE in Hz if not the model's own; HEADLESS=1 for no viewer
+TASK ?= baoding
+SECONDS ?= 30
+RATE ?=
+HEADLESS ?=
+DEMO_ARGS ?=
+PYTEST_ARGS ?=
+
+.PHONY: help demo test lint clean
+
+help:
+	@echo "make demo   a hand in simulation under the shipped controller"
+	@echo "            TASK=$(TASK) SECONDS=$(SECONDS) RATE= HEADLESS="
+	@echo "make test   all tests            PYTEST_ARGS='-k name'"
+	@echo "make lint   ruff and mypy"
+	@echo "make clean  remove .venv and build outputs"
+
+demo: $(VENV)/.with-demo
+	@$(BIN)/mbrl demo $(TASK) --seconds $(SECONDS) $(if $(RATE),--rate $(RATE)) \
+	  $(if $(filter-out 0 false no,$(HEADLESS)),--headless) $(DEMO_ARGS)
+
+test: $(VENV)/.with-all
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.with-all
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+# The demo leaves out training, so that the hand moves within two minutes of a fresh clone.
+$(VENV)/.with-demo: EXTRAS = sim,ros,viewer
+$(VENV)/.with-all: EXTRAS = sim,ros,viewer,train,test,dev
+
+$(VENV)/.with-%: $(VENV)/.created setup.py
+	@echo "Installing mbrl_controller[$(EXTRAS)] into $(VENV) ..."
+	@start=$$(date +%s); $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'; \
+	  echo "Installed in $$(( $$(date +%s) - start )) s."; touch $@
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 10) <= v <= (3, 13) or sys.exit(f"Python 3.10 to 3.13 is needed, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
+	@echo "Creating $(VENV) with $$($(PYTHON) --version) ..."
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "venv failed; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build install log dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
