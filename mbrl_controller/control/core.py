@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -66,6 +66,8 @@ class PlanRequest:
     goals: Array  # [H, G] at the ends of the planned steps
     planner_state: PlannerState
     model: ControlModel
+    planner: Planner
+    config: CoreConfig
     epoch: int
     sequence: int
 
@@ -119,7 +121,10 @@ class ControllerCore:
         self.reset(seed)
 
     def reset(self, seed: int, position: Array | None = None) -> None:
-        """Forget everything planned: a new epoch, whose plans start from the joint `position` [A] (rad)."""
+        """Forget everything planned: a new epoch, whose plans start from the joint `position` [A] (rad).
+
+        A latched stop stays.
+        """
         last = None if position is None else self.contract.action.to_normalised(position)
         self._planner_state = self.planner.initial_state(seed, last)
         self._targets: Array | None = None  # what is left of the last plan
@@ -127,10 +132,18 @@ class ControllerCore:
         self._late = self._disagreeing = 0
         self.epoch += 1
         self.sequence = 0
+        self.safety.change(SafetyState.READY, "reset")
 
     def swap(self, model: ControlModel) -> None:
         """Plan with `model` from the next `prepare` on."""
         self.model = model
+
+    def retune(self, planner: Planner, config: CoreConfig) -> None:
+        """Plan with other options from the next `prepare` on; raises ValueError if the plans' shape would change."""
+        shape = (planner.config.horizon, planner.action_size)
+        if self._planner_state.mean.shape != shape:
+            raise ValueError(f"the running plan has shape {self._planner_state.mean.shape}, the new planner's {shape}")
+        self.planner, self.config = planner, config
 
     def prepare(self, observation: Observation, goal: Goal, episode_time: float) -> PlanRequest:
         """Freeze what the next plan is made from. `episode_time`: s since the goal's zero."""
@@ -139,7 +152,17 @@ class ControllerCore:
         begin = episode_time + waiting * period
         goals = goal.at(begin + period * np.arange(1, self.planner.config.horizon + 1))
         in_flight = tuple(list(self._sent)[-waiting:]) if waiting else ()
-        return PlanRequest(observation, in_flight, goals, self._planner_state, self.model, self.epoch, self.sequence)
+        return PlanRequest(
+            observation=observation,
+            in_flight=in_flight,
+            goals=goals,
+            planner_state=self._planner_state,
+            model=self.model,
+            planner=self.planner,
+            config=self.config,
+            epoch=self.epoch,
+            sequence=self.sequence,
+        )
 
     def solve(self, request: PlanRequest, deadline: float | None = None) -> Solution:
         """Plan from the state predicted for the moment the command acts. Pure: safe on another thread."""
@@ -152,12 +175,12 @@ class ControllerCore:
             model=request.model,
             task=self.task,
             action=self.contract.action,
-            risk=self.config.risk,
-            drop_cost=self.config.drop_cost,
+            risk=request.config.risk,
+            drop_cost=request.config.drop_cost,
             state=state,
             goal=request.goals,
         )
-        plan, planner_state = self.planner.plan(objective, request.planner_state, deadline)
+        plan, planner_state = request.planner.plan(objective, request.planner_state, deadline)
         targets = self.contract.action.to_target(plan.actions)
         spread = np.nan
         if request.model.delta_scale is not None:
@@ -165,10 +188,16 @@ class ControllerCore:
             spread = float(disagreement(first, request.model.delta_scale)[0])
         return Solution(plan, planner_state, targets, spread, request.model.version, time.monotonic() - began)
 
-    def conclude(self, request: PlanRequest, solution: Solution | None, now: float = 0.0) -> Tick:
+    def conclude(
+        self, request: PlanRequest, solution: Solution | None, now: float = 0.0, disturb: Array | None = None
+    ) -> Tick:
         """The command for this step. `solution` None means that the planner was late."""
+        if self.safety.state in (SafetyState.STOPPED, SafetyState.INACTIVE):
+            return self._nothing_sent()
         if request.epoch != self.epoch:
             return self.hold("the plan was made before a reset", request.observation, now)
+        if not np.isfinite(request.observation.state).all():
+            return self.hold("the state has non-finite entries", request.observation, now, request, solution)
         position = request.observation.state[self._joints]
         problem = self._judge(solution, request.model)
         if problem:
@@ -178,11 +207,16 @@ class ControllerCore:
             source, reason = "plan", "planning"
         elif self._targets is not None and len(self._targets) > 1:
             self._targets = self._targets[1:]
+            self._planner_state = _shifted(self._planner_state)
             source, reason = "previous_plan", f"planner late ({self._late} in a row)"
         else:
             return self.hold("planner late and no plan left", request.observation, now, request)
         assert self._targets is not None
-        command = self.safety.command(self._targets[0], position)
+        target = self._targets[0]
+        if disturb is not None:
+            normalised = self.contract.action.to_normalised(target) + disturb
+            target = self.contract.action.to_target(np.clip(normalised, -1.0, 1.0))
+        command = self.safety.command(target, position)
         self.safety.change(SafetyState.RUNNING, reason, now)
         return self._sent_tick(command, source, request, solution)
 
@@ -194,9 +228,9 @@ class ControllerCore:
         request: PlanRequest | None = None,
         solution: Solution | None = None,
     ) -> Tick:
-        """The safe command, with its reason; in `stopped` nothing is sent."""
-        if self.safety.state is SafetyState.STOPPED:
-            return Tick(None, "none", self.safety.state, self.safety.reason, self.epoch, self.sequence)
+        """The safe command, with its reason; in `stopped` and `inactive` nothing is sent."""
+        if self.safety.state in (SafetyState.STOPPED, SafetyState.INACTIVE):
+            return self._nothing_sent()
         self.safety.change(SafetyState.HOLDING, reason, now)
         self._targets = None
         position = None if observation is None else observation.state[self._joints]
@@ -205,18 +239,32 @@ class ControllerCore:
             return Tick(None, "none", self.safety.state, reason, self.epoch, self.sequence, request, solution)
         return self._sent_tick(command, "safe", request, solution)
 
+    def stop(self, reason: str, observation: Observation | None = None, now: float = 0.0) -> Tick:
+        """The safe command once more, then none: latched until `safety.clear_stop`."""
+        tick = self.hold(reason, observation, now)
+        self.safety.change(SafetyState.STOPPED, reason, now)
+        return replace(tick, state=self.safety.state, reason=self.safety.reason)
+
+    def leave(self, reason: str, observation: Observation | None = None, now: float = 0.0) -> Tick:
+        """The safe command once more, then inactive until the next `reset`. A latched stop stays, and sends nothing."""
+        tick = self.hold(reason, observation, now)
+        self.safety.change(SafetyState.INACTIVE, reason, now)
+        self._targets = None
+        return replace(tick, state=self.safety.state, reason=self.safety.reason)
+
     def tick(
         self,
         observation: Observation,
         goal: Goal,
         episode_time: float,
         deadline: float | None = None,
+        disturb: Array | None = None,
     ) -> Tick:
-        """Prepare, solve and conclude in a row."""
-        if self.safety.state is SafetyState.STOPPED:
-            return self.hold(self.safety.reason, observation)
+        """Prepare, solve and conclude in a row; `disturb` [A] (normalised) is exploration added to the action."""
+        if self.safety.state in (SafetyState.STOPPED, SafetyState.INACTIVE):
+            return self._nothing_sent()
         request = self.prepare(observation, goal, episode_time)
-        return self.conclude(request, self.solve(request, deadline), observation.stamp)
+        return self.conclude(request, self.solve(request, deadline), observation.stamp, disturb)
 
     def _judge(self, solution: Solution | None, model: ControlModel) -> str:
         """Why this solution must not be followed; empty if it may."""
@@ -237,6 +285,9 @@ class ControllerCore:
             self._disagreeing = 0
         return ""
 
+    def _nothing_sent(self) -> Tick:
+        return Tick(None, "none", self.safety.state, self.safety.reason, self.epoch, self.sequence)
+
     def _sent_tick(self, command: Array, source: str, request: PlanRequest | None, solution: Solution | None) -> Tick:
         self._sent.append(command)
         self._planner_state = self._planner_state.executed(self.contract.action.to_normalised(command))
@@ -244,3 +295,8 @@ class ControllerCore:
         return Tick(
             command, source, self.safety.state, self.safety.reason, self.epoch, self.sequence - 1, request, solution
         )
+
+
+def _shifted(state: PlannerState) -> PlannerState:
+    """The planner's memory one control step later, when a step had no plan of its own."""
+    return replace(state, mean=np.concatenate([state.mean[1:], state.mean[-1:]]), tick=state.tick + 1)

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mbrl_controller.errors import ContractError
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating[Any]]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,146 @@
+"""The yardstick: episodes on fixed seeds in lockstep, without ROS, and the figures that are compared."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from mbrl_controller.control.core import CoreConfig
+from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.errors import MbrlError
+from mbrl_controller.jobs.lockstep import EpisodeRecord
+from mbrl_controller.jobs.statistics import bootstrap, wilson
+from mbrl_controller.jobs.task_defaults import contract_for, planner_defaults
+from mbrl_controller.jobs.workers import EpisodePlan, PolicyName, default_processes, episode_pool
+from mbrl_controller.registry import Registry
+from mbrl_controller.simulation.options import preset
+
+DYNAMICS = ("learned", "oracle")
+POLICIES = get_args(PolicyName)
+
+
+def run(
+    task: str,
+    *,
+    model: str = "current",
+    models_dir: Path | None = None,
+    contract: Path | None = None,
+    planner: str = "pddm",
+    planner_options: dict[str, Any] | None = None,
+    core: CoreConfig | None = None,
+    dynamics: str = "learned",
+    policy: PolicyName = "controller",
+    sim: str = "nominal",
+    episodes: int = 20,
+    seed: int = 0,
+    seconds: float | None = None,
+    goal_options: dict[str, Any] | None = None,
+    processes: int | None = None,
+    json_file: Path | None = None,
+    on_episode: Callable[[EpisodeRecord], None] = lambda record: None,
+) -> dict[str, Any]:
+    """Evaluate on the seeds `seed ... seed + episodes - 1`; returns (and writes to `json_file`) the figures.
+
+    Raises MbrlError for anything that does not exist or fit.
+    """
+    for what, value, known in (("dynamics", dynamics, DYNAMICS), ("policy", policy, POLICIES)):
+        if value not in known:
+            raise MbrlError(f"unknown {what} {value!r}; known: {', '.join(known)}")
+    if episodes < 1:
+        raise MbrlError(f"episodes must be at least 1, got {episodes}")
+    robot = contract_for(task, contract)
+    defaults = planner_defaults(task, planner)
+    path, version = None, "oracle" if dynamics == "oracle" else policy
+    if policy == "controller" and dynamics == "learned":
+        found = Registry(models_dir).resolve(task, model)
+        found.check_digest()
+        path, version = found.model, found.name
+    plan = EpisodePlan(
+        contract=robot.text,
+        sim=preset(sim),
+        policy=policy,
+        planner=planner,
+        planner_options={**defaults.planner_options, **(planner_options or {})},
+        core=core or defaults.core,
+        model=path,
+        model_version=version,
+        seconds=seconds,
+        goal_options=goal_options or {},
+    )
+    with episode_pool(plan, min(episodes, processes or default_processes())) as run_all:
+        records = []
+        for record in run_all(list(range(seed, seed + episodes))):
+            on_episode(record)
+            records.append(record)
+    report = {
+        "task": task,
+        "model": version,
+        "dynamics": dynamics,
+        "policy": policy,
+        "planner": planner if policy == "controller" else None,
+        "planner_options": plan.planner_options,
+        "core": plan.core.model_dump(),
+        "sim": sim,
+        "goal_options": plan.goal_options,
+        "seed": seed,
+        **summarise(records, robot),
+        "machine": f"{platform.machine()}, {default_processes()} cores, Python {platform.python_version()}",
+    }
+    if json_file is not None:
+        write_json(json_file, report)
+    return report
+
+
+def summarise(records: Sequence[EpisodeRecord], contract: RobotContract) -> dict[str, Any]:
+    """Figures over episodes; each `x_ci95` is a 95 % interval: Wilson for rates, bootstrap for means and medians."""
+    metrics = [record.metrics for record in records]
+    kept = [not m.dropped for m in metrics]
+    turned = np.array([m.degrees_turned for m in metrics])
+    figures: dict[str, Any] = {"episodes": len(records)}
+
+    def over(name: str, values: Any, statistic: Any) -> None:
+        figures[name] = float(statistic(values))
+        figures[f"{name}_ci95"] = bootstrap(values, statistic)
+
+    def rate(name: str, hits: Sequence[bool]) -> None:
+        figures[name] = float(np.mean(hits))
+        figures[f"{name}_ci95"] = wilson(int(np.sum(hits)), len(hits))
+
+    over("return_mean", [m.episode_return for m in metrics], np.mean)
+    over("time_kept_median_s", [m.time_kept for m in metrics], np.median)
+    over("degrees_turned_median", turned, np.median)
+    over("goal_error_median", [m.goal_error for m in metrics], np.median)
+    over("final_goal_error_median", [m.final_goal_error for m in metrics], np.median)
+    figures["goal_error_unit"] = contract.task.goal_unit
+    rate("kept_rate", kept)
+    rate("success_90", [k and bool(t >= 90) for k, t in zip(kept, turned, strict=True)])
+    rate("success_180", [k and bool(t >= 180) for k, t in zip(kept, turned, strict=True)])
+    rate("goal_rate", [m.goal_reached for m in metrics])
+    over("plan_ms_median", 1e3 * np.concatenate([r.plan_s for r in records]), np.median)
+    return figures
+
+
+def write_json(path: Path, report: dict[str, Any]) -> None:
+    """Write a report in one step; raises MbrlError where it cannot be written. NaN becomes null."""
+    text = json.dumps(_without_nan(report), indent=2, allow_nan=False) + "\n"
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False) as file:
+            file.write(text)
+        os.replace(file.name, path)
+    except OSError as error:
+        raise MbrlError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -1,0 +1,68 @@
+"""One episode in simulation, without ROS and without waiting: every control step follows the one before at once."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mbrl_controller.control.core import Observation
+from mbrl_controller.jobs.policies import Policy
+from mbrl_controller.simulation.lockstep import LockstepHand
+from mbrl_controller.tasks.base import EpisodeMetrics, Goal
+from mbrl_controller.tasks.spaces import Array
+
+
+@dataclass(frozen=True)
+class EpisodeRecord:
+    """What happened in an episode of T steps; it ends early where the task's object was dropped."""
+
+    seed: int
+    states: Array  # [T+1, S], true
+    observed: Array  # [T+1, S], as the sensors gave them
+    commands: Array  # [T, A] rad
+    goals: Array  # [T+1, G]
+    plan_s: Array  # [T] s spent planning
+    predicted_returns: Array  # [T]; NaN without a planner
+    disagreements: Array  # [T]
+    metrics: EpisodeMetrics
+
+
+def run_episode(hand: LockstepHand, policy: Policy, goal: Goal, seed: int, seconds: float) -> EpisodeRecord:
+    """An episode of at most `seconds`, started from `seed`; the same arguments give the same record."""
+    simulation = hand.simulation
+    task, period = simulation.contract.task, simulation.contract.action.period
+    steps = round(seconds / period)
+    stamp, sensed = hand.reset(seed)
+    policy.reset(seed, Observation(sensed, stamp))
+    observed, states, commands, solutions, spent = [sensed], [simulation.state()], [], [], []
+    for step in range(steps):
+        began = time.perf_counter()
+        command, tick = policy.act(Observation(sensed, stamp), goal, step * period)
+        spent.append(time.perf_counter() - began)
+        stamp, sensed = hand.step(command)
+        observed.append(sensed)
+        states.append(simulation.state())
+        commands.append(command)
+        solutions.append(tick.solution if tick else None)
+        if task.dropped(states[-1]):
+            break
+    goals = goal.at(period * np.arange(len(states)))
+    metrics = task.metrics(np.array(states), np.array(commands), goals, period)
+    return EpisodeRecord(
+        seed=seed,
+        states=np.array(states),
+        observed=np.array(observed),
+        commands=np.array(commands),
+        goals=goals,
+        plan_s=np.array(spent),
+        predicted_returns=np.array([s.plan.predicted_return if s else np.nan for s in solutions]),
+        disagreements=np.array([s.disagreement if s else np.nan for s in solutions]),
+        metrics=_charge_full_length(metrics, task.drop_cost, steps - len(commands)),
+    )
+
+
+def _charge_full_length(metrics: EpisodeMetrics, drop_cost: float, missing: int) -> EpisodeMetrics:
+    """A drop is charged until the episode would have ended, so that ending early is no advantage."""
+    return replace(metrics, episode_return=metrics.episode_return - drop_cost * missing)

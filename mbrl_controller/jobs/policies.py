@@ -1,0 +1,89 @@
+"""What can act in an episode: the controller, and the baselines that a claim about learning is measured against."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from mbrl_controller.control.core import ControllerCore, Observation, Tick
+from mbrl_controller.control.safety import SafetyState
+from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.simulation.random_policy import RandomPolicy
+from mbrl_controller.tasks.base import Goal
+from mbrl_controller.tasks.spaces import Array
+
+
+class Policy(Protocol):
+    """From an observation to joint targets [A] (rad)."""
+
+    def reset(self, seed: int, observation: Observation) -> None:
+        """A new episode begins."""
+        ...
+
+    def act(self, observation: Observation, goal: Goal, episode_time: float) -> tuple[Array, Tick | None]:
+        """The command for this step, and the controller's account of it where there is one."""
+        ...
+
+
+class ControllerPolicy:
+    """The controller as the node runs it, optionally with exploration noise on what it sends.
+
+    The noise is filtered as the planner's candidates are (n_t = beta u_t + (1 - beta) n_{t-1}), so that it moves the
+    fingers instead of shaking them; the command that is sent, noise included, is the one the controller remembers.
+    """
+
+    def __init__(self, core: ControllerCore, exploration: float = 0.0, beta: float = 0.6) -> None:
+        self.core = core
+        self.exploration = exploration
+        self.beta = beta
+
+    def reset(self, seed: int, observation: Observation) -> None:
+        position = observation.state[self.core.task.joint_positions]
+        self.core.safety.change(SafetyState.INACTIVE, "reset")
+        self.core.safety.change(SafetyState.READY, "reset")
+        self.core.safety.change(SafetyState.RUNNING, "episode begins")
+        self.core.safety.forget_command()
+        self.core.reset(seed, position)
+        self._rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
+        self._noise = np.zeros(len(self.core.contract.action))
+
+    def act(self, observation: Observation, goal: Goal, episode_time: float) -> tuple[Array, Tick | None]:
+        disturb = None
+        if self.exploration:
+            fresh = self.exploration * self._rng.standard_normal(self._noise.shape)
+            self._noise = self.beta * fresh + (1 - self.beta) * self._noise
+            disturb = self._noise
+        tick = self.core.tick(observation, goal, episode_time, disturb=disturb)
+        if tick.command is None:
+            raise RuntimeError(f"the controller sent nothing: {tick.reason}")
+        return tick.command, tick
+
+
+class HoldPolicy:
+    """Keeps the neutral pose: what doing nothing achieves."""
+
+    def __init__(self, contract: RobotContract) -> None:
+        self.contract = contract
+
+    def reset(self, seed: int, observation: Observation) -> None:
+        """Nothing to forget."""
+
+    def act(self, observation: Observation, goal: Goal, episode_time: float) -> tuple[Array, Tick | None]:
+        return self.contract.action.neutral, None
+
+
+class RandomActionPolicy:
+    """PDDM's random motion; `scale` below 1 is calmer."""
+
+    def __init__(self, contract: RobotContract, scale: float = 1.0) -> None:
+        self.contract = contract
+        self.scale = scale
+        self._joints = contract.task.joint_positions
+
+    def reset(self, seed: int, observation: Observation) -> None:
+        self._policy = RandomPolicy(len(self.contract.action), seed=seed, scale=self.scale)
+
+    def act(self, observation: Observation, goal: Goal, episode_time: float) -> tuple[Array, Tick | None]:
+        target = self.contract.action.to_target(self._policy())
+        return self.contract.action.limit(target, observation.state[self._joints]), None

@@ -1,0 +1,68 @@
+"""What a person who names only a task gets: its contract and, from config/, how it is planned."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mbrl_controller.control.core import CoreConfig
+from mbrl_controller.episodes.contract import RobotContract, load_contract
+from mbrl_controller.errors import ContractError, MbrlError
+from mbrl_controller.model_spec import describe_validation
+from mbrl_controller.resources import share_dir
+
+
+class Defaults(BaseModel):
+    """Planner options are by planner; what one does not name keeps the planner's own default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    contract: str
+    planners: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    core: CoreConfig = CoreConfig()
+    training: dict[str, Any] = Field(default_factory=dict)
+
+
+class PlannerDefaults(BaseModel):
+    """How a task is planned."""
+
+    planner_options: dict[str, Any]
+    core: CoreConfig
+
+
+@cache
+def task_defaults(task: str) -> Defaults:
+    """The entry of `task` in config/tasks.yaml; raises MbrlError."""
+    path = share_dir() / "config" / "tasks.yaml"
+    try:
+        document = yaml.safe_load(path.read_text())
+        if task not in document:
+            raise ContractError(f"unknown task {task!r}; known tasks: {', '.join(sorted(document))}")
+        return Defaults.model_validate(document[task])
+    except (OSError, yaml.YAMLError) as error:
+        raise MbrlError(f"{path}: cannot be read: {error}") from error
+    except ValidationError as error:
+        raise MbrlError(f"{path}: {task}: {describe_validation(error)}") from error
+
+
+def contract_path(task: str) -> Path:
+    """The contract that config/tasks.yaml names for `task`."""
+    return share_dir() / "config" / task_defaults(task).contract
+
+
+def contract_for(task: str, path: Path | None = None) -> RobotContract:
+    """The contract at `path`, else the task's own; raises ContractError when it is for another task."""
+    contract = load_contract(path or contract_path(task))
+    if contract.task.name != task:
+        raise ContractError(f"{path}: is a contract for task {contract.task.name!r}, not {task!r}")
+    return contract
+
+
+def planner_defaults(task: str, planner: str) -> PlannerDefaults:
+    """How `task` is planned with `planner`."""
+    defaults = task_defaults(task)
+    return PlannerDefaults(planner_options=defaults.planners.get(planner, {}), core=defaults.core)

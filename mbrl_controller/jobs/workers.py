@@ -1,0 +1,126 @@
+"""Many episodes on several processes, each with its own simulation and its own one-threaded model."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from mbrl_controller.control.core import ControllerCore, ControlModel, CoreConfig
+from mbrl_controller.control.safety import Safety, SafetyConfig
+from mbrl_controller.episodes.contract import RobotContract, parse_contract
+from mbrl_controller.jobs.lockstep import EpisodeRecord, run_episode
+from mbrl_controller.jobs.policies import ControllerPolicy, HoldPolicy, Policy, RandomActionPolicy
+from mbrl_controller.planning.catalog import make_planner
+from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.planning.served_model import ServedModel
+from mbrl_controller.simulation.hand import HandSimulation
+from mbrl_controller.simulation.lockstep import LockstepHand
+from mbrl_controller.simulation.options import SimOptions
+from mbrl_controller.simulation.oracle import OracleRollout
+
+PolicyName = Literal["controller", "hold", "random"]
+
+
+class EpisodePlan(BaseModel):
+    """Everything that decides an episode but its seed; plain data, so that it can be sent to another process."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    contract: str  # YAML text
+    sim: SimOptions = SimOptions()
+    policy: PolicyName = "controller"
+    planner: str = "pddm"
+    planner_options: dict[str, Any] = Field(default_factory=dict)
+    core: CoreConfig = CoreConfig()
+    check_disagreement: bool = False
+    model: Path | None = None  # None: the simulator itself plans (oracle)
+    model_version: str = ""
+    exploration: float = Field(default=0.0, ge=0, le=2, description="noise on the action, normalised std. dev.")
+    random_scale: float = Field(default=1.0, gt=0, le=1)
+    seconds: float | None = Field(default=None, gt=0)
+    goal_options: dict[str, Any] = Field(default_factory=dict)
+
+
+class EpisodeRunner:
+    """Runs episodes of one plan, one after the other."""
+
+    def __init__(self, plan: EpisodePlan) -> None:
+        self.plan = plan
+        self.contract = parse_contract(plan.contract)
+        self.hand = LockstepHand(HandSimulation(self.contract, plan.sim))
+        self.policy = self._policy()
+
+    def run(self, seed: int) -> EpisodeRecord:
+        """The episode of `seed`: start, goal, noise and planner all follow from it."""
+        goal_rng = np.random.default_rng(np.random.SeedSequence([seed, 2]))
+        goal = self.contract.task.sample_goal(goal_rng, **self.plan.goal_options)
+        seconds = self.plan.seconds or self.contract.task.episode_s
+        return run_episode(self.hand, self.policy, goal, seed, seconds)
+
+    def _policy(self) -> Policy:
+        if self.plan.policy == "hold":
+            return HoldPolicy(self.contract)
+        if self.plan.policy == "random":
+            return RandomActionPolicy(self.contract, self.plan.random_scale)
+        return ControllerPolicy(make_core(self.contract, self.plan, self._model()), self.plan.exploration)
+
+    def _model(self) -> ControlModel:
+        if self.plan.model is None:
+            return OracleRollout(self.hand.simulation, threads=1)
+        loaded = OnnxEnsemble.load(self.plan.model, task=self.contract.task, action=self.contract.action, threads=1)
+        return ServedModel(loaded, self.plan.model_version)
+
+
+def make_core(contract: RobotContract, plan: EpisodePlan, model: ControlModel) -> ControllerCore:
+    """The controller of a plan; the same class that the node runs."""
+    planner = make_planner(plan.planner, len(contract.action), plan.planner_options)
+    safety = Safety(
+        contract.action, SafetyConfig(check_disagreement=plan.check_disagreement), contract.file.command.safe
+    )
+    return ControllerCore(contract, model, planner, plan.core, safety)
+
+
+@contextmanager
+def episode_pool(plan: EpisodePlan, processes: int) -> Iterator[Callable[[list[int]], Iterator[EpisodeRecord]]]:
+    """A function from seeds to their records, in the order of the seeds. One process runs them here."""
+    if processes <= 1:
+        runner = EpisodeRunner(plan)
+        yield lambda seeds: (runner.run(seed) for seed in seeds)
+        return
+    EpisodeRunner(plan)  # what is wrong with the plan is raised here, not in every worker
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_begin, initargs=(plan,)) as pool:
+        try:
+            yield lambda seeds: pool.map(_run, seeds)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+_runner: EpisodeRunner | None = None
+
+
+def _begin(plan: EpisodePlan) -> None:
+    import signal
+
+    global _runner
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends the pool
+    _runner = EpisodeRunner(plan)
+
+
+def _run(seed: int) -> EpisodeRecord:
+    assert _runner is not None
+    return _runner.run(seed)
+
+
+def default_processes() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0))
