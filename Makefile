@@ -42,7 +42,7 @@ $(VENV)/.with-all: EXTRAS = sim,ros,viewer,train,test,dev
 
 $(VENV)/.with-%: $(VENV)/.created setup.py
 	@echo "Installing mbrl_controller[$(EXTRAS)] into $(VENV) ..."
-	@start=$$(date +%s); $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'; \
+	@start=$$(date +%s); $(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[$(EXTRAS)]'; \
 	  echo "Installed in $$(( $$(date +%s) - start )) s."; touch $@
 
 $(VENV)/.created:
