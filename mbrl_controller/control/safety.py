@@ -1,6 +1,7 @@
 """The one place that decides what may be sent, and in which state the controller is.
 
-inactive -> ready -> running -> holding (recoverable) -> stopped (latched). Every transition keeps its reason.
+inactive -> ready -> running -> holding (recoverable) -> stopped (latched: only `clear_stop` leaves it). Every
+transition keeps its reason.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ class SafetyState(str, Enum):
 
 ALLOWED = {
     SafetyState.INACTIVE: {SafetyState.READY, SafetyState.STOPPED},
-    SafetyState.READY: {SafetyState.RUNNING, SafetyState.INACTIVE, SafetyState.STOPPED},
+    SafetyState.READY: {SafetyState.RUNNING, SafetyState.HOLDING, SafetyState.INACTIVE, SafetyState.STOPPED},
     SafetyState.RUNNING: {SafetyState.HOLDING, SafetyState.READY, SafetyState.INACTIVE, SafetyState.STOPPED},
     SafetyState.HOLDING: {SafetyState.RUNNING, SafetyState.READY, SafetyState.INACTIVE, SafetyState.STOPPED},
-    SafetyState.STOPPED: {SafetyState.READY, SafetyState.INACTIVE},
+    SafetyState.STOPPED: set(),
 }
 
 
@@ -69,12 +70,21 @@ class Safety:
     def change(self, after: SafetyState, reason: str, now: float = 0.0) -> bool:
         """Go to `after`; False, and nothing changes, where that transition does not exist."""
         if after == self.state:
-            self.reason = reason
+            if after is not SafetyState.STOPPED:  # the first reason for a stop is the one to read
+                self.reason = reason
             return True
         if after not in ALLOWED[self.state]:
             return False
         self.transitions.append(Transition(now, self.state, after, reason))
         self.state, self.reason = after, reason
+        return True
+
+    def clear_stop(self, reason: str, now: float = 0.0) -> bool:
+        """Leave `stopped` for `ready`: a person's decision. False if not stopped."""
+        if self.state is not SafetyState.STOPPED:
+            return False
+        self.transitions.append(Transition(now, self.state, SafetyState.READY, reason))
+        self.state, self.reason = SafetyState.READY, reason
         return True
 
     @property

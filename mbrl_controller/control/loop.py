@@ -1,0 +1,144 @@
+"""A loop at a fixed rate on a thread of its own, by absolute times of the monotonic clock."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mbrl_controller.control.timing import LoopStatistics
+
+SPIN = 2e-4  # s before a deadline from which on the thread watches the clock instead of sleeping
+STACK_BYTES = 1 << 20  # the default of 8 MiB makes mlockall expensive
+
+
+@dataclass(frozen=True)
+class TickTime:
+    """When a tick was due and when it began (s, time.monotonic)."""
+
+    index: int  # of the period since the start; skipped ones are counted
+    due: float
+    began: float
+    missed: int  # whole periods skipped just before this tick
+
+    @property
+    def lateness(self) -> float:
+        """s from due to begun."""
+        return self.began - self.due
+
+
+class FixedRateLoop:
+    """Calls `tick` at start, start + period, start + 2 period, ...
+
+    A tick that overruns skips the periods it covered: they are counted in `statistics.missed` and never made up for
+    in a bunch. An exception in `tick` goes to `on_error`, and the loop ends.
+    """
+
+    def __init__(
+        self,
+        period: float,
+        tick: Callable[[TickTime], None],
+        *,
+        on_error: Callable[[Exception], None],
+        priority: int = 0,
+        cpus: Sequence[int] = (),
+        name: str = "control_loop",
+    ) -> None:
+        if not (period > 0 and math.isfinite(period)):
+            raise ValueError(f"period must be positive, got {period}")
+        self.period = period
+        self.statistics = LoopStatistics()
+        self.refused: list[str] = []  # what the system did not grant
+        self._tick, self._on_error = tick, on_error
+        self._priority, self._cpus, self._name = priority, tuple(cpus), name
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread is alive."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Begin ticking; the first tick is due at once. Returns when priority and affinity were asked for."""
+        if self.running:
+            raise RuntimeError(f"{self._name} runs already")
+        self._stop.clear()
+        ready = threading.Event()
+        self._thread = start_thread(self._run, self._name, ready)
+        ready.wait()
+
+    def stop(self) -> None:
+        """Let the tick in progress end, then join the thread. From within a tick, the loop ends after it."""
+        self._stop.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+            self._thread = None
+
+    def _run(self, ready: threading.Event) -> None:
+        self.refused = apply_scheduling(self._priority, self._cpus)
+        ready.set()
+        start = time.monotonic()
+        index, skipped, previous = 0, 0, math.nan
+        statistics = self.statistics
+        while self._wait_until(start + index * self.period):
+            began = time.monotonic()
+            # Woken a whole period late or more: those periods are lost, this tick is the newest of them.
+            newest = max(index, math.floor((began - start) / self.period))
+            missed, index = skipped + newest - index, newest
+            statistics.missed += missed
+            due = start + index * self.period
+            try:
+                self._tick(TickTime(index, due, began, missed))
+            except Exception as error:
+                self._on_error(error)
+                return
+            ended = time.monotonic()
+            statistics.ticks += 1
+            statistics.lateness.add(began - due)
+            statistics.execution.add(ended - began)
+            if not math.isnan(previous):
+                statistics.period.add(began - previous)
+            previous = began
+            following = max(index + 1, math.ceil((ended - start) / self.period))
+            skipped, index = following - index - 1, following
+
+    def _wait_until(self, due: float) -> bool:
+        """Sleep, then watch the clock; False as soon as the loop is to end."""
+        while not self._stop.is_set():
+            left = due - time.monotonic()
+            if left <= 0:
+                return True
+            if left > SPIN:
+                self._stop.wait(left - SPIN)
+        return False
+
+
+def start_thread(run: Callable[..., None], name: str, *args: object) -> threading.Thread:
+    """A daemon thread with a small stack."""
+    before = threading.stack_size(STACK_BYTES)
+    try:
+        thread = threading.Thread(target=run, args=args, name=name, daemon=True)
+        thread.start()
+    finally:
+        threading.stack_size(before)
+    return thread
+
+
+def apply_scheduling(priority: int, cpus: Sequence[int]) -> list[str]:
+    """Ask for SCHED_FIFO (0: leave it) and for these CPUs (none: all), for the calling thread; what was refused."""
+    refused = []
+    if priority:
+        try:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+        except OSError as error:
+            refused.append(f"SCHED_FIFO priority {priority}: {error.strerror}")
+    if cpus:
+        try:
+            os.sched_setaffinity(0, cpus)
+        except OSError as error:
+            refused.append(f"CPUs {list(cpus)}: {error.strerror}")
+    return refused

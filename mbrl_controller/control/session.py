@@ -1,0 +1,328 @@
+"""Episodes, goals and interventions around the controller's core: all of a control node but its messages.
+
+Whoever ticks calls `step`; e-stop, reset, goals and new models come from other threads. A lock, never held while
+planning, keeps them apart, and what a step came to is handed to `send` under it: nothing can be sent after a stop.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from mbrl_controller.control.core import (
+    ControllerCore,
+    ControlModel,
+    CoreConfig,
+    Observation,
+    PlanRequest,
+    Solution,
+    Tick,
+)
+from mbrl_controller.control.safety import SafetyState
+from mbrl_controller.control.state_input import StateInput
+from mbrl_controller.errors import MessageError
+from mbrl_controller.planning.base import Planner
+from mbrl_controller.tasks.base import Goal
+from mbrl_controller.tasks.spaces import Array
+
+Solve = Callable[[PlanRequest], Solution | None]
+
+
+class SessionConfig(BaseModel):
+    """How episodes begin and end."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = Field(default=0, ge=0)
+    episode_s: float = Field(default=0.0, ge=0, description="an episode's longest duration; 0: none")
+    auto_reset: bool = Field(default=False, description="begin a new episode after a drop or time-out")
+    goal_options: dict[str, Any] = Field(default_factory=dict, description="what is fixed of the sampled goal")
+    exploration: float = Field(default=0.0, ge=0, le=1, description="deviation of noise added, normalised actions")
+    exploration_beta: float = Field(default=0.6, gt=0, le=1, description="filter of that noise: 1 is white")
+
+
+class Phase(str, Enum):
+    """Where the session stands with its episodes."""
+
+    WAITING = "waiting"  # for a good state to begin on
+    RUNNING = "running"
+    OVER = "over"  # until someone resets
+    RESETTING = "resetting"  # the scene is being reset
+
+
+@dataclass(frozen=True)
+class EpisodeEvent:
+    """An episode begins or ends. `reason` of an end: drop, timeout, reset, deactivate, stop."""
+
+    event: str
+    episode: int
+    epoch: int
+    stamp: float  # s
+    reason: str
+    model_version: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step came to."""
+
+    stamp: float  # s, the tick's time
+    tick: Tick
+    episode: int
+    episode_time: float  # s; NaN outside of an episode
+    observation: Observation | None = None
+    goal: Array | None = None  # [G]
+    reward: float = float("nan")
+    dropped: bool = False
+    events: tuple[EpisodeEvent, ...] = ()
+    repeated: bool = False  # the same state came again: the command that answers it, once more
+
+
+class ControlSession:
+    """A core with its episodes. `send` gets every step, under the lock; it must be quick."""
+
+    def __init__(
+        self,
+        core: ControllerCore,
+        inputs: StateInput,
+        config: SessionConfig,
+        send: Callable[[Step], None],
+        *,
+        lockstep: bool = False,
+        reset_scene: Callable[[], None] | None = None,
+    ) -> None:
+        self.core, self.inputs, self.config = core, inputs, config
+        self.lockstep = lockstep
+        self._send, self._reset_scene = send, reset_scene
+        self._lock = threading.RLock()
+        self.phase = Phase.WAITING
+        self.episode = -1
+        self._goal: Goal | None = None
+        self._given_goal = False
+        self._goal_zero = self._begun = 0.0
+        self._over = ""
+        self._last: Observation | None = None
+        self._last_step: Step | None = None
+        self._noise = np.zeros(len(core.contract.action))
+        self._rng = np.random.default_rng(config.seed)
+
+    # --- from the thread that ticks -----------------------------------------------------------------------------
+
+    def step(self, stamp: float, now: float | None, clock: float | None, solve: Solve) -> Step:
+        """One control step at time `stamp` (s). `now` and `clock` as in StateInput.observation."""
+        with self._lock:
+            prepared = self._prepare(stamp, now, clock)
+            if isinstance(prepared, Step):
+                return self._finish(prepared)
+            request, observation, goal, events = prepared
+        solution, failure = None, ""
+        try:
+            solution = solve(request)
+        except Exception as error:  # whatever a model raises, the hand must be left safe
+            failure = f"the planner failed: {type(error).__name__}: {error}"
+        with self._lock:
+            if failure:
+                events += self._end("stop", stamp)
+                tick = self.core.stop(failure, observation, stamp)
+            else:
+                tick = self.core.conclude(request, solution, stamp, self._disturbance())
+            reward = self._reward(observation, goal)
+            step = Step(stamp, tick, self.episode, stamp - self._begun, observation, goal, reward, False, events)
+            return self._finish(step)
+
+    def _prepare(
+        self, stamp: float, now: float | None, clock: float | None
+    ) -> Step | tuple[PlanRequest, Observation, Array, tuple[EpisodeEvent, ...]]:
+        if self.core.safety.state in (SafetyState.STOPPED, SafetyState.INACTIVE):
+            return self._idle(stamp, self.core.hold("", None))
+        try:
+            observation = self.inputs.observation(now, clock)
+        except MessageError as error:
+            return self._idle(stamp, self.core.hold(str(error), self._last, stamp))
+        if not np.isfinite(observation.state).all():
+            return self._idle(stamp, self.core.hold("the state has non-finite entries", self._last, stamp))
+        previous = self._last_step
+        if self.lockstep and previous is not None and previous.observation is not None:
+            if observation.stamp == previous.observation.stamp and previous.tick.command is not None:
+                return replace(previous, events=(), repeated=True)
+        self._last = observation
+        task = self.core.task
+        dropped = bool(task.dropped(observation.state))
+        if self.phase is Phase.RESETTING:
+            return self._wait("waiting for the scene's reset", stamp, observation)
+        if self.phase is Phase.OVER:
+            if not self.config.auto_reset or dropped:
+                hint = "waiting for the object" if self.config.auto_reset else "call ~/reset"
+                return self._wait(f"episode over: {self._over}; {hint}", stamp, observation)
+            self._forget(keep_inputs=True)
+            self._last = observation
+        events: tuple[EpisodeEvent, ...] = ()
+        if self.phase is Phase.WAITING:
+            if dropped:
+                return self._wait("the object is not in the hand", stamp, observation)
+            events = self._begin(stamp, observation)
+        elapsed = stamp - self._begun
+        # Half a period of tolerance: stamps jitter, and a tick too many would be a transition too many.
+        out_of_time = 0 < self.config.episode_s <= elapsed + 0.5 * self.core.contract.action.period
+        goal = self._goal_now(stamp)
+        if dropped or out_of_time or elapsed < 0:
+            reason = "drop" if dropped else "timeout" if out_of_time else "the clock went back"
+            step = self._wait(f"episode over: {reason}", stamp, observation)
+            return Step(
+                stamp, step.tick, self.episode, elapsed, observation, goal, self._reward(observation, goal), dropped,
+                self._end(reason, stamp),
+            )  # fmt: skip
+        assert self._goal is not None
+        return self.core.prepare(observation, self._goal, stamp - self._goal_zero), observation, goal, events
+
+    def _idle(self, stamp: float, tick: Tick) -> Step:
+        return Step(stamp, tick, self.episode, self._elapsed(stamp))
+
+    def _wait(self, reason: str, stamp: float, observation: Observation) -> Step:
+        """Hold. Where the scene waits for commands and is to be reset, a command would only make it move on."""
+        if self.lockstep and self._reset_scene is not None and self.config.auto_reset:
+            self.core.safety.change(SafetyState.HOLDING, reason, stamp)
+            safety = self.core.safety
+            tick = Tick(None, "none", safety.state, safety.reason, self.core.epoch, self.core.sequence)
+        else:
+            tick = self.core.hold(reason, observation, stamp)
+        return Step(stamp, tick, self.episode, self._elapsed(stamp), observation)
+
+    def _begin(self, stamp: float, observation: Observation) -> tuple[EpisodeEvent, ...]:
+        self.episode += 1
+        self._begun, self.phase = stamp, Phase.RUNNING
+        seed = int(np.random.SeedSequence([self.config.seed, self.episode]).generate_state(1)[0])
+        self.core.reset(seed, observation.state[self.core.task.joint_positions])
+        self._rng = np.random.default_rng([seed, 1])
+        self._noise[:] = 0.0
+        if not self._given_goal:
+            self._sample_goal(stamp)
+        return (self._event("begin", stamp, ""),)
+
+    def _end(self, reason: str, stamp: float) -> tuple[EpisodeEvent, ...]:
+        if self.phase is not Phase.RUNNING:
+            return ()
+        self.phase, self._over = Phase.OVER, reason
+        event = self._event("end", stamp, reason)
+        if reason != "stop" and reason != "deactivate" and self.config.auto_reset:
+            self._ask_for_reset()
+        return (event,)
+
+    def _ask_for_reset(self) -> None:
+        if self._reset_scene is not None:
+            self.phase = Phase.RESETTING
+            self.inputs.reset()
+            self._last_step = None
+            self._reset_scene()
+
+    def _finish(self, step: Step) -> Step:
+        self._send(step)
+        if not step.repeated and self.phase is Phase.RUNNING:
+            self._last_step = step
+        return step
+
+    # --- from other threads -------------------------------------------------------------------------------------
+
+    def enter(self, stamp: float) -> None:
+        """Become ready: a new session of episodes. A latched stop stays."""
+        with self._lock:
+            self.core.reset(self.config.seed)
+            self._forget()
+
+    def leave(self, stamp: float) -> Step:
+        """The safe command, then inactive."""
+        with self._lock:
+            events = self._end("deactivate", stamp)
+            tick = self.core.leave("deactivated", self._last, stamp)
+            return self._finish(Step(stamp, tick, self.episode, float("nan"), self._last, events=events))
+
+    def stop(self, reason: str, stamp: float) -> Step:
+        """The safe command, then none until `reset`."""
+        with self._lock:
+            events = self._end("stop", stamp)
+            tick = self.core.stop(reason, self._last, stamp)
+            return self._finish(Step(stamp, tick, self.episode, float("nan"), self._last, events=events))
+
+    def reset(self, stamp: float) -> tuple[EpisodeEvent, ...]:
+        """Clear a stop, end the episode, and begin a new one with the next good state (after the scene's reset)."""
+        with self._lock:
+            events: tuple[EpisodeEvent, ...] = ()
+            if self.phase is Phase.RUNNING:
+                self.phase, self._over = Phase.OVER, "reset"
+                events = (self._event("end", stamp, "reset"),)
+            self.core.safety.clear_stop("reset", stamp)
+            if self.core.safety.state is not SafetyState.INACTIVE:
+                self.core.reset(self.config.seed)
+            self._forget()
+            if self.config.auto_reset:
+                self._ask_for_reset()
+            return events
+
+    def scene_was_reset(self) -> None:
+        """The scene is in place: the next state begins an episode."""
+        with self._lock:
+            if self.phase is Phase.RESETTING:
+                # In lockstep nothing was sent since the reset was asked for, so what arrived since is its state.
+                self._forget(keep_inputs=self.lockstep)
+
+    def set_goal(self, goal: Goal, stamp: float) -> None:
+        """Ask for `goal` from now on, its times counted from `stamp` (s)."""
+        with self._lock:
+            self._goal, self._goal_zero, self._given_goal = goal, stamp, True
+
+    def swap(self, model: ControlModel) -> None:
+        """Plan with `model` from the next step on; a plan in work is finished with the old one."""
+        with self._lock:
+            self.core.swap(model)
+
+    def retune(self, planner: Planner, core: CoreConfig, config: SessionConfig, stamp: float) -> None:
+        """Other options from the next step on."""
+        with self._lock:
+            self.core.retune(planner, core)
+            before, self.config = self.config, config
+            if config.goal_options != before.goal_options:
+                self._given_goal = False
+                if self.phase is Phase.RUNNING:
+                    self._sample_goal(stamp)
+
+    # --- helpers, under the lock --------------------------------------------------------------------------------
+
+    def _forget(self, keep_inputs: bool = False) -> None:
+        self.phase = Phase.WAITING
+        self.core.safety.forget_command()  # others may have moved the hand meanwhile
+        self._last = self._last_step = None
+        if not keep_inputs:
+            self.inputs.reset()
+
+    def _sample_goal(self, stamp: float) -> None:
+        rng = np.random.default_rng([self.config.seed, max(self.episode, 0), 2])
+        self._goal, self._goal_zero = self.core.task.sample_goal(rng, **self.config.goal_options), stamp
+
+    def _goal_now(self, stamp: float) -> Array:
+        assert self._goal is not None
+        return np.asarray(self._goal.at(np.asarray(stamp - self._goal_zero)), dtype=float)
+
+    def _reward(self, observation: Observation, goal: Array) -> float:
+        command = self.core.safety.last_command
+        action = observation.state[self.core.task.joint_positions] if command is None else command
+        return float(self.core.task.reward(observation.state, action, goal))
+
+    def _disturbance(self) -> Array | None:
+        if not self.config.exploration:
+            return None
+        fresh = self.config.exploration * self._rng.standard_normal(self._noise.shape)
+        beta = self.config.exploration_beta
+        self._noise = beta * fresh + (1 - beta) * self._noise
+        return self._noise
+
+    def _elapsed(self, stamp: float) -> float:
+        return stamp - self._begun if self.phase is Phase.RUNNING else float("nan")
+
+    def _event(self, event: str, stamp: float, reason: str) -> EpisodeEvent:
+        return EpisodeEvent(event, self.episode, self.core.epoch, stamp, reason, self.core.model.version)
