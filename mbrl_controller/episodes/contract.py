@@ -105,7 +105,7 @@ class Command(_Strict):
     """Where targets are sent: ros2_control's forward command controller or its joint trajectory controller."""
 
     topic: str
-    type: Literal["std_msgs/msg/Float64MultiArray", "trajectory_msgs/msg/JointTrajectory"] = MULTI_ARRAY
+    type: Literal["std_msgs/msg/Float64MultiArray", "trajectory_msgs/msg/JointTrajectory"]
     stroke: float = Field(default=0.9, gt=0, le=1)
     safe: Literal["hold", "neutral"] = Field(
         default="hold",

@@ -36,6 +36,7 @@ class SourceReader:
         self._entries = source.entries()
         self._joint_order: dict[tuple[str, ...], np.ndarray] = {}
         self._last_pose: tuple[float, Array, Array] | None = None
+        self._next_pose: tuple[float, Array, Array] | None = None
 
     def reset(self) -> None:
         """Forget earlier messages (a new episode)."""
@@ -44,6 +45,7 @@ class SourceReader:
     def read(self, message: Any) -> Sample:
         """The message's values; raises MessageError naming the entry for anything that cannot be a state."""
         source = self.source
+        self._next_pose = None
         if isinstance(source, JointSource):
             values = self._joints(source, message)
         else:
@@ -56,6 +58,8 @@ class SourceReader:
             names = [self._entries[i] for i in np.flatnonzero(bad)]
             raise MessageError(f"{source.topic}: non-finite value for {', '.join(names)}")
         self._check_range(values)
+        if self._next_pose is not None:  # a reading that was refused must not move the velocity's filter
+            self._last_pose, self._next_pose = self._next_pose, None
         return Sample(stamp_of(message), values)
 
     def _joints(self, source: JointSource, message: Any) -> Array:
@@ -77,20 +81,23 @@ class SourceReader:
         velocity = np.array([twist.x, twist.y, twist.z])
         if message.child_frame_id != message.header.frame_id:
             q = pose.orientation
-            velocity = _rotate(np.array([q.w, q.x, q.y, q.z]), velocity)
+            quaternion = np.array([q.w, q.x, q.y, q.z])
+            if not abs(np.linalg.norm(quaternion) - 1) < 0.01:
+                raise MessageError(f"{self.source.topic}: the orientation is no unit quaternion: {quaternion.tolist()}")
+            velocity = _rotate(quaternion, velocity)
         return np.concatenate([_xyz(pose.position), velocity])
 
     def _pose(self, source: PoseSource, message: Any) -> Array:
         position, stamp = _xyz(message.pose.position), stamp_of(message)
-        velocity = np.zeros(3)
+        velocity: Array = np.zeros(3)
         if self._last_pose is not None:
             then, before, velocity = self._last_pose
             step = stamp - then
-            if step > 0:
-                gain = step / (step + source.velocity_filter.time_constant_s)
-                velocity = velocity + gain * ((position - before) / step - velocity)
-        if np.isfinite(position).all():
-            self._last_pose = (stamp, position, velocity)
+            if step <= 0:  # late or repeated: the filter has gone on without it
+                return np.concatenate([position, velocity])
+            gain = step / (step + source.velocity_filter.time_constant_s)
+            velocity = velocity + gain * ((position - before) / step - velocity)
+        self._next_pose = (stamp, position, velocity)
         return np.concatenate([position, velocity])
 
     def _check_range(self, values: Array) -> None:

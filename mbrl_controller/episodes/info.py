@@ -1,0 +1,98 @@
+"""What an episode file says about itself, and where in it everything lies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+
+from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.errors import EpisodeError
+
+RECORD = "mbrl_controller"  # name of the MCAP metadata record that begins every episode
+CLOSED_RECORD = "mbrl_controller_closed"  # ends every episode that was closed or recovered
+FORMAT_VERSION = "1"
+
+
+@dataclass(frozen=True)
+class EpisodeInfo:
+    """Identity of an episode. `topics` maps the contract's topics, and `command`, `goal`, `tick`, `episode`, to the
+    names they have in the file, so that namespaces and remappings do not matter to who reads it."""
+
+    session: str
+    episode: int
+    seed: int | None = None
+    model_version: str = ""
+    model_digest: str = ""
+    source: str = "lockstep"  # who wrote it: lockstep, logger
+    topics: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, str] = field(default_factory=dict)
+    task: str = ""
+    robot: str = ""
+    started: str = ""  # UTC, ISO 8601
+
+    def of_contract(self, contract: RobotContract) -> EpisodeInfo:
+        """This, with task, robot, time and default topic names filled in."""
+        names = {source.topic: absolute(source.topic) for source in contract.sources}
+        names |= {name: f"/controller/{name}" for name in ("command", "goal", "tick", "episode")}
+        started = self.started or datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        topics = names | dict(self.topics)
+        return replace(self, task=contract.task.name, robot=contract.file.robot, topics=topics, started=started)
+
+    @property
+    def key(self) -> str:
+        """Names this recording for ever, wherever its file goes."""
+        return f"{self.robot}/{self.session}/{self.episode:04d}"
+
+    def to_metadata(self, contract: RobotContract) -> dict[str, str]:
+        """Entries of the metadata record, the contract's text among them."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "task": self.task,
+            "robot": self.robot,
+            "session": self.session,
+            "episode": str(self.episode),
+            "seed": "" if self.seed is None else str(self.seed),
+            "model_version": self.model_version,
+            "model_digest": self.model_digest,
+            "source": self.source,
+            "started": self.started,
+            "topics": json.dumps(dict(self.topics)),
+            "extra": json.dumps(dict(self.extra)),
+            "contract_digest": contract.digest,
+            "contract": contract.text,
+        }
+
+    @classmethod
+    def from_metadata(cls, entries: Mapping[str, str], where: str) -> EpisodeInfo:
+        """Inverse of `to_metadata`; raises EpisodeError naming what is wrong in file `where`."""
+        version = entries.get("format_version")
+        if version != FORMAT_VERSION:
+            raise EpisodeError(f"{where}: episode format {version!r}, this program reads {FORMAT_VERSION!r}")
+        try:
+            topics, extra = json.loads(entries["topics"]), json.loads(entries["extra"])
+            if not isinstance(topics, dict) or not isinstance(extra, dict):
+                raise ValueError("topics and extra must be JSON objects")
+            return cls(
+                session=entries["session"],
+                episode=int(entries["episode"]),
+                seed=int(entries["seed"]) if entries["seed"] else None,
+                model_version=entries["model_version"],
+                model_digest=entries["model_digest"],
+                source=entries["source"],
+                topics={str(k): str(v) for k, v in topics.items()},
+                extra={str(k): str(v) for k, v in extra.items()},
+                task=entries["task"],
+                robot=entries["robot"],
+                started=entries["started"],
+            )
+        except KeyError as error:
+            raise EpisodeError(f"{where}: its metadata lacks {error}") from error
+        except (ValueError, RecursionError) as error:
+            raise EpisodeError(f"{where}: its metadata is damaged: {error}") from error
+
+
+def absolute(topic: str) -> str:
+    """`topic` as it is called outside any namespace."""
+    return topic if topic.startswith("/") else f"/{topic}"

@@ -1,0 +1,116 @@
+"""Writes an episode that was run in lockstep, from arrays, as the logger would have written it live.
+
+The inverse of `state_assembly`: state vectors become the contract's messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mbrl_controller.episodes import messages
+from mbrl_controller.episodes.contract import JointSource, OdometrySource, RobotContract, Source
+from mbrl_controller.episodes.info import EpisodeInfo
+from mbrl_controller.episodes.writer import EpisodeWriter
+from mbrl_controller.errors import EpisodeError
+from mbrl_controller.tasks.spaces import Array
+
+START_NS = 1_000_000_000  # a stamp of 0 means "unset" to ROS
+
+
+def split_state(contract: RobotContract, state: Array) -> list[Array]:
+    """Each source's values [..., n] in the contract's order, from the state [..., S]: inverse of `join_samples`."""
+    joined = np.empty_like(state)
+    joined[..., contract.order] = state  # state = joined[order] read backwards
+    ends = np.cumsum([len(source.entries()) for source in contract.sources])[:-1]
+    return np.split(joined, ends, axis=-1)
+
+
+def source_message(source: Source, values: Array, stamp: int) -> Any:
+    """The message from which `SourceReader` reads `values` [n]; `stamp` in ns. A pose carries no velocity."""
+    if isinstance(source, JointSource):
+        n = len(source.joints)
+        fields = {field: values[i * n : (i + 1) * n] for i, field in enumerate(source.fields)}
+        return messages.joint_state(source.joints, fields.get("position", ()), stamp, fields.get("velocity", ()))
+    if isinstance(source, OdometrySource):
+        return messages.odometry(stamp, source.frame, values[:3], values[3:])
+    return messages.pose(stamp, source.frame, values[:3])
+
+
+def write_lockstep_episode(
+    path: str | Path,
+    contract: RobotContract,
+    info: EpisodeInfo,
+    states: Array,
+    commands: Array,
+    goals: Array | None = None,
+    ticks: Mapping[str, Sequence[float] | Array] | None = None,
+    reason: str = "time-out",
+    events: Sequence[Mapping[str, Any]] = (),
+    measured: Sequence[float] | Array | None = None,
+    start_ns: int = START_NS,
+    fsync: bool = False,
+) -> Path:
+    """Write states [T+1, S], commands [T, A] (rad), goals [T+1, G] and tick statistics (label -> [T]).
+
+    Tick k is stamped `start_ns` + k periods: state k and command k alike, unless `measured` [T+1] (s since tick 0)
+    says when the states were measured, where sensing takes time. `events` are further JSON objects for the episode
+    topic, besides begin and end. Raises EpisodeError for wrong sizes or an unwritable place.
+    """
+    states, commands = np.asarray(states, dtype=float), np.asarray(commands, dtype=float)
+    T, S, A = len(commands), len(contract.task.state), len(contract.action)
+    if states.shape != (T + 1, S) or commands.shape != (T, A):
+        raise EpisodeError(
+            f"{path}: states {states.shape} and commands {commands.shape} must be [T+1, {S}] and [T, {A}]"
+        )
+    if goals is not None and np.shape(goals) != (T + 1, len(contract.task.goal)):
+        raise EpisodeError(f"{path}: goals {np.shape(goals)} must be [{T + 1}, {len(contract.task.goal)}]")
+    for label, column in (ticks or {}).items():
+        if len(column) != T:
+            raise EpisodeError(f"{path}: tick entry {label!r} has {len(column)} values for {T} ticks")
+    stamps = start_ns + np.round(np.arange(T + 1) * contract.action.period * messages.NANO).astype(np.int64)
+    sensed = stamps if measured is None else start_ns + np.round(np.asarray(measured) * messages.NANO).astype(np.int64)
+    if sensed.shape != stamps.shape:
+        raise EpisodeError(f"{path}: {len(sensed)} measurement times for {T + 1} states")
+    parts = split_state(contract, states)
+    writer = EpisodeWriter(path, contract, info, flush_s=1e9, fsync=fsync)
+    name = writer.info.topics
+    try:
+        writer.write(name["episode"], _event(writer.info, "begin", start_ns, ""), start_ns)
+        for content in events:
+            writer.write(name["episode"], messages.json_string(content), start_ns)
+        for k, stamp in enumerate(stamps.tolist()):
+            for source, values in zip(contract.sources, parts, strict=True):
+                writer.write(name[source.topic], source_message(source, values[k], int(sensed[k])), stamp)
+            if goals is not None:
+                goal = messages.trajectory(contract.task.goal.names, goals[k : k + 1], (0.0,), stamp)
+                writer.write(name["goal"], goal, stamp)
+            if k < T:
+                writer.write(name["command"], messages.joint_state(contract.action.names, commands[k], stamp), stamp)
+                if ticks:
+                    row = messages.multi_array([column[k] for column in ticks.values()], list(ticks))
+                    writer.write(name["tick"], row, stamp)
+        end = int(stamps[-1])
+        writer.write(name["episode"], _event(writer.info, "end", end, reason), end)
+        return writer.close(reason)
+    except BaseException:
+        writer.discard()
+        raise
+
+
+def _event(info: EpisodeInfo, event: str, stamp: int, reason: str) -> Any:
+    return messages.json_string(
+        {
+            "event": event,
+            "episode": info.episode,
+            "session": info.session,
+            "task": info.task,
+            "robot": info.robot,
+            "stamp": stamp / messages.NANO,
+            "reason": reason,
+            "model_version": info.model_version,
+        }
+    )

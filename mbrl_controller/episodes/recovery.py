@@ -1,0 +1,137 @@
+"""Makes whole files of episodes that were cut by a crash, a power-off or a full disk."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mbrl_controller.episodes.contract import parse_contract
+from mbrl_controller.episodes.info import CLOSED_RECORD, RECORD, EpisodeInfo
+from mbrl_controller.episodes.records import Message, Metadata, Scan
+from mbrl_controller.episodes.writer import PART, EpisodeWriter
+from mbrl_controller.errors import ContractError, EpisodeError
+
+UNREADABLE = ".unreadable"
+_SCRATCH = ".recovering"
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What became of one file."""
+
+    path: Path  # the whole file
+    messages: int
+    lost_bytes: int
+    was_whole: bool = False
+
+    def __str__(self) -> str:
+        if self.was_whole:
+            return f"{self.path}: whole already, {self.messages} messages"
+        return f"{self.path}: recovered {self.messages} messages, {self.lost_bytes} bytes at the cut were lost"
+
+
+@dataclass
+class FolderRecovery:
+    """What became of a log folder's cut files."""
+
+    recovered: list[Recovery] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)  # reasons, each naming its file
+    busy: list[Path] = field(default_factory=list)  # being written right now
+
+    def __str__(self) -> str:
+        parts = [f"{len(self.recovered)} cut episodes recovered"]
+        parts += [f"{len(self.failed)} could not be"] if self.failed else []
+        parts += [f"{len(self.busy)} being written"] if self.busy else []
+        return ", ".join(parts)
+
+
+def recover(path: str | Path) -> Recovery:
+    """Make `path` (`<name>.mcap.part`, or a cut `<name>.mcap`) a whole `<name>.mcap`. Doing it twice changes nothing.
+
+    Raises EpisodeError if nothing in it can be used, or it is being written; the file is then left as it is.
+    """
+    path = Path(path)
+    target = path.with_name(path.name.removesuffix(PART))
+    with _claim(path):
+        scan = Scan()
+        records = list(scan.records(path))
+        messages = [r for r in records if isinstance(r, Message)]
+        if scan.whole:
+            if path != target:
+                os.rename(path, target)
+            return Recovery(target, len(messages), 0, was_whole=True)
+        metadata = next((r for r in records if isinstance(r, Metadata) and r.name == RECORD), None)
+        if metadata is None:
+            raise EpisodeError(f"{path}: nothing to recover: {scan.problem}, before it says which episode it is")
+        info = EpisodeInfo.from_metadata(metadata.entries, str(path))
+        try:
+            contract = parse_contract(metadata.entries.get("contract", ""), f"contract in {path}")
+        except ContractError as error:
+            raise EpisodeError(str(error)) from error
+        scratch = target.with_name(target.name + _SCRATCH)
+        for leftover in (scratch, scratch.with_name(scratch.name + PART)):
+            leftover.unlink(missing_ok=True)
+        writer = EpisodeWriter(scratch, contract, info, flush_s=1e9)
+        lost = scan.size - scan.good
+        try:
+            for m in messages:
+                if m.channel.type_name:
+                    writer.write_raw(m.channel.topic, m.channel.type_name, m.data, m.log_time, m.publish_time)
+            closed = next((r.entries for r in records if isinstance(r, Metadata) and r.name == CLOSED_RECORD), {})
+            why = closed.get("reason", "recovered")
+            writer.close(why, recovered="true", lost_bytes=str(lost), cut=scan.problem)
+        except BaseException:
+            writer.discard()
+            raise
+        os.replace(scratch, target)
+        if path != target:
+            path.unlink()
+        return Recovery(target, len(messages), lost)
+
+
+def recover_folder(folder: str | Path) -> FolderRecovery:
+    """Recover every cut episode below `folder`. Files in which nothing can be used are put aside as
+    `<name>.unreadable`, so that they are looked at once; files that another process writes are left alone."""
+    done = FolderRecovery()
+    for part in sorted(Path(folder).rglob(f"*{PART}")):
+        if part.name.endswith(_SCRATCH + PART):
+            with contextlib.suppress(OSError), _claim(part):  # a recovery that was cut itself
+                part.unlink()
+            continue
+        try:
+            done.recovered.append(recover(part))
+        except _BusyError:
+            done.busy.append(part)
+        except (EpisodeError, OSError) as error:
+            done.failed.append(str(error))
+            with contextlib.suppress(OSError):
+                if not isinstance(error.__cause__, OSError) and not isinstance(error, OSError):
+                    os.rename(part, part.with_name(part.name + UNREADABLE))
+    return done
+
+
+class _BusyError(EpisodeError):
+    """Someone else holds the file."""
+
+
+@contextlib.contextmanager
+def _claim(path: Path) -> Iterator[None]:
+    """Hold the lock that a writer holds while it writes."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise EpisodeError(f"{path}: cannot be read: {error.strerror or error}") from error
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                raise _BusyError(f"{path}: is being written") from error
+        yield
+    finally:
+        os.close(fd)

@@ -1,0 +1,202 @@
+"""Writes an episode to an MCAP file that `ros2 bag`, Foxglove and this package read.
+
+While it is written the file is called `<name>.part`; `close` renames it. Records go out in small chunks, so that a
+power-off or `kill -9` costs what came since the last flush and no more; `recovery` makes the rest a whole file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from mcap.writer import CompressionType, Writer
+
+from mbrl_controller.episodes import messages
+from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.episodes.info import CLOSED_RECORD, RECORD, EpisodeInfo
+from mbrl_controller.errors import EpisodeError
+
+PART = ".part"
+CHUNK_BYTES = 256 * 1024
+# rosbag2 reads the publisher's QoS from the channel, to offer the same on playback.
+QOS = (
+    "- history: {history}\n  depth: {depth}\n  reliability: {reliability}\n  durability: {durability}\n"
+    "  deadline:\n    sec: 9223372036\n    nsec: 854775807\n  lifespan:\n    sec: 9223372036\n    nsec: 854775807\n"
+    "  liveliness: automatic\n  liveliness_lease_duration:\n    sec: 9223372036\n    nsec: 854775807\n"
+    "  avoid_ros_namespace_conventions: false\n"
+)
+
+
+class EpisodeWriter:
+    """One episode file. Not thread-safe, and never for a thread that has a deadline: writes may block on the disk.
+
+    Every method that writes raises EpisodeError when the file cannot be written; what was written before stays
+    recoverable.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        contract: RobotContract,
+        info: EpisodeInfo,
+        flush_s: float = 0.2,
+        fsync: bool = True,
+    ) -> None:
+        self.path = Path(path)
+        self.info = info.of_contract(contract)
+        self.messages = 0
+        self._flush_s = flush_s
+        self._channels: dict[tuple[str, str], int] = {}
+        self._schemas: dict[str, int] = {}
+        self._file = McapFile(self.path, fsync)
+        with self._file.guard():
+            self._file.writer.add_metadata(RECORD, self.info.to_metadata(contract))
+            self._file.flush()
+        self._flushed = time.monotonic()
+
+    def write(self, topic: str, message: Any, log_time_ns: int, publish_time_ns: int | None = None) -> None:
+        """Append a message made by `episodes.messages`."""
+        self.write_raw(topic, message.__msgtype__, messages.encode(message), log_time_ns, publish_time_ns)
+
+    def write_raw(
+        self, topic: str, type_name: str, data: bytes, log_time_ns: int, publish_time_ns: int | None = None
+    ) -> None:
+        """Append CDR bytes as they came; `log_time_ns` is when they were received."""
+        channel = self._channels.get((topic, type_name))
+        with self._file.guard():
+            if channel is None:
+                channel = self._register(topic, type_name)
+            published = log_time_ns if publish_time_ns is None else publish_time_ns
+            self._file.writer.add_message(channel, max(log_time_ns, 0), data, max(published, 0), self.messages)
+            self.messages += 1
+            if time.monotonic() - self._flushed >= self._flush_s:
+                self.flush()
+
+    def flush(self) -> None:
+        """Hand everything to the operating system: from here on only a power cut can lose it."""
+        with self._file.guard():
+            self._file.flush()
+        self._flushed = time.monotonic()
+
+    def close(self, reason: str = "end", **notes: str) -> Path:
+        """Finish the file and give it its final name, which is returned."""
+        with self._file.guard():
+            self._file.writer.add_metadata(CLOSED_RECORD, {"reason": reason, "messages": str(self.messages), **notes})
+        return self._file.close()
+
+    def abandon(self) -> None:
+        """Let go of the file as it is, unfinished, for `recovery`. Never raises."""
+        self._file.abandon()
+
+    def discard(self) -> None:
+        """Let go of the file and remove it. Never raises."""
+        self._file.abandon()
+        with contextlib.suppress(OSError):
+            self._file.part.unlink()
+
+    def __enter__(self) -> EpisodeWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abandon()
+
+    def _register(self, topic: str, type_name: str) -> int:
+        text, digest = messages.definition(type_name)
+        writer = self._file.writer
+        if type_name not in self._schemas:
+            self._schemas[type_name] = writer.register_schema(type_name, "ros2msg", text.encode())
+        latched = topic == self.info.topics["episode"]
+        qos = QOS.format(
+            history="keep_last",
+            depth=10,
+            reliability="reliable",
+            durability="transient_local" if latched else "volatile",
+        )
+        channel = writer.register_channel(
+            topic, "cdr", self._schemas[type_name], {"offered_qos_profiles": qos, "topic_type_hash": digest}
+        )
+        self._channels[topic, type_name] = channel
+        return channel
+
+
+class McapFile:
+    """An MCAP file under its `.part` name, locked while it is open, so that recovery leaves it alone."""
+
+    def __init__(self, path: Path, fsync: bool = True) -> None:
+        self.path = path
+        self.part = path.with_name(path.name + PART)
+        self._fsync = fsync
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() or self.part.exists():
+                raise EpisodeError(f"{path}: exists already; episodes are never overwritten")
+            self._stream = _Stream(os.open(self.part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+        except OSError as error:
+            raise EpisodeError(f"{path}: cannot be written: {error.strerror or error}") from error
+        with contextlib.suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(self._stream.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.writer = Writer(self._stream, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD)  # type: ignore[arg-type]
+        with self.guard():
+            self.writer.start("ros2", "mbrl_controller")
+
+    def flush(self) -> None:
+        """Close the chunk in progress and write it."""
+        self.writer.flush()
+
+    @contextlib.contextmanager
+    def guard(self) -> Any:
+        """Turns a failing disk into EpisodeError."""
+        try:
+            yield
+        except OSError as error:
+            raise EpisodeError(f"{self.part}: cannot be written: {error.strerror or error}") from error
+
+    def close(self) -> Path:
+        """Write the summary, rename to the final name."""
+        with self.guard():
+            self.writer.finish()
+            if self._fsync:
+                os.fsync(self._stream.fd)
+            os.rename(self.part, self.path)
+        self._stream.close()
+        return self.path
+
+    def abandon(self) -> None:
+        """Close as it is."""
+        self._stream.close()
+
+
+class _Stream:
+    """A file without a buffer of its own: a failed write leaves nothing behind that a later close would retry."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._at = 0
+
+    def write(self, data: bytes) -> int:
+        left = memoryview(data)
+        while left:
+            done = os.write(self.fd, left)  # a nearly full disk takes a part
+            self._at += done
+            left = left[done:]
+        return len(data)
+
+    def tell(self) -> int:
+        return self._at
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            with contextlib.suppress(OSError):
+                os.close(self.fd)
+            self.fd = -1
