@@ -115,9 +115,9 @@ class TransitionSet:
         """These rows and, for each symmetry, their mirror images, as further episodes (`<key>|<symmetry>`)."""
         parts = [self]
         for symmetry in symmetries:
-            state, action = list(symmetry.state), list(symmetry.action)
             keys = tuple(f"{key}|{symmetry.name}" for key in self.episode_keys)
-            mirrored = self.state[:, state], self.action[:, action], self.next_state[:, state]
+            state, next_state = symmetry.mirror_state(self.state), symmetry.mirror_state(self.next_state)
+            mirrored = state, symmetry.mirror_action(self.action), next_state
             parts.append(TransitionSet(*mirrored, self.episode, self.step, keys))
         return concatenate(parts)
 

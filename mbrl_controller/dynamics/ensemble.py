@@ -177,7 +177,7 @@ class DynamicsEnsemble(nn.Module):
         def predict(state: Array, action: Array) -> Array:
             with torch.no_grad():
                 device = self.delta_std.device
-                inputs = (torch.as_tensor(v, dtype=torch.float32, device=device) for v in (state, action))
+                inputs = (torch.tensor(v, dtype=torch.float32, device=device) for v in (state, action))
                 return self(*inputs).cpu().numpy().astype(np.float64)
 
         return predict

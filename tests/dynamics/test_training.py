@@ -1,0 +1,216 @@
+"""Training: learns known physics, keeps the best, resumes to the same bits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from mbrl_controller.dynamics.data import TransitionSet
+from mbrl_controller.dynamics.training import FitResult, TrainConfig, fit
+from mbrl_controller.dynamics.validation import evaluate
+from mbrl_controller.errors import DatasetError
+from mbrl_controller.tasks.base import Symmetry
+
+QUICK = TrainConfig(
+    ensemble_size=2, hidden=(32, 32), batch=64, max_epochs=3, horizon=3, horizon_epochs=3, patience=10, seed=1
+)
+
+
+def same_weights(a: FitResult, b: FitResult) -> bool:
+    left, right = a.model.state_dict(), b.model.state_dict()
+    return all(torch.equal(left[name], right[name]) for name in left)
+
+
+@pytest.fixture(scope="module")
+def small(toy_record) -> tuple[TransitionSet, TransitionSet]:
+    return toy_record(12, 30).split_by_episode(0.2)
+
+
+@pytest.fixture(scope="module")
+def quick(small, toy_spec) -> FitResult:
+    return fit(*small, toy_spec, (), QUICK)
+
+
+@pytest.fixture(scope="module")
+def learned(toy_record, toy_spec) -> FitResult:
+    config = QUICK.model_copy(update={"max_epochs": 40, "learning_rate": 3e-3, "horizon": 1})
+    return fit(*toy_record(60, 50).split_by_episode(0.1), toy_spec, (), config)
+
+
+def test_known_physics_is_learned_also_where_the_dial_wraps(learned, toy_record, toy_spec) -> None:
+    fresh = toy_record(20, 40, seed=9)
+    metrics = evaluate(learned.model.predictor(), fresh, toy_spec, horizon=5)
+    assert metrics["one_step_nrmse"] < 0.15 * metrics["stay_one_step_nrmse"]
+    assert metrics["horizon_nrmse"] < 0.3 * metrics["stay_horizon_nrmse"]
+    wraps = np.flatnonzero(np.abs(fresh.next_state[:, 4] - fresh.state[:, 4]) > np.pi)
+    assert len(wraps) > 20
+    predicted = learned.model.predictor()(np.repeat(fresh.state[None, wraps], 2, axis=0), fresh.action[wraps])
+    error = toy_spec.state.difference(predicted, fresh.next_state[wraps])[..., 4]
+    assert np.sqrt(np.mean(error**2)) < 0.1
+
+
+def test_the_rollout_stage_sees_through_sensor_noise(toy_record, toy_spec) -> None:
+    # Equal epochs in all: one-step targets are mostly noise where the box is tracked badly, five-step ones are not.
+    E, T = 40, 40
+    clean, fresh = toy_record(E, T), toy_record(10, 40, seed=9)
+    noise = np.random.default_rng(0).normal(size=(E, T + 1, 5)) * [0, 0, 0.03, 0.2, 0]
+    state, next_state = (n.reshape(E * T, 5) for n in (noise[:, :-1], noise[:, 1:]))
+    data = TransitionSet(clean.state + state, clean.action, clean.next_state + next_state, clean.episode, clean.step,
+                         clean.episode_keys).split_by_episode(0.2)  # fmt: skip
+    errors = []
+    for stages in ({"horizon": 1, "max_epochs": 30}, {"horizon": 5, "max_epochs": 15, "horizon_epochs": 15}):
+        config = QUICK.model_copy(update={"learning_rate": 3e-3, "horizon_learning_rate": 1e-3, **stages})
+        predict = fit(*data, toy_spec, (), config).model.predictor()
+        errors.append(evaluate(predict, fresh, toy_spec, horizon=5)["horizon_nrmse"])
+    assert errors[1] < 0.75 * errors[0]
+
+
+def test_a_seed_reproduces_a_run_bit_for_bit(quick, small, toy_spec) -> None:
+    again = fit(*small, toy_spec, (), QUICK)
+    assert same_weights(quick, again)
+    assert quick.history == again.history
+    assert not same_weights(quick, fit(*small, toy_spec, (), QUICK.model_copy(update={"seed": 2})))
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 4, 5])
+def test_resuming_equals_an_uninterrupted_run(quick, small, toy_spec, tmp_path, epochs) -> None:
+    checkpoint = tmp_path / "run.npz"
+    seen = 0
+
+    def count(report) -> None:
+        nonlocal seen
+        seen += report.epoch > 0
+
+    part = fit(
+        *small, toy_spec, (), QUICK, checkpoint=checkpoint, on_progress=count, should_stop=lambda: seen >= epochs
+    )
+    assert part.stopped
+    assert part.history == quick.history[: len(part.history)]
+    whole = fit(*small, toy_spec, (), QUICK, checkpoint=checkpoint)
+    assert not whole.stopped
+    assert whole.history == quick.history
+    assert whole.best_epoch == quick.best_epoch
+    assert same_weights(whole, quick)
+    finished = fit(*small, toy_spec, (), QUICK, checkpoint=checkpoint, on_progress=lambda r: pytest.fail("trained"))
+    assert same_weights(finished, quick)
+
+
+def test_stopping_within_an_epoch_loses_only_that_epoch(quick, small, toy_spec, tmp_path) -> None:
+    calls = 0
+
+    def stop() -> bool:
+        nonlocal calls
+        calls += 1
+        return calls == 9
+
+    part = fit(*small, toy_spec, (), QUICK, checkpoint=tmp_path / "run.npz", should_stop=stop)
+    assert part.stopped
+    assert [r.epoch for r in part.history] == [0, 1]
+    assert same_weights(fit(*small, toy_spec, (), QUICK, checkpoint=tmp_path / "run.npz"), quick)
+
+
+def test_a_checkpoint_of_another_run_is_refused(small, toy_spec, tmp_path) -> None:
+    checkpoint = tmp_path / "run.npz"
+    fit(*small, toy_spec, (), QUICK, checkpoint=checkpoint)
+    with pytest.raises(DatasetError, match=r"run\.npz belongs to another run"):
+        fit(*small, toy_spec, (), QUICK.model_copy(update={"batch": 32}), checkpoint=checkpoint)
+    with pytest.raises(DatasetError, match="another run"):
+        fit(*small[::-1], toy_spec, (), QUICK, checkpoint=checkpoint)
+
+
+def test_early_stop_returns_each_members_best_weights(small, toy_record, toy_spec) -> None:
+    # The held-out episodes obey no physics: whatever is learned soon makes the held-out loss worse.
+    train, _ = small
+
+    def noise(state: np.ndarray, target: np.ndarray) -> np.ndarray:
+        return state + np.random.default_rng(len(state)).normal(size=state.shape) * 0.3
+
+    wrong = toy_record(5, 30, seed=4, physics=noise)
+    config = QUICK.model_copy(update={"max_epochs": 40, "patience": 3, "horizon": 1, "learning_rate": 1e-2})
+    result = fit(train, wrong, toy_spec, (), config)
+    assert result.history[-1].epoch < 40
+    assert result.history[-1].epoch - max(result.best_epoch) == 3
+    for member, epoch in enumerate(result.best_epoch):
+        losses = [r.held_out_loss[member] for r in result.history]
+        assert losses[epoch] == min(losses)
+    # The returned weights really are those of that epoch: judged anew, they give that epoch's loss.
+    no_training = config.model_copy(update={"max_epochs": 0})
+    judged = fit(train, wrong, toy_spec, (), no_training, init=result.model.state_dict())
+    assert np.allclose(judged.history[0].held_out_loss, result.history[-1].best_loss, rtol=1e-3)
+
+
+def test_a_warm_start_begins_where_the_other_ended(learned, toy_record, toy_spec) -> None:
+    more = toy_record(12, 30, seed=11).split_by_episode(0.2)
+    warm = fit(*more, toy_spec, (), QUICK, init=learned.model.state_dict())
+    cold = fit(*more, toy_spec, (), QUICK)
+    assert max(warm.history[0].held_out_loss) < 0.1 * min(cold.history[0].held_out_loss)
+    assert max(warm.history[-1].best_loss) < min(cold.history[-1].best_loss)
+
+
+def test_symmetry_teaches_what_was_never_seen(toy_record, toy_spec) -> None:
+    # A mirror world in which joints A and B trade places: the box answers B as it answered A.
+    alike = toy_spec.model_copy(update={"state_names": ("A.position", "B.position", "a.y", "b.y"), "periodic": (),
+                                        "state_units": ("rad", "rad", "m", "m")})  # fmt: skip
+    rng = np.random.default_rng(0)
+    T = 1500
+    state = rng.uniform(-0.5, 0.5, (T, 4))
+    target = state[:, :2] + rng.uniform(-0.3, 0.3, (T, 2)) * [1.0, 0.0]  # only A ever moves
+    move = target - state[:, :2]
+
+    def answer(state: np.ndarray, move: np.ndarray) -> np.ndarray:
+        return state + np.column_stack([move, 2 * move])
+
+    data = TransitionSet(state, target, answer(state, move), np.arange(T) // 50, np.arange(T) % 50,
+                         tuple(map(str, range(T // 50))))  # fmt: skip
+    swap = Symmetry("swap", (1, 0, 3, 2), (1, 0))
+    config = QUICK.model_copy(update={"max_epochs": 30, "horizon": 1})
+    only_b = np.column_stack([np.zeros(200), rng.uniform(-0.3, 0.3, 200)])
+    start = rng.uniform(-0.5, 0.5, (200, 4))
+    errors = {}
+    for name, symmetries in (("none", ()), ("swap", (swap,))):
+        model = fit(*data.split_by_episode(0.1), alike, symmetries, config).model
+        predicted = model.predictor()(np.repeat(start[None], 2, axis=0), start[:, :2] + only_b)
+        errors[name] = np.sqrt(np.mean((predicted - answer(start, only_b))[..., 3] ** 2))
+    assert errors["swap"] < 0.3 * errors["none"]
+
+
+def test_loss_weights_favour_the_entries_they_name(small, toy_spec) -> None:
+    config = QUICK.model_copy(update={"horizon": 1, "max_epochs": 8})
+    plain = fit(*small, toy_spec, (), config).model.predictor()
+    only = fit(
+        *small, toy_spec, (), config.model_copy(update={"loss_weights": {"A": 0.0, "B": 0.0, "dial": 0.0}})
+    ).model.predictor()
+    box, joint = "one_step_rmse.box.velocity", "one_step_rmse.joints.position"
+    errors = [evaluate(predict, small[1], toy_spec, 3) for predict in (plain, only)]
+    assert errors[1][box] < errors[0][box]
+    assert errors[1][joint] > errors[0][joint]
+    with pytest.raises(DatasetError, match="cube"):
+        fit(*small, toy_spec, (), config.model_copy(update={"loss_weights": {"cube": 2.0}}))
+
+
+def test_bootstrap_members_see_other_rows(small, toy_spec, quick) -> None:
+    config = QUICK.model_copy(update={"bootstrap": True})
+    first = fit(*small, toy_spec, (), config)
+    assert same_weights(first, fit(*small, toy_spec, (), config))
+    assert not same_weights(first, quick)
+
+
+def test_too_little_data_is_said_before_training(small, toy_record, toy_spec) -> None:
+    train, held = small
+    nothing = held.of_episodes([])
+    with pytest.raises(DatasetError, match="held-out data: 0 transitions"):
+        fit(train, nothing, toy_spec, (), QUICK)
+    with pytest.raises(DatasetError, match="no 3 transitions follow each other in the held-out"):
+        fit(train, toy_record(4, 2, seed=2), toy_spec, (), QUICK)
+    narrow = TransitionSet(held.state[:, :4], held.action, held.next_state[:, :4], held.episode, held.step,
+                           held.episode_keys)  # fmt: skip
+    with pytest.raises(DatasetError, match="held-out data has"):
+        fit(train, narrow, toy_spec, (), QUICK)
+
+
+@pytest.mark.parametrize("bad", [{"horizon": 0}, {"learning_rate": 0}, {"holdout_fraction": 1}, {"epochs": 3}])
+def test_settings_out_of_range_or_unknown_are_refused(bad) -> None:
+    with pytest.raises(ValidationError):
+        TrainConfig(**bad)

@@ -1,0 +1,241 @@
+"""Serving a model file: right numbers from right files, one kind of error with a reason from all others."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+
+from mbrl_controller.errors import ModelError
+from mbrl_controller.model_spec import METADATA_KEY, ModelSpec
+from mbrl_controller.planning import onnx_ensemble
+from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.tasks.spaces import ActionSpace, VectorSpec
+
+E, S, A = 2, 3, 2
+SPEC = ModelSpec(
+    task="toy",
+    robot="hand",
+    state_names=("A.position", "B.position", "x.y"),
+    state_units=("rad", "rad", "m"),
+    action_names=("A", "B"),
+    action_units=("rad", "rad"),
+    action_lower=(-1.0, -1.0),
+    action_upper=(1.0, 1.0),
+    action_max_rate=(3.0, 3.0),
+    control_period_s=0.1,
+    ensemble_size=E,
+    hidden=(4,),
+    delta_scale=(0.1, 0.2, 0.3),
+)
+ACTION = ActionSpace(("A", "B"), np.full(2, -1.0), np.full(2, 1.0), np.zeros(2), np.full(2, 3.0), 0.1)
+TASK = SimpleNamespace(name="toy", state=VectorSpec(SPEC.state_names, SPEC.state_units))
+MIX = np.random.default_rng(0).normal(size=(E, A, S)).astype(np.float32)
+
+
+def graph_model(spec: ModelSpec = SPEC, mix: np.ndarray = MIX, output: str = "next_state") -> onnx.ModelProto:
+    """next_state = state + action @ mix[member]: a model whose numbers a test can work out."""
+    size, inputs, entries = mix.shape
+    nodes = [helper.make_node("MatMul", ["action", "mix"], ["change"]),
+             helper.make_node("Add", ["state", "change"], [output])]  # fmt: skip
+
+    def info(name: str, shape: list) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+    graph = helper.make_graph(
+        nodes, "toy", [info("state", [size, "N", entries]), info("action", ["N", inputs])],
+        [info(output, [size, "N", entries])], [numpy_helper.from_array(mix, "mix")],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
+    for key, value in spec.to_metadata().items():
+        model.metadata_props.add(key=key, value=value)
+    return model
+
+
+def written(path: Path, model: onnx.ModelProto | None = None) -> Path:
+    path.write_bytes((model or graph_model()).SerializeToString())
+    return path
+
+
+@pytest.fixture
+def good(tmp_path) -> Path:
+    return written(tmp_path / "model.onnx")
+
+
+def test_predict_takes_one_state_per_member_or_one_for_all(good) -> None:
+    model, rng = OnnxEnsemble.load(good, task=TASK, action=ACTION), np.random.default_rng(1)
+    state, action = rng.normal(size=(E, 5, S)), rng.normal(size=(5, A))
+    assert np.allclose(model.predict(state, action), state + action @ MIX, atol=1e-5)
+    shared = model.predict(state[0], action)
+    assert shared.shape == (E, 5, S)
+    assert np.allclose(shared, state[0] + action @ MIX, atol=1e-5)
+
+
+@given(N=st.integers(1, 9), H=st.integers(1, 6), seed=st.integers(0, 99))
+@settings(deadline=None, max_examples=25)
+def test_rollout_is_predict_repeated_on_each_members_own_state(tmp_path_factory, N, H, seed) -> None:
+    model = OnnxEnsemble.load(written(tmp_path_factory.mktemp("m") / "model.onnx"))
+    rng = np.random.default_rng(seed)
+    start, actions = rng.normal(size=S), rng.normal(size=(N, H, A))
+    states = model.rollout(start, actions)
+    assert states.shape == (E, N, H, S)
+    assert states.dtype == np.float32
+    expected = start + np.cumsum(np.einsum("nha,eas->enhs", actions, MIX), axis=2)
+    assert np.allclose(states, expected, atol=1e-4)
+
+
+def test_a_second_rollout_leaves_the_first_result_alone(good) -> None:
+    model = OnnxEnsemble.load(good)
+    model.warm_up(4, 3)
+    first = model.rollout(np.zeros(S), np.ones((4, 3, A)))
+    copy = first.copy()
+    model.rollout(np.ones(S), -np.ones((4, 3, A)))
+    assert np.array_equal(first, copy)
+
+
+def test_it_tells_what_it_is(good) -> None:
+    model = OnnxEnsemble.load(str(good), threads=2)
+    assert model.spec == SPEC
+    assert model.path == good
+    assert model.digest == hashlib.sha256(good.read_bytes()).hexdigest()
+    assert model.delta_scale.tolist() == [0.1, 0.2, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("state", "action"), [((E, 4, S), (5, A)), ((E, 5, S + 1), (5, A)), ((S,), (5, A)), ((E + 1, 5, S), (5, A))]
+)
+def test_arrays_of_another_size_are_refused(good, state, action) -> None:
+    with pytest.raises(ModelError, match="do not fit"):
+        OnnxEnsemble.load(good).predict(np.zeros(state), np.zeros(action))
+
+
+def test_a_rollout_of_another_size_is_refused(good) -> None:
+    with pytest.raises(ModelError, match="do not fit"):
+        OnnxEnsemble.load(good).rollout(np.zeros(S), np.zeros((4, A)))
+
+
+# --- files that must not be served -----------------------------------------------------------------------------------
+
+
+def refused(path: Path, reason: str, **options) -> None:
+    with pytest.raises(ModelError, match=reason) as caught:
+        OnnxEnsemble.load(path, **options)
+    assert str(path) in str(caught.value)
+
+
+def test_an_absent_file_a_folder_and_an_empty_file_are_refused(tmp_path) -> None:
+    refused(tmp_path / "none.onnx", "No such file")
+    refused(tmp_path, "cannot be read")
+    (tmp_path / "empty.onnx").touch()
+    refused(tmp_path / "empty.onnx", "empty")
+
+
+def test_a_file_beyond_the_bound_is_refused_unread(good, monkeypatch) -> None:
+    monkeypatch.setattr(onnx_ensemble, "MAX_BYTES", 100)
+    refused(good, "larger than")
+
+
+@given(cut=st.floats(0, 0.999))
+@settings(deadline=None, max_examples=40)
+def test_every_truncation_is_refused(tmp_path_factory, cut) -> None:
+    content = graph_model().SerializeToString()
+    path = tmp_path_factory.mktemp("cut") / "model.onnx"
+    path.write_bytes(content[: int(cut * len(content))])
+    refused(path, str(path))
+
+
+@given(noise=st.binary(min_size=1, max_size=300), at=st.floats(0, 1))
+@settings(deadline=None, max_examples=100)
+def test_damage_raises_nothing_but_model_error(tmp_path_factory, noise, at) -> None:
+    content = graph_model().SerializeToString()
+    begin = int(at * len(content))
+    path = tmp_path_factory.mktemp("noise") / "model.onnx"
+    path.write_bytes(content[:begin] + noise + content[begin + len(noise) :])
+    # Damage within the weights goes unseen here: the registry compares digests.
+    with contextlib.suppress(ModelError):
+        OnnxEnsemble.load(path)
+
+
+def test_a_foreign_onnx_file_is_refused(tmp_path) -> None:
+    model = graph_model()
+    del model.metadata_props[:]
+    refused(written(tmp_path / "foreign.onnx", model), "not an mbrl_controller model")
+
+
+def test_another_format_version_is_named(tmp_path) -> None:
+    model = graph_model()
+    model.metadata_props[0].value = SPEC.model_dump_json().replace('"format_version":1', '"format_version":2')
+    refused(written(tmp_path / "new.onnx", model), "model format 2, but this controller reads format 1")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{", '{"task": 3}'])
+def test_a_bad_description_is_refused(tmp_path, text) -> None:
+    model = graph_model()
+    model.metadata_props[0].value = text
+    assert model.metadata_props[0].key == METADATA_KEY
+    refused(written(tmp_path / "bad.onnx", model), "bad model description")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"ensemble_size": 3}, "its inputs are"),
+        ({"state_names": ("A.position", "x.y"), "state_units": ("rad", "m")}, "its inputs are"),
+        ({"delta_scale": (1.0,)}, "delta_scale has 1 entries"),
+        ({"action_upper": (1.0,)}, "action_upper has 1 entries"),
+    ],
+)
+def test_a_description_that_contradicts_the_graph_is_refused(tmp_path, change, reason) -> None:
+    model = graph_model(SPEC.model_copy(update=change))
+    refused(written(tmp_path / "m.onnx", model), reason)
+
+
+def test_an_output_of_another_name_is_refused(tmp_path) -> None:
+    refused(written(tmp_path / "m.onnx", graph_model(output="delta")), "its outputs are")
+
+
+def test_weights_that_are_not_numbers_are_refused(tmp_path) -> None:
+    model = graph_model(mix=np.full((E, A, S), np.nan, np.float32))
+    refused(written(tmp_path / "m.onnx", model), "not a finite")
+
+
+def test_a_model_for_another_task_robot_or_period_is_refused(good) -> None:
+    other = SimpleNamespace(name="valve", state=TASK.state)
+    refused(good, "trained for task 'toy', not 'valve'", task=other, action=ACTION)
+    slow = ActionSpace(("A", "B"), ACTION.lower, ACTION.upper, ACTION.neutral, ACTION.max_rate, 0.2)
+    refused(good, "control period is 0.1 s, the contract's 0.2", task=TASK, action=slow)
+    swapped = ActionSpace(("B", "A"), ACTION.lower, ACTION.upper, ACTION.neutral, ACTION.max_rate, 0.1)
+    refused(good, "another order", task=TASK, action=swapped)
+
+
+def external(tensor: onnx.TensorProto, location: str) -> None:
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=location)
+
+
+def test_weights_in_another_file_are_refused_even_where_that_file_exists(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weights.bin").write_bytes(MIX.tobytes())
+    model = graph_model()
+    external(model.graph.initializer[0], "weights.bin")
+    refused(written(tmp_path / "m.onnx", model), "self-contained")
+
+
+def test_external_weights_in_a_constant_or_a_branch_are_found(tmp_path) -> None:
+    tensor = numpy_helper.from_array(MIX, "inner")
+    external(tensor, "/dev/zero")
+    constant = helper.make_node("Constant", [], ["unused"], value=tensor)
+    branch = helper.make_graph([constant], "branch", [], [])
+    for i, node in enumerate((constant, helper.make_node("If", ["c"], ["y"], then_branch=branch))):
+        model = graph_model()
+        model.graph.node.append(node)
+        refused(written(tmp_path / f"{i}.onnx", model), "self-contained")
