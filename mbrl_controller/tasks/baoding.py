@@ -14,7 +14,7 @@ import numpy as np
 
 from mbrl_controller.errors import GoalError
 from mbrl_controller.tasks.base import EpisodeMetrics, Goal, Symmetry, Task
-from mbrl_controller.tasks.spaces import Array, VectorSpec, wrap_angle
+from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec, wrap_angle
 
 BALLS = ("ball_a", "ball_b")
 Direction = Literal["counterclockwise", "clockwise"]
@@ -79,7 +79,8 @@ class Baoding(Task):
         if wrist_joint is not None and wrist_joint not in joints:
             raise ValueError(f"wrist_joint {wrist_joint!r} is not one of the hand's joints")
         self._wrist = None if wrist_joint is None else joints.index(wrist_joint)
-        self.center, self.radii, self.phase, self.period = tuple(center), tuple(radii), phase, period
+        self.center, self.radii = (center[0], center[1]), (radii[0], radii[1])  # YAML gives lists
+        self.phase, self.period = phase, period
         self.drop_height, self.risk_height, self.reach = drop_height, risk_height, reach
         hand, a, b = list(range(n)), list(range(n, n + 6)), list(range(n + 6, n + 12))
         # The balls are alike: what one does, the other would.
@@ -92,12 +93,12 @@ class Baoding(Task):
             reward = reward - self.wrist_cost * (state[..., self._wrist] > self.wrist_limit)
         return reward
 
-    def dropped(self, state: Array) -> Array:
-        return (state[..., self._z] < self.drop_height).any(-1)
+    def dropped(self, state: Array) -> Mask:
+        return np.asarray((state[..., self._z] < self.drop_height).any(-1))
 
-    def at_risk(self, state: Array) -> Array:
+    def at_risk(self, state: Array) -> Mask:
         """A ball lower than the palm has left it, long before it reaches the height at which PDDM counts a drop."""
-        return (state[..., self._z] < self.risk_height).any(-1)
+        return np.asarray((state[..., self._z] < self.risk_height).any(-1))
 
     def sample_goal(self, rng: np.random.Generator, **options: Any) -> Goal:
         """Options: `direction`, `period` (s), `phase` (rad; drawn within +-0.3 of the task's own if absent)."""

@@ -1,0 +1,38 @@
+"""The shipped contracts and one simulated hand for each, shared: a hand takes a tenth of a second to compile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from mbrl_controller.episodes.contract import RobotContract, load_contract
+from mbrl_controller.resources import share_dir
+from mbrl_controller.simulation.hand import HandSimulation
+
+CONTRACTS = {"baoding": "adroit_baoding.yaml", "valve": "claw_valve.yaml"}
+
+
+@pytest.fixture(scope="session")
+def contract_of() -> Callable[[str], RobotContract]:
+    return lambda task: load_contract(share_dir() / "config" / CONTRACTS[task])
+
+
+@pytest.fixture(params=sorted(CONTRACTS))
+def contract(request, contract_of) -> RobotContract:
+    return contract_of(request.param)
+
+
+@pytest.fixture
+def hand(contract) -> HandSimulation:
+    return HandSimulation(contract)
+
+
+@pytest.fixture
+def baoding(contract_of) -> HandSimulation:
+    return HandSimulation(contract_of("baoding"))
+
+
+@pytest.fixture
+def valve(contract_of) -> HandSimulation:
+    return HandSimulation(contract_of("valve"))

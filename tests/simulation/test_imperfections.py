@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from mbrl_controller.errors import ContractError
+from mbrl_controller.simulation.hand import HandSimulation
+from mbrl_controller.simulation.imperfections import CommandDelay, SensorModel, noise_levels
+from mbrl_controller.simulation.lockstep import LockstepHand
+from mbrl_controller.simulation.options import NOMINAL, PERTURBED, SimOptions, preset
+
+ENTRIES = ["FFJ1.position", "FFJ1.velocity", "ball_a.position.x", "ball_a.velocity.z", "valve.position"]
+
+
+def sense(options, seed, times, values=None):
+    sensor = SensorModel(ENTRIES, options, seed)
+    return [sensor.observe(t, np.full(len(ENTRIES), t) if values is None else values) for t in times]
+
+
+def test_noise_goes_to_the_entries_it_is_meant_for():
+    options = SimOptions(joint_noise=0.1, joint_velocity_noise=0.2, object_noise=0.03, object_velocity_noise=0.4)
+    assert noise_levels(ENTRIES, options).tolist() == [0.1, 0.2, 0.03, 0.4, 0.1]
+
+
+def test_noise_has_the_size_asked_for_and_no_bias():
+    options = SimOptions(joint_noise=0.1, object_noise=0.02)
+    seen = np.array([values for _, values in sense(options, 1, np.arange(4000) * 0.01, np.zeros(len(ENTRIES)))])
+    np.testing.assert_allclose(seen.std(0), [0.1, 0, 0.02, 0, 0.1], rtol=0.06)
+    assert np.abs(seen.mean(0)).max() < 0.01
+
+
+def test_a_perfect_sensor_tells_the_truth_at_once():
+    for t, (stamp, values) in zip([0.0, 0.1], sense(SimOptions(), 0, [0.0, 0.1]), strict=True):
+        assert stamp == t
+        assert (values == t).all()
+
+
+@settings(max_examples=50, deadline=None)
+@given(latency=st.floats(0, 0.5), step=st.floats(0.002, 0.2), seed=st.integers(0, 2**32 - 1))
+def test_measurements_arrive_no_sooner_than_the_latency_in_order_and_once(latency, step, seed):
+    times = np.arange(40) * step
+    seen = sense(SimOptions(observation_latency=latency, drop_probability=0.2), seed, times)
+    stamps = []
+    for now, sample in zip(times, seen, strict=True):
+        if sample is not None:
+            stamp, values = sample
+            assert now - stamp >= latency - 1e-8
+            assert (values == stamp).all()
+            stamps.append(stamp)
+    assert stamps == sorted(set(stamps))
+
+
+def test_latency_is_no_longer_than_needed():
+    times = np.arange(100) * 0.01
+    seen = sense(SimOptions(observation_latency=0.02), 0, times)
+    assert seen[:2] == [None, None]
+    np.testing.assert_allclose([sample[0] for sample in seen[2:]], times[:-2])
+
+
+def test_losses_have_the_share_asked_for():
+    seen = sense(SimOptions(drop_probability=0.3), 7, np.arange(3000) * 0.01)
+    assert sum(sample is None for sample in seen) / 3000 == pytest.approx(0.3, abs=0.03)
+
+
+def test_a_seed_repeats_noise_and_losses():
+    options = SimOptions(joint_noise=0.1, drop_probability=0.3, observation_latency=0.03)
+    times = np.arange(50) * 0.01
+    assert repr(sense(options, 3, times)) == repr(sense(options, 3, times))
+    assert repr(sense(options, 3, times)) != repr(sense(options, 4, times))
+
+
+def test_losses_do_not_change_the_noise_of_the_others():
+    times = np.arange(50) * 0.01
+    every = sense(SimOptions(joint_noise=0.1), 3, times)
+    some = sense(SimOptions(joint_noise=0.1, drop_probability=0.4), 3, times)
+    for whole, sample in zip(every, some, strict=True):
+        if sample is not None:
+            np.testing.assert_array_equal(sample[1], whole[1])
+
+
+@settings(max_examples=50, deadline=None)
+@given(latency=st.floats(0, 0.3), sent=st.lists(st.floats(0, 1), min_size=1, max_size=10).map(sorted))
+def test_commands_take_effect_after_their_delay_in_order(latency, sent):
+    delay = CommandDelay(latency)
+    for i, when in enumerate(sent):
+        delay.push(when, np.array([float(i)]))
+    last = -1.0
+    for now in np.arange(0, 1.5, 0.01):
+        command = delay.pop(now)
+        if command is not None:
+            assert command[0] > last
+            last = command[0]
+            assert sent[int(last)] + latency <= now + 1e-8
+        due = [i for i, when in enumerate(sent) if when + latency <= now]
+        assert last >= (due[-1] if due else -1)
+    assert last == len(sent) - 1
+
+
+def test_a_command_is_copied_when_sent():
+    delay, command = CommandDelay(0.0), np.zeros(2)
+    delay.push(0.0, command)
+    command[:] = 9
+    np.testing.assert_array_equal(delay.pop(0.0), [0, 0])
+
+
+def test_lockstep_without_imperfections_is_the_simulation(contract):
+    plain, lockstep = HandSimulation(contract), LockstepHand(HandSimulation(contract))
+    state = plain.reset(3)
+    stamp, sensed = lockstep.reset(3)
+    assert stamp == 0
+    np.testing.assert_array_equal(sensed, state)
+    target = contract.action.to_target(np.full(len(contract.action), 0.2))
+    for _ in range(3):
+        stamp, sensed = lockstep.step(target)
+        np.testing.assert_array_equal(sensed, plain.step(target))
+        assert stamp == plain.time
+
+
+def test_lockstep_latency_shows_an_older_state(contract_of):
+    contract = contract_of("valve")
+    hand = LockstepHand(HandSimulation(contract, SimOptions(observation_latency=0.03)))
+    hand.reset(0)
+    target = contract.action.to_target(np.full(len(contract.action), 0.5))
+    stamp, sensed = hand.step(target)
+    assert stamp == pytest.approx(0.07)
+    assert not np.array_equal(sensed, hand.simulation.state())
+    twin = HandSimulation(contract)
+    twin.reset(0)
+    twin.command(target)
+    twin.advance(0.07)
+    np.testing.assert_allclose(sensed, twin.state(), atol=1e-9)
+
+
+def test_lockstep_command_latency_delays_the_motion(contract_of):
+    contract = contract_of("valve")
+    target = contract.action.to_target(np.full(len(contract.action), 0.5))
+    hand = LockstepHand(HandSimulation(contract, SimOptions(command_latency=0.1)))
+    hand.reset(0)
+    before = hand.simulation.held_target
+    hand.step(target)
+    np.testing.assert_array_equal(hand.simulation.held_target, before)
+    hand.step(target)
+    assert not np.array_equal(hand.simulation.held_target, before)
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32 - 1))
+def test_a_perturbed_episode_repeats(contract_of, seed):
+    contract = contract_of("valve")
+    hand = LockstepHand(HandSimulation(contract, PERTURBED))
+
+    def episode():
+        out = [hand.reset(seed)]
+        out += [hand.step(contract.action.neutral) for _ in range(5)]
+        return np.array([np.append(values, stamp) for stamp, values in out])
+
+    np.testing.assert_array_equal(episode(), episode())
+
+
+def test_presets_and_options_are_checked():
+    assert preset("nominal") == NOMINAL
+    assert preset("perturbed") == PERTURBED
+    with pytest.raises(ContractError):
+        preset("harsh")
+    for bad in ({"mass": 1.5}, {"drop_probability": 1.0}, {"joint_noise": -0.1}, {"mas": 0.1}):
+        with pytest.raises(ValidationError):
+            SimOptions(**bad)

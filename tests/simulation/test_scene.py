@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+import pytest
+
+from mbrl_controller.episodes.contract import parse_contract
+from mbrl_controller.errors import ContractError
+from mbrl_controller.simulation.scene import available, load_scene, start_qpos
+
+
+def test_every_world_has_a_shipped_contract(contract_of):
+    assert {task for _, task in available()} == {"baoding", "valve"}
+    for _, task in available():
+        load_scene(contract_of(task))
+
+
+def test_contract_limits_are_the_joints_own(contract):
+    scene = load_scene(contract)
+    ids = [scene.model.joint(name).id for name in contract.action.names]
+    np.testing.assert_allclose(scene.model.jnt_range[ids, 0], contract.action.lower, atol=1e-6)
+    np.testing.assert_allclose(scene.model.jnt_range[ids, 1], contract.action.upper, atol=1e-6)
+    np.testing.assert_allclose(scene.model.actuator_ctrlrange[scene.actuators, 1], contract.action.upper, atol=1e-6)
+
+
+def test_contract_neutral_is_the_worlds_start_pose(contract):
+    scene = load_scene(contract)
+    for name, neutral in zip(contract.action.names, contract.action.neutral, strict=True):
+        assert scene.file.start.joints[name] == pytest.approx(neutral)
+
+
+def test_joints_are_found_by_name_not_by_place(contract):
+    scene = load_scene(contract)
+    qpos = start_qpos(scene, contract.action.neutral)
+    for i, name in enumerate(contract.action.names):
+        assert scene.model.actuator(int(scene.actuators[i])).trnid[0] == scene.model.joint(name).id
+        assert qpos[scene.model.joint(name).qposadr[0]] == contract.action.neutral[i]
+
+
+def test_reordered_contract_gives_the_same_physics_in_another_order(contract_of):
+    text = contract_of("valve").text
+    rows = [line for line in text.splitlines() if "{name: F" in line]
+    reordered = text.replace("\n".join(rows), "\n".join(rows[::-1]))
+    other = parse_contract(reordered)
+    assert other.action.names == contract_of("valve").action.names[::-1]
+    one, two = load_scene(contract_of("valve")), load_scene(other)
+    assert one.joint_qpos.tolist() == two.joint_qpos.tolist()[::-1]
+
+
+def test_physics_options_avoid_the_known_solver_fault(contract):
+    option = load_scene(contract).model.opt
+    assert int(option.jacobian) == int(mujoco.mjtJacobian.mjJAC_DENSE)
+    assert int(option.integrator) == int(mujoco.mjtIntegrator.mjINT_IMPLICITFAST)
+
+
+def test_baoding_fingers_are_not_coupled(contract_of):
+    model = load_scene(contract_of("baoding")).model
+    assert model.ntendon == 0
+    assert not any(model.body(i).name in ("Object", "target", "table") for i in range(model.nbody))
+
+
+def test_scenes_do_not_share_their_model(contract):
+    one, two = load_scene(contract), load_scene(contract)
+    one.model.body_mass[:] *= 2
+    assert not np.allclose(one.model.body_mass, two.model.body_mass)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("robot: claw", "robot: shadow", "shadow"),
+        ("control_period_s: 0.1", "control_period_s: 0.0123", "0.0123"),
+        ("F2J2", "F2J9", "F2J9"),
+    ],
+)
+def test_a_contract_that_does_not_fit_is_refused_with_the_reason(contract_of, old, new, said):
+    contract = parse_contract(contract_of("valve").text.replace(old, new))
+    with pytest.raises(ContractError, match=said):
+        load_scene(contract)

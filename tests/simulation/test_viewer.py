@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import builtins
+import socket
+import urllib.request
+
+import numpy as np
+import pytest
+
+from mbrl_controller.errors import MbrlError
+from mbrl_controller.simulation.viewer import Viewer
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_viewer_serves_on_loopback_and_leaves_the_simulation_alone(hand):
+    pytest.importorskip("mjviser")
+    before = hand.snapshot()
+    viewer = Viewer(hand.scene, free_port(), rate=1.0)
+    try:
+        with urllib.request.urlopen(viewer.url, timeout=10) as answer:
+            assert answer.status == 200
+        assert viewer.update(hand, np.array([[0.0, 0.0, 0.2]]))
+        assert not viewer.update(hand)  # the rate is limited
+    finally:
+        viewer.close()
+    after = hand.snapshot()
+    np.testing.assert_array_equal(before.qpos, after.qpos)
+    np.testing.assert_array_equal(before.warmstart, after.warmstart)
+
+
+def test_without_mjviser_the_error_names_it(hand, monkeypatch):
+    real = builtins.__import__
+
+    def refuse(name, *args, **kwargs):
+        if name.split(".")[0] == "mjviser":
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(MbrlError, match="mjviser"):
+        Viewer(hand.scene, free_port())
