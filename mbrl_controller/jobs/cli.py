@@ -1,0 +1,99 @@
+"""The command `mbrl`: options and help texts only. Each job is imported when it is asked for, so help is instant."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mbrl_controller import __version__
+from mbrl_controller.jobs import cli_episodes, cli_models
+from mbrl_controller.jobs.reporting import report_errors
+
+app = typer.Typer(
+    name="mbrl",
+    help="A robot hand under model-predictive control with a learned ensemble.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(cli_models.app, name="models")
+app.add_typer(cli_episodes.app, name="episodes")
+
+TaskArgument = Annotated[str, typer.Argument(help="baoding or valve")]
+ModelOption = Annotated[str, typer.Option(help="model version, as `mbrl models list` names it")]
+JsonOption = Annotated[Path | None, typer.Option("--json", help="write the figures to this file")]
+SeedOption = Annotated[int, typer.Option(help="seed of the planner and of the simulated hand")]
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="print the version", is_eager=True)] = False) -> None:
+    if version:
+        typer.echo(f"mbrl {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+@report_errors
+def demo(
+    task: TaskArgument = "baoding",
+    seconds: Annotated[float, typer.Option(min=1.0, help="how long to control, s")] = 30.0,
+    rate: Annotated[float | None, typer.Option(help="control rate, Hz; must be the model's own (default)")] = None,
+    headless: Annotated[bool, typer.Option("--headless", help="no viewer")] = False,
+    model: ModelOption = "current",
+    seed: SeedOption = 0,
+    json: JsonOption = None,
+) -> None:
+    """A simulated hand, the controller and the logger as real ROS 2 processes, with a live view."""
+    from mbrl_controller.jobs import demo as job
+
+    job.run(task, seconds=seconds, rate=rate, headless=headless, model=model, seed=seed, json_file=json)
+
+
+@app.command()
+@report_errors
+def evaluate(
+    task: TaskArgument = "baoding",
+    model: ModelOption = "current",
+    episodes: Annotated[int, typer.Option(min=1, help="episodes, on the seeds from --seed on")] = 20,
+    seed: SeedOption = 0,
+    seconds: Annotated[float | None, typer.Option(help="length of an episode, s (default: the task's)")] = None,
+    planner: Annotated[str, typer.Option(help="pddm, cem or random_shooting")] = "pddm",
+    dynamics: Annotated[str, typer.Option(help="learned, or oracle: the simulator itself")] = "learned",
+    policy: Annotated[str, typer.Option(help="controller, or a floor to compare with: hold, random")] = "controller",
+    sim: Annotated[str, typer.Option(help="nominal, or perturbed: noise, latency, other masses")] = "nominal",
+    processes: Annotated[int | None, typer.Option(help="episodes at a time (default: one a core)")] = None,
+    json: JsonOption = None,
+) -> None:
+    """Score a model or a floor on fixed seeds, in simulation and faster than real time."""
+    from mbrl_controller.jobs import evaluate as job
+    from mbrl_controller.jobs.tables import evaluation_table, progress_of_episodes
+
+    with progress_of_episodes(episodes) as on_episode:
+        report = job.run(
+            task,
+            model=model,
+            episodes=episodes,
+            seed=seed,
+            seconds=seconds,
+            planner=planner,
+            dynamics=dynamics,
+            policy=policy,  # type: ignore[arg-type]  # checked by run, which names the known ones
+            sim=sim,
+            processes=processes,
+            json_file=json,
+            on_episode=on_episode,
+        )
+    evaluation_table(report)
+
+
+def main() -> None:
+    """Entry point of `mbrl`."""
+    app(prog_name="mbrl")
+
+
+def retrain_main() -> None:
+    """Entry point of the executable `retrain`, for `ros2 run` and launch."""
+    app(["retrain", *sys.argv[1:]], prog_name="mbrl")

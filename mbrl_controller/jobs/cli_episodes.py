@@ -1,0 +1,83 @@
+"""`mbrl episodes`: what the logger wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mbrl_controller.jobs.reporting import FAILED, console, report_errors
+
+app = typer.Typer(help="Logged episodes: list, describe, recover.", no_args_is_help=True)
+
+FolderArgument = Annotated[
+    Path | None, typer.Argument(help="folder to search (default: episodes/ below MBRL_HOME or ~/.mbrl)")
+]
+
+
+def _folder(folder: Path | None) -> Path:
+    from mbrl_controller.errors import EpisodeError
+    from mbrl_controller.resources import home_dir
+
+    chosen = folder or home_dir() / "episodes"
+    if not chosen.is_dir():
+        raise EpisodeError(f"{chosen}: no such folder")
+    return chosen
+
+
+@app.command("list")
+@report_errors
+def list_episodes(folder: FolderArgument = None) -> None:
+    """Every episode below a folder."""
+    from rich.table import Table
+
+    from mbrl_controller.episodes.reader import read_info
+    from mbrl_controller.errors import EpisodeError
+
+    table = Table("file", "task", "robot", "model", "started", "KiB", box=None)
+    root = _folder(folder)
+    for path in sorted(root.rglob("*.mcap")):
+        size = f"{path.stat().st_size / 1024:.0f}"
+        try:
+            info = read_info(path)
+            row = (info.task, info.robot, info.model_version, info.started, size)
+        except EpisodeError as error:
+            row = ("[red]unreadable[/red]", str(error), "", "", size)
+        table.add_row(str(path.relative_to(root)), *row)
+    console.print(table if table.row_count else "no episodes")
+
+
+@app.command()
+@report_errors
+def info(path: Annotated[Path, typer.Argument(help="episode file (.mcap)")]) -> None:
+    """What an episode holds, and how much of it is fit to learn from."""
+    from rich.table import Table
+
+    from mbrl_controller.episodes.reader import read_episode
+    from mbrl_controller.episodes.transitions import transitions
+
+    episode = read_episode(path)
+    usable = transitions(episode)
+    table = Table(show_header=False, box=None)
+    for name, value in vars(episode.info).items():
+        if value not in ("", None) and name not in ("topics", "extra"):
+            table.add_row(name, str(value))
+    table.add_row("whole", "yes" if episode.whole else episode.problem)
+    table.add_row("transitions", str(len(usable)))
+    for reason, count in usable.skipped.items():
+        table.add_row("left out", f"{count}: {reason}")
+    console.print(table)
+
+
+@app.command()
+@report_errors
+def recover(folder: FolderArgument = None) -> None:
+    """Make whole files of episodes that a crash or power-off cut."""
+    from mbrl_controller.episodes.recovery import recover_folder
+
+    outcome = recover_folder(_folder(folder))
+    for line in [*map(str, outcome.recovered), *outcome.failed, str(outcome)]:
+        console.print(line, soft_wrap=True, markup=False)
+    if outcome.failed:
+        raise typer.Exit(FAILED)

@@ -1,0 +1,80 @@
+"""`mbrl models`: versions on disk, promotion and roll-back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mbrl_controller.jobs.reporting import console, report_errors
+
+app = typer.Typer(help="Model versions: list, show, promote, roll back.", no_args_is_help=True)
+
+TaskArgument = Annotated[str, typer.Argument(help="baoding or valve")]
+RootOption = Annotated[
+    Path | None, typer.Option("--models-dir", help="registry folder (default: models/ below MBRL_HOME or ~/.mbrl)")
+]
+
+
+@app.command("list")
+@report_errors
+def list_versions(
+    task: Annotated[str | None, typer.Argument(help="baoding or valve (default: all)")] = None,
+    models_dir: RootOption = None,
+) -> None:
+    """All versions, the current one marked."""
+    from rich.table import Table
+
+    from mbrl_controller.errors import MbrlError
+    from mbrl_controller.registry import Registry
+    from mbrl_controller.tasks.catalog import TASKS
+
+    registry = Registry(models_dir)
+    table = Table("task", "version", "current", "created", "parent", "transitions", "precision", box=None)
+    for name in [task] if task else sorted(TASKS):
+        versions = registry.versions(name)
+        try:
+            current = registry.current(name).name if versions else ""
+        except MbrlError:
+            current = ""  # versions, but none promoted yet
+        for version in versions:
+            spec = version.card().spec
+            mark = "*" if version.name == current else ""
+            table.add_row(name, version.name, mark, spec.created, spec.parent, f"{spec.transitions:,}", spec.precision)
+    console.print(table if table.row_count else "no models")
+
+
+@app.command()
+@report_errors
+def show(
+    task: TaskArgument,
+    version: Annotated[str, typer.Argument(help="version; default: the current one")] = "current",
+    models_dir: RootOption = None,
+) -> None:
+    """The card of a version as JSON, after checking that its file is intact."""
+    from mbrl_controller.registry import Registry
+
+    console.print_json(Registry(models_dir).resolve(task, version).check_digest().model_dump_json())
+
+
+@app.command()
+@report_errors
+def promote(
+    task: TaskArgument, version: Annotated[str, typer.Argument(help="version")], models_dir: RootOption = None
+) -> None:
+    """Make a version the current one; a running controller takes it at the next ~/load_model."""
+    from mbrl_controller.registry import Registry
+
+    found = Registry(models_dir).promote(task, version)
+    console.print(f"{task}: {found.name} is current")
+
+
+@app.command()
+@report_errors
+def rollback(task: TaskArgument, models_dir: RootOption = None) -> None:
+    """Make the version that was current before the current one again."""
+    from mbrl_controller.registry import Registry
+
+    found = Registry(models_dir).roll_back(task)
+    console.print(f"{task}: {found.name} is current again")
