@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mbrl_controller.errors import GoalError
-from mbrl_controller.tasks.spaces import Array, VectorSpec
+from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec
 
 
 class Goal(Protocol):
@@ -43,11 +43,24 @@ def constant_goal(value: Array) -> WaypointGoal:
 
 @dataclass(frozen=True)
 class Symmetry:
-    """A relabelling under which the physics is unchanged: entry i of the mirrored state is entry `state[i]`."""
+    """A relabelling under which the physics is unchanged: entry i of the mirrored state is `state_sign[i]` times entry
+    `state[i]` of the original, plus `state_offset[i]`; likewise for the action. Empty: signs are 1, offsets 0."""
 
     name: str
     state: tuple[int, ...]
     action: tuple[int, ...]
+    state_sign: tuple[float, ...] = ()
+    action_sign: tuple[float, ...] = ()
+    state_offset: tuple[float, ...] = ()
+
+    def mirror_state(self, state: Array) -> Array:
+        """The mirrored states [..., S]."""
+        mirrored = state[..., list(self.state)] * (np.array(self.state_sign) if self.state_sign else 1.0)
+        return mirrored + (np.array(self.state_offset) if self.state_offset else 0.0)
+
+    def mirror_action(self, action: Array) -> Array:
+        """The mirrored actions [..., A]."""
+        return action[..., list(self.action)] * (np.array(self.action_sign) if self.action_sign else 1.0)
 
 
 @dataclass(frozen=True)
@@ -88,10 +101,10 @@ class Task(ABC):
         """Reward [...] of one step: `action` led to `state`, where `goal` was asked. Drops are not in it."""
 
     @abstractmethod
-    def dropped(self, state: Array) -> Array:
+    def dropped(self, state: Array) -> Mask:
         """Whether the object is lost [...]: the episode is over."""
 
-    def at_risk(self, state: Array) -> Array:
+    def at_risk(self, state: Array) -> Mask:
         """Whether a planner should count the object as lost [...]: earlier than `dropped`, to keep a margin."""
         return self.dropped(state)
 

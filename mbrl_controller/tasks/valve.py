@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from mbrl_controller.errors import GoalError
-from mbrl_controller.tasks.base import EpisodeMetrics, Goal, Task, constant_goal
-from mbrl_controller.tasks.spaces import Array, VectorSpec, wrap_angle
+from mbrl_controller.tasks.base import EpisodeMetrics, Goal, Symmetry, Task, constant_goal
+from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec, wrap_angle
 
 REACHED = 0.1  # rad
 
@@ -24,8 +24,17 @@ class Valve(Task):
     episode_s = 4.0
     drop_cost = 0.0
 
-    def __init__(self, joints: tuple[str, ...], *, valve: str = "valve") -> None:
+    def __init__(
+        self, joints: tuple[str, ...], *, valve: str = "valve", fold: int = 1, mirrored: tuple[str, ...] = ()
+    ) -> None:
+        """`fold`: claw and valve look the same after 1/fold of a turn, which takes each finger's joints (listed finger
+        by finger, in the direction of positive rotation) to the next finger's. `mirrored`: they also look the same in
+        a mirror through the first finger and the axis, where these joints change sign (absent: they do not)."""
         super().__init__(joints)
+        if fold < 1 or len(joints) % fold:
+            raise ValueError(f"fold {fold} does not divide the {len(joints)} joints")
+        if set(mirrored) - set(joints):
+            raise ValueError(f"mirrored names unknown joints {sorted(set(mirrored) - set(joints))}")
         names = [f"{j}.position" for j in joints] + [f"{j}.velocity" for j in joints]
         n = len(joints)
         self.state = VectorSpec(
@@ -35,12 +44,35 @@ class Valve(Task):
         )
         self.goal = VectorSpec((f"{valve}.target",), ("rad",))
         self._angle = 2 * n
+        moves = [(turns, False) for turns in range(1, fold)]
+        moves += [(turns, True) for turns in range(fold)] if mirrored else []
+        self.symmetries = tuple(self._symmetry(turns, fold, mirrored if flip else ()) for turns, flip in moves)
+
+    def _symmetry(self, turns: int, fold: int, mirrored: tuple[str, ...]) -> Symmetry:
+        """A rotation by `turns`/`fold` of a turn, after the mirror if `mirrored` is not empty."""
+        n = len(self.joints)
+        fingers = np.arange(n).reshape(fold, -1)
+        if mirrored:
+            fingers = fingers[(-np.arange(fold)) % fold]
+        moved = np.roll(fingers, turns, axis=0).ravel()
+        sign = np.array([-1.0 if joint in mirrored else 1.0 for joint in self.joints])
+        valve_sign = -1.0 if mirrored else 1.0
+        offset = np.zeros(len(self.state))
+        offset[self._angle] = 2 * np.pi * turns / fold
+        return Symmetry(
+            name=f"{'mirrored and ' if mirrored else ''}turned {turns}/{fold}",
+            state=(*moved.tolist(), *(n + moved).tolist(), 2 * n, 2 * n + 1),
+            action=tuple(moved.tolist()),
+            state_sign=(*sign.tolist(), *sign.tolist(), valve_sign, valve_sign),
+            action_sign=tuple(sign.tolist()),
+            state_offset=tuple(offset.tolist()),
+        )
 
     def reward(self, state: Array, action: Array, goal: Array) -> Array:
         error = self._error(state, goal)
         return -10.0 * error + 1.0 * (error < 0.25) + 10.0 * (error < REACHED)
 
-    def dropped(self, state: Array) -> Array:
+    def dropped(self, state: Array) -> Mask:
         return np.zeros(state.shape[:-1], dtype=bool)
 
     def sample_goal(self, rng: np.random.Generator, **options: Any) -> Goal:
