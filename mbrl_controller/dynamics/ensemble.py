@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Literal
 
@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from mbrl_controller.dynamics.data import TransitionSet, robust_scale
+from mbrl_controller.dynamics.validation import Predictor
 from mbrl_controller.errors import ModelError
 from mbrl_controller.model_spec import ModelSpec
 from mbrl_controller.tasks.spaces import Array
 
 ActionInput = Literal["target", "error"]
-Predictor = Callable[[Array, Array], Array]
 
 # A warm start keeps the old function under a new scaling, unless the old scale was a floor and says nothing.
 _RESCALE_LIMIT = 10.0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mbrl_controller.dynamics.data import Index, TransitionSet, robust_scale
 from mbrl_controller.errors import DatasetError
@@ -12,7 +14,7 @@ from mbrl_controller.model_spec import ModelSpec
 from mbrl_controller.planning.risk import disagreement
 from mbrl_controller.tasks.spaces import Array, VectorSpec
 
-Predictor = Callable[[Array, Array], Array]
+Predictor = Callable[[Array, Array], NDArray[Any]]  # (state [E, N, S], action [N, A]) -> next state [E, N, S]
 
 DISAGREEMENT_MARGIN = 3.0  # times the 99.9 % quantile on held-out data: beyond it the model is in unknown country
 

@@ -12,7 +12,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from mbrl_controller.errors import ModelError
-from mbrl_controller.model_spec import ModelSpec
+from mbrl_controller.model_spec import FORMAT_VERSION, METADATA_KEY, ModelSpec
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace
 
@@ -143,8 +143,6 @@ def _read(path: Path) -> bytes:
 
 def _check_format(metadata: dict[str, str], path: Path) -> None:
     """A newer format may differ in any field: say that first, rather than complain about its fields."""
-    from mbrl_controller.model_spec import FORMAT_VERSION, METADATA_KEY
-
     try:
         version = json.loads(metadata.get(METADATA_KEY, "{}")).get("format_version", FORMAT_VERSION)
     except (ValueError, AttributeError):
@@ -172,6 +170,12 @@ def _check_interface(session: ort.InferenceSession, spec: ModelSpec, path: Path)
         sizes["delta_scale"] = S
     wrong = [f"{name} has {len(getattr(spec, name))} entries, not {n}" for name, n in sizes.items()
              if len(getattr(spec, name)) != n]  # fmt: skip
+    wrong += [f"{name} occur twice" for name in ("state_names", "action_names")
+              if len(set(getattr(spec, name))) != len(getattr(spec, name))]  # fmt: skip
+    if not all(0 <= i < S for i in spec.periodic):
+        wrong.append(f"periodic entries {spec.periodic} lie outside the state")
+    if not all(scale > 0 for scale in spec.delta_scale):
+        wrong.append("delta_scale must be positive")
     if wrong:
         raise ModelError(f"{path}: bad model description: {'; '.join(wrong)}")
 

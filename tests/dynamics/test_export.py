@@ -12,6 +12,7 @@ import pytest
 from mbrl_controller.dynamics import export
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.export import INT8_RMS_TOLERANCE, check_export, export_onnx
+from mbrl_controller.dynamics.validation import evaluate
 from mbrl_controller.errors import ModelError
 from mbrl_controller.model_spec import METADATA_KEY, ModelSpec
 from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
@@ -67,6 +68,14 @@ def test_one_candidate_far_away_does_not_coarsen_the_others(toy_spec, toy_record
     wild = served.predict(state, data.action)[:, 1:]
     error = (wild - calm) / model.delta_std.numpy()
     assert np.sqrt(np.mean(error**2)) < INT8_RMS_TOLERANCE
+
+
+def test_the_served_file_is_judged_as_the_network_is(toy_spec, toy_record, tmp_path) -> None:
+    model, data = network(toy_spec, toy_record), toy_record(5, 20, seed=1)
+    spec = export_onnx(model, toy_spec, tmp_path / "m.onnx")
+    ours = evaluate(model.predictor(), data, spec, horizon=5)
+    served = evaluate(OnnxEnsemble.load(tmp_path / "m.onnx").predict, data, spec, horizon=5)
+    assert served == pytest.approx(ours, rel=1e-3, abs=1e-6)
 
 
 def test_metadata_describes_the_model(toy_spec, toy_record, tmp_path) -> None:

@@ -197,6 +197,16 @@ def test_bootstrap_members_see_other_rows(small, toy_spec, quick) -> None:
     assert not same_weights(first, quick)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_learns_the_same(quick, small, toy_spec, tmp_path) -> None:
+    seen: list[int] = []
+    options = {"device": "cuda", "checkpoint": tmp_path / "run.npz"}
+    fit(*small, toy_spec, (), QUICK, on_progress=lambda r: seen.append(1), should_stop=lambda: len(seen) > 2, **options)
+    result = fit(*small, toy_spec, (), QUICK, **options)
+    losses = [[r.held_out_loss for r in run.history] for run in (result, quick)]
+    assert np.allclose(*losses, rtol=0.02)
+
+
 def test_too_little_data_is_said_before_training(small, toy_record, toy_spec) -> None:
     train, held = small
     nothing = held.of_episodes([])

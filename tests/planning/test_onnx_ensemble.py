@@ -191,6 +191,9 @@ def test_a_bad_description_is_refused(tmp_path, text) -> None:
         ({"state_names": ("A.position", "x.y"), "state_units": ("rad", "m")}, "its inputs are"),
         ({"delta_scale": (1.0,)}, "delta_scale has 1 entries"),
         ({"action_upper": (1.0,)}, "action_upper has 1 entries"),
+        ({"state_names": ("A.position", "A.position", "x.y")}, "state_names occur twice"),
+        ({"periodic": (3,)}, "periodic entries"),
+        ({"delta_scale": (1.0, 0.0, 1.0)}, "delta_scale must be positive"),
     ],
 )
 def test_a_description_that_contradicts_the_graph_is_refused(tmp_path, change, reason) -> None:
