@@ -413,7 +413,7 @@ def _identity(
     init: Mapping[str, Tensor] | None,
 ) -> str:
     """What a checkpoint must agree on to be continued."""
-    sha = hashlib.sha256(f"{train.digest()}{held_out.digest()}{symmetries}".encode())
+    sha = hashlib.sha256(f"{train.digest()}{held_out.digest()}{[asdict(s) for s in symmetries]}".encode())
     sha.update(config.model_dump_json().encode())
     described = {"created", "version", "parent", "data_digest", "transitions", "metrics", "disagreement_limit"}
     layout = spec.model_dump(exclude=described)

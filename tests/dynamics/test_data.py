@@ -121,6 +121,15 @@ def test_augmentation_mirrors_whole_episodes() -> None:
     assert data.augmented([]).digest() == data.digest()
 
 
+def test_augmentation_turns_signs_and_adds_offsets() -> None:
+    mirror = Symmetry("mirror", (1, 0, 2), (1, 0), (-1.0, -1.0, 1.0), (-1.0, -1.0), (0.0, 0.0, 0.5))
+    data = make([4])
+    mirrored = data.augmented([mirror]).of_episodes([1])
+    assert np.array_equal(mirrored.action, -data.action[:, ::-1])
+    for got, source in ((mirrored.state, data.state), (mirrored.next_state, data.next_state)):
+        assert np.allclose(got, np.column_stack([-source[:, 1], -source[:, 0], source[:, 2] + 0.5]))
+
+
 def test_the_digest_sees_every_field() -> None:
     data = make([3, 2])
     values = {name: getattr(data, name) for name in ("state", "action", "next_state", "episode", "step")}
