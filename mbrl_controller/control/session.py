@@ -24,7 +24,7 @@ from mbrl_controller.control.core import (
     Solution,
     Tick,
 )
-from mbrl_controller.control.safety import SafetyState
+from mbrl_controller.control.safety import SafetyConfig, SafetyState
 from mbrl_controller.control.state_input import StateInput
 from mbrl_controller.errors import MessageError
 from mbrl_controller.planning.base import Planner
@@ -136,6 +136,11 @@ class ControlSession:
             step = Step(stamp, tick, self.episode, stamp - self._begun, observation, goal, reward, False, events)
             return self._finish(step)
 
+    def hold(self, reason: str, stamp: float) -> Step:
+        """A step without a plan."""
+        with self._lock:
+            return self._finish(self._idle(stamp, self.core.hold(reason, self._last, stamp)))
+
     def _prepare(
         self, stamp: float, now: float | None, clock: float | None
     ) -> Step | tuple[PlanRequest, Observation, Array, tuple[EpisodeEvent, ...]]:
@@ -148,9 +153,9 @@ class ControlSession:
         if not np.isfinite(observation.state).all():
             return self._idle(stamp, self.core.hold("the state has non-finite entries", self._last, stamp))
         previous = self._last_step
-        if self.lockstep and previous is not None and previous.observation is not None:
-            if observation.stamp == previous.observation.stamp and previous.tick.command is not None:
-                return replace(previous, events=(), repeated=True)
+        same = previous is not None and previous.observation is not None and previous.tick.command is not None
+        if self.lockstep and same and observation.stamp == previous.observation.stamp:
+            return replace(previous, events=(), repeated=True)
         self._last = observation
         task = self.core.task
         dropped = bool(task.dropped(observation.state))
@@ -281,10 +286,13 @@ class ControlSession:
         with self._lock:
             self.core.swap(model)
 
-    def retune(self, planner: Planner, core: CoreConfig, config: SessionConfig, stamp: float) -> None:
+    def retune(
+        self, planner: Planner, core: CoreConfig, safety: SafetyConfig, config: SessionConfig, stamp: float
+    ) -> None:
         """Other options from the next step on."""
         with self._lock:
             self.core.retune(planner, core)
+            self.core.safety.config = safety
             before, self.config = self.config, config
             if config.goal_options != before.goal_options:
                 self._given_goal = False

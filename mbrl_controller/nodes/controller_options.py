@@ -1,0 +1,190 @@
+"""The controller's parameters: the table, and the configurations that they make."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mbrl_controller.control.core import CoreConfig
+from mbrl_controller.control.safety import SafetyConfig
+from mbrl_controller.control.session import SessionConfig
+from mbrl_controller.errors import MbrlError
+from mbrl_controller.model_spec import describe_validation
+from mbrl_controller.nodes.parameters import Spec, spec_of, specs_of
+from mbrl_controller.planning.base import Planner
+from mbrl_controller.planning.catalog import PLANNERS, make_planner
+from mbrl_controller.planning.risk import Risk
+from mbrl_controller.resources import share_dir
+
+PLANNER_FIXED = {"horizon"}  # the running plan has this length
+
+
+class Thresholds(BaseModel):
+    """When /diagnostics warns; shares are of the ticks since the last report."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rate_error_warn: float = Field(default=0.05, ge=0, description="relative error of the actual rate, WARN above")
+    rate_error_error: float = Field(default=0.25, ge=0, description="relative error of the actual rate, ERROR above")
+    missed_warn: float = Field(default=0.01, ge=0, le=1, description="share of missed ticks, WARN above")
+    missed_error: float = Field(default=0.25, ge=0, le=1, description="share of missed ticks, ERROR above")
+    late_warn: float = Field(default=0.05, ge=0, le=1, description="share of late plans, WARN above")
+    late_error: float = Field(default=0.5, ge=0, le=1, description="share of late plans, ERROR above")
+
+
+@dataclass(frozen=True)
+class ControllerOptions:
+    """What the parameters say, checked."""
+
+    contract: Path
+    models_dir: str
+    model_version: str
+    planner: str
+    planner_options: dict[str, Any]
+    core: CoreConfig
+    safety: SafetyConfig
+    session: SessionConfig
+    thresholds: Thresholds
+    rate: float  # Hz, 0: the contract's
+    lockstep: bool
+    deadline_fraction: float
+    threads: int
+    reset_service: str
+    session_name: str
+    priority: int
+    cpus: tuple[int, ...]
+
+    def make_planner(self, action_size: int) -> Planner:
+        """The planner these options describe; raises MbrlError."""
+        return make_planner(self.planner, action_size, self.planner_options)
+
+
+GENERAL = [
+    Spec("autostart", False, "configure and activate by itself, where no launch file does", read_only=True),
+    Spec("contract", "", "robot contract: a path, or a file of the package's config/; empty: adroit_baoding.yaml"),
+    Spec("models_dir", "", "model registry; empty: $MBRL_HOME/models, then the shipped models"),
+    Spec("model_version", "current", "version to serve, for example v0003; ~/load_model serves a new one", live=True),
+    Spec("planner.name", "pddm", "planning algorithm", choices=tuple(PLANNERS)),
+    Spec("rate", 0.0, "control rate in Hz; must be the contract's, which the model was trained at; 0.0: the contract's",
+         lower=0.0),
+    Spec("lockstep", False, "tick when a full new set of states arrives (simulation) instead of by time"),
+    Spec("deadline_fraction", 0.8, "share of the period after which a plan is late", live=True, lower=0.1, upper=1.0),
+    Spec("threads", 1, "ONNX Runtime threads; one keeps its pace best on a busy machine", lower=1, upper=64),
+    Spec("reset_service", "", "std_srvs/Trigger that puts the object back, called where auto_reset is true"),
+    Spec("session", "", "name of this session's episodes; empty: time of activation (UTC)"),
+    Spec("scheduling_priority", 0, "SCHED_FIFO priority of loop and planner; 0: normal scheduling", lower=0, upper=98),
+    Spec("cpus", [-1], "CPUs for loop and planner, [-1]: all"),
+]  # fmt: skip
+SESSION_LIVE = {"episode_s", "auto_reset", "exploration", "exploration_beta"}
+
+
+def general_specs() -> list[Spec]:
+    """All parameters but the planner's own."""
+    session = [
+        spec_of(name, field, live=name in SESSION_LIVE)
+        for name, field in SessionConfig.model_fields.items()
+        if name != "goal_options"
+    ]
+    goal = Spec("goal_options", "{}", "options of the task's goal, YAML: {direction: clockwise}", live=True)
+    core = [spec_of(name, CoreConfig.model_fields[name], live=True) for name in ("drop_cost", "delay_s")]
+    return [
+        *GENERAL,
+        *session,
+        goal,
+        *core,
+        *specs_of(Risk, "risk.", live=Risk.model_fields),
+        *specs_of(SafetyConfig, live=SafetyConfig.model_fields),
+        *specs_of(Thresholds, "diagnostics.", live=Thresholds.model_fields),
+    ]
+
+
+def planner_specs(planner: str) -> list[Spec]:
+    """The options of one planner, named planner.<option>."""
+    if planner not in PLANNERS:
+        planner = "pddm"
+    config = PLANNERS[planner].config_type
+    return specs_of(config, "planner.", live=set(config.model_fields) - PLANNER_FIXED)
+
+
+def all_planner_specs() -> list[Spec]:
+    """The options of all planners, each once; they start from their own defaults when one is chosen."""
+    return list({spec.name: spec for name in reversed(PLANNERS) for spec in planner_specs(name)}.values())
+
+
+def read_options(values: dict[str, Any]) -> ControllerOptions:
+    """The options in parameter `values`; raises MbrlError naming the parameter at fault."""
+    name = values["planner.name"]
+    known = {spec.name.removeprefix("planner.") for spec in planner_specs(name)}
+    options = ControllerOptions(
+        contract=find_contract(values["contract"]),
+        models_dir=values["models_dir"],
+        model_version=values["model_version"],
+        planner=name,
+        planner_options={option: values[f"planner.{option}"] for option in known},
+        core=_build(
+            CoreConfig,
+            {"risk": {"kind": values["risk.kind"], "k": values["risk.k"]}} | _take(values, ("drop_cost", "delay_s")),
+        ),
+        safety=_build(SafetyConfig, _take(values, SafetyConfig.model_fields)),
+        session=_build(
+            SessionConfig,
+            _take(values, [n for n in SessionConfig.model_fields if n != "goal_options"])
+            | {"goal_options": _goal_options(values["goal_options"])},
+        ),
+        thresholds=_build(Thresholds, {n: values[f"diagnostics.{n}"] for n in Thresholds.model_fields}),
+        rate=values["rate"],
+        lockstep=values["lockstep"],
+        deadline_fraction=values["deadline_fraction"],
+        threads=values["threads"],
+        reset_service=values["reset_service"],
+        session_name=values["session"],
+        priority=values["scheduling_priority"],
+        cpus=tuple(cpu for cpu in values["cpus"] if cpu >= 0),
+    )
+    options.make_planner(1)  # its options are checked by what it is made of
+    return options
+
+
+def check_rate(rate: float, period: float) -> None:
+    """Raises MbrlError unless `rate` (Hz) is the contract's own: the model predicts one `period` (s) ahead."""
+    if rate and not math.isclose(rate * period, 1.0, rel_tol=1e-6):
+        raise MbrlError(
+            f"parameter rate: {rate} Hz, but the contract's control period is {period} s ({1 / period:.6g} Hz), and "
+            "models are trained for it; leave rate at 0.0 or change the contract and train again"
+        )
+
+
+def find_contract(text: str) -> Path:
+    """The contract file a parameter names."""
+    if not text:
+        return share_dir() / "config" / "adroit_baoding.yaml"
+    path = Path(text).expanduser()
+    if not path.is_absolute() and not path.exists() and len(path.parts) == 1:
+        return share_dir() / "config" / path
+    return path
+
+
+def _goal_options(text: str) -> dict[str, Any]:
+    try:
+        value = yaml.safe_load(text) if text.strip() else {}
+    except yaml.YAMLError as error:
+        raise MbrlError(f"parameter goal_options: not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(value, dict):
+        raise MbrlError(f"parameter goal_options: expected a mapping such as {{direction: clockwise}}, got {text!r}")
+    return value
+
+
+def _take(values: dict[str, Any], names: Any) -> dict[str, Any]:
+    return {name: values[name] for name in names}
+
+
+def _build(model: type[Any], values: dict[str, Any]) -> Any:
+    try:
+        return model(**values)
+    except ValidationError as error:
+        raise MbrlError(f"parameters: {describe_validation(error)}") from error
