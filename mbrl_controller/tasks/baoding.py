@@ -126,8 +126,11 @@ class Baoding(Task):
         kept = self.time_kept(states, period)
         end = round(kept / period) + 1
         error = (self._distance(states, goals, 0) + self._distance(states, goals, 1))[:end] / 2
-        turned = self._signed_turn(states[:end], goals[:end])
         dropped = bool(self.dropped(states).any())
+        on_palm = end
+        while dropped and on_palm > 1 and self.at_risk(states[on_palm - 1]):
+            on_palm -= 1  # a ball that flies off sideways has not been turned
+        turned = self._signed_turn(states[:on_palm], goals[:on_palm])
         return EpisodeMetrics(
             episode_return=self.total_return(states, actions, goals),
             time_kept=kept,
