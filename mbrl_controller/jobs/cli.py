@@ -89,6 +89,48 @@ def evaluate(
     evaluation_table(report)
 
 
+@app.command()
+@report_errors
+def collect(
+    task: TaskArgument = "baoding",
+    episodes: Annotated[int, typer.Option(min=1, help="episodes, on the seeds from --seed on")] = 30,
+    seed: SeedOption = 0,
+    policy: Annotated[str, typer.Option(help="controller, hold or random")] = "controller",
+    model: ModelOption = "current",
+    exploration: Annotated[float, typer.Option(min=0.0, help="noise on the controller's action (of its range)")] = 0.0,
+    random_scale: Annotated[float, typer.Option(help="size of random actions (of their range)")] = 1.0,
+    sim: Annotated[str, typer.Option(help="nominal, or perturbed: noise, latency, other masses")] = "nominal",
+    seconds: Annotated[float | None, typer.Option(help="length of an episode, s (default: the task's)")] = None,
+    session: Annotated[str | None, typer.Option(help="session name; an interrupted one goes on where it was")] = None,
+    episodes_dir: Annotated[
+        Path | None, typer.Option(help="log folder (default: episodes/ below MBRL_HOME or ~/.mbrl)")
+    ] = None,
+    processes: Annotated[int | None, typer.Option(help="episodes at a time (default: one a core)")] = None,
+) -> None:
+    """Log episodes from simulation, faster than real time, as the logger would have written them."""
+    from mbrl_controller.jobs import collect as job
+    from mbrl_controller.jobs.reporting import console
+    from mbrl_controller.jobs.tables import progress_of_episodes
+
+    with progress_of_episodes(episodes) as on_episode:
+        done = job.run(
+            task,
+            episodes=episodes,
+            seed=seed,
+            policy=policy,  # type: ignore[arg-type]  # checked by run, which names the known ones
+            model=model,
+            exploration=exploration,
+            random_scale=random_scale,
+            sim=sim,
+            seconds=seconds,
+            session=session,
+            episodes_dir=episodes_dir,
+            processes=processes,
+            on_episode=on_episode,
+        )
+    console.print(f"{done.episodes} episodes, {done.transitions:,} transitions in {done.folder}", soft_wrap=True)
+
+
 def main() -> None:
     """Entry point of `mbrl`."""
     app(prog_name="mbrl")
