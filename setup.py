@@ -69,7 +69,7 @@ setup(
         "pyyaml>=6",
         "mcap>=1.1",
         "rosbags>=0.10",
-        "typer>=0.12",
+        "typer>=0.19",
         "rich>=13",
     ],
     extras_require={

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_episodes.app, name="episodes")
 
+Policy = Literal["controller", "hold", "random"]
 TaskArgument = Annotated[str, typer.Argument(help="baoding or valve")]
 ModelOption = Annotated[str, typer.Option(help="model version, as `mbrl models list` names it")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="write the figures to this file")]
@@ -62,7 +63,7 @@ def evaluate(
     seconds: Annotated[float | None, typer.Option(help="length of an episode, s (default: the task's)")] = None,
     planner: Annotated[str, typer.Option(help="pddm, cem or random_shooting")] = "pddm",
     dynamics: Annotated[str, typer.Option(help="learned, or oracle: the simulator itself")] = "learned",
-    policy: Annotated[str, typer.Option(help="controller, or a floor to compare with: hold, random")] = "controller",
+    policy: Annotated[Policy, typer.Option(help="the controller, or a floor to compare with")] = "controller",
     sim: Annotated[str, typer.Option(help="nominal, or perturbed: noise, latency, other masses")] = "nominal",
     processes: Annotated[int | None, typer.Option(help="episodes at a time (default: one a core)")] = None,
     json: JsonOption = None,
@@ -80,7 +81,7 @@ def evaluate(
             seconds=seconds,
             planner=planner,
             dynamics=dynamics,
-            policy=policy,  # type: ignore[arg-type]  # checked by run, which names the known ones
+            policy=policy,
             sim=sim,
             processes=processes,
             json_file=json,
@@ -95,7 +96,7 @@ def collect(
     task: TaskArgument = "baoding",
     episodes: Annotated[int, typer.Option(min=1, help="episodes, on the seeds from --seed on")] = 30,
     seed: SeedOption = 0,
-    policy: Annotated[str, typer.Option(help="controller, hold or random")] = "controller",
+    policy: Annotated[Policy, typer.Option(help="what moves the hand")] = "controller",
     model: ModelOption = "current",
     exploration: Annotated[float, typer.Option(min=0.0, help="noise on the controller's action (of its range)")] = 0.0,
     random_scale: Annotated[float, typer.Option(help="size of random actions (of their range)")] = 1.0,
@@ -117,7 +118,7 @@ def collect(
             task,
             episodes=episodes,
             seed=seed,
-            policy=policy,  # type: ignore[arg-type]  # checked by run, which names the known ones
+            policy=policy,
             model=model,
             exploration=exploration,
             random_scale=random_scale,

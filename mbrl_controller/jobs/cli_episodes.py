@@ -30,12 +30,12 @@ def _folder(folder: Path | None) -> Path:
 @report_errors
 def list_episodes(folder: FolderArgument = None) -> None:
     """Every episode below a folder."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from mbrl_controller.episodes.reader import read_info
     from mbrl_controller.errors import EpisodeError
 
-    table = Table("file", "task", "robot", "model", "started", "KiB", box=None)
+    table = Table(Column("file", overflow="fold"), "task", "robot", "model", "started", "KiB", box=None)
     root = _folder(folder)
     for path in sorted(root.rglob("*.mcap")):
         size = f"{path.stat().st_size / 1024:.0f}"
