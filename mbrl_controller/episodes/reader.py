@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -175,7 +176,7 @@ class _Assembly:
             try:
                 values = read(message)
             except MessageError as error:
-                self.rejected[str(error)] += 1
+                self.rejected[re.sub(r" = \S+ is ", " is ", str(error))] += 1  # one reason, whatever the value
                 continue
             stamps.append(stamp)
             rows.append(getattr(values, "values", values))

@@ -60,7 +60,8 @@ def transitions(episode: Episode) -> Transitions:
             until = int(commands.stamps[k + 1])
         elif episode.end_ns is not None:
             # The last command counts if it was in force for a whole period.
-            until = min(stamp + round(period), episode.end_ns)
+            until = stamp + round(period)
+            until = until if until <= last else episode.end_ns
         else:
             skipped["end of the episode"] += 1
             continue

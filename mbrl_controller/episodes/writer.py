@@ -54,9 +54,14 @@ class EpisodeWriter:
         self._channels: dict[tuple[str, str], int] = {}
         self._schemas: dict[str, int] = {}
         self._file = McapFile(self.path, fsync)
-        with self._file.guard():
-            self._file.writer.add_metadata(RECORD, self.info.to_metadata(contract))
-            self._file.flush()
+        try:
+            with self._file.guard():
+                self._file.writer.start("ros2", "mbrl_controller")
+                self._file.writer.add_metadata(RECORD, self.info.to_metadata(contract))
+                self._file.flush()
+        except EpisodeError:
+            self.discard()  # nothing in it is worth keeping
+            raise
         self._flushed = time.monotonic()
 
     def write(self, topic: str, message: Any, log_time_ns: int, publish_time_ns: int | None = None) -> None:
@@ -144,8 +149,6 @@ class McapFile:
         with contextlib.suppress(OSError):  # some network file systems have no locks
             fcntl.flock(self._stream.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.writer = Writer(self._stream, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD)  # type: ignore[arg-type]
-        with self.guard():
-            self.writer.start("ros2", "mbrl_controller")
 
     def flush(self) -> None:
         """Close the chunk in progress and write it."""

@@ -1,0 +1,165 @@
+"""A live message and its logged copy give the same vector, and nothing that cannot be a state gets through."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mbrl_controller.episodes import messages
+from mbrl_controller.episodes.contract import parse_contract
+from mbrl_controller.episodes.lockstep_log import source_message, split_state
+from mbrl_controller.episodes.state_assembly import SourceReader, StateAssembler, join_samples
+from mbrl_controller.errors import MessageError
+from mbrl_controller.resources import share_dir
+
+
+def feed(assembler, state, stamp=1_000_000_000):
+    for source, values in zip(assembler.contract.sources, split_state(assembler.contract, state), strict=True):
+        assembler.update(source.topic, source_message(source, values, stamp))
+
+
+def test_splitting_and_joining_are_inverse(contract):
+    states = np.random.default_rng(0).standard_normal((5, len(contract.task.state)))
+    parts = split_state(contract, states)
+    assert [part.shape[-1] for part in parts] == [len(source.entries()) for source in contract.sources]
+    assert np.array_equal(join_samples(contract, parts), states)
+
+
+def test_a_message_and_its_logged_copy_give_the_same_vector_to_the_bit(contract, made_up):
+    states, _, _ = made_up(contract, 20)
+    live, logged = StateAssembler(contract), StateAssembler(contract)
+    for k, state in enumerate(states):
+        stamp = 1_700_000_000_123_456_789 + k * 100_000_000
+        for source, values in zip(contract.sources, split_state(contract, state), strict=True):
+            message = source_message(source, values, stamp)
+            a = live.update(source.topic, message)
+            b = logged.update(source.topic, messages.decode(messages.encode(message), source.type))
+            assert a.stamp == b.stamp
+        assert live.vector()[0].tobytes() == logged.vector()[0].tobytes() == state.tobytes()
+
+
+def test_joints_are_found_by_name(claw, made_up):
+    state = made_up(claw, 1)[0][0]
+    straight, mixed = StateAssembler(claw), StateAssembler(claw)
+    feed(straight, state)
+    feed(mixed, state)
+    source = claw.sources[0]
+    order = np.random.default_rng(1).permutation(len(source.joints))
+    values = split_state(claw, state)[0].reshape(2, -1)[:, order]
+    names = [source.joints[i] for i in order]
+    mixed.update(source.topic, messages.joint_state(names, values[0], 2_000_000_000, values[1]))
+    assert np.array_equal(mixed.vector()[0], straight.vector()[0])
+
+
+@pytest.mark.parametrize(
+    ("names", "position", "velocity", "complaint"),
+    [
+        (["valve", "valve"], [0.0, 0.0], [0.0, 0.0], "joint valve named twice"),
+        (["wheel"], [0.0], [0.0], "joint valve missing; unknown joint wheel"),
+        (["valve", "wheel"], [0.0, 0.0], [0.0, 0.0], "unknown joint wheel"),
+        ([], [], [], "joint valve missing"),
+        (["valve"], [0.0], [], "velocity has 0 values for 1 joint names"),
+        (["valve"], [0.0, 1.0], [0.0], "position has 2 values"),
+        (["valve"], [float("nan")], [0.0], "non-finite value for valve.position"),
+        (["valve"], [0.0], [float("inf")], "non-finite value for valve.velocity"),
+        (["valve"], [0.0], [1e6], "valve.velocity = 1e+06 is outside"),
+    ],
+)
+def test_what_cannot_be_a_state_is_refused_by_name(claw, names, position, velocity, complaint):
+    reader = SourceReader(claw.sources[1])
+    with pytest.raises(MessageError) as caught:
+        reader.read(messages.joint_state(names, position, 1, velocity))
+    assert "valve/joint_states: " in str(caught.value)
+    assert complaint in str(caught.value)
+
+
+def test_other_joints_are_ignored_where_the_contract_says_so():
+    document = yaml.safe_load((share_dir() / "config" / "claw_valve.yaml").read_text())
+    document["state"][1]["ignore_unknown"] = True
+    contract = parse_contract(yaml.safe_dump(document))
+    sample = SourceReader(contract.sources[1]).read(messages.joint_state(["x", "valve"], [9.0, 1.0], 1, [9.0, 2.0]))
+    assert sample.values.tolist() == [1.0, 2.0]
+
+
+def test_an_older_message_is_not_kept(claw, made_up):
+    assembler = StateAssembler(claw)
+    new, old = made_up(claw, 1)[0]
+    feed(assembler, new, 2_000_000_000)
+    feed(assembler, old, 1_000_000_000)
+    state, stamp = assembler.vector()
+    assert np.array_equal(state, new)
+    assert stamp == 2.0
+
+
+def test_a_missing_source_is_named(claw, made_up):
+    assembler = StateAssembler(claw)
+    with pytest.raises(MessageError, match="no message yet on joint_states, valve/joint_states"):
+        assembler.vector()
+    feed(assembler, made_up(claw, 1)[0][0])
+    assembler.reset()
+    assert assembler.missing == ["joint_states", "valve/joint_states"]
+
+
+def baoding(kind: str):
+    document = yaml.safe_load((share_dir() / "config" / "adroit_baoding.yaml").read_text())
+    for source in document["state"][1:]:
+        source["type"] = kind
+    return parse_contract(yaml.safe_dump(document))
+
+
+def test_a_twist_in_the_child_frame_is_rotated():
+    source = baoding(messages.ODOMETRY).sources[1]
+    quarter = (np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5))  # a quarter turn about z: the child's x is the frame's y
+    message = messages.odometry(1, "world", np.zeros(3), np.array([1.0, 0.0, 0.0]), quarter, child_frame="ball_a")
+    assert SourceReader(source).read(message).values[3:] == pytest.approx([0, 1, 0])
+    broken = messages.odometry(1, "world", np.zeros(3), np.ones(3), (0.0, 0.0, 0.0, 0.0), child_frame="ball_a")
+    with pytest.raises(MessageError, match="unit quaternion"):
+        SourceReader(source).read(broken)
+
+
+def test_a_message_in_another_frame_is_refused():
+    for kind, message in (
+        (messages.ODOMETRY, messages.odometry(1, "camera", np.zeros(3), np.zeros(3))),
+        (messages.POSE, messages.pose(1, "camera", np.zeros(3))),
+    ):
+        with pytest.raises(MessageError, match="frame_id is 'camera', the contract says 'world'"):
+            SourceReader(baoding(kind).sources[1]).read(message)
+
+
+def test_a_velocity_is_estimated_from_poses():
+    reader = SourceReader(baoding(messages.POSE).sources[1])
+    for k in range(100):
+        sample = reader.read(messages.pose(k * 10_000_000, "world", np.array([0.2 * k * 0.01, 0.0, 0.0])))
+    assert sample.values[3:] == pytest.approx([0.2, 0.0, 0.0], abs=1e-6)
+
+
+@given(st.lists(st.tuples(st.integers(0, 98), st.sampled_from(["late", "nan", "far"])), max_size=10))
+def test_poses_that_are_late_or_refused_do_not_move_the_velocity(spoilt):
+    source = baoding(messages.POSE).sources[1]
+    clean, disturbed = SourceReader(source), SourceReader(source)
+    rng = np.random.default_rng(0)
+    for k in range(100):
+        message = messages.pose((k + 1) * 10_000_000, "world", rng.uniform(-0.01, 0.01, 3))
+        expected, got = clean.read(message), disturbed.read(message)
+        assert expected.values.tobytes() == got.values.tobytes()
+        for at, how in spoilt:
+            if at != k:
+                continue
+            if how == "late":
+                disturbed.read(messages.pose(k * 10_000_000, "world", np.ones(3)))
+            else:
+                bad = np.full(3, np.nan if how == "nan" else 1e3)
+                with pytest.raises(MessageError):
+                    disturbed.read(messages.pose((k + 2) * 10_000_000, "world", bad))
+
+
+@given(st.binary(max_size=300))
+def test_bytes_that_are_no_message_are_refused(data):
+    for kind in (messages.JOINT_STATE, messages.ODOMETRY, messages.POSE):
+        with contextlib.suppress(MessageError):
+            messages.decode(data, kind)
