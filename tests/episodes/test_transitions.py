@@ -163,7 +163,7 @@ def test_odd_events_do_no_harm(tmp_path, made_up):
         "",
         "[]",
         "{",
-        json.dumps({"event": "begin"}),
+        '{"event": "begin"}',
         '{"event": "begin", "stamp": NaN}',
         '{"event": 3, "stamp": 1}',
     ]
