@@ -15,6 +15,7 @@ from mbrl_controller.simulation.scene import Scene, load_scene, start_qpos
 from mbrl_controller.tasks.spaces import Array
 
 START_ATTEMPTS = 20
+DIVERGED = (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class HandSimulation:
             mujoco.mj_resetData(self.model, self.data)
             self.data.qpos[:] = randomise_start(start, self.scene, self.contract, self.options, rng)
             self.data.ctrl[:] = hold
-            mujoco.mj_step(self.model, self.data, nstep=round(self.scene.file.start.settle / self.model.opt.timestep))
+            self._pass(round(self.scene.file.start.settle / self.model.opt.timestep))
             # A drawn start that loses the object while settling is no start.
             if not self.contract.task.at_risk(self.state()):
                 break
@@ -104,7 +105,7 @@ class HandSimulation:
     def step(self, target: Array) -> Array:
         """Command `target` [A] (rad), let one control period pass; returns the state [S]."""
         self.command(target)
-        mujoco.mj_step(self.model, self.data, nstep=self.scene.substeps)
+        self._pass(self.scene.substeps)
         return self.state()
 
     def advance(self, seconds: float) -> int:
@@ -116,8 +117,15 @@ class HandSimulation:
         steps = int(self._due / self.model.opt.timestep + 1e-6)
         self._due -= steps * self.model.opt.timestep
         if steps > 0:
-            mujoco.mj_step(self.model, self.data, nstep=steps)
+            self._pass(steps)
         return max(steps, 0)
+
+    def _pass(self, steps: int) -> None:
+        began = self.time
+        mujoco.mj_step(self.model, self.data, nstep=steps)
+        # MuJoCo answers divergence by starting over from its default pose, with nothing but a count to show for it.
+        if any(self.data.warning[int(kind)].number for kind in DIVERGED):
+            raise MbrlError(f"simulation: the physics diverged after {began:.3f} s; reset it")
 
     def snapshot(self) -> Snapshot:
         """The present; `restore` goes back to it."""

@@ -118,6 +118,17 @@ def test_bad_commands_are_refused_and_change_nothing(hand):
     assert hand.time == 0
 
 
+def test_diverging_physics_is_an_error_until_the_next_reset(hand, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes its log into the working directory
+    broken = hand.snapshot()
+    broken.qvel[:] = 1e11
+    hand.restore(broken)
+    with pytest.raises(MbrlError, match="diverged"):
+        hand.step(hand.contract.action.neutral)
+    hand.reset(0)
+    hand.step(hand.contract.action.neutral)
+
+
 def test_holding_the_pose_keeps_both_balls_and_turns_nothing(baoding):
     task, neutral = baoding.contract.task, baoding.contract.action.neutral
     for seed in range(3):

@@ -8,6 +8,7 @@ import pytest
 
 from mbrl_controller.episodes.contract import parse_contract
 from mbrl_controller.errors import ContractError
+from mbrl_controller.simulation import scene as scene_module
 from mbrl_controller.simulation.hand import HandSimulation
 from mbrl_controller.simulation.options import SimOptions
 from mbrl_controller.simulation.scene import available, load_scene, start_qpos
@@ -49,6 +50,13 @@ def test_reordered_contract_gives_the_same_physics_in_another_order(contract_of)
     assert other.action.names == contract_of("valve").action.names[::-1]
     one, two = load_scene(contract_of("valve")), load_scene(other)
     assert one.joint_qpos.tolist() == two.joint_qpos.tolist()[::-1]
+
+
+def test_a_missing_model_package_is_named(contract_of, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    scene_module._compile.cache_clear()
+    with pytest.raises(ContractError, match="gymnasium-robotics"):
+        load_scene(contract_of("baoding"))
 
 
 def test_physics_options_avoid_the_known_solver_fault(contract):
