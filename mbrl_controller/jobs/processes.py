@@ -1,0 +1,175 @@
+"""Nodes as child processes: started with parameters, watched, stopped in order, never left behind."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from mbrl_controller.errors import MbrlError
+
+PATIENCE_S = (8.0, 3.0)  # after SIGINT, after SIGTERM; then SIGKILL
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class ProcessError(MbrlError):
+    """A child process that failed; the message holds its last words."""
+
+
+def local_environment(domain: int) -> dict[str, str]:
+    """Variables that keep a ROS graph on this machine, apart from others on it.
+
+    UDP on the loopback interface: shared memory gains nothing here, and what a killed process leaves of it in /dev/shm
+    breaks later ones.
+    """
+    return {
+        "ROS_DOMAIN_ID": str(domain),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4",
+        "RCUTILS_LOGGING_BUFFERED_STREAM": "0",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def free_domain() -> int:
+    """A ROS domain whose first discovery port nobody listens on; raises MbrlError when there is none."""
+    domains = list(range(1, 102))
+    random.shuffle(domains)
+    for domain in domains:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("", 7410 + 250 * domain))
+            except OSError:
+                continue
+            return domain
+    raise MbrlError("no free ROS domain among 1 to 101")
+
+
+def ros_arguments(params_files: Sequence[Path] = (), params: Mapping[str, Any] | None = None) -> list[str]:
+    """Command-line arguments that give a node its parameters; `params` come after the files and win."""
+    arguments = ["--ros-args"]
+    for path in params_files:
+        arguments += ["--params-file", str(path)]
+    for name, value in (params or {}).items():
+        # JSON is YAML: quoted strings stay strings, 20.0 stays a float
+        arguments += ["-p", f"{name}:={json.dumps(value)}"]
+    return arguments
+
+
+class Child:
+    """One process of the group; its output goes to a file of which the end is shown if it fails."""
+
+    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+        self.name, self.log = name, log
+        self.asked_to_stop = False
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                command,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C reaches the parent alone, which then stops them in order
+                preexec_fn=_die_with_parent,
+            )
+
+    @property
+    def running(self) -> bool:
+        """Whether it is still there."""
+        return self.process.poll() is None
+
+    def last_words(self, lines: int = 15) -> str:
+        """The end of its output."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def stop(self) -> None:
+        """SIGINT, then SIGTERM, then SIGKILL, with patience in between."""
+        self.asked_to_stop = True
+        for number, patience in zip((signal.SIGINT, signal.SIGTERM), PATIENCE_S, strict=True):
+            if not self.running:
+                return
+            self.process.send_signal(number)
+            try:
+                self.process.wait(patience)
+            except subprocess.TimeoutExpired:
+                continue
+        if self.running:
+            self.process.kill()
+            self.process.wait()
+
+    def check(self) -> None:
+        """Raises ProcessError if it ended unasked, or with an error."""
+        code = self.process.poll()
+        if code is None or (self.asked_to_stop and code == 0):
+            return
+        end = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        raise ProcessError(f"{self.name} {end}. Its last lines:\n{self.last_words()}")
+
+
+class ProcessGroup:
+    """Children that end with the `with` block, the last listed in `stop_order` last."""
+
+    def __init__(self, environment: Mapping[str, str], stop_order: Sequence[str]) -> None:
+        self._environment, self._stop_order = environment, stop_order
+        self._folder = tempfile.TemporaryDirectory(prefix="mbrl-")
+        self.children: dict[str, Child] = {}
+
+    def start(self, name: str, module: str, arguments: Sequence[str] = ()) -> Child:
+        """Start `python -m module arguments`."""
+        log = Path(self._folder.name) / f"{name}.log"
+        child = Child(name, [sys.executable, "-m", module, *arguments], self._environment, log)
+        self.children[name] = child
+        return child
+
+    def check(self) -> None:
+        """Raises ProcessError for the first child that failed."""
+        for child in self.children.values():
+            child.check()
+
+    def stop(self) -> None:
+        """Stop them in order; all are stopped even if one of them fails or a signal comes in between."""
+        try:
+            for name in self._stop_order:
+                if name in self.children:
+                    self.children[name].stop()
+        finally:
+            for child in self.children.values():
+                if child.running:
+                    child.process.kill()
+                    child.process.wait()
+
+    def __enter__(self) -> ProcessGroup:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        self._folder.cleanup()
+
+
+def _die_with_parent() -> None:
+    """In the child, before it runs: if the parent is killed, the kernel interrupts the child."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+def wait_for(condition: Callable[[], object], what: str, timeout: float, group: ProcessGroup) -> None:
+    """Poll `condition` until it is true; raises MbrlError after `timeout` s, or as soon as a child fails."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        group.check()
+        if time.monotonic() > deadline:
+            raise MbrlError(f"{what}: not within {timeout:.0f} s")
+        time.sleep(0.02)
