@@ -65,6 +65,7 @@ class Safety:
         self.state = SafetyState.INACTIVE
         self.reason = "not configured"
         self.transitions: deque[Transition] = deque(maxlen=1000)
+        self.count = 0  # transitions made
         self._last_command: Array | None = None
 
     def change(self, after: SafetyState, reason: str, now: float = 0.0) -> bool:
@@ -75,17 +76,20 @@ class Safety:
             return True
         if after not in ALLOWED[self.state]:
             return False
-        self.transitions.append(Transition(now, self.state, after, reason))
-        self.state, self.reason = after, reason
+        self._go(after, reason, now)
         return True
 
     def clear_stop(self, reason: str, now: float = 0.0) -> bool:
         """Leave `stopped` for `ready`: a person's decision. False if not stopped."""
         if self.state is not SafetyState.STOPPED:
             return False
-        self.transitions.append(Transition(now, self.state, SafetyState.READY, reason))
-        self.state, self.reason = SafetyState.READY, reason
+        self._go(SafetyState.READY, reason, now)
         return True
+
+    def _go(self, after: SafetyState, reason: str, now: float) -> None:
+        self.transitions.append(Transition(now, self.state, after, reason))
+        self.count += 1
+        self.state, self.reason = after, reason
 
     @property
     def last_command(self) -> Array | None:

@@ -109,6 +109,7 @@ class ControlSession:
         self._over = ""
         self._last: Observation | None = None
         self._last_step: Step | None = None
+        self.last_sent: Step | None = None
         self._noise = np.zeros(len(core.contract.action))
         self._rng = np.random.default_rng(config.seed)
 
@@ -153,8 +154,7 @@ class ControlSession:
         if not np.isfinite(observation.state).all():
             return self._idle(stamp, self.core.hold("the state has non-finite entries", self._last, stamp))
         previous = self._last_step
-        same = previous is not None and previous.observation is not None and previous.tick.command is not None
-        if self.lockstep and same and observation.stamp == previous.observation.stamp:
+        if self.lockstep and previous is not None and _answers(previous, observation):
             return replace(previous, events=(), repeated=True)
         self._last = observation
         task = self.core.task
@@ -228,6 +228,7 @@ class ControlSession:
 
     def _finish(self, step: Step) -> Step:
         self._send(step)
+        self.last_sent = step
         if not step.repeated and self.phase is Phase.RUNNING:
             self._last_step = step
         return step
@@ -334,3 +335,10 @@ class ControlSession:
 
     def _event(self, event: str, stamp: float, reason: str) -> EpisodeEvent:
         return EpisodeEvent(event, self.episode, self.core.epoch, stamp, reason, self.core.model.version)
+
+
+def _answers(step: Step, observation: Observation) -> bool:
+    """Whether the step's command was made for this very measurement."""
+    return (
+        step.tick.command is not None and step.observation is not None and step.observation.stamp == observation.stamp
+    )

@@ -41,6 +41,11 @@ class RunningStatistics:
             self._mean = self._squares = 0.0
             self._min, self._max, self._last = math.inf, -math.inf, math.nan
 
+    @property
+    def last(self) -> float:
+        """The value added last, NaN before the first."""
+        return self._last
+
     def add(self, value: float) -> None:
         """Take in a value (Welford's recurrence: no sum of squares that loses its digits)."""
         with self._lock:

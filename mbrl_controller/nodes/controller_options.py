@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mbrl_controller.control.core import CoreConfig
 from mbrl_controller.control.safety import SafetyConfig
 from mbrl_controller.control.session import SessionConfig
-from mbrl_controller.errors import MbrlError
+from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.errors import GoalError, MbrlError
+from mbrl_controller.jobs.task_defaults import planner_defaults
 from mbrl_controller.model_spec import describe_validation
 from mbrl_controller.nodes.parameters import Spec, spec_of, specs_of
 from mbrl_controller.planning.base import Planner
@@ -157,6 +160,29 @@ def check_rate(rate: float, period: float) -> None:
             f"parameter rate: {rate} Hz, but the contract's control period is {period} s ({1 / period:.6g} Hz), and "
             "models are trained for it; leave rate at 0.0 or change the contract and train again"
         )
+
+
+def task_values(task: str, planner: str) -> dict[str, Any]:
+    """Parameter values for a task where nobody gave others: the planner's own, then config/tasks.yaml."""
+    fields = PLANNERS[planner].config_type.model_fields
+    values = {f"planner.{name}": field.default for name, field in fields.items()}
+    defaults = planner_defaults(task, planner)
+    values |= {f"planner.{name}": value for name, value in defaults.planner_options.items()}
+    core = defaults.core
+    return values | {
+        "drop_cost": core.drop_cost,
+        "delay_s": core.delay_s,
+        "risk.kind": core.risk.kind,
+        "risk.k": core.risk.k,
+    }
+
+
+def check_goal_options(contract: RobotContract, o: ControllerOptions) -> None:
+    """Draw a goal once: what the task refuses is refused now and not at the next episode."""
+    try:
+        contract.task.sample_goal(np.random.default_rng(0), **o.session.goal_options)
+    except (GoalError, TypeError, ValueError) as error:
+        raise MbrlError(f"parameter goal_options: {error}") from error
 
 
 def find_contract(text: str) -> Path:

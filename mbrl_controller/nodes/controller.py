@@ -1,0 +1,415 @@
+"""The controller node: parameters, messages and services around a ControlSession. See docs/ros_interface.md."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from geometry_msgs.msg import PoseStamped
+from nav_msgs.msg import Odometry
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock, ClockType
+from rclpy.event_handler import SubscriptionEventCallbacks
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
+
+from mbrl_controller.control.core import ControllerCore, PlanRequest, Solution
+from mbrl_controller.control.late_planner import LatePlanner
+from mbrl_controller.control.lockstep import LockstepLoop
+from mbrl_controller.control.loop import FixedRateLoop, TickTime
+from mbrl_controller.control.safety import Safety, SafetyState
+from mbrl_controller.control.session import ControlSession
+from mbrl_controller.control.state_input import StateInput
+from mbrl_controller.control.timing import LoopStatistics
+from mbrl_controller.episodes.contract import JOINT_STATE, ODOMETRY, POSE, RobotContract, load_contract
+from mbrl_controller.errors import GoalError, MbrlError
+from mbrl_controller.nodes import diagnostics, messages, qos
+from mbrl_controller.nodes.controller_model import load_model
+from mbrl_controller.nodes.controller_options import (
+    ControllerOptions,
+    all_planner_specs,
+    check_goal_options,
+    check_rate,
+    general_specs,
+    read_options,
+    task_values,
+)
+from mbrl_controller.nodes.controller_output import ControllerOutput
+from mbrl_controller.nodes.controller_report import ControllerReport, Counters
+from mbrl_controller.nodes.lifecycle import ManagedNode, run
+from mbrl_controller.nodes.parameters import Parameters
+from mbrl_controller.nodes.scene_reset import SceneReset
+
+MESSAGE_TYPES = {JOINT_STATE: JointState, ODOMETRY: Odometry, POSE: PoseStamped}
+HOUSEKEEPING_S = 0.1
+REPORT_S = 1.0
+REFINE_MARGIN = 0.05  # of the period, between the planner's own deadline and the one after which it is late
+
+
+class ControllerNode(ManagedNode):
+    """Plans with a learned model, publishes commands at the contract's rate."""
+
+    def __init__(self, name: str = "controller", **options: Any) -> None:
+        super().__init__(name, **options)
+        self._session: ControlSession | None = None
+        self._loop: FixedRateLoop | LockstepLoop | None = None
+        self._planner: LatePlanner | None = None
+        self._counters = Counters()
+        self._table = Parameters(
+            self, [*general_specs(), *all_planner_specs()], self._check_parameters, self._apply_parameters
+        )
+        self._diagnostics = diagnostics.DiagnosticsPublisher(self, "control")
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)  # works also while simulated time stands still
+        self._reported, self._report_now, self._seen = 0.0, True, 0
+        self.create_timer(HOUSEKEEPING_S, self._keep_house, clock=self._steady)
+
+    # --- lifecycle ----------------------------------------------------------------------------------------------
+
+    def setup(self) -> None:
+        """Check the contract, load the model, subscribe to the state."""
+        first = self._table.values()
+        contract = load_contract(read_options(first).contract)
+        self._table.set_defaults(task_values(contract.task.name, first["planner.name"]))
+        o = self._options = read_options(self._table.values())
+        check_rate(o.rate, contract.action.period)
+        check_goal_options(contract, o)
+        planner = o.make_planner(len(contract.action))
+        model = load_model(contract, o)
+        safety = Safety(contract.action, o.safety, contract.file.command.safe)
+        core = ControllerCore(contract, model, planner, o.core, safety, o.session.seed)
+        safety.change(SafetyState.INACTIVE, "not activated", self._now())
+        self._inputs = StateInput(contract, self._trigger)
+        self._contract = contract
+        self._scene = SceneReset(self, o.reset_service, self._scene_was_reset) if o.reset_service else None
+        self._output = ControllerOutput(self, contract, lambda: self._session_name)
+        self._session = ControlSession(
+            core,
+            self._inputs,
+            o.session,
+            self._output.send,
+            lockstep=o.lockstep,
+            reset_scene=self._scene.ask if self._scene else None,
+        )
+        self._report, self._counters, self._seen = ControllerReport(), Counters(), 0
+        self._model_lock = threading.Lock()
+        self._connect(contract, o)
+        self.get_logger().info(
+            f"{contract.file.robot}, task {contract.task.name}, model {model.version}, planner {o.planner}, "
+            f"{1 / contract.action.period:.6g} Hz{', in lockstep' if o.lockstep else ''}"
+        )
+
+    def start(self) -> None:
+        """Begin to tick."""
+        session, o = self._session, self._options
+        assert session is not None
+        others = self._other_commanders()
+        if others:
+            raise MbrlError(
+                f"{self._command_topic()} is already commanded by {', '.join(others)}: one hand, one master"
+            )
+        self._session_name = o.session_name or datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+        self._output.open_command()
+        session.enter(self._now())
+        if o.lockstep:
+            self._loop = LockstepLoop(
+                self._tick_lockstep, on_error=self._loop_failed, ready=lambda: self._output.listeners > 0
+            )
+        else:
+            self._planner = LatePlanner(session.core.solve, o.priority, o.cpus)
+            self._loop = FixedRateLoop(
+                self._contract.action.period,
+                self._tick,
+                on_error=self._loop_failed,
+                priority=min(o.priority + 1, 99) if o.priority else 0,
+                cpus=o.cpus,
+            )
+        self._loop.start()
+
+    def stop(self) -> None:
+        """The safe command first; then the loop."""
+        if self._session is not None:
+            self._session.leave(self._now())
+        if self._loop is not None:
+            self._loop.stop()
+            self._loop = None
+        if self._planner is not None:
+            self._planner.close()
+            self._planner = None
+        self._output.close_command()
+
+    def teardown(self) -> None:
+        """Leave all topics and services."""
+        self._session = None
+        for attribute in ("_subscriptions_made", "_services_made"):
+            for entity in self.__dict__.pop(attribute, []):
+                if attribute == "_services_made":
+                    self.destroy_service(entity)
+                else:
+                    self.destroy_subscription(entity)
+        scene = self.__dict__.pop("_scene", None)
+        if scene is not None:
+            scene.close()
+        output = self.__dict__.pop("_output", None)
+        if output is not None:
+            output.close()
+
+    def reason_changed(self) -> None:
+        """Report at the next opportunity."""
+        self._report_now = True
+
+    def _connect(self, contract: RobotContract, o: ControllerOptions) -> None:
+        profile = qos.SENSOR_LOCKSTEP if o.lockstep else qos.SENSOR
+        # Groups of their own: an e-stop waits for no other callback, and loading a model holds up none.
+        urgent, slow = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
+        self._subscriptions_made = [
+            self.create_subscription(
+                MESSAGE_TYPES[source.type],
+                source.topic,
+                functools.partial(self._on_state, source.topic),
+                profile,
+                event_callbacks=SubscriptionEventCallbacks(
+                    incompatible_qos=functools.partial(self._on_incompatible, source.topic)
+                ),
+            )
+            for source in contract.sources
+        ]
+        self._subscriptions_made += [
+            self.create_subscription(JointTrajectory, "~/set_goal", self._on_goal, qos.REQUEST),
+            self.create_subscription(Bool, "e_stop", self._on_e_stop, qos.REQUEST, callback_group=urgent),
+        ]
+        self._services_made = [
+            self.create_service(Trigger, "~/reset", self._on_reset),
+            self.create_service(Trigger, "~/e_stop", self._on_e_stop_service, callback_group=urgent),
+            self.create_service(Trigger, "~/load_model", self._on_load_model, callback_group=slow),
+        ]
+
+    # --- ticking ------------------------------------------------------------------------------------------------
+
+    def _tick(self, when: TickTime) -> None:
+        session, planner, loop = self._session, self._planner, self._loop
+        if session is None or planner is None or loop is None:
+            return
+        period = loop.period if isinstance(loop, FixedRateLoop) else 0.0
+        deadline = when.due + self._options.deadline_fraction * period
+
+        def solve(request: PlanRequest) -> Solution | None:
+            return planner.plan(request, deadline, deadline - REFINE_MARGIN * period)
+
+        execution = loop.statistics.execution.last
+        self._counters.late = planner.late
+        self._output.counters = (when.lateness, execution, loop.statistics.missed, planner.late)
+        clock = self._now()
+        if clock <= 0:
+            session.hold("no time on /clock yet", clock)
+            return
+        session.step(clock, when.began, clock, solve)
+
+    def _tick_lockstep(self) -> None:
+        session, loop = self._session, self._loop
+        if session is None or loop is None:
+            return
+        stamp = self._inputs.newest_stamp
+        self._output.counters = (0.0, loop.statistics.execution.last, 0, 0)
+        session.step(self._now() if stamp is None else stamp, None, None, session.core.solve)
+
+    def _trigger(self) -> None:
+        loop = self._loop
+        if isinstance(loop, LockstepLoop):
+            loop.trigger()
+
+    def _loop_failed(self, error: Exception) -> None:
+        session = self._session
+        if session is not None:
+            session.stop(f"the control loop failed: {type(error).__name__}: {error}", self._now())
+        self.get_logger().fatal(f"the control loop failed: {type(error).__name__}: {error}; deactivate and activate")
+
+    def _now(self) -> float:
+        """s, node clock."""
+        return 1e-9 * float(self.get_clock().now().nanoseconds)
+
+    # --- callbacks ----------------------------------------------------------------------------------------------
+
+    def _on_state(self, topic: str, message: Any) -> None:
+        self._inputs.receive(topic, message, time.monotonic())
+
+    def _on_incompatible(self, topic: str, event: Any) -> None:
+        self._counters.transport[f"incompatible QoS on {topic}"] = event.total_count
+
+    def _on_goal(self, message: JointTrajectory) -> None:
+        session = self._session
+        if session is None:
+            return
+        try:
+            goal = messages.read_goal(session.core.task, message)
+        except GoalError as error:
+            self._counters.goals_refused += 1
+            self._counters.last_goal_refusal = str(error)
+            self.get_logger().warning(f"goal refused: {error}", throttle_duration_sec=1.0)
+            return
+        session.set_goal(goal, self._now())
+        self.get_logger().info(f"new goal, {len(goal.times)} points", throttle_duration_sec=1.0)
+
+    def _on_e_stop(self, message: Bool) -> None:
+        if message.data:
+            self._e_stop("e-stop (topic)")
+
+    def _on_e_stop_service(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._e_stop("e-stop (service)")
+        response.message = "stopped; ~/reset clears it" if response.success else "not configured"
+        return response
+
+    def _e_stop(self, reason: str) -> bool:
+        session = self._session
+        if session is None:
+            return False
+        if session.core.safety.state is not SafetyState.STOPPED:
+            session.stop(reason, self._now())
+            self._report_now = True
+        return True
+
+    def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        session = self._session
+        response.success = session is not None
+        response.message = "not configured"
+        if session is not None:
+            for event in session.reset(self._now()):
+                self._output.publish_event(event)
+            response.message = "a new episode begins with the next good state"
+            self._report_now = True
+        return response
+
+    def _scene_was_reset(self) -> None:
+        session = self._session
+        if session is not None:
+            session.scene_was_reset()
+            self._trigger()  # in lockstep its state may be here already
+
+    # --- models -------------------------------------------------------------------------------------------------
+
+    def _on_load_model(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Runs beside the loop, on a thread of the executor; the answer comes after the swap."""
+        session = self._session
+        if session is None:
+            response.message = "not configured"
+            return response
+        with self._model_lock:
+            before = session.core.model.version
+            try:
+                model = load_model(self._contract, self._options)
+            except MbrlError as error:
+                self._counters.models_refused += 1
+                self._counters.last_model_refusal = response.message = str(error)
+                self.get_logger().error(f"model refused, {before} stays: {error}")
+                return response
+            if self._session is not session:
+                response.message = "the node was cleaned up meanwhile"
+                return response
+            session.swap(model)
+        response.success = True
+        response.message = f"{before} -> {model.version}"
+        self._report_now = True
+        self.get_logger().info(f"model {response.message}")
+        return response
+
+    # --- parameters ---------------------------------------------------------------------------------------------
+
+    def _check_parameters(self, values: dict[str, Any]) -> None:
+        options = read_options(values)
+        if self._session is not None:
+            check_rate(options.rate, self._contract.action.period)
+            check_goal_options(self._contract, options)
+
+    def _apply_parameters(self) -> None:
+        session = self._session
+        if session is None:
+            return
+        o = self._options = read_options(self._table.values())
+        planner = o.make_planner(len(self._contract.action))
+        session.retune(planner, o.core, o.safety, o.session, self._now())
+
+    # --- diagnostics --------------------------------------------------------------------------------------------
+
+    def _keep_house(self) -> None:
+        """Ten times a second, on the executor: log and report what the loop has no time for."""
+        session = self._session
+        if session is not None:
+            scene = self._scene
+            if scene is not None:
+                scene.poll()
+            self._log_transitions(session)
+        now = time.monotonic()
+        if self._report_now or now - self._reported >= REPORT_S:
+            self._reported, self._report_now = now, False
+            self._publish_report(session)
+
+    def _log_transitions(self, session: ControlSession) -> None:
+        count = session.core.safety.count
+        new = count - self._seen
+        self._seen = count
+        for change in list(session.core.safety.transitions)[-new:] if new else []:
+            text = f"{change.before.value} -> {change.after.value}: {change.reason}"
+            if change.after in (SafetyState.HOLDING, SafetyState.STOPPED):
+                self.get_logger().warning(text, throttle_duration_sec=1.0)
+            else:
+                self.get_logger().info(text, throttle_duration_sec=1.0)
+            self._report_now = True
+
+    def _publish_report(self, session: ControlSession | None) -> None:
+        state = self.lifecycle_state
+        if session is None:
+            failed = " failed: " in self.reason
+            level = diagnostics.ERROR if failed else diagnostics.OK
+            self._diagnostics.publish(level, self.reason, {"lifecycle state": state, "reason": self.reason})
+            return
+        loop, planner = self._loop, self._planner
+        if planner is not None:
+            self._counters.late = planner.late
+        refused = [*(loop.refused if loop else []), *(planner.refused if planner else [])]
+        others = self._other_commanders() if self.is_active else []
+        level, message, values = self._report.make(
+            session,
+            loop.statistics if loop is not None else LoopStatistics(),
+            self._counters,
+            self._options.thresholds,
+            lockstep=self._options.lockstep,
+            active=self.is_active,
+            digest=getattr(getattr(session.core.model, "ensemble", None), "digest", ""),
+            refused=list(dict.fromkeys(refused)),
+            other_commanders=others,
+        )
+        if self.is_active and loop is not None and not loop.running:
+            level = diagnostics.ERROR
+        elif not self.is_active and " failed: " in self.reason:
+            level, message = diagnostics.ERROR, self.reason
+        values = {"lifecycle state": state, "transition": self.reason, **values}
+        self._diagnostics.publish(level, message, values, self._contract.file.robot)
+
+    def _command_topic(self) -> str:
+        return str(self.resolve_topic_name(self._contract.file.command.topic))
+
+    def _other_commanders(self) -> list[str]:
+        own = (self.get_name(), self.get_namespace())
+        mine = 0
+        others = []
+        for info in self.get_publishers_info_by_topic(self._command_topic()):
+            if (info.node_name, info.node_namespace) == own and not mine and self._output.is_open:
+                mine += 1
+            else:
+                others.append(f"{info.node_namespace.rstrip('/')}/{info.node_name}")
+        return sorted(others)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the controller until SIGINT or SIGTERM."""
+    sys.exit(run(ControllerNode, args, threads=3))
+
+
+if __name__ == "__main__":
+    main()

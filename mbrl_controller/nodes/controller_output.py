@@ -1,0 +1,167 @@
+"""What the controller publishes of each step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+from rclpy.duration import Duration
+from rclpy.publisher import Publisher
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray, String
+from trajectory_msgs.msg import JointTrajectory
+
+from mbrl_controller.control.core import Solution
+from mbrl_controller.control.safety import SafetyState
+from mbrl_controller.control.session import EpisodeEvent, Step
+from mbrl_controller.episodes.contract import MULTI_ARRAY, RobotContract
+from mbrl_controller.nodes import messages, qos
+from mbrl_controller.nodes.lifecycle import ManagedNode
+
+SOURCES = ("none", "safe", "previous_plan", "plan")
+STATES = tuple(state.value for state in SafetyState)
+TICK_ROW = (
+    "stamp",  # s
+    "sequence",
+    "epoch",
+    "episode",
+    "episode_time",  # s
+    "source",  # index into none, safe, previous_plan, plan
+    "safety_state",  # index into inactive, ready, running, holding, stopped
+    "state_stamp",  # s, the oldest measurement in the state
+    "reward",
+    "dropped",
+    "plan_duration",  # s
+    "iterations",
+    "evaluated",
+    "predicted_return",
+    "disagreement",
+    "lateness",  # s, of this tick's begin
+    "previous_execution",  # s, of the tick before
+    "missed_ticks",  # since activation
+    "late_plans",  # since activation
+)
+FLUSH_S = 0.2  # how long a last command may take to be acknowledged
+
+
+class ControllerOutput:
+    """The record topics; and, between `open_command` and `close_command`, the hand's command topic."""
+
+    def __init__(self, node: ManagedNode, contract: RobotContract, session: Callable[[], str]) -> None:
+        self._node, self._contract, self._session_name = node, contract, session
+        create = node.create_publisher
+        self._records: list[Publisher] = [
+            create(JointState, "~/command", qos.RECORD),
+            create(JointTrajectory, "~/plan", qos.REQUEST),
+            create(JointTrajectory, "~/goal", qos.RECORD),
+            create(Float64MultiArray, "~/tick", qos.RECORD),
+            create(String, "~/episode", qos.LATCHED),
+        ]
+        self._command, self._plan, self._goal, self._tick, self._episode = self._records
+        self._target: Publisher | None = None
+        self._row = messages.named_row(TICK_ROW)
+        self.counters: tuple[float, float, int, int] = (0.0, 0.0, 0, 0)  # the row's last four entries
+
+    def open_command(self) -> None:
+        """Create the publisher of the hand's command topic: only an active controller has one."""
+        command = self._contract.file.command
+        kind = Float64MultiArray if command.type == MULTI_ARRAY else JointTrajectory
+        self._target = self._node.create_publisher(kind, command.topic, qos.COMMAND)
+
+    def close_command(self) -> None:
+        """Wait until the last command is acknowledged, then leave the topic."""
+        if self._target is not None:
+            self._target.wait_for_all_acked(Duration(seconds=FLUSH_S))
+            self._node.destroy_publisher(self._target)
+            self._target = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this controller is on the hand's command topic."""
+        return self._target is not None
+
+    @property
+    def listeners(self) -> int:
+        """Subscriptions matched on the hand's command topic."""
+        return 0 if self._target is None else int(self._target.get_subscription_count())
+
+    def close(self) -> None:
+        """Leave all topics."""
+        self.close_command()
+        for publisher in self._records:
+            self._node.destroy_publisher(publisher)
+
+    def send(self, step: Step) -> None:
+        """Publish a step: the command first."""
+        command = step.tick.command
+        if command is not None and self._target is not None:
+            self._publish_target(command)
+        if step.repeated:
+            return
+        for event in step.events:
+            self.publish_event(event)
+        if command is not None:
+            self._command.publish(messages.joint_state(self._contract.action.names, command, step.stamp))
+        if step.goal is not None:
+            names = self._contract.task.goal.names
+            self._goal.publish(messages.trajectory(names, step.goal[None], np.zeros(1), step.stamp))
+        self._publish_row(step)
+        if step.tick.solution is not None and self._plan.get_subscription_count():
+            self._publish_plan(step, step.tick.solution)
+
+    def publish_event(self, event: EpisodeEvent) -> None:
+        """Tell that an episode begins or ends."""
+        document = {
+            "event": event.event,
+            "episode": event.episode,
+            "session": self._session_name(),
+            "task": self._contract.task.name,
+            "robot": self._contract.file.robot,
+            "epoch": event.epoch,
+            "stamp": event.stamp,
+            "reason": event.reason,
+            "model_version": event.model_version,
+        }
+        self._episode.publish(String(data=json.dumps(document)))
+
+    def _publish_target(self, command: np.ndarray) -> None:
+        assert self._target is not None
+        if self._contract.file.command.type == MULTI_ARRAY:
+            self._target.publish(messages.array(command))
+        else:
+            # No stamp: the trajectory starts when it is received, whatever the driver's clock says.
+            times = np.array([self._contract.action.period])
+            self._target.publish(messages.trajectory(self._contract.action.names, command[None], times, None))
+
+    def _publish_row(self, step: Step) -> None:
+        tick, solution = step.tick, step.tick.solution
+        plan = None if solution is None else solution.plan
+        nan = float("nan")
+        self._row.data = [
+            step.stamp,
+            float(tick.sequence),
+            float(tick.epoch),
+            float(step.episode),
+            step.episode_time,
+            float(SOURCES.index(tick.source)),
+            float(STATES.index(tick.state.value)),
+            step.observation.stamp if step.observation is not None else nan,
+            step.reward,
+            float(step.dropped),
+            solution.duration if solution is not None else nan,
+            float(plan.iterations) if plan is not None else nan,
+            float(plan.evaluated) if plan is not None else nan,
+            plan.predicted_return if plan is not None else nan,
+            solution.disagreement if solution is not None else nan,
+            *map(float, self.counters),
+        ]
+        self._tick.publish(self._row)
+
+    def _publish_plan(self, step: Step, solution: Solution) -> None:
+        period = self._contract.action.period
+        delay = step.tick.request.config.delay_s if step.tick.request is not None else 0.0
+        times = period * np.arange(len(solution.targets))
+        self._plan.publish(
+            messages.trajectory(self._contract.action.names, solution.targets, times, step.stamp + delay)
+        )

@@ -1,0 +1,115 @@
+"""The controller's entry on /diagnostics: how it is doing, in one level, one line and many values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mbrl_controller.control.safety import SafetyState
+from mbrl_controller.control.session import ControlSession
+from mbrl_controller.control.timing import LoopStatistics
+from mbrl_controller.nodes import diagnostics
+from mbrl_controller.nodes.controller_options import Thresholds
+from mbrl_controller.nodes.diagnostics import ERROR, OK, WARN
+
+
+@dataclass
+class Counters:
+    """What happened outside of the loop since configuration."""
+
+    goals_refused: int = 0
+    last_goal_refusal: str = ""
+    models_refused: int = 0
+    last_model_refusal: str = ""
+    late: int = 0
+    transport: dict[str, int] = field(default_factory=dict)  # incompatible QoS and the like, by what
+
+
+@dataclass
+class _Before:
+    ticks: int = 0
+    missed: int = 0
+    late: int = 0
+
+
+class ControllerReport:
+    """Makes reports; shares are of the ticks since the report before."""
+
+    def __init__(self) -> None:
+        self._before = _Before()
+
+    def make(
+        self,
+        session: ControlSession,
+        loop: LoopStatistics,
+        counters: Counters,
+        thresholds: Thresholds,
+        *,
+        lockstep: bool,
+        active: bool,
+        digest: str,
+        refused: list[str],
+        other_commanders: list[str],
+    ) -> tuple[int, str, dict[str, object]]:
+        """Level, message and values."""
+        safety = session.core.safety
+        period = session.core.contract.action.period
+        level, message = self._safety_level(safety.state, safety.reason, active)
+        values: dict[str, object] = {"safety state": safety.state.value, "reason": safety.reason}
+        problems: list[tuple[int, str]] = []
+        ticks = max(loop.ticks - self._before.ticks, 0)
+        missed = max(loop.missed - self._before.missed, 0)
+        late = max(counters.late - self._before.late, 0)
+        self._before = _Before(loop.ticks, loop.missed, counters.late)
+        if active and ticks and not lockstep:
+            t = thresholds
+            wanted, window = 1.0 / period, loop.period.summary()
+            error = abs(1.0 / window.mean / wanted - 1.0) if window.count else 0.0
+            for what, value, warn, bad in (
+                ("rate", error, t.rate_error_warn, t.rate_error_error),
+                ("missed ticks", missed / (ticks + missed), t.missed_warn, t.missed_error),
+                ("late plans", late / ticks, t.late_warn, t.late_error),
+            ):
+                problems.append((diagnostics.worse(value, warn, bad), f"{what}: {100 * value:.3g} %"))
+        if refused:
+            problems.append((WARN, f"not granted: {'; '.join(refused)}"))
+        if other_commanders:
+            problems.append((ERROR, f"the hand is also commanded by {', '.join(other_commanders)}"))
+        problems += [(WARN, f"{what}: {count}") for what, count in counters.transport.items() if count]
+        level = max([level, *(problem[0] for problem in problems)])
+        message = "; ".join([message, *(text for bad, text in problems if bad > OK)])
+        values.update(diagnostics.timing(loop, period))
+        values.update(self._details(session, counters, digest))
+        return level, message, values
+
+    def _safety_level(self, state: SafetyState, reason: str, active: bool) -> tuple[int, str]:
+        if state is SafetyState.STOPPED:
+            return ERROR, f"stopped: {reason}"
+        if not active:
+            return OK, "inactive"
+        if state is SafetyState.HOLDING:
+            return WARN, f"holding: {reason}"
+        return OK, state.value
+
+    def _details(self, session: ControlSession, counters: Counters, digest: str) -> dict[str, object]:
+        step = session.last_sent
+        solution = step.tick.solution if step is not None else None
+        core = session.core
+        return {
+            "late plans": counters.late,
+            "model version": core.model.version,
+            "model digest": digest,
+            "model refused": counters.models_refused,
+            "last model refusal": counters.last_model_refusal,
+            "planner": core.planner.name,
+            "predicted return": solution.plan.predicted_return if solution else float("nan"),
+            "disagreement": solution.disagreement if solution else float("nan"),
+            "disagreement limit": core.model.disagreement_limit,
+            "plan duration (ms)": 1e3 * solution.duration if solution else float("nan"),
+            "episode": session.episode,
+            "episode phase": session.phase.value,
+            "epoch": core.epoch,
+            "rejected messages": session.inputs.rejected_total,
+            "last rejection": session.inputs.last_rejection,
+            "goals refused": counters.goals_refused,
+            "last goal refusal": counters.last_goal_refusal,
+        }
