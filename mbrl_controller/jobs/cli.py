@@ -10,7 +10,7 @@ import typer
 
 from mbrl_controller import __version__
 from mbrl_controller.jobs import cli_episodes, cli_models
-from mbrl_controller.jobs.reporting import report_errors
+from mbrl_controller.jobs.reporting import INTERRUPTED, REFUSED, report_errors
 
 app = typer.Typer(
     name="mbrl",
@@ -130,6 +130,52 @@ def collect(
             on_episode=on_episode,
         )
     console.print(f"{done.episodes} episodes, {done.transitions:,} transitions in {done.folder}", soft_wrap=True)
+
+
+@app.command()
+@report_errors
+def retrain(
+    task: TaskArgument = "baoding",
+    episodes: Annotated[
+        list[Path] | None, typer.Option(help="files or folders to learn from, repeatable (default: the whole log)")
+    ] = None,
+    contract: Annotated[Path | None, typer.Option(help="robot contract (default: the task's)")] = None,
+    warm: Annotated[bool, typer.Option("--warm", help="start from the current version's weights")] = False,
+    force: Annotated[bool, typer.Option("--force", help="keep the version even if it is worse")] = False,
+    promote: Annotated[bool, typer.Option(help="make it current if it is not worse")] = True,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with the run that was stopped")] = False,
+    precision: Annotated[Literal["fp32", "int8"], typer.Option(help="of the exported model")] = "fp32",
+    options: Annotated[list[str] | None, typer.Option("--set", help="training option as name=value")] = None,
+    notes: Annotated[str, typer.Option(help="kept on the model's card")] = "",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads")] = None,
+    models_dir: Annotated[
+        Path | None, typer.Option(help="registry (default: models/ below MBRL_HOME or ~/.mbrl)")
+    ] = None,
+) -> None:
+    """Learn the next model version from the log. Ctrl-C stops at a checkpoint; --resume goes on from there."""
+    from mbrl_controller.jobs import retrain as job
+    from mbrl_controller.jobs import retrain_display as display
+
+    with display.stop_flag() as stop, display.Display() as listener:
+        result = job.run(
+            task,
+            episodes=episodes,
+            models_dir=models_dir,
+            contract=contract,
+            start="warm" if warm else "fresh",
+            force=force,
+            promote=promote,
+            resume=resume,
+            precision=precision,
+            options=display.parse_options(options or []),
+            notes=notes,
+            threads=threads,
+            should_stop=stop.is_set,
+            listener=listener,
+        )
+    display.show_result(result)
+    if result.status in ("refused", "stopped"):
+        raise typer.Exit({"refused": REFUSED, "stopped": INTERRUPTED}[result.status])
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from mbrl_controller.errors import MbrlError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+REFUSED = 1  # it worked, and the answer is no
 FAILED = 2
 INTERRUPTED = 130
 # Top-level modules of each extra: what is missing says what to install.

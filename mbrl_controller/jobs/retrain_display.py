@@ -1,0 +1,101 @@
+"""What a person sees of a retrain: a bar for the files, one for the epochs, and how it ended."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import yaml
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from mbrl_controller.dynamics.training import EpochReport, TrainConfig
+from mbrl_controller.errors import MbrlError
+from mbrl_controller.jobs.reporting import console, error_console
+from mbrl_controller.jobs.retrain import Listener, RetrainResult
+
+
+class Display(Listener):
+    """Progress on stderr while it is entered."""
+
+    def __init__(self) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=error_console)
+        self._files = self._progress.add_task("episodes", visible=False)
+        self._epochs = self._progress.add_task("epochs", visible=False)
+
+    def __enter__(self) -> Display:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def files(self, total: int) -> None:
+        """See Listener."""
+        self._progress.update(self._files, total=total, visible=True)
+
+    def file(self, path: Path) -> None:
+        """See Listener."""
+        self._progress.advance(self._files)
+
+    def stage(self, text: str) -> None:
+        """See Listener."""
+        self._progress.console.print(text, markup=False, highlight=False)
+
+    def epoch(self, report: EpochReport, config: TrainConfig) -> None:
+        """See Listener."""
+        total = config.max_epochs if report.stage == "one-step" else config.horizon_epochs
+        losses = ", ".join(f"{loss:.3g}" for loss in report.best_loss)
+        text = f"{report.stage} epochs, best held-out losses {losses}"
+        self._progress.update(self._epochs, description=text, completed=report.epoch, total=total, visible=True)
+
+
+@contextmanager
+def stop_flag() -> Iterator[threading.Event]:
+    """Set by the first Ctrl-C or SIGTERM, so that the run ends at a checkpoint; the second Ctrl-C interrupts."""
+    flag = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if flag.is_set():
+            raise KeyboardInterrupt
+        flag.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield flag
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def parse_options(pairs: list[str]) -> dict[str, Any]:
+    """Training options given as name=value; values are YAML. Raises MbrlError."""
+    options = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not (name and equals):
+            raise MbrlError(f"--set {pair}: expected name=value")
+        try:
+            options[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise MbrlError(f"--set {pair}: the value is not YAML") from error
+    return options
+
+
+def show_result(result: RetrainResult) -> None:
+    """Print the errors beside those of the version before, and the verdict."""
+    if result.metrics:
+        table = Table("held-out figure", "new", "current", box=None)
+        for name, value in result.metrics.items():
+            before = result.baseline.get(name, math.nan)
+            table.add_row(name, f"{value:.4g}", "" if math.isnan(before) else f"{before:.4g}")
+        console.print(table)
+    name = f"{result.version.task} {result.version.name} " if result.version else ""
+    console.print(f"{name}{result.status}: {result.reason}", markup=False, soft_wrap=True)
