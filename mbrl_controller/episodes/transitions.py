@@ -19,6 +19,7 @@ from mbrl_controller.episodes.state_assembly import join_samples
 from mbrl_controller.tasks.spaces import Array
 
 PERIOD_TOLERANCE = 0.2  # of a period: two commands this much nearer or further apart are not consecutive ticks
+STAMP_SLACK = 1_000  # ns; stamps may have passed through float seconds, which today resolve 240 ns
 _EVENT_SLACK = 1_000_000  # ns; events carry their stamp as a float of seconds
 
 
@@ -99,7 +100,7 @@ def state_at(episode: Episode, contract: RobotContract, stamp: int) -> tuple[Arr
     parts = []
     for source in contract.sources:
         series = episode.sources[source.topic]
-        at = series.newest(stamp)
+        at = series.newest(stamp + STAMP_SLACK)
         if at < 0:
             return None, f"no sample yet on {source.topic}"
         age = (stamp - int(series.stamps[at])) / NANO

@@ -68,10 +68,21 @@ def test_each_state_is_the_newest_at_or_before_its_tick(tmp_path, made_up):
     states, commands, _ = made_up(claw, 5)
     decoy, _, _ = made_up(claw, 5, seed=1)
     rows = log(claw, states, commands, offset=10_000_000) + log(claw, decoy, [], offset=60_000_000)
-    rows += log(claw, decoy, [], offset=-1)  # a nanosecond after the tick
+    rows += log(claw, decoy, [], offset=-2_000)  # 2 us after the tick
     got = found(tmp_path / "e.mcap", claw, rows)
     assert np.array_equal(got.state, states[:4])
     assert np.array_equal(got.next_state, states[1:5])
+
+
+def test_command_stamps_may_have_passed_through_float_seconds(tmp_path, made_up):
+    states, commands, _ = made_up(claw, 8)
+    rows = log(claw, states, [], offset=-77)
+    for k, command in enumerate(commands):
+        stamp = round((T0 + 77 + k * PERIOD) / 1e9 * 1e6) * 1_000  # to the us, up or down
+        rows.append(("/controller/command", messages.joint_state(claw.action.names, command, stamp)))
+    got = found(tmp_path / "e.mcap", claw, rows)
+    assert np.array_equal(got.state, states[:7])
+    assert np.array_equal(got.next_state, states[1:8])
 
 
 def test_the_last_command_counts_only_if_it_was_in_force_for_a_period(tmp_path, made_up):
