@@ -1,0 +1,270 @@
+"""Real processes over DDS: start them, wait for what they do, stop them as a person would. Nothing sleeps."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+rclpy = pytest.importorskip("rclpy")
+
+from lifecycle_msgs.msg import Transition  # noqa: E402
+from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
+from rclpy.signals import SignalHandlerOptions  # noqa: E402
+
+TIMEOUT = 30.0  # s; generous, since the machine may be busy: nothing waits for it when all is well
+
+
+@pytest.fixture(scope="session")
+def ros_env() -> Iterator[dict[str, str]]:
+    """Environment for nodes: a ROS domain that no other test run on this machine uses, and this process in it."""
+    for domain in range(20, 100):
+        lock = open(Path(tempfile.gettempdir()) / f"ros_test_domain_{domain}.lock", "w")  # noqa: SIM115
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError:
+            lock.close()
+    else:
+        raise RuntimeError("no free ROS domain")
+    settings = {
+        "ROS_DOMAIN_ID": str(domain),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    before = dict(os.environ)
+    os.environ.update(settings)
+    yield dict(os.environ)
+    os.environ.clear()
+    os.environ.update(before)
+    lock.close()
+
+
+class NodeProcess:
+    """A node in a process of its own, with what it wrote to stderr and stdout so far."""
+
+    def __init__(self, command: list[str], env: dict[str, str]) -> None:
+        self.popen = subprocess.Popen(
+            command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def output(self) -> str:
+        """All that it wrote."""
+        return "".join(self.lines)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self.popen.poll() is None
+
+    def stop(self, number: int = signal.SIGINT, timeout: float = TIMEOUT) -> int:
+        """Send a signal and wait for the end; the exit code."""
+        if self.alive:
+            self.popen.send_signal(number)
+        try:
+            code = self.popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+            raise AssertionError(f"did not end after signal {number}:\n{self.output}") from None
+        finally:
+            self._reader.join(5.0)
+        return code
+
+    def _read(self) -> None:
+        assert self.popen.stdout is not None
+        self.lines.extend(iter(self.popen.stdout.readline, ""))
+
+
+class Ros:
+    """An observer node, and the processes it observes."""
+
+    def __init__(self, env: dict[str, str], name: str = "observer") -> None:
+        self.env = env
+        self.context = rclpy.Context()
+        rclpy.init(
+            context=self.context, domain_id=int(env["ROS_DOMAIN_ID"]), signal_handler_options=SignalHandlerOptions.NO
+        )
+        self.node = rclpy.create_node(name, context=self.context, start_parameter_services=False)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.processes: list[NodeProcess] = []
+
+    def start(self, module: str, parameters: dict[str, Any] | None = None, *arguments: str) -> NodeProcess:
+        """Run `python -m module` with ROS parameters."""
+        command = [sys.executable, "-m", module, *arguments]
+        if parameters:
+            command.append("--ros-args")
+        for key, value in (parameters or {}).items():
+            text = str(value).lower() if isinstance(value, bool) else f"'{value}'" if isinstance(value, str) else value
+            command += ["-p", f"{key}:={text}"]
+        process = NodeProcess(command, self.env)
+        self.processes.append(process)
+        return process
+
+    def wait(self, condition: Callable[[], Any], what: str, timeout: float = TIMEOUT) -> Any:
+        """Handle messages until `condition` is true; its value."""
+        end = time.monotonic() + timeout
+        while not (value := condition()):
+            if time.monotonic() > end:
+                output = "\n".join(p.output for p in self.processes)
+                raise AssertionError(f"waited {timeout:.0f} s in vain for {what}; output of the nodes:\n{output}")
+            self.executor.spin_once(timeout_sec=0.05)
+        return value
+
+    def collect(self, topic: str, kind: type, qos: Any = 50) -> list[Any]:
+        """A list that fills with the topic's messages (while `wait` handles them)."""
+        received: list[Any] = []
+        self.node.create_subscription(kind, topic, received.append, qos)
+        return received
+
+    def publisher(self, topic: str, kind: type, qos: Any = 10, subscribers: int = 1) -> Any:
+        """A publisher, matched with its subscribers."""
+        publisher = self.node.create_publisher(kind, topic, qos)
+        self.wait(lambda: publisher.get_subscription_count() >= subscribers, f"{subscribers} subscribers of {topic}")
+        return publisher
+
+    def call(self, service: str, kind: type, request: Any = None) -> Any:
+        """The answer of a service."""
+        client = self.node.create_client(kind, service)
+        try:
+            self.wait(client.service_is_ready, f"service {service}")
+            future = client.call_async(request if request is not None else kind.Request())
+            self.wait(future.done, f"an answer of {service}")
+            return future.result()
+        finally:
+            self.node.destroy_client(client)
+
+    def state(self, node: str) -> str:
+        """A lifecycle node's state."""
+        return self.call(f"{node}/get_state", GetState).current_state.label
+
+    def change(self, node: str, transition: str) -> bool:
+        """Ask for a transition (configure, activate, deactivate, cleanup); whether it succeeded."""
+        number = getattr(Transition, f"TRANSITION_{transition.upper()}")
+        request = ChangeState.Request(transition=Transition(id=number))
+        return self.call(f"{node}/change_state", ChangeState, request).success
+
+    def set_parameters(self, node: str, **values: Any) -> Any:
+        """Set parameters in one batch (`__` in a name stands for a dot); the result."""
+        from rcl_interfaces.srv import SetParametersAtomically
+
+        batch = [Parameter(name.replace("__", "."), value=value).to_parameter_msg() for name, value in values.items()]
+        request = SetParametersAtomically.Request(parameters=batch)
+        return self.call(f"{node}/set_parameters_atomically", SetParametersAtomically, request).result
+
+    def diagnostics(self, name: str) -> list[tuple[bytes, str, dict[str, str]]]:
+        """A list that fills with (level, message, values) of the status called `name`."""
+        from diagnostic_msgs.msg import DiagnosticArray
+
+        received: list[tuple[bytes, str, dict[str, str]]] = []
+
+        def take(message: DiagnosticArray) -> None:
+            for status in message.status:
+                if status.name == name:
+                    received.append((status.level, status.message, {v.key: v.value for v in status.values}))
+
+        self.node.create_subscription(DiagnosticArray, "/diagnostics", take, 50)
+        return received
+
+    def close(self) -> None:
+        """Stop what still runs, then the observer."""
+        for process in self.processes:
+            if process.alive:
+                try:
+                    process.stop(timeout=10.0)
+                except AssertionError:
+                    continue
+        self.executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+
+@pytest.fixture
+def ros(ros_env: dict[str, str]) -> Iterator[Ros]:
+    """An observer with its processes, all stopped at the end."""
+    helper = Ros(ros_env)
+    yield helper
+    helper.close()
+
+
+SMALL_HAND = """
+format_version: 1
+robot: small
+task: valve
+control_period_s: 0.05
+state:
+  - {topic: joint_states, type: sensor_msgs/msg/JointState, fields: [position, velocity], max_age_s: 0.5,
+     joints: [J0, J1, J2]}
+  - {topic: valve/joint_states, type: sensor_msgs/msg/JointState, fields: [position, velocity], max_age_s: 0.5,
+     joints: [valve]}
+command:
+  topic: hand/commands
+  type: std_msgs/msg/Float64MultiArray
+  joints:
+    - {name: J0, lower: -1.0, upper: 1.0, neutral: 0.0, max_rate: 3.0}
+    - {name: J1, lower: -1.0, upper: 1.0, neutral: 0.1, max_rate: 3.0}
+    - {name: J2, lower: -1.0, upper: 1.0, neutral: 0.2, max_rate: 3.0}
+"""
+
+
+@pytest.fixture(scope="session")
+def small_hand(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with contract.yaml for three joints and a valve, and models/ with v0001 (current) and v0002."""
+    import numpy as np
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    from mbrl_controller.episodes.contract import load_contract
+    from mbrl_controller.model_spec import ModelSpec
+    from mbrl_controller.registry import ModelCard, Registry, file_sha256
+
+    folder = tmp_path_factory.mktemp("small_hand")
+    (folder / "contract.yaml").write_text(SMALL_HAND)
+    contract = load_contract(folder / "contract.yaml")
+    S, A = len(contract.task.state), len(contract.action)
+    registry = Registry(folder / "models", shipped=folder / "none")
+    for name in ("v0001", "v0002"):
+        spec = ModelSpec.of(contract.task, contract.file.robot, contract.action, 1, (1,)).model_copy(
+            update={"version": name}
+        )
+        mix = np.zeros((1, A, S), np.float32)
+        mix[0, :, contract.task.state.index("valve.position")] = 0.1  # what the joints do turns the valve
+        nodes = [
+            helper.make_node("MatMul", ["action", "mix"], ["change"]),
+            helper.make_node("Add", ["state", "change"], ["next_state"]),
+        ]
+        info = helper.make_tensor_value_info
+        graph = helper.make_graph(
+            nodes,
+            "small",
+            [info("state", TensorProto.FLOAT, [1, "N", S]), info("action", TensorProto.FLOAT, ["N", A])],
+            [info("next_state", TensorProto.FLOAT, [1, "N", S])],
+            [numpy_helper.from_array(mix, "mix")],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
+        for key, value in spec.to_metadata().items():
+            model.metadata_props.add(key=key, value=value)
+        files = tmp_path_factory.mktemp(name)
+        onnx.save(model, files / "model.onnx")
+        registry.add("valve", files, ModelCard(spec=spec, model_sha256=file_sha256(files / "model.onnx")))
+    registry.promote("valve", "v0001")
+    return folder

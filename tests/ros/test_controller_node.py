@@ -1,0 +1,302 @@
+"""The controller as its users meet it: a process, topics, services, signals."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool, Float64MultiArray, String
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+pytestmark = [pytest.mark.ros, pytest.mark.slow]
+
+MODULE = "mbrl_controller.nodes.controller"
+OPTIONS = {"planner.candidates": 16, "planner.horizon": 3, "planner.iterations": 1}
+JOINTS = ["J0", "J1", "J2"]
+
+
+class FakeHand:
+    """Publishes joint and valve states at 50 Hz from a thread; tests spoil them. The hand never moves."""
+
+    def __init__(self, ros: Any) -> None:
+        self.ros = ros
+        self.names, self.position = list(JOINTS), [0.0, 0.1, 0.2]
+        self.silent = False
+        self._joints = ros.publisher("joint_states", JointState)
+        self._valve = ros.publisher("valve/joint_states", JointState)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def send(self, stamp: Any = None) -> None:
+        """One full set of states."""
+        stamp = stamp or self.ros.node.get_clock().now().to_msg()
+        n = len(self.names)
+        joints = JointState(name=self.names, position=self.position[:n], velocity=[0.0] * n)
+        valve = JointState(name=["valve"], position=[0.0], velocity=[0.0])
+        for publisher, message in ((self._joints, joints), (self._valve, valve)):
+            message.header.stamp = stamp
+            publisher.publish(message)
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(0.02):
+            if not self.silent:
+                self.send()
+
+
+def parameters(folder: Path, **more: Any) -> dict[str, Any]:
+    given = {"contract": str(folder / "contract.yaml"), "models_dir": str(folder / "models"), "autostart": True}
+    return given | OPTIONS | {name.replace("__", "."): value for name, value in more.items()}
+
+
+@pytest.fixture
+def hand(ros: Any, small_hand: Path) -> Iterator[FakeHand]:
+    """A running controller (20 Hz) with a hand in front of it."""
+    ros.commands = ros.collect("hand/commands", Float64MultiArray)
+    ros.reports = ros.diagnostics("controller: control")
+    ros.episodes = ros.collect(
+        "controller/episode", String, QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    )
+    ros.process = ros.start(MODULE, parameters(small_hand))
+    fake = FakeHand(ros)
+    ros.wait(lambda: len(ros.commands) > 3, "commands")
+    yield fake
+    fake.close()
+
+
+def report(ros: Any, word: str, key: str = "reason") -> dict[str, str]:
+    """The values of the next report whose `key` contains `word`."""
+    ros.reports.clear()
+    return ros.wait(lambda: next((r[2] for r in ros.reports if word in r[2].get(key, "")), None), f"{key}: {word}")
+
+
+def wait_state(ros: Any, state: str) -> None:
+    ros.reports.clear()
+    ros.wait(lambda: any(r[2].get("safety state") == state for r in ros.reports), f"safety state {state}")
+
+
+def events(ros: Any) -> list[tuple[str, int, str]]:
+    return [(e["event"], e["episode"], e["reason"]) for e in (json.loads(m.data) for m in ros.episodes)]
+
+
+def test_illegal_transition_leaves_it_alive(ros: Any, small_hand: Path) -> None:
+    process = ros.start(MODULE, parameters(small_hand, autostart=False))
+    assert ros.change("controller", "activate") is False
+    assert ros.state("controller") == "unconfigured"
+    assert ros.change("controller", "configure")
+    assert ros.change("controller", "activate")
+    assert ros.change("controller", "configure") is False
+    assert ros.state("controller") == "active"
+    assert ros.change("controller", "deactivate")
+    assert ros.change("controller", "cleanup")
+    assert ros.change("controller", "configure")
+    assert ros.state("controller") == "inactive"
+    assert process.stop() == 0, process.output
+    assert "Traceback" not in process.output
+
+
+def spoil(case: str, folder: Path) -> tuple[dict[str, Any], str]:
+    """Parameters with something wrong, and what the controller must say of it."""
+    model = folder / "models" / "valve" / "v0001" / "model.onnx"
+    contract = folder / "contract.yaml"
+    if case == "no contract":
+        contract.unlink()
+        return {}, "contract.yaml: cannot be read"
+    if case == "unknown task":
+        contract.write_text(contract.read_text().replace("task: valve", "task: juggling"))
+        return {}, "unknown task 'juggling'"
+    if case == "no version":
+        return {"model_version": "v0077"}, "no version 'v0077'"
+    if case == "corrupt model":
+        model.write_bytes(model.read_bytes()[:-40])
+        return {}, "its sha256 is not the one"
+    if case == "other period":
+        contract.write_text(contract.read_text().replace("control_period_s: 0.05", "control_period_s: 0.1"))
+        return {}, "its control period is 0.05 s, the contract's 0.1 s"
+    if case == "rate":
+        return {"rate": 50.0}, "parameter rate: 50.0 Hz, but the contract's control period is 0.05 s"
+    return {"planner__candidates": "many"}, "planner.candidates"
+
+
+@pytest.mark.parametrize(
+    "case", ["no contract", "unknown task", "no version", "corrupt model", "other period", "rate", "wrong type"]
+)
+def test_refuses_what_does_not_fit(ros: Any, small_hand: Path, tmp_path: Path, case: str) -> None:
+    folder = tmp_path / "hand"
+    shutil.copytree(small_hand, folder)
+    more, expected = spoil(case, folder)
+    ros.reports = ros.diagnostics("controller: control")
+    process = ros.start(MODULE, parameters(folder, **more))
+    ros.wait(lambda: any(expected in message for _, message, _ in ros.reports), f"the reason {expected!r}")
+    level = next(level for level, message, _ in ros.reports if expected in message)
+    assert level == DiagnosticStatus.ERROR
+    assert process.alive
+    assert ros.state("controller") == "unconfigured"
+    assert "Traceback" not in process.output
+
+
+def test_bad_states_hold_and_good_ones_recover(ros: Any, hand: FakeHand) -> None:
+    for spoilt, word in (
+        ({"position": [0.0, float("nan"), 0.2]}, "non-finite value for J1.position"),
+        ({"names": ["J0", "J2"]}, "joint J1 missing"),
+        ({"silent": True}, "nothing received for"),
+    ):
+        good = {key: getattr(hand, key) for key in spoilt}
+        hand.__dict__.update(spoilt)
+        report(ros, word)
+        ros.commands.clear()
+        ros.wait(lambda: len(ros.commands) > 2, "the held command")
+        held = {tuple(message.data) for message in ros.commands[1:]}
+        assert len(held) == 1
+        assert np.isfinite(list(held)).all()
+        hand.__dict__.update(good)
+        wait_state(ros, "running")
+    values = report(ros, "running", "safety state")
+    assert int(values["rejected messages"]) > 0
+    assert values["model version"] == "v0001"
+    assert {"Target frequency (Hz)", "Actual frequency (Hz)", "missed ticks", "late plans"} <= set(values)
+
+
+def test_e_stop_is_latched_until_reset(ros: Any, hand: FakeHand) -> None:
+    publisher = ros.publisher("e_stop", Bool)
+    publisher.publish(Bool(data=True))
+    report(ros, "e-stop (topic)")
+    ros.commands.clear()
+    publisher.publish(Bool(data=False))
+    # Deactivation does not clear it either.
+    assert ros.change("controller", "deactivate")
+    assert ros.change("controller", "activate")
+    values = report(ros, "stopped", "safety state")
+    assert values["reason"] == "e-stop (topic)"
+    assert not ros.commands
+    assert ros.call("controller/reset", Trigger).success
+    ros.wait(lambda: ros.commands, "commands after the reset")
+    assert ros.call("controller/e_stop", Trigger).success
+    report(ros, "e-stop (service)")
+    ros.wait(lambda: len(events(ros)) >= 4, "episode events")
+    assert events(ros)[:4] == [("begin", 0, ""), ("end", 0, "stop"), ("begin", 1, ""), ("end", 1, "stop")]
+
+
+def test_parameters_are_taken_whole_or_not_at_all(ros: Any, hand: FakeHand) -> None:
+    refused = ros.set_parameters("controller", planner__sigma=0.4, planner__horizon=5)
+    assert not refused.successful
+    assert "planner.horizon: can be changed only while the node is unconfigured" in refused.reason
+    refused = ros.set_parameters("controller", planner__sigma=0.4, goal_options="{direction: sideways}")
+    assert not refused.successful
+    assert "direction must be one of" in refused.reason
+    refused = ros.set_parameters("controller", planner__kappa=-1.0)
+    assert not refused.successful
+    accepted = ros.set_parameters("controller", planner__sigma=1, goal_options="{angle: 1.0}", check_disagreement=False)
+    assert accepted.successful, accepted.reason
+    goals = ros.collect("controller/goal", JointTrajectory)
+    ros.wait(lambda: any(goal.points[0].positions[0] == 1.0 for goal in goals), "the new goal")
+
+
+def test_goals_are_checked(ros: Any, hand: FakeHand) -> None:
+    goals = ros.collect("controller/goal", JointTrajectory)
+    publisher = ros.publisher("controller/set_goal", JointTrajectory)
+    for names, value in ((["lid.target"], 0.5), (["valve.target"], float("nan")), (["valve.target"], 100.0)):
+        publisher.publish(JointTrajectory(joint_names=names, points=[JointTrajectoryPoint(positions=[value])]))
+        report(ros, names[0] if names[0] == "lid.target" else str(value), "last goal refusal")
+    publisher.publish(JointTrajectory(joint_names=["valve.target"], points=[JointTrajectoryPoint(positions=[0.5])]))
+    ros.wait(lambda: any(goal.points[0].positions[0] == 0.5 for goal in goals), "the goal to be asked")
+    assert report(ros, "3", "goals refused")
+
+
+def test_models_are_swapped_or_refused(ros: Any, hand: FakeHand) -> None:
+    assert ros.set_parameters("controller", model_version="v0002").successful
+    answer = ros.call("controller/load_model", Trigger)
+    assert answer.success, answer.message
+    assert answer.message == "v0001 -> v0002"
+    report(ros, "v0002", "model version")
+    assert ros.set_parameters("controller", model_version="v0042").successful
+    answer = ros.call("controller/load_model", Trigger)
+    assert not answer.success
+    assert "no version 'v0042'" in answer.message
+    assert report(ros, "v0042", "last model refusal")["model version"] == "v0002"
+    ros.commands.clear()
+    ros.wait(lambda: len(ros.commands) > 2, "commands to go on")
+
+
+def test_one_hand_has_one_master(ros: Any, hand: FakeHand, small_hand: Path) -> None:
+    arguments = ["--ros-args", "-r", "__node:=second"]
+    reports = ros.diagnostics("second: control")
+    second = ros.start(MODULE, parameters(small_hand, autostart=False), *arguments)
+    assert ros.change("second", "configure")
+    ros.wait(lambda: ros.node.count_publishers("hand/commands") == 1, "one commander")
+    assert not ros.change("second", "activate")
+    ros.wait(lambda: any("already commanded by /controller" in message for _, message, _ in reports), "the reason")
+    assert ros.state("second") == "inactive"
+    assert second.stop() == 0
+    rival = ros.node.create_publisher(Float64MultiArray, "hand/commands", 1)
+    ros.wait(lambda: any(r[0] == DiagnosticStatus.ERROR for r in ros.reports), "an error about the rival")
+    ros.node.destroy_publisher(rival)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_safe_command_is_the_last_one(ros: Any, hand: FakeHand, number: int) -> None:
+    rows = ros.collect("controller/tick", Float64MultiArray)
+    ros.wait(lambda: rows, "a tick row")
+    ros.process.popen.send_signal(number)
+    ros.wait(lambda: not ros.process.alive, "its end")
+    assert ros.process.stop() == 0, ros.process.output
+    ros.wait(lambda: rows[-1].data[5] == 1.0, "the row of the safe command")
+    ros.wait(lambda: ("end", 0, "deactivate") in events(ros), "the end of the episode")
+    assert list(ros.commands[-1].data) == list(ros.commands[-2].data)  # it keeps the grip
+    assert "Traceback" not in ros.process.output
+
+
+def test_lockstep_answers_every_state_once_and_resets_the_scene(ros: Any, small_hand: Path) -> None:
+    resets: list[int] = []
+
+    def reset(_: Any, response: Trigger.Response) -> Trigger.Response:
+        resets.append(1)
+        response.success = True
+        return response
+
+    ros.node.create_service(Trigger, "scene/reset", reset)
+    commands = ros.collect("hand/commands", Float64MultiArray)
+    ros.episodes = ros.collect(
+        "controller/episode", String, QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    )
+    options = {"lockstep": True, "auto_reset": True, "reset_service": "scene/reset", "episode_s": 0.25}
+    ros.start(MODULE, parameters(small_hand, **options))
+    runs = []
+    for episode in range(2):
+        fake = ros.fake = FakeHand(ros) if episode == 0 else ros.fake
+        fake.silent = True
+        ros.wait(lambda: len(resets) == episode, "the scene's reset")  # noqa: B023
+        commands.clear()
+        for step in range(5):
+            fake.send(_stamp(10.0 * episode + 1 + 0.05 * step))
+            ros.wait(lambda: len(commands) == step + 1, f"command {step} of episode {episode}")  # noqa: B023
+        runs.append([list(message.data) for message in commands])
+        fake.send(_stamp(10.0 * episode + 1.25))
+    ros.wait(lambda: len(events(ros)) >= 4, "two episodes")
+    ros.fake.close()
+    assert events(ros)[:4] == [("begin", 0, ""), ("end", 0, "timeout"), ("begin", 1, ""), ("end", 1, "timeout")]
+    assert runs[0] != runs[1]  # another seed an episode
+
+
+def _stamp(seconds: float) -> Any:
+    from mbrl_controller.nodes.messages import to_time
+
+    return to_time(seconds)
