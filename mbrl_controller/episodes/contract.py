@@ -6,6 +6,7 @@ was trained on is what is served.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,7 +142,7 @@ class RobotContract:
     text: str
     task: Task
     action: ActionSpace
-    order: np.ndarray  # task state = concatenated sources[order]
+    order: np.ndarray  # task state = concatenated sources[order]; read-only
 
     @property
     def digest(self) -> str:
@@ -157,32 +158,37 @@ class RobotContract:
 def parse_contract(text: str, where: str = "contract") -> RobotContract:
     """Check a contract's YAML text; raises ContractError saying what is wrong and in which entry of `where`."""
     try:
+        return _checked(text)
+    except ContractError as error:
+        raise ContractError(f"{where}: {error}") from error
+
+
+@functools.lru_cache(maxsize=32)  # every episode of a log carries the same text
+def _checked(text: str) -> RobotContract:
+    try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ContractError(f"{where}: not valid YAML: {error}") from error
+        raise ContractError(f"not valid YAML: {error}") from error
     if not isinstance(document, dict):
-        raise ContractError(f"{where}: expected a mapping with format_version, robot, task, state, command")
+        raise ContractError("expected a mapping with format_version, robot, task, state, command")
     try:
         file = ContractFile.model_validate(document)
     except ValidationError as error:
-        raise ContractError(f"{where}: {describe_validation(error)}") from error
+        raise ContractError(describe_validation(error)) from error
     names = [joint.name for joint in file.command.joints]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ContractError(f"{where}: command.joints names {', '.join(twice)} twice")
-    try:
-        task = make_task(file.task, tuple(names), file.task_options)
-        action = ActionSpace(
-            names=tuple(names),
-            lower=np.array([j.lower for j in file.command.joints]),
-            upper=np.array([j.upper for j in file.command.joints]),
-            neutral=np.array([j.neutral for j in file.command.joints]),
-            max_rate=np.array([j.max_rate for j in file.command.joints]),
-            period=file.control_period_s,
-            stroke=file.command.stroke,
-        )
-    except ContractError as error:
-        raise ContractError(f"{where}: {error}") from error
+        raise ContractError(f"command.joints names {', '.join(twice)} twice")
+    task = make_task(file.task, tuple(names), file.task_options)
+    action = ActionSpace(
+        names=tuple(names),
+        lower=np.array([j.lower for j in file.command.joints]),
+        upper=np.array([j.upper for j in file.command.joints]),
+        neutral=np.array([j.neutral for j in file.command.joints]),
+        max_rate=np.array([j.max_rate for j in file.command.joints]),
+        period=file.control_period_s,
+        stroke=file.command.stroke,
+    )
     given = [entry for source in file.state for entry in source.entries()]
     missing = [name for name in task.state.names if name not in given]
     extra = [name for name in given if name not in task.state.names]
@@ -190,8 +196,9 @@ def parse_contract(text: str, where: str = "contract") -> RobotContract:
         problems = [f"no source for [{', '.join(missing)}]"] if missing else []
         problems += [f"task {task.name} does not use [{', '.join(extra)}]"] if extra else []
         problems += ["an entry has two sources"] if len(given) != len(set(given)) else []
-        raise ContractError(f"{where}: state: {'; '.join(problems)}")
+        raise ContractError(f"state: {'; '.join(problems)}")
     order = np.array([given.index(name) for name in task.state.names], dtype=np.intp)
+    order.setflags(write=False)
     return RobotContract(file, text, task, action, order)
 
 

@@ -21,6 +21,7 @@ class EpisodeRecord:
     seed: int
     states: Array  # [T+1, S], true
     observed: Array  # [T+1, S], as the sensors gave them
+    stamps: Array  # [T+1] s since the start at which `observed` was measured
     commands: Array  # [T, A] rad
     goals: Array  # [T+1, G]
     plan_s: Array  # [T] s spent planning
@@ -36,13 +37,15 @@ def run_episode(hand: LockstepHand, policy: Policy, goal: Goal, seed: int, secon
     steps = round(seconds / period)
     stamp, sensed = hand.reset(seed)
     policy.reset(seed, Observation(sensed, stamp))
-    observed, states, commands, solutions, spent = [sensed], [simulation.state()], [], [], []
+    observed, stamps, states = [sensed], [stamp], [simulation.state()]
+    commands, solutions, spent = [], [], []
     for step in range(steps):
         began = time.perf_counter()
         command, tick = policy.act(Observation(sensed, stamp), goal, step * period)
         spent.append(time.perf_counter() - began)
         stamp, sensed = hand.step(command)
         observed.append(sensed)
+        stamps.append(stamp)
         states.append(simulation.state())
         commands.append(command)
         solutions.append(tick.solution if tick else None)
@@ -54,6 +57,7 @@ def run_episode(hand: LockstepHand, policy: Policy, goal: Goal, seed: int, secon
         seed=seed,
         states=np.array(states),
         observed=np.array(observed),
+        stamps=np.array(stamps),
         commands=np.array(commands),
         goals=goals,
         plan_s=np.array(spent),

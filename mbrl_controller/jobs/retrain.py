@@ -1,0 +1,347 @@
+"""The job between sessions: episodes to the next model version, or to the reason why there is none.
+
+Everything happens in a run folder; the registry is touched once, at the end, by renames. A run that was stopped or
+killed goes on with `resume`, to the result it would have had.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mbrl_controller.dynamics.data import TransitionSet
+from mbrl_controller.dynamics.export import export_onnx
+from mbrl_controller.dynamics.training import EpochReport, FitResult, TrainConfig, fit
+from mbrl_controller.dynamics.validation import evaluate
+from mbrl_controller.dynamics.weights import load_arrays, save_arrays, write_atomically
+from mbrl_controller.episodes.contract import RobotContract, parse_contract
+from mbrl_controller.errors import DatasetError, MbrlError, ModelError, RegistryError
+from mbrl_controller.jobs.dataset import Dataset, episode_files, load_dataset
+from mbrl_controller.jobs.task_defaults import contract_for, task_defaults
+from mbrl_controller.jobs.training_report import write_report
+from mbrl_controller.model_spec import ModelSpec, describe_validation
+from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.registry import MODEL_FILE, ModelCard, Registry, Version, file_sha256
+from mbrl_controller.resources import home_dir
+
+WEIGHTS_FILE = "weights.npz"
+MIN_TRANSITIONS = 200
+MIN_EPISODES = 2
+JUDGED = ("one_step_nrmse", "horizon_nrmse")
+SLACK = 1.02  # a version is worse when a held-out error is more than 2 % above the current version's
+HORIZON = 7  # steps of the whole-horizon validation: the planner's
+
+Status = Literal["promoted", "added", "refused", "stopped"]
+
+
+class RunPlan(BaseModel):
+    """What a run was started with; kept in its folder, so that resuming does not depend on what changed since."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: str
+    contract: str
+    files: tuple[str, ...]
+    train: TrainConfig
+    start: Literal["fresh", "warm"]
+    parent: str = ""  # version whose weights the run starts from, and which the new one must not be worse than
+    precision: Literal["fp32", "int8"] = "fp32"
+    force: bool = False
+    promote: bool = True
+    notes: str = ""
+
+
+@dataclass(frozen=True)
+class RetrainResult:
+    """How a run ended. `metrics` are those of the new model on held-out episodes, `baseline` the current version's."""
+
+    status: Status
+    reason: str
+    run_folder: Path
+    version: Version | None
+    metrics: dict[str, float]
+    baseline: dict[str, float]
+    dataset: Dataset
+
+
+class Listener:
+    """Told what is going on; a command line shows it, tests count it."""
+
+    def files(self, total: int) -> None:
+        """So many episode files will be read."""
+
+    def file(self, path: Path) -> None:
+        """One of them was read."""
+
+    def stage(self, text: str) -> None:
+        """A new part of the work begins."""
+
+    def epoch(self, report: EpochReport, config: TrainConfig) -> None:
+        """An epoch ended."""
+
+
+def run(
+    task: str,
+    *,
+    episodes: list[Path] | None = None,
+    models_dir: Path | None = None,
+    contract: Path | None = None,
+    start: Literal["fresh", "warm"] = "fresh",
+    force: bool = False,
+    promote: bool = True,
+    resume: bool = False,
+    precision: Literal["fp32", "int8"] = "fp32",
+    options: dict[str, Any] | None = None,
+    notes: str = "",
+    runs_dir: Path | None = None,
+    threads: int | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+    listener: Listener | None = None,
+) -> RetrainResult:
+    """Train the next version of `task` from the episodes below `episodes` (default: all of this user's).
+
+    `options` override the task's training options; `resume` goes on with the newest unfinished run and ignores the
+    rest. Raises MbrlError: nothing has changed in the registry then.
+    """
+    listener = listener or Listener()
+    registry = Registry(models_dir)
+    base = (runs_dir or home_dir() / "runs") / "retrain" / task
+    with _only_one(base):
+        if resume:
+            folder = _unfinished(base)
+            plan = _read_plan(folder)
+        else:
+            plan = _make_plan(task, episodes, contract, registry, start, force, promote, precision, options, notes)
+            folder = _new_folder(base)
+            write_atomically(folder / "plan.json", plan.model_dump_json(indent=2).encode())
+        if threads is not None:
+            torch.set_num_threads(threads)
+        return _Run(plan, folder, registry, should_stop, listener).run()
+
+
+class _Run:
+    def __init__(
+        self, plan: RunPlan, folder: Path, registry: Registry, should_stop: Callable[[], bool], listener: Listener
+    ) -> None:
+        self.plan, self.folder, self.registry = plan, folder, registry
+        self.should_stop, self.listener = should_stop, listener
+        self.contract: RobotContract = parse_contract(plan.contract, str(folder / "plan.json"))
+
+    def run(self) -> RetrainResult:
+        plan, listener = self.plan, self.listener
+        listener.stage("reading episodes")
+        listener.files(len(plan.files))
+        dataset = load_dataset([Path(f) for f in plan.files], self.contract, listener.file)
+        data = dataset.data
+        data.require(MIN_TRANSITIONS, MIN_EPISODES, "training data")
+        train, held_out = data.split_by_episode(plan.train.holdout_fraction)
+        spec = ModelSpec.of(
+            self.contract.task,
+            self.contract.file.robot,
+            self.contract.action,
+            plan.train.ensemble_size,
+            plan.train.hidden,
+        )
+        parent = self._parent()
+        listener.stage(f"training on {len(train)} transitions, judging on {len(held_out)}")
+        result = fit(
+            train,
+            held_out,
+            spec,
+            self.contract.task.symmetries,
+            plan.train,
+            init=self._initial_weights(parent),
+            on_progress=lambda report: listener.epoch(report, plan.train),
+            checkpoint=self.folder / "checkpoint.npz",
+            should_stop=self.should_stop,
+        )
+        if result.stopped:
+            return RetrainResult("stopped", "stopped; --resume goes on", self.folder, None, {}, {}, dataset)
+        listener.stage("validating against the current version" if parent else "validating")
+        return self._conclude(result, spec, dataset, held_out, parent)
+
+    def _conclude(
+        self, result: FitResult, spec: ModelSpec, dataset: Dataset, held_out: TransitionSet, parent: Version | None
+    ) -> RetrainResult:
+        plan = self.plan
+        files = self.folder / "version"
+        shutil.rmtree(files, ignore_errors=True)
+        files.mkdir()
+        samples = held_out.state[:512], held_out.action[:512]
+        exported = export_onnx(result.model, spec, files / MODEL_FILE, precision=plan.precision, samples=samples)
+        metrics = result.metrics | self._validate(OnnxEnsemble.load(files / MODEL_FILE), exported, held_out)
+        baseline = self._baseline(parent, held_out)
+        worse = compare(metrics, baseline)
+        name = self.registry.next_name(plan.task)
+        spec = exported.model_copy(
+            update={
+                "version": name,
+                "parent": parent.name if parent else "",
+                "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                "data_digest": dataset.data.digest(),
+                "transitions": len(dataset.data),
+                "metrics": {k: v for k, v in metrics.items() if np.isfinite(v)},
+                "disagreement_limit": metrics["disagreement_limit"],
+            }
+        )
+        spec = export_onnx(result.model, spec, files / MODEL_FILE, precision=plan.precision, samples=samples)
+        save_arrays(files / WEIGHTS_FILE, result.model.state_dict())
+        verdict = f"worse than {parent.name}: {worse}" if parent and worse else ""
+        write_report(files, spec, result.history, metrics, baseline, dataset, verdict)
+        card = ModelCard(
+            spec=spec, model_sha256=file_sha256(files / MODEL_FILE), command=_command(plan), notes=plan.notes
+        )
+        status: Status = "added"
+        version: Version | None = None
+        if verdict and not plan.force:
+            status, reason = "refused", f"{verdict} (--force adds it all the same; report: {files / 'report.md'})"
+        else:
+            version = self.registry.add(plan.task, files, card)
+            reason = verdict or (f"not worse than {parent.name}" if parent else "the first version")
+            if plan.promote:
+                self.registry.promote(plan.task, version.name)
+                status = "promoted"
+        write_atomically(self.folder / "done", f"{status}: {reason}\n".encode())
+        return RetrainResult(status, reason, self.folder, version, metrics, baseline, dataset)
+
+    def _validate(self, model: OnnxEnsemble, spec: ModelSpec, held_out: TransitionSet) -> dict[str, float]:
+        return evaluate(model.predict, held_out, spec, _horizon(held_out))
+
+    def _parent(self) -> Version | None:
+        return self.registry.resolve(self.plan.task, self.plan.parent) if self.plan.parent else None
+
+    def _initial_weights(self, parent: Version | None) -> dict[str, torch.Tensor] | None:
+        if self.plan.start == "fresh":
+            return None
+        assert parent is not None  # _make_plan
+        return load_arrays(parent.folder / WEIGHTS_FILE)[0]
+
+    def _baseline(self, parent: Version | None, held_out: TransitionSet) -> dict[str, float]:
+        """The current version on the same held-out episodes; nothing if it was made for another robot."""
+        if parent is None:
+            return {}
+        try:
+            model = OnnxEnsemble.load(parent.model, task=self.contract.task, action=self.contract.action)
+        except ModelError:
+            return {}
+        return self._validate(model, model.spec, held_out)
+
+
+def compare(metrics: dict[str, float], baseline: dict[str, float]) -> str:
+    """In which held-out errors `metrics` are worse than `baseline`, in words; empty if in none."""
+    worse = [
+        f"{name} {metrics[name]:.4g} above {baseline[name]:.4g}"
+        for name in JUDGED
+        if name in baseline and not metrics[name] <= SLACK * baseline[name]
+    ]
+    return ", ".join(worse)
+
+
+def _horizon(held_out: TransitionSet) -> int:
+    """The planner's horizon, or as much of it as the held-out episodes have."""
+    for steps in range(HORIZON, 1, -1):
+        if len(held_out.windows(steps)):
+            return steps
+    return 1
+
+
+def _make_plan(
+    task: str,
+    episodes: list[Path] | None,
+    contract: Path | None,
+    registry: Registry,
+    start: Literal["fresh", "warm"],
+    force: bool,
+    promote: bool,
+    precision: Literal["fp32", "int8"],
+    options: dict[str, Any] | None,
+    notes: str,
+) -> RunPlan:
+    robot = contract_for(task, contract)
+    folders = episodes or [home_dir() / "episodes" / task]
+    if not episodes and not folders[0].is_dir():
+        raise DatasetError(f"{folders[0]}: no episodes yet; record some: mbrl demo {task}, or mbrl collect {task}")
+    files = episode_files(folders)
+    if not files:
+        raise DatasetError(f"no episode files (*.mcap) below {', '.join(map(str, folders))}")
+    try:
+        train = TrainConfig.model_validate({**task_defaults(task).training, **(options or {})})
+    except ValidationError as error:
+        raise MbrlError(f"training options: {describe_validation(error)}") from error
+    try:
+        parent = registry.current(task).name
+    except RegistryError:
+        parent = ""
+    if start == "warm":
+        if not parent:
+            raise RegistryError(f"{task}: there is no current version to start from; leave out --warm")
+        weights = registry.resolve(task, parent).folder / WEIGHTS_FILE
+        if not weights.is_file():
+            raise ModelError(f"{weights}: not there (shipped models come without); leave out --warm")
+    return RunPlan(
+        task=task,
+        contract=robot.text,
+        files=tuple(str(f.resolve()) for f in files),
+        train=train,
+        start=start,
+        parent=parent,
+        precision=precision,
+        force=force,
+        promote=promote,
+        notes=notes,
+    )
+
+
+@contextlib.contextmanager
+def _only_one(base: Path) -> Iterator[None]:
+    """Two retrains of one task would race for the same version name and checkpoint."""
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        lock = (base / ".lock").open("w")
+    except OSError as error:
+        raise MbrlError(f"{base}: cannot be written: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise MbrlError(f"another retrain of this task is running ({base})") from error
+        yield
+
+
+def _new_folder(base: Path) -> Path:
+    stamp = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}"
+    for suffix in ["", *(f"-{i}" for i in range(2, 100))]:
+        folder = base / f"{stamp}{suffix}"
+        if not folder.exists():
+            folder.mkdir()
+            return folder
+    raise MbrlError(f"{base}: too many runs in one second")
+
+
+def _unfinished(base: Path) -> Path:
+    left = [f for f in sorted(base.iterdir()) if (f / "plan.json").is_file() and not (f / "done").exists()]
+    if not left:
+        raise MbrlError(f"{base}: no unfinished run to resume")
+    return left[-1]
+
+
+def _read_plan(folder: Path) -> RunPlan:
+    path = folder / "plan.json"
+    try:
+        return RunPlan.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise MbrlError(f"{path}: cannot be resumed: {error}") from error
+
+
+def _command(plan: RunPlan) -> str:
+    return f"mbrl retrain {plan.task} --{plan.start} --precision {plan.precision} (seed {plan.train.seed})"
