@@ -186,3 +186,7 @@ def main() -> None:
 def retrain_main() -> None:
     """Entry point of the executable `retrain`, for `ros2 run` and launch."""
     app(["retrain", *sys.argv[1:]], prog_name="mbrl")
+
+
+if __name__ == "__main__":
+    main()
