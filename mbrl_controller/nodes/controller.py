@@ -49,6 +49,7 @@ from mbrl_controller.nodes.scene_reset import SceneReset
 
 MESSAGE_TYPES = {JOINT_STATE: JointState, ODOMETRY: Odometry, POSE: PoseStamped}
 HOUSEKEEPING_S = 0.1
+CONTEST_S = 5.0  # discovery of another commander can take seconds: so long after activation the newcomer gives way
 REPORT_S = 1.0
 REFINE_MARGIN = 0.05  # of the period, between the planner's own deadline and the one after which it is late
 
@@ -111,9 +112,8 @@ class ControllerNode(ManagedNode):
         assert session is not None
         others = self._other_commanders()
         if others:
-            raise MbrlError(
-                f"{self._command_topic()} is already commanded by {', '.join(others)}: one hand, one master"
-            )
+            raise MbrlError(self._contested_by(others))
+        self._activated = time.monotonic()
         self._session_name = o.session_name or datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         self._output.open_command()
         session.enter(self._now())
@@ -345,6 +345,8 @@ class ControllerNode(ManagedNode):
                 scene.poll()
             self._log_transitions(session)
         now = time.monotonic()
+        if self.is_active and now - self._activated < CONTEST_S:
+            self._give_way()
         if self._report_now or now - self._reported >= REPORT_S:
             self._reported, self._report_now = now, False
             self._publish_report(session)
@@ -391,6 +393,14 @@ class ControllerNode(ManagedNode):
         values = {"lifecycle state": state, "transition": self.reason, **values}
         self._diagnostics.publish(level, message, values, self._contract.file.robot)
 
+    def _give_way(self) -> None:
+        others = self._other_commanders()
+        if others:
+            self.give_up(self._contested_by(others))
+
+    def _contested_by(self, others: list[str]) -> str:
+        return f"{self._command_topic()} is already commanded by {', '.join(others)}: one hand, one master"
+
     def _command_topic(self) -> str:
         return str(self.resolve_topic_name(self._contract.file.command.topic))
 
@@ -402,7 +412,8 @@ class ControllerNode(ManagedNode):
             if (info.node_name, info.node_namespace) == own and not mine and self._output.is_open:
                 mine += 1
             else:
-                others.append(f"{info.node_namespace.rstrip('/')}/{info.node_name}")
+                unknown = info.node_name.startswith("_NODE_NAME_UNKNOWN")  # its name is still being discovered
+                others.append("another node" if unknown else f"{info.node_namespace.rstrip('/')}/{info.node_name}")
         return sorted(others)
 
 

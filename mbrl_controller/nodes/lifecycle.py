@@ -84,6 +84,15 @@ class ManagedNode(LifecycleNode):
                 return False
             return self.lifecycle_state == "inactive" and self.trigger_activate() == done
 
+    def give_up(self, reason: str) -> None:
+        """Deactivate by itself, because activation turned out to be wrong."""
+        with self._transition_lock:
+            if self.is_active:
+                self.trigger_deactivate()
+                self.reason = f"activate failed: {reason}"
+                self.get_logger().error(self.reason)
+                self.reason_changed()
+
     def bring_down(self) -> None:
         """Deactivate and clean up, from whatever state, without raising."""
         with self._transition_lock:

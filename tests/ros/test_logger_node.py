@@ -1,0 +1,183 @@
+"""The logger as a process of its own, over DDS: a controller and a hand are played by the test."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from mbrl_controller.episodes import messages
+from mbrl_controller.episodes.contract import load_contract
+from mbrl_controller.episodes.lockstep_log import source_message, split_state
+from mbrl_controller.episodes.reader import read_episode
+from mbrl_controller.episodes.transitions import transitions
+from mbrl_controller.nodes import qos
+from mbrl_controller.resources import share_dir
+
+pytestmark = pytest.mark.ros
+CONTRACT = share_dir() / "config" / "claw_valve.yaml"
+CLAW = load_contract(CONTRACT)
+
+JOB = """
+import os, pathlib, sys, time
+print("nice", os.nice(0), flush=True)
+while not pathlib.Path(sys.argv[1]).exists():
+    time.sleep(0.05)
+print("promoted v0002")
+"""
+
+
+class Hand:
+    """Publishes states, commands and events to a logger."""
+
+    def __init__(self, ros) -> None:
+        self.ros = ros
+        self.sources = [ros.publisher(s.topic, JointState, qos.SENSOR) for s in CLAW.sources]
+        self.command = ros.publisher("controller/command", JointState, qos.RECORD)
+        self.events = ros.publisher("controller/episode", String, qos.LATCHED)
+        self.rng = np.random.default_rng(0)
+        self.sent: list[int] = []
+        self.number = 0
+
+    def event(self, kind: str) -> None:
+        content = {"event": kind, "episode": self.number, "session": "s", "stamp": time.time(), "reason": "drop"}
+        self.events.publish(String(data=json.dumps(content)))
+
+    def tick(self) -> None:
+        """A state and its command, stamped now, as rclpy's own messages."""
+        now = time.time_ns()
+        state = self.rng.uniform(-0.3, 0.3, len(CLAW.task.state))
+        for publisher, source, values in zip(self.sources, CLAW.sources, split_state(CLAW, state), strict=True):
+            publisher.publish(messages.encode(source_message(source, values, now)))
+        message = JointState(name=list(CLAW.action.names), position=self.rng.uniform(-0.2, 0.2, 9).tolist())
+        message.header.stamp.sec, message.header.stamp.nanosec = divmod(now, 10**9)
+        self.command.publish(message)
+        self.sent.append(now)
+
+    def ticks(self, count: int) -> None:
+        """`count` ticks at the control rate."""
+        due = time.monotonic()
+        for _ in range(count):
+            self.tick()
+            due += CLAW.action.period
+            self.ros.wait(lambda due=due: time.monotonic() >= due, "the next tick")
+
+
+def start_logger(ros, log_dir: Path, **more):
+    parameters = {"contract": str(CONTRACT), "log_dir": str(log_dir), "autostart": True, **more}
+    return ros.start("mbrl_controller.nodes.logger", parameters)
+
+
+def part(log_dir: Path) -> list[Path]:
+    return list(log_dir.rglob("*.part"))
+
+
+def test_an_episode_is_logged_whole_and_closed_at_its_end(ros, tmp_path):
+    logger = start_logger(ros, tmp_path)
+    seen = ros.diagnostics("logger: logging")
+    hand = Hand(ros)
+    hand.event("begin")
+    hand.ticks(6)
+    hand.event("end")
+    path = tmp_path / "valve" / "s" / "episode_0000.mcap"
+    ros.wait(path.exists, "the closed file")
+    ros.wait(lambda: seen and seen[-1][2]["episodes closed"] == "1", "diagnostics")
+    assert seen[-1][:2] == (b"\x00", "waiting for an episode")
+    assert logger.stop(signal.SIGINT) == 0
+    episode = read_episode(path, CLAW)
+    assert episode.whole
+    assert not episode.rejected
+    assert episode.commands.stamps.tolist() == hand.sent
+    assert len(transitions(episode)) >= 3  # real time: ticks that a busy machine delays are skipped, by their stamps
+
+
+def test_a_killed_logger_loses_less_than_half_a_second_and_the_next_one_recovers_it(ros, tmp_path):
+    logger = start_logger(ros, tmp_path)
+    hand = Hand(ros)
+    hand.event("begin")
+    hand.ticks(20)
+    assert logger.stop(signal.SIGKILL) == -signal.SIGKILL
+    killed = time.time_ns()
+    assert len(part(tmp_path)) == 1
+    again = start_logger(ros, tmp_path)
+    path = tmp_path / "valve" / "s" / "episode_0000.mcap"
+    ros.wait(path.exists, "the recovered file")
+    ros.wait(lambda: "recovered" in again.output, "a line that says so")
+    assert not part(tmp_path)
+    episode = read_episode(path, CLAW)
+    assert episode.whole
+    assert episode.closed["reason"] == "recovered"
+    kept = episode.commands.stamps.tolist()
+    assert kept == hand.sent[: len(kept)]
+    assert killed - kept[-1] < 0.5e9 + 2e8  # what was received within .5 s of the kill, and a tick's distance
+    # the logger that was started again goes on with this episode, of whose begin it is told
+    hand.ticks(3)
+    hand.event("end")
+    ros.wait((tmp_path / "valve" / "s" / "episode_0001.mcap").exists, "the rest of the episode")
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_on_diagnostics_until_it_can(ros, tmp_path):
+    blocked = tmp_path / "episodes"
+    blocked.write_text("a file where the folder should be")
+    start_logger(ros, blocked)
+    seen = ros.diagnostics("logger: logging")
+    hand = Hand(ros)
+    assert ros.state("logger") == "active"
+    hand.event("begin")
+    hand.ticks(3)
+    ros.wait(lambda: seen and seen[-1][0] == b"\x02", "an error on /diagnostics")
+    assert "not logging" in seen[-1][1]
+    assert "cannot be written" in seen[-1][1]
+    hand.event("end")
+    blocked.unlink()
+    hand.number = 1
+    hand.event("begin")
+    hand.ticks(3)
+    hand.event("end")
+    ros.wait((blocked / "valve" / "s" / "episode_0001.mcap").exists, "the next episode")
+    ros.wait(lambda: seen[-1][0] == b"\x00", "the end of the error")
+
+
+def test_retraining_runs_between_sessions_only_and_one_at_a_time(ros, tmp_path):
+    go = tmp_path / "go"
+    (tmp_path / "job.py").write_text(JOB)
+    start_logger(ros, tmp_path, retrain_command=f"{sys.executable} {tmp_path / 'job.py'} {go}")
+    seen = ros.diagnostics("logger: retraining")
+    hand = Hand(ros)
+    hand.event("begin")
+    hand.ticks(2)
+    ros.wait(lambda: part(tmp_path), "an open episode")
+    answer = ros.call("logger/retrain", Trigger)
+    assert not answer.success
+    assert "an episode is being logged" in answer.message
+    hand.event("end")
+    ros.wait((tmp_path / "valve" / "s" / "episode_0000.mcap").exists, "the end of the episode")
+    answer = ros.call("logger/retrain", Trigger)
+    assert answer.success, answer.message
+    answer = ros.call("logger/retrain", Trigger)
+    assert not answer.success
+    assert "runs already" in answer.message
+    ros.wait(lambda: any(text == "running: nice 19" for _, text, _ in seen), "progress on /diagnostics")
+    go.write_text("")
+    ros.wait(lambda: "done (exit status 0): promoted v0002" in seen[-1][1], "the result on /diagnostics")
+    assert Path(seen[-1][2]["log"]).read_text() == "nice 19\npromoted v0002\n"
+
+
+def test_a_failed_retraining_is_an_error_and_ends_with_the_logger(ros, tmp_path):
+    logger = start_logger(ros, tmp_path, retrain_command=f"{sys.executable} -c 'raise SystemExit(\"no data\")'")
+    seen = ros.diagnostics("logger: retraining")
+    assert ros.call("logger/retrain", Trigger).success
+    ros.wait(lambda: seen and seen[-1][0] == b"\x02", "an error on /diagnostics")
+    assert seen[-1][1] == "failed (exit status 1): no data"
+    assert logger.stop() == 0
