@@ -1,0 +1,105 @@
+"""A planner that takes its time, without clocks: what is late is decided by events."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mbrl_controller.control.core import ControllerCore, Observation
+from mbrl_controller.control.late_planner import LatePlanner
+from mbrl_controller.control.safety import SafetyState
+from mbrl_controller.tasks.base import constant_goal
+
+FAR = 60.0  # s
+OBSERVATION = Observation(np.zeros(8), 0.0)
+GOAL = constant_goal(np.array([1.0]))
+
+
+class Gate:
+    """Solves with the core, but only when let through."""
+
+    def __init__(self, core: ControllerCore) -> None:
+        self.core, self.open, self.made = core, threading.Event(), threading.Semaphore(0)
+        self.active = self.most_active = 0
+
+    def __call__(self, request: Any, deadline: float | None) -> Any:
+        self.active += 1
+        self.most_active = max(self.active, self.most_active)
+        assert self.open.wait(FAR)
+        solution = self.core.solve(request, deadline)
+        self.active -= 1
+        self.made.release()
+        return solution
+
+
+def test_in_time_it_is_the_same_plan(core: ControllerCore) -> None:
+    planner = LatePlanner(core.solve)
+    request = core.prepare(OBSERVATION, GOAL, 0.0)
+    solution = planner.plan(request, time.monotonic() + FAR)
+    assert solution is not None
+    np.testing.assert_array_equal(solution.targets, core.solve(request).targets)
+    assert planner.close()
+
+
+def test_a_late_plan_is_thrown_away_and_the_next_one_is_made(core: ControllerCore) -> None:
+    gate = Gate(core)
+    planner = LatePlanner(gate)
+    first = core.prepare(OBSERVATION, GOAL, 0.0)
+    assert planner.plan(first, time.monotonic() + 0.01) is None
+    # Still at it: no second request is put beside the first.
+    assert planner.plan(first, time.monotonic() + 0.01) is None
+    assert planner.late == 2
+    gate.open.set()
+    assert gate.made.acquire(timeout=FAR)
+    core.reset(7)
+    second = core.prepare(OBSERVATION, GOAL, 0.0)
+    solution = planner.plan(second, time.monotonic() + FAR)
+    np.testing.assert_array_equal(solution.targets, core.solve(second).targets)
+    assert gate.most_active == 1
+    assert planner.close()
+
+
+def test_late_plans_are_bridged_then_held(core: ControllerCore) -> None:
+    core.conclude(request := core.prepare(OBSERVATION, GOAL, 0.0), core.solve(request))
+    plan = core._targets
+    sources = []
+    for late in range(1, 5):
+        tick = core.conclude(core.prepare(OBSERVATION, GOAL, 0.0), None)
+        sources.append(tick.source)
+        if tick.source == "previous_plan":
+            np.testing.assert_array_equal(tick.command, core.contract.action.limit(plan[late], OBSERVATION.state[:3]))
+    assert sources == ["previous_plan", "previous_plan", "safe", "safe"]
+    assert core.safety.state is SafetyState.HOLDING
+    assert "late 4 times" in core.safety.reason
+    request = core.prepare(OBSERVATION, GOAL, 0.0)
+    assert core.conclude(request, core.solve(request)).state is SafetyState.RUNNING
+
+
+def test_errors_are_raised_in_the_tick_they_belong_to(core: ControllerCore) -> None:
+    def solve(request: Any, deadline: float | None) -> Any:
+        raise ValueError("broken")
+
+    planner = LatePlanner(solve)
+    with pytest.raises(ValueError, match="broken"):
+        planner.plan(core.prepare(OBSERVATION, GOAL, 0.0), time.monotonic() + FAR)
+    assert planner.close()
+
+
+def test_closing_ends_a_wait(core: ControllerCore) -> None:
+    gate = Gate(core)
+    planner = LatePlanner(gate)
+    request = core.prepare(OBSERVATION, GOAL, 0.0)
+    answers: list[Any] = []
+    waiter = threading.Thread(target=lambda: answers.append(planner.plan(request, time.monotonic() + FAR)))
+    waiter.start()
+    while not gate.active:
+        time.sleep(0.001)
+    assert not planner.close(timeout=0.01)
+    waiter.join(FAR)
+    assert answers == [None]
+    gate.open.set()
+    assert planner.close()

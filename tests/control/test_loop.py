@@ -1,0 +1,118 @@
+"""The loop's promises, none of which depend on how fast this machine is."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+import time
+
+import pytest
+
+from mbrl_controller.control.lockstep import LockstepLoop
+from mbrl_controller.control.loop import FixedRateLoop, TickTime
+
+
+def run_loop(period: float, ticks: int, work: dict[int, float] | None = None) -> tuple[list[TickTime], FixedRateLoop]:
+    """`ticks` ticks, the n-th of which takes `work[n]` s."""
+    seen: list[TickTime] = []
+    done = threading.Event()
+
+    def tick(when: TickTime) -> None:
+        seen.append(when)
+        if len(seen) >= ticks:
+            done.set()
+        end = time.monotonic() + (work or {}).get(len(seen) - 1, 0.0)
+        while time.monotonic() < end:
+            time.sleep(0.001)
+
+    loop = FixedRateLoop(period, tick, on_error=lambda error: done.set())
+    loop.start()
+    assert done.wait(30)
+    loop.stop()
+    return seen, loop
+
+
+def test_due_times_lie_on_one_grid() -> None:
+    seen, _ = run_loop(0.01, 20)
+    for when in seen:
+        assert when.due == pytest.approx(seen[0].due + when.index * 0.01, abs=1e-9)
+        assert when.began >= when.due
+
+
+def test_an_overrun_skips_whole_periods_and_is_counted() -> None:
+    seen, loop = run_loop(0.02, 6, {2: 0.07})
+    gap = seen[3].index - seen[2].index
+    assert gap >= 4
+    assert seen[3].missed == gap - 1
+    assert seen[3].due >= seen[2].began + 0.07 - 1e-6  # not made up for
+    assert [b.index - a.index for a, b in itertools.pairwise(seen)] == [w.missed + 1 for w in seen[1:]]
+    assert loop.statistics.missed == sum(when.missed for when in seen)
+    assert loop.statistics.ticks == len(seen)
+
+
+def test_stop_joins_and_the_loop_can_start_again() -> None:
+    seen: list[TickTime] = []
+    loop = FixedRateLoop(60.0, seen.append, on_error=lambda error: None)
+    for _ in range(2):
+        loop.start()
+        with pytest.raises(RuntimeError, match="runs already"):
+            loop.start()
+        loop.stop()  # in the middle of a minute's wait
+        assert not loop.running
+    loop.stop()
+
+
+def test_an_exception_ends_the_loop_through_on_error() -> None:
+    caught: list[Exception] = []
+    ended = threading.Event()
+
+    def on_error(error: Exception) -> None:
+        caught.append(error)
+        ended.set()
+
+    def tick(when: TickTime) -> None:
+        raise ValueError(when.index)
+
+    loop = FixedRateLoop(0.01, tick, on_error=on_error)
+    loop.start()
+    assert ended.wait(30)
+    loop.stop()
+    assert [error.args for error in caught] == [(0,)]
+
+
+def test_stop_from_within_a_tick() -> None:
+    seen: list[TickTime] = []
+    loop = FixedRateLoop(0.001, lambda when: (seen.append(when), loop.stop()), on_error=lambda error: None)  # type: ignore[func-returns-value, arg-type, return-value]
+    loop.start()
+    loop._thread.join(30)
+    assert len(seen) == 1
+
+
+def test_what_the_system_refuses_is_told() -> None:
+    loop = FixedRateLoop(60.0, lambda when: None, on_error=lambda error: None, cpus=[100_000])
+    loop.start()
+    loop.stop()
+    assert len(loop.refused) == 1
+    assert loop.refused[0].startswith("CPUs [100000]")
+
+
+@pytest.mark.parametrize("period", [0.0, -1.0, math.inf, math.nan])
+def test_a_period_must_be_a_positive_number(period: float) -> None:
+    with pytest.raises(ValueError, match="period must be positive"):
+        FixedRateLoop(period, lambda when: None, on_error=lambda error: None)
+
+
+def test_lockstep_ticks_once_a_trigger_and_when_ready() -> None:
+    ready, ticked = threading.Event(), threading.Semaphore(0)
+    loop = LockstepLoop(ticked.release, on_error=lambda error: None, ready=ready.is_set)
+    loop.start()
+    loop.trigger()
+    loop.trigger()
+    ready.set()
+    assert ticked.acquire(timeout=30)
+    loop.trigger()
+    assert ticked.acquire(timeout=30)
+    loop.stop()
+    assert not ticked.acquire(blocking=False)
+    assert loop.statistics.ticks == 2
