@@ -18,7 +18,8 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
     rate, z2 = successes / trials, Z95**2
     middle = (rate + z2 / (2 * trials)) / (1 + z2 / trials)
     half = Z95 / (1 + z2 / trials) * np.sqrt(rate * (1 - rate) / trials + z2 / (4 * trials**2))
-    return float(max(0.0, middle - half)), float(min(1.0, middle + half))
+    # The interval holds the rate itself; rounding must not move a bound past it.
+    return float(max(0.0, min(rate, middle - half))), float(min(1.0, max(rate, middle + half)))
 
 
 def bootstrap(values: Array, statistic: Callable[..., Array], resamples: int = 2000) -> tuple[float, float]:

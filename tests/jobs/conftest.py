@@ -1,0 +1,45 @@
+"""A valve model trained for a second, and a registry that holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mbrl_controller.jobs import collect, retrain
+
+TINY = {"hidden": [32, 32], "max_epochs": 6, "horizon": 1, "ensemble_size": 2}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_shipped_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Registries hold what the tests put into them, whatever the package ships."""
+    nothing = tmp_path_factory.mktemp("nothing")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mbrl_controller.registry.share_dir", lambda: nothing)
+        yield
+
+
+@pytest.fixture(scope="session")
+def valve_episodes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A session of random valve episodes."""
+    root = tmp_path_factory.mktemp("episodes")
+    return collect.run("valve", episodes=12, policy="random", episodes_dir=root, session="random", processes=1).folder
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, valve_episodes: Path) -> Path:
+    """A registry folder with one promoted valve version."""
+    base = tmp_path_factory.mktemp("trained")
+    result = retrain.run(
+        "valve",
+        episodes=[valve_episodes],
+        models_dir=base / "models",
+        runs_dir=base / "runs",
+        force=True,
+        options=TINY,
+        threads=1,
+    )
+    assert result.status == "promoted"
+    return base / "models"

@@ -1,0 +1,215 @@
+"""From episodes to versions: what is promoted, refused, resumed, and what bad input gets."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mbrl_controller.errors import DatasetError, EpisodeError, MbrlError, ModelError, RegistryError
+from mbrl_controller.jobs import collect, retrain
+from mbrl_controller.jobs.dataset import episode_files, load_dataset
+from mbrl_controller.jobs.retrain import compare
+from mbrl_controller.jobs.task_defaults import contract_for
+from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.registry import Registry
+
+from .conftest import TINY
+
+
+def run(base: Path, episodes: Path, **changes) -> retrain.RetrainResult:
+    arguments = {"options": TINY, "threads": 1, **changes}
+    return retrain.run("valve", episodes=[episodes], models_dir=base / "models", runs_dir=base / "runs", **arguments)
+
+
+def test_the_first_version_is_promoted_and_complete(tmp_path: Path, valve_episodes: Path) -> None:
+    result = run(tmp_path, valve_episodes)
+    assert result.status == "promoted"
+    assert result.version is not None
+    current = Registry(tmp_path / "models").resolve("valve", result.version.name)
+    card = current.check_digest()
+    model = OnnxEnsemble.load(current.model)
+    assert card.spec == model.spec
+    assert card.spec.transitions == len(result.dataset.data)
+    assert card.spec.data_digest == result.dataset.data.digest()
+    assert card.spec.disagreement_limit is not None
+    report = (current.folder / "report.md").read_text()
+    for name in ("loss.png", "errors.png"):
+        assert name in report
+        assert (current.folder / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_worse_version_is_refused_unless_forced(tmp_path: Path, valve_episodes: Path) -> None:
+    good = run(tmp_path, valve_episodes, force=True)
+    bad = {"options": {**TINY, "max_epochs": 0}}
+    refused = run(tmp_path, valve_episodes, **bad)
+    registry = Registry(tmp_path / "models")
+    assert refused.status == "refused"
+    assert good.version is not None
+    assert good.version.name in refused.reason
+    assert registry.current("valve").name == good.version.name
+    forced = run(tmp_path, valve_episodes, force=True, **bad)
+    assert forced.version is not None
+    assert registry.current("valve").name == forced.version.name
+    assert registry.roll_back("valve").name == good.version.name
+
+
+def test_without_promotion_the_current_version_stays(tmp_path: Path, valve_episodes: Path) -> None:
+    first = run(tmp_path, valve_episodes, force=True)
+    second = run(tmp_path, valve_episodes, promote=False, force=True)
+    assert second.status == "added"
+    assert first.version is not None
+    assert Registry(tmp_path / "models").current("valve").name == first.version.name
+
+
+def test_a_warm_start_begins_where_the_current_version_ended(tmp_path: Path, valve_episodes: Path) -> None:
+    run(tmp_path, valve_episodes, force=True)
+    warm = run(tmp_path, valve_episodes, start="warm", options={**TINY, "max_epochs": 0})
+    assert warm.status == "promoted"  # not worse: it is the same
+    assert warm.metrics["one_step_nrmse"] == pytest.approx(warm.baseline["one_step_nrmse"], rel=1e-3)
+
+
+def test_a_warm_start_from_a_version_without_weights_is_refused(tmp_path: Path, valve_episodes: Path) -> None:
+    result = run(tmp_path, valve_episodes, force=True)
+    assert result.version is not None
+    (result.version.folder / "weights.npz").unlink()
+    with pytest.raises(ModelError, match="--warm"):
+        run(tmp_path, valve_episodes, start="warm")
+
+
+def test_compare_names_what_is_worse() -> None:
+    baseline = {"one_step_nrmse": 1.0, "horizon_nrmse": 2.0}
+    assert compare({"one_step_nrmse": 1.01, "horizon_nrmse": 1.5}, baseline) == ""
+    assert "horizon" in compare({"one_step_nrmse": 0.9, "horizon_nrmse": 2.5}, baseline)
+    assert "one_step" in compare({"one_step_nrmse": float("nan"), "horizon_nrmse": 2.0}, baseline)
+    assert compare({"one_step_nrmse": 9.0, "horizon_nrmse": 9.0}, {}) == ""
+
+
+def test_a_stopped_run_resumes_to_the_same_version(tmp_path: Path, valve_episodes: Path) -> None:
+    whole = run(tmp_path / "whole", valve_episodes, force=True)
+    calls = iter(range(10_000))
+    stopped = run(tmp_path / "cut", valve_episodes, force=True, should_stop=lambda: next(calls) > 4)
+    assert stopped.status == "stopped"
+    assert not any(v.folder.is_relative_to(tmp_path) for v in Registry(tmp_path / "cut" / "models").versions("valve"))
+    resumed = run(tmp_path / "cut", valve_episodes, resume=True)
+    assert resumed.status == "promoted"
+    assert resumed.metrics == whole.metrics
+    with pytest.raises(MbrlError, match="no unfinished run"):
+        run(tmp_path / "cut", valve_episodes, resume=True)
+
+
+@pytest.mark.slow
+def test_a_killed_run_leaves_the_registry_and_resumes(tmp_path: Path, valve_episodes: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from mbrl_controller.jobs import retrain;"
+        "b=Path(sys.argv[1]); retrain.run('valve', episodes=[Path(sys.argv[2])], models_dir=b/'models',"
+        "runs_dir=b/'runs', threads=1, options=dict(hidden=[32,32], max_epochs=3000, patience=3000, horizon=1))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(valve_episodes)])
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("runs/retrain/valve/*/checkpoint.npz")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not list((tmp_path / "models").glob("valve/v*"))
+    plan = next(tmp_path.glob("runs/retrain/valve/*/plan.json"))
+    content = json.loads(plan.read_text())
+    calls = iter(range(10_000))
+    stopped = run(tmp_path, valve_episodes, resume=True, should_stop=lambda: next(calls) > 4)
+    assert stopped.status == "stopped"  # it went on from the checkpoint: 3000 epochs are not over
+    assert json.loads(plan.read_text()) == content
+
+
+def test_two_retrains_at_once_are_refused(tmp_path: Path, valve_episodes: Path) -> None:
+    inner: list[str] = []
+
+    class Second(retrain.Listener):
+        def stage(self, text: str) -> None:
+            if not inner:
+                inner.append("")
+                with pytest.raises(MbrlError, match="another retrain"):
+                    run(tmp_path, valve_episodes)
+
+    assert run(tmp_path, valve_episodes, force=True, listener=Second()).status == "promoted"
+    assert inner
+
+
+def test_too_little_data_says_how_much_is_needed(tmp_path: Path) -> None:
+    few = collect.run("valve", episodes=1, policy="random", episodes_dir=tmp_path, session="few", processes=1).folder
+    with pytest.raises(DatasetError, match=r"40 transitions.*200"):
+        run(tmp_path, few)
+
+
+@pytest.mark.parametrize("content", [None, [], "not a folder"])
+def test_no_episodes_says_where_it_looked(tmp_path: Path, content: object) -> None:
+    folder = tmp_path / "episodes"
+    if content == []:
+        folder.mkdir()
+    with pytest.raises((DatasetError, EpisodeError), match="episodes"):
+        run(tmp_path, folder)
+
+
+def test_bad_training_options_are_named(tmp_path: Path, valve_episodes: Path) -> None:
+    with pytest.raises(MbrlError, match="learning_rate"):
+        run(tmp_path, valve_episodes, options={"learning_rate": -1})
+    with pytest.raises(MbrlError, match="colour"):
+        run(tmp_path, valve_episodes, options={"colour": "red"})
+
+
+def test_a_first_warm_start_needs_a_version(
+    tmp_path: Path, valve_episodes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Registry, "current", lambda self, task: (_ for _ in ()).throw(RegistryError("none")))
+    with pytest.raises(RegistryError, match="--warm"):
+        run(tmp_path, valve_episodes, start="warm")
+
+
+def test_damaged_and_doubled_files_are_listed_and_the_rest_is_used(tmp_path: Path, valve_episodes: Path) -> None:
+    folder = tmp_path / "episodes"
+    shutil.copytree(valve_episodes, folder)
+    files = episode_files([folder])
+    (folder / "copy.mcap").write_bytes(files[0].read_bytes())
+    (folder / "empty.mcap").write_bytes(b"")
+    (folder / "garbage.mcap").write_bytes(b"\x00" * 1000)
+    dataset = load_dataset(episode_files([folder]), contract_for("valve"))
+    assert len(dataset.files) == len(files)
+    assert {Path(p).name for p in dataset.unused_files} >= {"empty.mcap", "garbage.mcap"}
+    assert len(dataset.unused_files) == 3
+    whole = load_dataset(files, contract_for("valve"))
+    assert sorted(dataset.data.episode_keys) == sorted(whole.data.episode_keys)
+
+
+def test_collected_episodes_give_back_what_was_recorded(tmp_path: Path) -> None:
+    """Nominal sensors: what retrain reads is what the simulation did, to the bit."""
+    seen = []
+    folder = collect.run(
+        "valve", episodes=2, policy="random", episodes_dir=tmp_path, session="s", processes=1, on_episode=seen.append
+    ).folder
+    data = load_dataset(episode_files([folder]), contract_for("valve")).data
+    assert np.array_equal(data.state, np.concatenate([r.states[:-1] for r in seen]))
+    assert np.array_equal(data.action, np.concatenate([r.commands for r in seen]))
+    assert np.array_equal(data.next_state, np.concatenate([r.states[1:] for r in seen]))
+
+
+def test_a_collection_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
+    def collected(**changes) -> collect.Collected:
+        arguments = {"policy": "random", "episodes_dir": tmp_path, "session": "s", "processes": 1, "seconds": 0.5}
+        return collect.run("valve", **{**arguments, **changes})
+
+    first = collected(episodes=2)
+    before = {f.name: f.stat().st_mtime_ns for f in first.folder.iterdir()}
+    (first.folder / "episode_0003.mcap.part").write_bytes(b"cut")
+    collected(episodes=3)
+    after = {f.name: f.stat().st_mtime_ns for f in first.folder.iterdir()}
+    assert set(after) == {"episode_0001.mcap", "episode_0002.mcap", "episode_0003.mcap"}
+    assert {name: after[name] for name in before} == before
+    with pytest.raises(EpisodeError, match="session"):
+        collected(session="../elsewhere", episodes=1)
