@@ -1,0 +1,237 @@
+"""Episodes, interventions and states that go bad, with time as a number."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mbrl_controller.control.safety import SafetyState
+from mbrl_controller.control.session import ControlSession, Phase, SessionConfig, Step
+from mbrl_controller.control.state_input import StateInput
+from mbrl_controller.errors import MessageError
+from mbrl_controller.planning.catalog import make_planner
+from mbrl_controller.tasks.base import constant_goal
+
+from .conftest import PlainModel, make_contract, make_core
+
+PERIOD = 0.05
+
+
+def joint_state(names: list[str], position: list[float], stamp: float) -> Any:
+    seconds = int(stamp)
+    when = SimpleNamespace(sec=seconds, nanosec=round((stamp - seconds) * 1e9))
+    header = SimpleNamespace(stamp=when, frame_id="")
+    return SimpleNamespace(header=header, name=names, position=position, velocity=[0.0] * len(names))
+
+
+class Bench:
+    """A session with its inputs, fed and ticked by hand."""
+
+    def __init__(self, lockstep: bool = False, reset_scene: bool = False, **config: Any) -> None:
+        self.sent: list[Step] = []
+        self.resets = 0
+        self.core = make_core(make_contract())
+        self.inputs = StateInput(self.core.contract)
+        self.session = ControlSession(
+            self.core,
+            self.inputs,
+            SessionConfig(**config),
+            self.sent.append,
+            lockstep=lockstep,
+            reset_scene=self._reset if reset_scene else None,
+        )
+        self.session.enter(0.0)
+
+    def _reset(self) -> None:
+        self.resets += 1
+
+    def feed(self, stamp: float, position: float = 0.0, valve: float = 0.0) -> None:
+        self.inputs.receive("joint_states", joint_state(["J2", "J0", "J1"], [position] * 3, stamp), stamp)
+        self.inputs.receive("valve/joint_states", joint_state(["valve"], [valve], stamp), stamp)
+
+    def step(self, stamp: float, solve: Any = None) -> Step:
+        return self.session.step(stamp, stamp, stamp, solve or self.core.solve)
+
+    def run(self, begin: float, steps: int) -> list[Step]:
+        taken = []
+        for i in range(steps):
+            self.feed(begin + i * PERIOD)
+            taken.append(self.step(begin + i * PERIOD))
+        return taken
+
+    @property
+    def events(self) -> list[tuple[str, int, str]]:
+        return [(e.event, e.episode, e.reason) for step in self.sent for e in step.events]
+
+
+def test_waits_for_every_source_then_begins() -> None:
+    bench = Bench()
+    step = bench.step(1.0)
+    assert step.tick.command is None
+    assert "no message yet on joint_states, valve/joint_states" in step.tick.reason
+    bench.run(1.0, 3)
+    assert bench.events == [("begin", 0, "")]
+    assert bench.core.safety.state is SafetyState.RUNNING
+
+
+def test_silence_and_old_stamps_are_told_apart() -> None:
+    bench = Bench()
+    bench.run(1.0, 2)
+    assert "nothing received for 0.35 s" in bench.step(1.4).tick.reason
+    bench.inputs.receive("joint_states", joint_state(["J0", "J1", "J2"], [0.0] * 3, 1.05), 1.4)
+    bench.inputs.receive("valve/joint_states", joint_state(["valve"], [0.0], 1.4), 1.4)
+    assert "joint_states: measured 0.35 s ago" in bench.step(1.4).tick.reason
+    bench.feed(9.0)
+    with pytest.raises(MessageError, match=r"stamped .* in the future"):
+        bench.inputs.observation(9.0, 1.4)
+
+
+def test_a_bad_message_holds_until_a_good_one() -> None:
+    bench = Bench()
+    before = bench.run(1.0, 2)[-1].tick.command
+    bench.inputs.receive("valve/joint_states", joint_state(["valve"], [np.nan], 1.1), 1.1)
+    step = bench.step(1.1)
+    assert step.tick.source == "safe"
+    assert "non-finite value for valve.position" in step.tick.reason
+    np.testing.assert_allclose(step.tick.command, bench.core.contract.action.limit(before, np.zeros(3)))
+    assert bench.inputs.rejected == {"joint_states": 0, "valve/joint_states": 1}
+    assert bench.run(1.15, 1)[-1].tick.source == "plan"
+    assert bench.events == [("begin", 0, "")]  # it is still the same episode
+
+
+def test_an_episode_ends_by_time_and_asks_for_a_reset() -> None:
+    bench = Bench(episode_s=0.2)
+    steps = bench.run(1.0, 7)
+    assert [s.tick.source for s in steps] == ["plan"] * 4 + ["safe"] * 3
+    assert bench.events == [("begin", 0, ""), ("end", 0, "timeout")]
+    assert "call ~/reset" in steps[-1].tick.reason
+    bench.session.reset(2.0)
+    bench.run(2.0, 1)
+    assert bench.events[-1] == ("begin", 1, "")
+
+
+def test_auto_reset_without_a_scene_goes_straight_on() -> None:
+    bench = Bench(episode_s=0.2, auto_reset=True)
+    steps = bench.run(1.0, 10)
+    assert [s.episode for s in steps] == [0] * 5 + [1] * 5
+    assert all(s.tick.command is not None for s in steps)
+
+
+def test_auto_reset_waits_for_the_scene_and_for_what_comes_after_it() -> None:
+    bench = Bench(episode_s=0.2, auto_reset=True, reset_scene=True)
+    bench.run(1.0, 6)
+    assert bench.resets == 1
+    assert bench.session.phase is Phase.RESETTING
+    assert "waiting for the scene" in bench.run(1.3, 1)[-1].tick.reason
+    bench.session.scene_was_reset()
+    assert bench.step(1.35).tick.source == "none"  # the states from before the reset do not count
+    bench.run(1.4, 1)
+    assert bench.events[-1] == ("begin", 1, "")
+
+
+def test_in_lockstep_the_end_sends_nothing_and_a_repeated_state_its_command() -> None:
+    bench = Bench(episode_s=0.2, auto_reset=True, reset_scene=True, lockstep=True)
+    first = bench.run(1.0, 4)[-1]
+    again = bench.step(1.15)
+    assert again.repeated
+    np.testing.assert_array_equal(again.tick.command, first.tick.command)
+    assert again.events == ()
+    assert bench.run(1.2, 1)[-1].tick.command is None
+    bench.feed(0.0)  # the scene's clock may start again
+    bench.session.scene_was_reset()
+    assert bench.step(0.0).tick.source == "plan"
+
+
+def test_nothing_is_sent_after_a_stop_not_even_by_a_plan_in_work() -> None:
+    bench = Bench()
+    bench.run(1.0, 2)
+
+    def solve(request: Any) -> Any:
+        solution = bench.core.solve(request)
+        bench.session.stop("e-stop", 1.1)
+        return solution
+
+    bench.feed(1.1)
+    step = bench.step(1.1, solve)
+    assert step.tick.command is None
+    assert bench.sent[-2].tick.source == "safe"
+    assert all(s.tick.command is None for s in bench.run(1.15, 3))
+    bench.session.reset(2.0)
+    assert bench.run(2.0, 1)[-1].tick.source == "plan"
+    assert bench.events == [("begin", 0, ""), ("end", 0, "stop"), ("begin", 1, "")]
+
+
+def test_a_plan_from_before_a_reset_is_not_followed() -> None:
+    bench = Bench()
+    bench.run(1.0, 2)
+
+    def solve(request: Any) -> Any:
+        bench.session.reset(1.1)
+        return bench.core.solve(request)
+
+    bench.feed(1.1)
+    assert bench.step(1.1, solve).tick.source == "safe"
+
+
+def test_a_model_that_raises_stops() -> None:
+    bench = Bench()
+    bench.run(1.0, 1)
+
+    def solve(request: Any) -> Any:
+        raise RuntimeError("shape mismatch")
+
+    bench.feed(1.05)
+    step = bench.step(1.05, solve)
+    assert step.tick.source == "safe"
+    assert step.tick.state is SafetyState.STOPPED
+    assert "RuntimeError: shape mismatch" in bench.core.safety.reason
+
+
+def test_leaving_sends_the_safe_command_and_a_new_session_starts_clean() -> None:
+    bench = Bench()
+    bench.run(1.0, 2)
+    assert bench.session.leave(1.1).tick.source == "safe"
+    assert bench.run(1.1, 1)[-1].tick.command is None
+    assert bench.events[-1] == ("end", 0, "deactivate")
+    bench.session.enter(2.0)
+    assert bench.step(2.0).tick.command is None  # what was known before counts no more
+    assert bench.run(2.05, 1)[-1].tick.source == "plan"
+
+
+def test_a_given_goal_counts_from_its_receipt_and_options_replace_it() -> None:
+    bench = Bench(goal_options={"angle": 0.5})
+    assert bench.run(1.0, 1)[-1].goal == pytest.approx([0.5])
+    bench.session.set_goal(constant_goal(np.array([0.25])), 1.05)
+    assert bench.run(1.05, 1)[-1].goal == pytest.approx([0.25])
+    planner = make_planner("pddm", 3, {"candidates": 4, "horizon": 4})
+    config = SessionConfig(goal_options={"angle": -0.5})
+    bench.session.retune(planner, bench.core.config, bench.core.safety.config, config, 1.1)
+    assert bench.run(1.1, 1)[-1].goal == pytest.approx([-0.5])
+    assert bench.sent[-1].tick.solution.plan.evaluated == 4
+    with pytest.raises(ValueError, match="shape"):
+        bench.core.retune(make_planner("pddm", 3, {"horizon": 9}), bench.core.config)
+
+
+def test_a_swapped_model_is_used_from_the_next_step_on() -> None:
+    bench = Bench()
+    new = PlainModel()
+    new.version = "new"
+
+    def solve(request: Any) -> Any:
+        bench.session.swap(new)
+        return bench.core.solve(request)
+
+    bench.feed(1.0)
+    assert bench.step(1.0, solve).tick.solution.model_version == "plain"
+    assert bench.run(1.05, 1)[-1].tick.solution.model_version == "new"
+
+
+def test_the_same_seed_gives_the_same_episodes() -> None:
+    def commands(seed: int) -> Any:
+        return np.array([s.tick.command for s in Bench(seed=seed, exploration=0.1).run(1.0, 6)])
+
+    np.testing.assert_array_equal(commands(3), commands(3))
+    assert (commands(3) != commands(4)).any()
