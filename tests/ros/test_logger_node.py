@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 import time
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -41,11 +42,11 @@ print("promoted v0002")
 class Hand:
     """Publishes states, commands and events to a logger."""
 
-    def __init__(self, ros) -> None:
+    def __init__(self, ros, space: str) -> None:
         self.ros = ros
-        self.sources = [ros.publisher(s.topic, JointState, qos.SENSOR) for s in CLAW.sources]
-        self.command = ros.publisher("controller/command", JointState, qos.RECORD)
-        self.events = ros.publisher("controller/episode", String, qos.LATCHED)
+        self.sources = [ros.publisher(f"{space}/{s.topic}", JointState, qos.SENSOR) for s in CLAW.sources]
+        self.command = ros.publisher(f"{space}/controller/command", JointState, qos.RECORD)
+        self.events = ros.publisher(f"{space}/controller/episode", String, qos.LATCHED)
         self.rng = np.random.default_rng(0)
         self.sent: list[int] = []
         self.number = 0
@@ -74,19 +75,25 @@ class Hand:
             self.ros.wait(lambda due=due: time.monotonic() >= due, "the next tick")
 
 
-def start_logger(ros, log_dir: Path, **more):
+@pytest.fixture
+def space() -> str:
+    """A namespace of this test's own: to DDS, a killed process of another test lives on for a while."""
+    return f"/hand_{uuid.uuid4().hex[:8]}"
+
+
+def start_logger(ros, space: str, log_dir: Path, **more):
     parameters = {"contract": str(CONTRACT), "log_dir": str(log_dir), "autostart": True, **more}
-    return ros.start("mbrl_controller.nodes.logger", parameters)
+    return ros.start("mbrl_controller.nodes.logger", parameters, "--ros-args", "-r", f"__ns:={space}", "--")
 
 
 def part(log_dir: Path) -> list[Path]:
     return list(log_dir.rglob("*.part"))
 
 
-def test_an_episode_is_logged_whole_and_closed_at_its_end(ros, tmp_path):
-    logger = start_logger(ros, tmp_path)
-    seen = ros.diagnostics("logger: logging")
-    hand = Hand(ros)
+def test_an_episode_is_logged_whole_and_closed_at_its_end(ros, space, tmp_path):
+    logger = start_logger(ros, space, tmp_path)
+    seen = ros.diagnostics(f"{space[1:]}/logger: logging")
+    hand = Hand(ros, space)
     hand.event("begin")
     hand.ticks(6)
     hand.event("end")
@@ -102,15 +109,15 @@ def test_an_episode_is_logged_whole_and_closed_at_its_end(ros, tmp_path):
     assert len(transitions(episode)) >= 3  # real time: ticks that a busy machine delays are skipped, by their stamps
 
 
-def test_a_killed_logger_loses_less_than_half_a_second_and_the_next_one_recovers_it(ros, tmp_path):
-    logger = start_logger(ros, tmp_path)
-    hand = Hand(ros)
+def test_a_killed_logger_loses_less_than_half_a_second_and_the_next_one_recovers_it(ros, space, tmp_path):
+    logger = start_logger(ros, space, tmp_path)
+    hand = Hand(ros, space)
     hand.event("begin")
     hand.ticks(20)
     assert logger.stop(signal.SIGKILL) == -signal.SIGKILL
     killed = time.time_ns()
     assert len(part(tmp_path)) == 1
-    again = start_logger(ros, tmp_path)
+    again = start_logger(ros, space, tmp_path)
     path = tmp_path / "valve" / "s" / "episode_0000.mcap"
     ros.wait(path.exists, "the recovered file")
     ros.wait(lambda: "recovered" in again.output, "a line that says so")
@@ -122,18 +129,18 @@ def test_a_killed_logger_loses_less_than_half_a_second_and_the_next_one_recovers
     assert kept == hand.sent[: len(kept)]
     assert killed - kept[-1] < 0.5e9 + 2e8  # what was received within .5 s of the kill, and a tick's distance
     # the logger that was started again goes on with this episode, of whose begin it is told
-    hand.ticks(3)
+    ros.wait(lambda: hand.ticks(1) or part(tmp_path), "a new file")
     hand.event("end")
     ros.wait((tmp_path / "valve" / "s" / "episode_0001.mcap").exists, "the rest of the episode")
 
 
-def test_a_folder_that_cannot_be_written_is_an_error_on_diagnostics_until_it_can(ros, tmp_path):
+def test_a_folder_that_cannot_be_written_is_an_error_on_diagnostics_until_it_can(ros, space, tmp_path):
     blocked = tmp_path / "episodes"
     blocked.write_text("a file where the folder should be")
-    start_logger(ros, blocked)
-    seen = ros.diagnostics("logger: logging")
-    hand = Hand(ros)
-    assert ros.state("logger") == "active"
+    start_logger(ros, space, blocked)
+    seen = ros.diagnostics(f"{space[1:]}/logger: logging")
+    hand = Hand(ros, space)
+    assert ros.state(f"{space}/logger") == "active"
     hand.event("begin")
     hand.ticks(3)
     ros.wait(lambda: seen and seen[-1][0] == b"\x02", "an error on /diagnostics")
@@ -149,23 +156,23 @@ def test_a_folder_that_cannot_be_written_is_an_error_on_diagnostics_until_it_can
     ros.wait(lambda: seen[-1][0] == b"\x00", "the end of the error")
 
 
-def test_retraining_runs_between_sessions_only_and_one_at_a_time(ros, tmp_path):
+def test_retraining_runs_between_sessions_only_and_one_at_a_time(ros, space, tmp_path):
     go = tmp_path / "go"
     (tmp_path / "job.py").write_text(JOB)
-    start_logger(ros, tmp_path, retrain_command=f"{sys.executable} {tmp_path / 'job.py'} {go}")
-    seen = ros.diagnostics("logger: retraining")
-    hand = Hand(ros)
+    start_logger(ros, space, tmp_path, retrain_command=f"{sys.executable} {tmp_path / 'job.py'} {go}")
+    seen = ros.diagnostics(f"{space[1:]}/logger: retraining")
+    hand = Hand(ros, space)
     hand.event("begin")
     hand.ticks(2)
     ros.wait(lambda: part(tmp_path), "an open episode")
-    answer = ros.call("logger/retrain", Trigger)
+    answer = ros.call(f"{space}/logger/retrain", Trigger)
     assert not answer.success
     assert "an episode is being logged" in answer.message
     hand.event("end")
     ros.wait((tmp_path / "valve" / "s" / "episode_0000.mcap").exists, "the end of the episode")
-    answer = ros.call("logger/retrain", Trigger)
+    answer = ros.call(f"{space}/logger/retrain", Trigger)
     assert answer.success, answer.message
-    answer = ros.call("logger/retrain", Trigger)
+    answer = ros.call(f"{space}/logger/retrain", Trigger)
     assert not answer.success
     assert "runs already" in answer.message
     ros.wait(lambda: any(text == "running: nice 19" for _, text, _ in seen), "progress on /diagnostics")
@@ -174,10 +181,11 @@ def test_retraining_runs_between_sessions_only_and_one_at_a_time(ros, tmp_path):
     assert Path(seen[-1][2]["log"]).read_text() == "nice 19\npromoted v0002\n"
 
 
-def test_a_failed_retraining_is_an_error_and_ends_with_the_logger(ros, tmp_path):
-    logger = start_logger(ros, tmp_path, retrain_command=f"{sys.executable} -c 'raise SystemExit(\"no data\")'")
-    seen = ros.diagnostics("logger: retraining")
-    assert ros.call("logger/retrain", Trigger).success
+def test_a_failed_retraining_is_an_error_and_ends_with_the_logger(ros, space, tmp_path):
+    (tmp_path / "job.py").write_text("raise SystemExit('no data')")
+    logger = start_logger(ros, space, tmp_path, retrain_command=f"{sys.executable} {tmp_path / 'job.py'}")
+    seen = ros.diagnostics(f"{space[1:]}/logger: retraining")
+    assert ros.call(f"{space}/logger/retrain", Trigger).success
     ros.wait(lambda: seen and seen[-1][0] == b"\x02", "an error on /diagnostics")
     assert seen[-1][1] == "failed (exit status 1): no data"
     assert logger.stop() == 0

@@ -1,0 +1,55 @@
+"""config/controller.yaml and the table of parameters say the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+pytest.importorskip("rclpy")
+
+from mbrl_controller.nodes.controller_options import all_planner_specs, check_rate, general_specs, read_options
+from mbrl_controller.resources import share_dir
+
+FILE = share_dir() / "config" / "controller.yaml"
+
+
+def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    rows: dict[str, Any] = {}
+    for key, value in tree.items():
+        rows |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return rows
+
+
+def defaults() -> dict[str, Any]:
+    return {spec.name: spec.default for spec in [*general_specs(), *all_planner_specs()]}
+
+
+def test_the_file_names_known_parameters_with_their_defaults() -> None:
+    given = flat(yaml.safe_load(FILE.read_text())["/**"]["controller"]["ros__parameters"])
+    known = defaults()
+    assert {name: known[name] for name in given} == given
+    assert [name for name, value in given.items() if type(value) is not type(known[name])] == []
+
+
+def test_the_file_mentions_every_general_parameter_and_which_are_live() -> None:
+    text = FILE.read_text()
+    for spec in general_specs():
+        leaf = spec.name if spec.name.startswith("risk.") else spec.name.rsplit(".", 1)[-1]
+        lines = [line for line in text.splitlines() if line.strip(" #").startswith(leaf + ":")]
+        assert len(lines) == 1, spec.name
+        assert ("[live]" in lines[0]) is spec.live, spec.name
+
+
+def test_the_defaults_make_options() -> None:
+    options = read_options(defaults())
+    assert options.make_planner(3).name == "pddm"
+    assert all(spec.description for spec in general_specs())
+
+
+def test_a_rate_that_is_not_the_models_is_refused() -> None:
+    check_rate(0.0, 0.1)
+    check_rate(10.0, 0.1)
+    with pytest.raises(Exception, match=r"20.0 Hz, but the contract's control period is 0.1 s \(10 Hz\)"):
+        check_rate(20.0, 0.1)
