@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import queue
 import threading
 import time
@@ -27,6 +26,7 @@ from mbrl_controller.nodes import qos
 from mbrl_controller.nodes.controller_options import find_contract
 from mbrl_controller.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, timing
 from mbrl_controller.nodes.lifecycle import ManagedNode, run
+from mbrl_controller.nodes.message_types import message_class
 from mbrl_controller.nodes.parameters import Parameters, Spec, specs_of
 from mbrl_controller.simulation.hand import HandSimulation
 from mbrl_controller.simulation.lockstep import LockstepHand
@@ -389,12 +389,6 @@ def read_command(contract: RobotContract, message: Any) -> Array:
     if not np.isfinite(values).all():
         raise MessageError("command: non-finite value")
     return values
-
-
-def message_class(type_name: str) -> Any:
-    """The rclpy class of a message type such as sensor_msgs/msg/JointState."""
-    package, _, name = type_name.split("/")
-    return getattr(importlib.import_module(f"{package}.msg"), name)
 
 
 def main() -> int:

@@ -1,0 +1,250 @@
+"""Messages as they arrive to one file an episode, on a thread of its own. Knows nothing of ROS.
+
+`offer` never blocks: what the disk cannot keep up with is dropped and counted. A disk that fails ends the file in
+progress; the next episode tries again.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mbrl_controller.episodes import messages
+from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.episodes.info import EpisodeInfo
+from mbrl_controller.episodes.recovery import recover_folder
+from mbrl_controller.episodes.writer import PART, EpisodeWriter
+from mbrl_controller.errors import EpisodeError, MessageError
+
+POLL_S = 0.05
+_SESSION = re.compile(r"\w[\w.-]*")
+
+
+class Logged(NamedTuple):
+    """A message as it came; `time` in ns."""
+
+    topic: str
+    type_name: str
+    data: bytes
+    time: int
+
+
+@dataclass(frozen=True)
+class RecorderStatus:
+    """What the recorder does, for people."""
+
+    recording: bool = False  # an episode is open, or has been announced
+    file: str = ""
+    episodes: int = 0  # closed since the start
+    messages: int = 0  # written since the start
+    dropped: int = 0  # messages lost since the start
+    problem: str = ""  # why nothing is written; empty if all is well
+
+
+class Recorder:
+    """Watches the episode topic and keeps everything from a little before an episode's first command to its end."""
+
+    def __init__(
+        self,
+        contract: RobotContract,
+        folder: Path,
+        topics: Mapping[str, str],
+        *,
+        queue_size: int = 20_000,
+        before_s: float = 1.0,
+        after_s: float = 0.3,
+        flush_s: float = 0.2,
+        on_event: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """`topics` as in EpisodeInfo; files go to `<folder>/<session>/`. `on_event` gets lines for a log."""
+        self._contract, self._folder, self._topics = contract, folder, dict(topics)
+        self._before_s, self._after_s, self._flush_s, self._on_event = before_s, after_s, flush_s, on_event
+        self._queue: queue.Queue[Logged | None] = queue.Queue(queue_size)
+        self._recent: deque[tuple[float, Logged]] = deque(maxlen=queue_size)
+        self._status = RecorderStatus()
+        self._dropped = 0
+        self._session = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}"
+        self._writer: EpisodeWriter | None = None
+        self._announced: tuple[dict[str, Any], Logged] | None = None  # a begin whose first command is awaited
+        self._closing_at = float("inf")
+        self._end_reason = ""
+        self._cut: set[Path] = set()  # folders in which a file was left unfinished
+        self._thread: threading.Thread | None = None
+
+    @property
+    def status(self) -> RecorderStatus:
+        """As of now."""
+        return replace(self._status, dropped=self._dropped)
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
+
+    def offer(self, topic: str, type_name: str, data: bytes, time_ns: int) -> None:
+        """Take a message; returns at once."""
+        try:
+            self._queue.put_nowait(Logged(topic, type_name, data, time_ns))
+        except queue.Full:
+            self._dropped += 1
+
+    def stop(self) -> None:
+        """Write what has been taken, close the file, end the thread."""
+        if self._thread is None:
+            return
+        self._queue.put(None)
+        self._thread.join()
+        self._thread = None
+
+    def _run(self) -> None:
+        while True:
+            try:
+                item = self._queue.get(timeout=POLL_S)
+                if item is None:
+                    break
+                self._take(item)
+            except queue.Empty:
+                self._flush()
+            except Exception as error:  # a defect here must be seen, and must not end the logging of later episodes
+                self._fail(f"{type(error).__name__}: {error}")
+            if time.monotonic() >= self._closing_at:
+                self._close(self._end_reason)
+        self._close(self._end_reason or "logger stopped")
+        for folder in self._cut:
+            self._on_event(str(recover_folder(folder)))
+
+    def _take(self, item: Logged) -> None:
+        now = time.monotonic()
+        if item.topic == self._topics["episode"]:
+            self._episode_event(item)
+        elif item.topic == self._topics["command"] and self._announced is not None:
+            self._open()
+        if self._writer is not None:
+            self._write(item)
+        self._recent.append((now, item))
+        while self._recent[0][0] < now - self._before_s:
+            self._recent.popleft()
+
+    def _episode_event(self, item: Logged) -> None:
+        try:
+            event = json.loads(messages.decode(item.data, messages.STRING).data)
+            kind = event["event"]
+        except (MessageError, ValueError, TypeError, KeyError, RecursionError):
+            return
+        if kind == "begin":
+            self._close(self._end_reason or "the next episode began")
+            # A file is opened with the first command: events of episodes long over, which a late logger is told of,
+            # and episodes that never came to anything leave no files.
+            self._announced = (event, item)
+            self._set(recording=True)
+            if self._first_command_was_here(event):
+                self._open()
+        elif kind == "end":
+            self._announced = None
+            self._end_reason = str(event.get("reason", "end"))
+            # The last state and the last command may be behind the event on their way.
+            self._closing_at = time.monotonic() + self._after_s
+            self._set(recording=self._writer is not None)
+
+    def _first_command_was_here(self, event: dict[str, Any]) -> bool:
+        """Whether the command that an episode began with overtook the news of its begin."""
+        begin = event.get("stamp")
+        if not isinstance(begin, int | float):
+            return False
+        for _, item in self._recent:
+            if item.topic == self._topics["command"]:
+                try:
+                    after = messages.stamp_ns(messages.decode(item.data, item.type_name)) / messages.NANO - begin
+                except MessageError:
+                    continue
+                if -1e-3 <= after < 2 * self._contract.action.period:
+                    return True
+        return False
+
+    def _open(self) -> None:
+        assert self._announced is not None
+        (event, item), self._announced = self._announced, None
+        wanted = event.get("session")
+        session = wanted if isinstance(wanted, str) and _SESSION.fullmatch(wanted) else self._session
+        number = event.get("episode")
+        number = number if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 10**8 else 0
+        folder = self._folder / session
+        while any((folder / (name(number) + end)).exists() for end in ("", PART)):
+            number += 1
+        info = EpisodeInfo(
+            session=session,
+            episode=number,
+            model_version=str(event.get("model_version", "")),
+            source="logger",
+            topics=self._topics,
+            extra={"announced": messages.decode(item.data, messages.STRING).data},
+        )
+        try:
+            self._writer = EpisodeWriter(folder / name(number), self._contract, info, self._flush_s)
+        except (EpisodeError, OSError) as error:
+            self._fail(str(error))
+            return
+        self._end_reason, self._closing_at = "", float("inf")
+        self._set(recording=True, file=str(self._writer.path), problem="")
+        self._on_event(f"logging to {self._writer.path}")
+        earlier = [past for _, past in self._recent if past is not item]
+        for past in (item, *earlier):
+            self._write(past)
+
+    def _write(self, item: Logged) -> None:
+        if self._writer is None:
+            return
+        try:
+            self._writer.write_raw(item.topic, item.type_name, item.data, item.time)
+        except EpisodeError as error:
+            self._fail(str(error))
+        else:
+            self._set(messages=self._status.messages + 1)
+
+    def _flush(self) -> None:
+        if self._writer is not None:
+            try:
+                self._writer.flush()
+            except EpisodeError as error:
+                self._fail(str(error))
+
+    def _close(self, reason: str) -> None:
+        self._closing_at, self._end_reason = float("inf"), ""
+        writer = self._writer
+        if writer is None:
+            return
+        try:
+            writer.close(reason, dropped=str(self._dropped))
+        except EpisodeError as error:
+            self._fail(str(error))
+            return
+        self._writer = None
+        self._set(recording=self._announced is not None, episodes=self._status.episodes + 1, file="")
+        self._on_event(f"{writer.path}: {writer.messages} messages, {reason}")
+
+    def _fail(self, problem: str) -> None:
+        """Give up this episode's file; what is in it can be recovered."""
+        if self._writer is not None:
+            self._writer.abandon()
+            self._cut.add(self._writer.path.parent)
+            self._writer = None
+        self._announced, self._closing_at = None, float("inf")
+        self._set(recording=False, file="", problem=problem)
+        self._on_event(f"logging stopped until the next episode: {problem}")
+
+    def _set(self, **changes: Any) -> None:
+        self._status = replace(self._status, **changes)
+
+
+def name(number: int) -> str:
+    """File name of an episode."""
+    return f"episode_{number:04d}.mcap"

@@ -1,0 +1,201 @@
+"""Keeps every transition: one MCAP file an episode; and starts retraining between sessions.
+
+A logger that fails never stops the control: a full disk ends the logging of an episode and is shown on /diagnostics.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from std_srvs.srv import Trigger
+
+from mbrl_controller.episodes import messages
+from mbrl_controller.episodes.contract import load_contract
+from mbrl_controller.episodes.recorder import Recorder
+from mbrl_controller.episodes.recovery import recover_folder
+from mbrl_controller.errors import MbrlError
+from mbrl_controller.nodes.controller_options import find_contract
+from mbrl_controller.nodes.diagnostics import ERROR, OK, DiagnosticsPublisher
+from mbrl_controller.nodes.lifecycle import ManagedNode, run
+from mbrl_controller.nodes.message_types import message_class
+from mbrl_controller.nodes.parameters import Parameters, Spec
+from mbrl_controller.nodes.retrain import RetrainProcess
+from mbrl_controller.resources import home_dir
+
+DEPTH = 500  # messages a topic that may wait for this process: it may be slow, but nothing should be lost
+RECORDED = {
+    "command": messages.JOINT_STATE,
+    "plan": messages.TRAJECTORY,
+    "goal": messages.TRAJECTORY,
+    "tick": messages.MULTI_ARRAY,
+}
+
+SPECS = [
+    Spec("autostart", False, "configure and activate by itself, where no launch file does", read_only=True),
+    Spec("contract", "", "robot contract: a path, or a file of the package's config/; empty: adroit_baoding.yaml"),
+    Spec("log_dir", "", "folder of the episodes; empty: $MBRL_HOME/episodes"),
+    Spec("controller", "controller", "name of the controller's node, whose topics are logged"),
+    Spec("before_s", 1.0, "s kept from before an episode's first command", lower=0.0, upper=60.0),
+    Spec("flush_s", 0.2, "s after which what was received is on its way to the disk", lower=0.0, upper=0.4),
+    Spec("queue_size", 20_000, "messages that may wait for the disk; more are dropped, and counted", lower=1),
+    Spec("retrain_command", "", "what ~/retrain runs; empty: this package's retrain job for the contract's task"),
+]
+
+
+class Logger(ManagedNode):
+    """Subscribes as raw bytes; a Recorder does the rest."""
+
+    def __init__(self) -> None:
+        super().__init__("logger")
+        self._settings = Parameters(self, SPECS, lambda values: None, lambda: None)
+        self._handles: list[Callable[[], object]] = []
+        self._subscriptions_made: list[Any] = []
+        self._recorder: Recorder | None = None
+        self._retraining: RetrainProcess | None = None
+        self._recovery_problem = ""
+
+    def setup(self) -> None:
+        """Read parameters and contract, recover cut files. A disk that cannot be written is no reason to refuse."""
+        values = self._values = self._settings.values()
+        contract = self._contract = load_contract(find_contract(values["contract"]))
+        log_dir = Path(values["log_dir"]).expanduser() if values["log_dir"] else home_dir() / "episodes"
+        self._folder = log_dir / contract.task.name
+        self._recover(log_dir)
+        command = shlex.split(values["retrain_command"]) or [
+            *(sys.executable, "-m", "mbrl_controller.jobs.cli", "retrain"),
+            contract.task.name,
+        ]
+        self._retraining = RetrainProcess(command, log_dir / "retraining" / contract.task.name)
+        self._logging_status = DiagnosticsPublisher(self, "logging")
+        self._retraining_status = DiagnosticsPublisher(self, "retraining")
+        service = self.create_service(Trigger, "~/retrain", self._retrain)
+        timer = self.create_timer(1.0, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._handles += [lambda: self.destroy_service(service), lambda: self.destroy_timer(timer)]
+
+    def start(self) -> None:
+        """Listen."""
+        contract, values = self._contract, self._values
+        wanted: dict[str, tuple[str, str, bool]] = {s.topic: (s.topic, s.type, True) for s in contract.sources}
+        wanted["hand command"] = (contract.file.command.topic, contract.file.command.type, False)
+        for topic, kind in RECORDED.items():
+            wanted[topic] = (f"{values['controller']}/{topic}", kind, False)
+        wanted["episode"] = (f"{values['controller']}/episode", messages.STRING, False)
+        wanted["diagnostics"] = ("/diagnostics", messages.DIAGNOSTICS, False)
+        resolved = {role: self.resolve_topic_name(topic) for role, (topic, _, _) in wanted.items()}
+        recorder = self._recorder = Recorder(
+            contract,
+            self._folder,
+            resolved,
+            queue_size=values["queue_size"],
+            before_s=values["before_s"],
+            flush_s=values["flush_s"],
+            after_s=max(0.3, 2 * contract.action.period),
+            on_event=self._tell,
+        )
+        recorder.start()
+        for role, (topic, kind, is_sensor) in wanted.items():
+            quality = listener_qos(is_sensor, latched=role == "episode")
+            subscription = self.create_subscription(
+                message_class(kind), topic, self._taker(resolved[role], kind, recorder), quality, raw=True
+            )
+            self._subscriptions_made.append(subscription)
+
+    def stop(self) -> None:
+        """Close the episode."""
+        while self._subscriptions_made:
+            self.destroy_subscription(self._subscriptions_made.pop())
+        if self._recorder is not None:
+            self._recorder.stop()
+
+    def teardown(self) -> None:
+        """End everything."""
+        self.stop()
+        if self._retraining is not None:
+            self._retraining.stop()
+        while self._handles:
+            self._handles.pop()()
+        self._recorder = self._retraining = None
+
+    def _taker(self, topic: str, kind: str, recorder: Recorder) -> Callable[[bytes], None]:
+        clock = self.get_clock()
+        return lambda data: recorder.offer(topic, kind, data, clock.now().nanoseconds)
+
+    def _tell(self, text: str) -> None:
+        self.get_logger().info(text)
+
+    def _recover(self, log_dir: Path) -> None:
+        self._recovery_problem = ""
+        try:
+            done = recover_folder(log_dir)
+        except OSError as error:
+            self._recovery_problem = f"{log_dir}: {error.strerror or error}"
+            self.get_logger().error(f"cut episodes cannot be looked for: {self._recovery_problem}")
+            return
+        for recovery in done.recovered:
+            self.get_logger().warning(str(recovery))
+        for failure in done.failed:
+            self.get_logger().error(f"not recovered: {failure}")
+        self._recovery_problem = "; ".join(done.failed)
+
+    def _retrain(self, request: Any, response: Any) -> Any:
+        recorder, retraining = self._recorder, self._retraining
+        try:
+            if retraining is None:
+                raise MbrlError("the logger is not configured")
+            if recorder is not None and self.is_active and recorder.status.recording:
+                raise MbrlError("an episode is being logged: deactivate the controller first, or wait for its end")
+            retraining.start()
+            response.success, response.message = True, f"started; its output is in {retraining.log}"
+        except MbrlError as error:
+            response.success, response.message = False, str(error)
+        return response
+
+    def _report(self) -> None:
+        recorder, retraining = self._recorder, self._retraining
+        if retraining is None:
+            return
+        if recorder is not None:
+            status = recorder.status
+            level, text = OK, "logging" if status.recording else "waiting for an episode"
+            if not self.is_active:
+                text = "not active"
+            if status.dropped:
+                level, text = ERROR, f"{status.dropped} messages lost: the disk is too slow"
+            if status.problem:
+                level, text = ERROR, f"not logging: {status.problem}"
+            values = {
+                "file": status.file,
+                "episodes closed": status.episodes,
+                "messages written": status.messages,
+                "messages dropped": status.dropped,
+                "not recovered": self._recovery_problem,
+            }
+            self._logging_status.publish(level, text, values)
+        running = retraining.running
+        text = f"running: {retraining.last_line()}" if running else retraining.ended or "not asked for"
+        self._retraining_status.publish(ERROR if retraining.failed else OK, text, {"log": retraining.log or ""})
+
+
+def listener_qos(sensor: bool, latched: bool) -> QoSProfile:
+    """Matches every publisher of its kind, with room for what this process is too slow for."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=DEPTH,
+        reliability=ReliabilityPolicy.BEST_EFFORT if sensor else ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )
+
+
+def main() -> int:
+    """Entry point of `logger`."""
+    return run(Logger)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,201 @@
+"""The recorder makes files of a stream of messages, and survives what disks and senders do to it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from mbrl_controller.episodes import messages
+from mbrl_controller.episodes.contract import load_contract
+from mbrl_controller.episodes.info import EpisodeInfo
+from mbrl_controller.episodes.lockstep_log import source_message, split_state
+from mbrl_controller.episodes.reader import read_episode
+from mbrl_controller.episodes.recorder import Recorder
+from mbrl_controller.episodes.transitions import transitions
+from mbrl_controller.resources import share_dir
+
+CLAW = load_contract(share_dir() / "config" / "claw_valve.yaml")
+TOPICS = EpisodeInfo("", 0).of_contract(CLAW).topics
+PERIOD = 100_000_000
+
+
+class Stream:
+    """Sends an episode to a recorder, as a controller and a hand would."""
+
+    def __init__(self, recorder: Recorder, made_up) -> None:
+        self.recorder = recorder
+        self.states, self.commands, _ = made_up(CLAW, 6)
+        self.now = 10 * PERIOD
+
+    def offer(self, role: str, message) -> None:
+        self.recorder.offer(TOPICS[role], message.__msgtype__, messages.encode(message), self.now)
+
+    def event(self, kind: str, number: object = 0, session: object = "s", **more: object) -> None:
+        content = {"event": kind, "episode": number, "session": session, "stamp": self.now / 1e9, **more}
+        self.offer("episode", messages.json_string(content))
+
+    def state(self, k: int) -> None:
+        for source, values in zip(CLAW.sources, split_state(CLAW, self.states[k]), strict=True):
+            self.offer(source.topic, source_message(source, values, self.now))
+
+    def command(self, k: int) -> None:
+        self.offer("command", messages.joint_state(CLAW.action.names, self.commands[k], self.now))
+
+    def episode(self, number: int, **more: object) -> None:
+        self.state(0)
+        self.event("begin", number, **more)
+        for k in range(6):
+            if k:
+                self.state(k)
+            self.command(k)
+            self.now += PERIOD
+        self.event("end", number, reason="time-out")
+        self.state(6)
+
+
+@pytest.fixture
+def stream(tmp_path: Path, made_up):
+    recorder = Recorder(CLAW, tmp_path / "valve", TOPICS, after_s=0.1)
+    recorder.start()
+    yield Stream(recorder, made_up)
+    recorder.stop()
+
+
+def wait(condition) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+def test_an_episode_becomes_a_file_with_the_state_before_its_first_command(stream, tmp_path):
+    stream.episode(0, model_version="v0007")
+    wait(lambda: stream.recorder.status.episodes == 1)
+    assert files(tmp_path) == ["valve/s/episode_0000.mcap"]
+    episode = read_episode(tmp_path / "valve/s/episode_0000.mcap", CLAW)
+    found = transitions(episode)
+    assert found.state.tobytes() == stream.states[:-1].tobytes()
+    assert found.next_state.tobytes() == stream.states[1:].tobytes()
+    assert found.action.tobytes() == stream.commands.tobytes()
+    assert (episode.closed["reason"], episode.info.model_version) == ("time-out", "v0007")
+    assert not stream.recorder.status.recording
+
+
+def test_episodes_that_follow_at_once_do_not_mix(stream, tmp_path):
+    for number in range(3):
+        stream.episode(number)
+    wait(lambda: stream.recorder.status.episodes == 3)
+    for number in range(3):
+        found = transitions(read_episode(tmp_path / f"valve/s/episode_{number:04d}.mcap"))
+        assert found.action.tobytes() == stream.commands.tobytes()
+
+
+def test_a_begin_that_comes_after_its_first_command_loses_nothing(stream, tmp_path):
+    stream.state(0)
+    stream.command(0)
+    stream.event("begin")
+    stream.now += PERIOD
+    stream.state(1)
+    stream.command(1)
+    stream.now += PERIOD
+    stream.state(2)
+    stream.event("end")
+    wait(lambda: stream.recorder.status.episodes == 1)
+    assert len(transitions(read_episode(tmp_path / "valve/s/episode_0000.mcap"))) == 2
+
+
+def test_an_episode_of_one_command_that_overtook_its_begin_is_kept(stream, tmp_path):
+    begun = stream.now
+    stream.state(0)
+    stream.command(0)
+    stream.event("begin", stamp=begun / 1e9)
+    stream.now += PERIOD
+    stream.state(1)
+    stream.event("end")
+    wait(lambda: stream.recorder.status.episodes == 1)
+    assert len(transitions(read_episode(tmp_path / "valve/s/episode_0000.mcap"))) == 1
+
+
+def test_a_late_logger_makes_no_files_of_old_events_and_logs_the_rest_of_this_episode(stream, tmp_path):
+    for number in range(3):
+        stream.event("begin", number)
+        stream.event("end", number)
+    stream.event("begin", 3)
+    for k in range(3):
+        stream.state(k)
+        stream.command(k)
+        stream.now += PERIOD
+    wait(lambda: stream.recorder.status.messages > 5)
+    assert stream.recorder.status.recording
+    stream.recorder.stop()
+    assert files(tmp_path) == ["valve/s/episode_0003.mcap"]
+    assert read_episode(tmp_path / "valve/s/episode_0003.mcap").closed["reason"] == "logger stopped"
+
+
+def test_a_number_that_is_taken_is_not_overwritten(stream, tmp_path):
+    for done in (1, 2):
+        stream.episode(0)
+        wait(lambda done=done: stream.recorder.status.episodes == done)
+    assert files(tmp_path) == ["valve/s/episode_0000.mcap", "valve/s/episode_0001.mcap"]
+    assert read_episode(tmp_path / "valve/s/episode_0001.mcap").key == "claw/s/0001"
+
+
+@pytest.mark.parametrize("session", ["../../up", "", None, 7, "a/b", ".hidden"])
+def test_a_session_name_never_leaves_the_folder(stream, tmp_path, session):
+    stream.episode(-1, session=session)
+    wait(lambda: stream.recorder.status.episodes == 1)
+    (name,) = files(tmp_path)
+    assert name.startswith("valve/2")
+    assert name.endswith("Z/episode_0000.mcap")
+
+
+def test_odd_events_do_no_harm(stream, tmp_path):
+    for text in ("", "[]", "{", "3", '{"event": 3}', '{"event": "begin", "episode": "x"}'):
+        stream.offer("episode", messages.string(text))
+    stream.recorder.offer(TOPICS["episode"], messages.STRING, b"\x00", 1)
+    stream.episode(4)
+    wait(lambda: stream.recorder.status.episodes == 1)
+    assert stream.recorder.status.problem == ""
+
+
+def test_a_disk_that_fails_ends_this_file_and_the_next_episode_tries_again(stream, tmp_path, monkeypatch):
+    stream.event("begin", 0)
+    stream.state(0)
+    stream.command(0)
+    wait(lambda: stream.recorder.status.messages > 3)
+    time.sleep(0.3)  # for the flush of what was received
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        wait(lambda: stream.command(1) or stream.recorder.status.problem)
+        status = stream.recorder.status
+        assert "No space left on device" in status.problem
+        assert not status.recording
+        stream.command(2)
+    stream.event("end", 0)
+    stream.episode(1)
+    wait(lambda: stream.recorder.status.episodes == 1)
+    assert stream.recorder.status.problem == ""
+    assert files(tmp_path) == ["valve/s/episode_0000.mcap.part", "valve/s/episode_0001.mcap"]
+    stream.recorder.stop()
+    assert files(tmp_path) == ["valve/s/episode_0000.mcap", "valve/s/episode_0001.mcap"]
+
+
+def test_what_the_disk_cannot_keep_up_with_is_dropped_and_counted(tmp_path, made_up):
+    recorder = Recorder(CLAW, tmp_path / "valve", TOPICS, queue_size=5)
+    stream = Stream(recorder, made_up)
+    for _ in range(8):
+        stream.command(0)
+    assert recorder.status.dropped == 3
+    recorder.start()
+    recorder.stop()
