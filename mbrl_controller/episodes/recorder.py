@@ -47,6 +47,7 @@ class RecorderStatus:
     episodes: int = 0  # closed since the start
     messages: int = 0  # written since the start
     dropped: int = 0  # messages lost since the start
+    silent: tuple[str, ...] = ()  # state topics and commands of which nothing came since the start
     problem: str = ""  # why nothing is written; empty if all is well
 
 
@@ -72,6 +73,7 @@ class Recorder:
         self._recent: deque[tuple[float, Logged]] = deque(maxlen=queue_size)
         self._status = RecorderStatus()
         self._dropped = 0
+        self._heard: set[str] = set()
         self._session = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}"
         self._writer: EpisodeWriter | None = None
         self._announced: tuple[dict[str, Any], Logged] | None = None  # a begin whose first command is awaited
@@ -83,7 +85,9 @@ class Recorder:
     @property
     def status(self) -> RecorderStatus:
         """As of now."""
-        return replace(self._status, dropped=self._dropped)
+        roles = [*(source.topic for source in self._contract.sources), "command"]
+        silent = tuple(self._topics[role] for role in roles if self._topics[role] not in self._heard)
+        return replace(self._status, dropped=self._dropped, silent=silent)
 
     def start(self) -> None:
         """Begin to listen."""
@@ -124,10 +128,11 @@ class Recorder:
 
     def _take(self, item: Logged) -> None:
         now = time.monotonic()
+        self._heard.add(item.topic)
         if item.topic == self._topics["episode"]:
             self._episode_event(item)
         elif item.topic == self._topics["command"] and self._announced is not None:
-            self._open()
+            self._open(item)
         if self._writer is not None:
             self._write(item)
         self._recent.append((now, item))
@@ -147,7 +152,7 @@ class Recorder:
             self._announced = (event, item)
             self._set(recording=True)
             if self._first_command_was_here(event):
-                self._open()
+                self._open(item)
         elif kind == "end":
             self._announced = None
             self._end_reason = str(event.get("reason", "end"))
@@ -170,7 +175,8 @@ class Recorder:
                     return True
         return False
 
-    def _open(self) -> None:
+    def _open(self, current: Logged) -> None:
+        """Open the file of the episode announced, with what came before `current`."""
         assert self._announced is not None
         (event, item), self._announced = self._announced, None
         wanted = event.get("session")
@@ -196,8 +202,9 @@ class Recorder:
         self._end_reason, self._closing_at = "", float("inf")
         self._set(recording=True, file=str(self._writer.path), problem="")
         self._on_event(f"logging to {self._writer.path}")
-        earlier = [past for _, past in self._recent if past is not item]
-        for past in (item, *earlier):
+        earlier = [past for _, past in self._recent]
+        # Old begins among them must not pass for this episode's: its own comes last, if it is not in its place.
+        for past in earlier if item is current or any(past is item for past in earlier) else [*earlier, item]:
             self._write(past)
 
     def _write(self, item: Logged) -> None:

@@ -21,7 +21,7 @@ from mbrl_controller.episodes.recorder import Recorder
 from mbrl_controller.episodes.recovery import recover_folder
 from mbrl_controller.errors import MbrlError
 from mbrl_controller.nodes.controller_options import find_contract
-from mbrl_controller.nodes.diagnostics import ERROR, OK, DiagnosticsPublisher
+from mbrl_controller.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher
 from mbrl_controller.nodes.lifecycle import ManagedNode, run
 from mbrl_controller.nodes.message_types import message_class
 from mbrl_controller.nodes.parameters import Parameters, Spec
@@ -165,6 +165,8 @@ class Logger(ManagedNode):
             level, text = OK, "logging" if status.recording else "waiting for an episode"
             if not self.is_active:
                 text = "not active"
+            elif status.recording and status.silent:
+                level, text = WARN, f"logging, but nothing came yet on {', '.join(status.silent)}"
             if status.dropped:
                 level, text = ERROR, f"{status.dropped} messages lost: the disk is too slow"
             if status.problem:
@@ -174,6 +176,7 @@ class Logger(ManagedNode):
                 "episodes closed": status.episodes,
                 "messages written": status.messages,
                 "messages dropped": status.dropped,
+                "silent topics": ", ".join(status.silent),
                 "not recovered": self._recovery_problem,
             }
             self._logging_status.publish(level, text, values)

@@ -86,6 +86,14 @@ def test_an_episode_becomes_a_file_with_the_state_before_its_first_command(strea
     assert found.action.tobytes() == stream.commands.tobytes()
     assert (episode.closed["reason"], episode.info.model_version) == ("time-out", "v0007")
     assert not stream.recorder.status.recording
+    assert stream.recorder.status.silent == ()
+
+
+def test_topics_of_which_nothing_comes_are_named(stream):
+    stream.event("begin")
+    stream.command(0)
+    wait(lambda: stream.recorder.status.recording)
+    wait(lambda: stream.recorder.status.silent == ("/joint_states", "/valve/joint_states"))
 
 
 def test_episodes_that_follow_at_once_do_not_mix(stream, tmp_path):
@@ -93,8 +101,10 @@ def test_episodes_that_follow_at_once_do_not_mix(stream, tmp_path):
         stream.episode(number)
     wait(lambda: stream.recorder.status.episodes == 3)
     for number in range(3):
-        found = transitions(read_episode(tmp_path / f"valve/s/episode_{number:04d}.mcap"))
-        assert found.action.tobytes() == stream.commands.tobytes()
+        episode = read_episode(tmp_path / f"valve/s/episode_{number:04d}.mcap")
+        assert transitions(episode).action.tobytes() == stream.commands.tobytes()
+        mine = [event["event"] for event in episode.events if event["episode"] == number]
+        assert mine == ["begin", "end"]
 
 
 def test_a_begin_that_comes_after_its_first_command_loses_nothing(stream, tmp_path):
@@ -120,7 +130,9 @@ def test_an_episode_of_one_command_that_overtook_its_begin_is_kept(stream, tmp_p
     stream.state(1)
     stream.event("end")
     wait(lambda: stream.recorder.status.episodes == 1)
-    assert len(transitions(read_episode(tmp_path / "valve/s/episode_0000.mcap"))) == 1
+    episode = read_episode(tmp_path / "valve/s/episode_0000.mcap")
+    assert len(transitions(episode)) == 1
+    assert [event["event"] for event in episode.events] == ["begin", "end"]
 
 
 def test_a_late_logger_makes_no_files_of_old_events_and_logs_the_rest_of_this_episode(stream, tmp_path):
