@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
@@ -31,7 +30,8 @@ from mbrl_controller.control.timing import LoopStatistics
 from mbrl_controller.episodes.contract import JOINT_STATE, ODOMETRY, POSE, RobotContract, load_contract
 from mbrl_controller.errors import GoalError, MbrlError
 from mbrl_controller.nodes import diagnostics, messages, qos
-from mbrl_controller.nodes.controller_model import load_model
+from mbrl_controller.nodes.commanders import Commanders
+from mbrl_controller.nodes.controller_model import load_beside, load_model
 from mbrl_controller.nodes.controller_options import (
     ControllerOptions,
     all_planner_specs,
@@ -88,6 +88,7 @@ class ControllerNode(ManagedNode):
         safety.change(SafetyState.INACTIVE, "not activated", self._now())
         self._inputs = StateInput(contract, self._trigger)
         self._contract = contract
+        self._commanders = Commanders(self, contract.file.command.topic)
         self._scene = SceneReset(self, o.reset_service, self._scene_was_reset) if o.reset_service else None
         self._output = ControllerOutput(self, contract, lambda: self._session_name)
         self._session = ControlSession(
@@ -99,7 +100,6 @@ class ControllerNode(ManagedNode):
             reset_scene=self._scene.ask if self._scene else None,
         )
         self._report, self._counters, self._seen = ControllerReport(), Counters(), 0
-        self._model_lock = threading.Lock()
         self._connect(contract, o)
         self.get_logger().info(
             f"{contract.file.robot}, task {contract.task.name}, model {model.version}, planner {o.planner}, "
@@ -110,12 +110,12 @@ class ControllerNode(ManagedNode):
         """Begin to tick."""
         session, o = self._session, self._options
         assert session is not None
-        others = self._other_commanders()
-        if others:
-            raise MbrlError(self._contested_by(others))
+        contested = self._commanders.contested(own=False)
+        if contested:
+            raise MbrlError(contested)
         self._activated = time.monotonic()
         self._session_name = o.session_name or datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-        self._output.open_command()
+        self._output.open_command(o.lockstep)
         session.enter(self._now())
         if o.lockstep:
             self._loop = LockstepLoop(
@@ -294,26 +294,24 @@ class ControllerNode(ManagedNode):
     # --- models -------------------------------------------------------------------------------------------------
 
     def _on_load_model(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """Runs beside the loop, on a thread of the executor; the answer comes after the swap."""
-        session = self._session
+        """Runs beside the loop; the answer comes after the swap."""
+        session, counters = self._session, self._counters
         if session is None:
             response.message = "not configured"
             return response
-        with self._model_lock:
-            before = session.core.model.version
-            try:
-                model = load_model(self._contract, self._options)
-            except MbrlError as error:
-                self._counters.models_refused += 1
-                self._counters.last_model_refusal = response.message = str(error)
-                self.get_logger().error(f"model refused, {before} stays: {error}")
-                return response
-            if self._session is not session:
-                response.message = "the node was cleaned up meanwhile"
-                return response
-            session.swap(model)
-        response.success = True
-        response.message = f"{before} -> {model.version}"
+        before = session.core.model.version
+        try:
+            model = load_beside(self._contract, self._options)
+        except MbrlError as error:
+            counters.models_refused += 1
+            counters.last_model_refusal = response.message = str(error)
+            self.get_logger().error(f"model refused, {before} stays: {error}")
+            return response
+        if self._session is not session:
+            response.message = "the node was cleaned up meanwhile"
+            return response
+        session.swap(model)
+        response.success, response.message = True, f"{before} -> {model.version}"
         self._report_now = True
         self.get_logger().info(f"model {response.message}")
         return response
@@ -346,7 +344,9 @@ class ControllerNode(ManagedNode):
             self._log_transitions(session)
         now = time.monotonic()
         if self.is_active and now - self._activated < CONTEST_S:
-            self._give_way()
+            contested = self._commanders.contested(own=True)
+            if contested:
+                self.give_up(contested)
         if self._report_now or now - self._reported >= REPORT_S:
             self._reported, self._report_now = now, False
             self._publish_report(session)
@@ -374,7 +374,7 @@ class ControllerNode(ManagedNode):
         if planner is not None:
             self._counters.late = planner.late
         refused = [*(loop.refused if loop else []), *(planner.refused if planner else [])]
-        others = self._other_commanders() if self.is_active else []
+        others = self._commanders.others(own=True) if self.is_active else []
         level, message, values = self._report.make(
             session,
             loop.statistics if loop is not None else LoopStatistics(),
@@ -392,29 +392,6 @@ class ControllerNode(ManagedNode):
             level, message = diagnostics.ERROR, self.reason
         values = {"lifecycle state": state, "transition": self.reason, **values}
         self._diagnostics.publish(level, message, values, self._contract.file.robot)
-
-    def _give_way(self) -> None:
-        others = self._other_commanders()
-        if others:
-            self.give_up(self._contested_by(others))
-
-    def _contested_by(self, others: list[str]) -> str:
-        return f"{self._command_topic()} is already commanded by {', '.join(others)}: one hand, one master"
-
-    def _command_topic(self) -> str:
-        return str(self.resolve_topic_name(self._contract.file.command.topic))
-
-    def _other_commanders(self) -> list[str]:
-        own = (self.get_name(), self.get_namespace())
-        mine = 0
-        others = []
-        for info in self.get_publishers_info_by_topic(self._command_topic()):
-            if (info.node_name, info.node_namespace) == own and not mine and self._output.is_open:
-                mine += 1
-            else:
-                unknown = info.node_name.startswith("_NODE_NAME_UNKNOWN")  # its name is still being discovered
-                others.append("another node" if unknown else f"{info.node_namespace.rstrip('/')}/{info.node_name}")
-        return sorted(others)
 
 
 def main(args: Sequence[str] | None = None) -> None:

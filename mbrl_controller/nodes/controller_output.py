@@ -63,11 +63,12 @@ class ControllerOutput:
         self._row = messages.named_row(TICK_ROW)
         self.counters: tuple[float, float, int, int] = (0.0, 0.0, 0, 0)  # the row's last four entries
 
-    def open_command(self) -> None:
+    def open_command(self, lockstep: bool) -> None:
         """Create the publisher of the hand's command topic: only an active controller has one."""
+        profile = qos.command(None if lockstep else self._contract.action.period)
         command = self._contract.file.command
         kind = Float64MultiArray if command.type == MULTI_ARRAY else JointTrajectory
-        self._target = self._node.create_publisher(kind, command.topic, qos.COMMAND)
+        self._target = self._node.create_publisher(kind, command.topic, profile)
 
     def close_command(self) -> None:
         """Wait until the last command is acknowledged, then leave the topic."""

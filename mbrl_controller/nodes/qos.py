@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 
@@ -17,7 +18,19 @@ def _profile(depth: int, reliable: bool = True, latched: bool = False) -> QoSPro
 SENSOR = _profile(5, reliable=False)  # the newest measurement counts; one lost is not worth waiting for
 SENSOR_LOCKSTEP = _profile(5)  # nothing may be lost where each state waits for its command
 COMMAND = _profile(1)  # an old command must never follow a newer one
+COMMAND_DEADLINE = 2.0  # periods; offered in real time, so that a hand's driver can ask DDS to watch over it
 REQUEST = _profile(1)  # goals, e-stop
 RECORD = _profile(10)  # what the logger joins by stamp
 LATCHED = _profile(10, latched=True)  # episode events, also for a logger that comes late
 DIAGNOSTICS = _profile(10)
+
+
+def command(period: float | None) -> QoSProfile:
+    """COMMAND with a deadline for a control `period` (s); None, in lockstep, where time has no meaning.
+
+    No lifespan: it counts from the sender's clock, and a hand whose clock is off would get no command at all.
+    """
+    profile = _profile(1)
+    if period is not None:
+        profile.deadline = Duration(seconds=COMMAND_DEADLINE * period)
+    return profile

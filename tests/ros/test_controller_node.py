@@ -32,10 +32,10 @@ JOINTS = ["J0", "J1", "J2"]
 class FakeHand:
     """Publishes joint and valve states at 50 Hz from a thread; tests spoil them. The hand never moves."""
 
-    def __init__(self, ros: Any) -> None:
+    def __init__(self, ros: Any, silent: bool = False) -> None:
         self.ros = ros
         self.names, self.position = list(JOINTS), [0.0, 0.1, 0.2]
-        self.silent = False
+        self.silent = silent
         self._joints = ros.publisher("joint_states", JointState)
         self._valve = ros.publisher("valve/joint_states", JointState)
         self._stop = threading.Event()
@@ -280,19 +280,22 @@ def test_lockstep_answers_every_state_once_and_resets_the_scene(ros: Any, small_
     )
     options = {"lockstep": True, "auto_reset": True, "reset_service": "scene/reset", "episode_s": 0.25}
     ros.start(MODULE, parameters(small_hand, **options))
-    runs = []
-    for episode in range(2):
-        fake = ros.fake = FakeHand(ros) if episode == 0 else ros.fake
-        fake.silent = True
-        ros.wait(lambda: len(resets) == episode, "the scene's reset")  # noqa: B023
-        commands.clear()
-        for step in range(5):
-            fake.send(_stamp(10.0 * episode + 1 + 0.05 * step))
-            ros.wait(lambda: len(commands) == step + 1, f"command {step} of episode {episode}")  # noqa: B023
-        runs.append([list(message.data) for message in commands])
-        fake.send(_stamp(10.0 * episode + 1.25))
-    ros.wait(lambda: len(events(ros)) >= 4, "two episodes")
-    ros.fake.close()
+    fake = FakeHand(ros, silent=True)
+    try:
+        runs = []
+        for episode in range(2):
+            begin = 10.0 * episode + 1.0
+            commands.clear()
+            for step in range(5):
+                fake.send(_stamp(begin + 0.05 * step))
+                ros.wait(lambda: len(commands) > step, f"command {step} of episode {episode}")  # noqa: B023
+            runs.append([list(message.data) for message in commands])
+            fake.send(_stamp(begin + 0.25))  # the time is up: no command, but a reset of the scene
+            ros.wait(lambda: len(resets) == episode + 1, "the scene's reset")  # noqa: B023
+        ros.wait(lambda: len(events(ros)) >= 4, "two episodes")
+    finally:
+        fake.close()
+    assert [len(run) for run in runs] == [5, 5]
     assert events(ros)[:4] == [("begin", 0, ""), ("end", 0, "timeout"), ("begin", 1, ""), ("end", 1, "timeout")]
     assert runs[0] != runs[1]  # another seed an episode
 
