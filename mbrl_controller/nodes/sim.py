@@ -37,7 +37,8 @@ from mbrl_controller.tasks.spaces import Array
 RESEND_S = 1.0  # after which an unanswered state is sent again
 RESET_WAIT_S = 20.0
 LOCKSTEP_START_NS = messages.NANO  # a stamp of 0 means "unset" to ROS
-RESET_GAP_NS = messages.NANO  # the clock jumps at a reset: no transition leads from before it to after it
+RESET_GAP_NS = messages.NANO  # in lockstep the clock jumps at a reset: no transition leads across it
+RESET_QUIET_PERIODS = 2.1  # in real time no state is sent for so long, to the same effect (see transitions.state_at)
 MAX_CATCH_UP_S = 0.1  # of physics in one step; a machine that is slower falls behind, and says so
 ECHOES = 2  # repeated answers to a repeated state that may still be under way
 
@@ -254,6 +255,7 @@ class _RealTimeRunner(_Runner):
         self._hand.reset(self.seed)
         self.simulation = self._hand.simulation
         self._period = 1.0 / values["state_rate"]
+        self._quiet_until = 0.0  # s, time.monotonic
         self._loop = FixedRateLoop(self._period, self._tick, on_error=self._on_error, name="simulation")
         self.statistics = self._loop.statistics
 
@@ -270,8 +272,12 @@ class _RealTimeRunner(_Runner):
     def _tick(self, tick: TickTime) -> None:
         if self._take_reset():
             self._hand.reset(self.seed)
-            self._zero += RESET_GAP_NS
+            self._quiet_until = tick.due + RESET_QUIET_PERIODS * self.contract.action.period
             self._reset_done.set()
+        if tick.due < self._quiet_until:
+            self._drain()  # still meant for the hand as it was
+            self._send_clock(self._zero + round(tick.due * messages.NANO))
+            return
         command = self._drain()
         if command is not None:
             self._hand.command(command)
