@@ -8,7 +8,9 @@ from mbrl_controller import bringup
 
 def generate_launch_description() -> LaunchDescription:
     """The nodes, and what drives them from start to shutdown."""
-    sim, controller, logger = bringup.sim_node(), bringup.controller_node(), bringup.logger_node()
+    sim, logger = bringup.sim_node(), bringup.logger_node()
+    # After a drop the sim puts the object back, which on a robot is a person's job.
+    controller = bringup.controller_node(auto_reset=True, reset_service="sim/reset")
     return LaunchDescription(
         [
             *bringup.common_arguments(),

@@ -72,9 +72,9 @@ def common_arguments() -> list[Action]:
     ]
 
 
-def controller_node() -> LifecycleNode:
-    """The controller, left unconfigured; `drive` takes it through its states."""
-    return _lifecycle_node("controller", {"model_version": _text("model")})
+def controller_node(**parameters: Any) -> LifecycleNode:
+    """The controller, left unconfigured; `drive` takes it through its states. `parameters` win over the file's."""
+    return _lifecycle_node("controller", {"model_version": _text("model"), **parameters})
 
 
 def logger_node() -> LifecycleNode:

@@ -79,6 +79,7 @@ def run(
             group.check()
     report = _report(plan, record, began)
     console.print(_table(report))
+    console.print(f"episodes in {report['folder']}", soft_wrap=True)
     if json_file is not None:
         from mbrl_controller.jobs.evaluate import write_json
 
@@ -257,9 +258,7 @@ def _report(plan: DemoPlan, record: DemoRecord, began: float) -> dict[str, Any]:
 
 def _table(report: dict[str, Any]) -> Table:
     table = Table(show_header=False, box=None)
-    table.add_column()
-    table.add_column(overflow="fold")
     for name, value in report.items():
-        if value is not None:
+        if value is not None and name != "folder":
             table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
     return table

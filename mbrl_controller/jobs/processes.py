@@ -39,6 +39,7 @@ def local_environment(domain: int) -> dict[str, str]:
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
         "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4",
         "RCUTILS_LOGGING_BUFFERED_STREAM": "0",
+        "OMP_NUM_THREADS": "1",  # small matrices: threads would only fight for the cores
         "PYTHONUNBUFFERED": "1",
     }
 
