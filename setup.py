@@ -67,10 +67,12 @@ setup(
         "onnxruntime>=1.17",
         "pydantic>=2.5",
         "pyyaml>=6",
-        "mcap>=1.1",
+        "lz4>=4.0",
+        "mcap>=1.5",  # the first whose writer can flush
         "rosbags>=0.10",
         "typer>=0.19",
         "rich>=13",
+        "zstandard>=0.20",
     ],
     extras_require={
         "sim": SIM,
