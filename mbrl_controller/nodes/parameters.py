@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -91,6 +92,7 @@ class Parameters:
         self.given: set[str] = set()  # set by a person: command line, file or service
         for spec in specs:
             self.declare(spec)
+        self._warn_of_unknown()
         node.add_pre_set_parameters_callback(self._integers_as_floats)
         node.add_on_set_parameters_callback(self._on_set)
         node.add_post_set_parameters_callback(self._after_set)
@@ -107,6 +109,14 @@ class Parameters:
         except ParameterException as error:
             self._problems[spec.name] = f"parameter {spec.name}: {error}"
             self._node.declare_parameter(spec.name, spec.default, spec.descriptor(), ignore_override=True)
+
+    def _warn_of_unknown(self) -> None:
+        """ROS ignores given parameters that no one declares, and so hides a misspelt name."""
+        for name in self._node._parameter_overrides:
+            if not self._node.has_parameter(name) and not name.startswith("qos_overrides."):
+                near = difflib.get_close_matches(name, self._specs, n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                self._node.get_logger().warning(f"unknown parameter {name} is ignored{hint}")
 
     def values(self) -> dict[str, Any]:
         """All values by name; raises MbrlError where a given one does not fit."""

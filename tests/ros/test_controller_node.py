@@ -98,8 +98,9 @@ def events(ros: Any) -> list[tuple[str, int, str]]:
 
 
 def test_illegal_transition_leaves_it_alive(ros: Any, small_hand: Path) -> None:
-    process = ros.start(MODULE, parameters(small_hand, autostart=False))
+    process = ros.start(MODULE, parameters(small_hand, autostart=False, planner__candidate=8))
     assert ros.change("controller", "activate") is False
+    assert "unknown parameter planner.candidate is ignored; did you mean planner.candidates?" in process.output
     assert ros.state("controller") == "unconfigured"
     assert ros.change("controller", "configure")
     assert ros.change("controller", "activate")
