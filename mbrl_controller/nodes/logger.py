@@ -63,13 +63,14 @@ class Logger(ManagedNode):
     def setup(self) -> None:
         """Read parameters and contract, recover cut files. A disk that cannot be written is no reason to refuse."""
         values = self._values = self._settings.values()
-        contract = self._contract = load_contract(find_contract(values["contract"]))
+        contract_file = find_contract(values["contract"])
+        contract = self._contract = load_contract(contract_file)
         log_dir = Path(values["log_dir"]).expanduser() if values["log_dir"] else home_dir() / "episodes"
         self._folder = log_dir / contract.task.name
         self._recover(log_dir)
         command = shlex.split(values["retrain_command"]) or [
             *(sys.executable, "-m", "mbrl_controller.jobs.cli", "retrain"),
-            contract.task.name,
+            *(contract.task.name, "--episodes", str(self._folder), "--contract", str(contract_file)),
         ]
         self._retraining = RetrainProcess(command, log_dir / "retraining" / contract.task.name)
         self._logging_status = DiagnosticsPublisher(self, "logging")

@@ -189,3 +189,13 @@ def test_a_failed_retraining_is_an_error_and_ends_with_the_logger(ros, space, tm
     ros.wait(lambda: seen and seen[-1][0] == b"\x02", "an error on /diagnostics")
     assert seen[-1][1] == "failed (exit status 1): no data"
     assert logger.stop() == 0
+
+
+def test_by_default_it_retrains_from_its_own_folder(ros, space, tmp_path):
+    start_logger(ros, space, tmp_path)
+    seen = ros.diagnostics(f"{space[1:]}/logger: retraining")
+    assert ros.call(f"{space}/logger/retrain", Trigger).success
+    ros.wait(lambda: seen and seen[-1][0] == b"\x02", "an error: there are no episodes")
+    said = Path(seen[-1][2]["log"]).read_text()
+    assert str(tmp_path / "valve") in said.replace("\n", "")
+    assert "Traceback" not in said
