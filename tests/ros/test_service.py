@@ -14,8 +14,8 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("mujoco")
 pytest.importorskip("torch")
-rosbags = pytest.importorskip("rosbags.highlevel")
 
+from rosbags.highlevel import AnyReader
 from std_srvs.srv import Trigger
 
 from mbrl_controller.episodes.contract import load_contract
@@ -96,7 +96,7 @@ def test_from_random_motion_to_a_model_that_learnt_from_the_log(ros: Any, tmp_pa
 
     files = sorted(folder.glob("*.mcap"))
     assert not list(folder.glob("*.part"))
-    with rosbags.AnyReader([files[0]]) as bag:
+    with AnyReader([files[0]]) as bag:
         counts = {c.topic: c.msgcount for c in bag.connections}
         command = next(c for c in bag.connections if c.topic == f"{space}/controller/command")
         rows = [bag.deserialize(data, command.msgtype) for _, _, data in bag.messages([command])]
