@@ -237,6 +237,9 @@ def run(
             with suppress(Exception):
                 node.destroy_node()
         rclpy.try_shutdown()
+        # Ctrl-C reaches a node twice, from the terminal and from launch; the second would kill a Python that ends.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _autostart(node: Node) -> bool:
