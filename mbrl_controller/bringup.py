@@ -12,7 +12,15 @@ from collections.abc import Callable
 from typing import Any
 
 from launch import Action, LaunchContext
-from launch.actions import DeclareLaunchArgument, EmitEvent, LogInfo, OpaqueFunction, RegisterEventHandler, Shutdown
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    LogInfo,
+    OpaqueFunction,
+    RegisterEventHandler,
+    Shutdown,
+    TimerAction,
+)
 from launch.conditions import IfCondition, UnlessCondition
 from launch.event_handlers import OnProcessExit, OnProcessStart
 from launch.events import matches_action
@@ -78,10 +86,8 @@ def controller_node(**parameters: Any) -> LifecycleNode:
 
 
 def logger_node() -> LifecycleNode:
-    """The logger, started again where it crashes."""
-    return _lifecycle_node(
-        "logger", {}, condition=IfCondition(LaunchConfiguration("log")), respawn=True, respawn_delay=RESPAWN_DELAY_S
-    )
+    """The logger, left unconfigured; `drive` takes it through its states."""
+    return _lifecycle_node("logger", {}, condition=IfCondition(LaunchConfiguration("log")))
 
 
 def sim_node() -> Node:
@@ -100,7 +106,6 @@ def drive(controller: LifecycleNode, logger: LifecycleNode) -> list[Action]:
     """Handlers that take the logger and then the controller to active, and shut down when the controller ends."""
     logged = IfCondition(LaunchConfiguration("log"))
     return [
-        # On every start of the logger, so that one that was started again logs again.
         RegisterEventHandler(
             OnProcessStart(target_action=logger, on_start=[_change(logger, Transition.TRANSITION_CONFIGURE)]),
             condition=logged,
@@ -111,6 +116,7 @@ def drive(controller: LifecycleNode, logger: LifecycleNode) -> list[Action]:
                 start_state="configuring",
                 goal_state="inactive",
                 entities=[_change(logger, Transition.TRANSITION_ACTIVATE)],
+                handle_once=True,  # one started again activates itself
             ),
             condition=logged,
         ),
@@ -138,6 +144,7 @@ def drive(controller: LifecycleNode, logger: LifecycleNode) -> list[Action]:
         ),
         *[_report_refusal(node, name) for node, name in ((logger, "logger"), (controller, "controller"))],
         RegisterEventHandler(OnProcessExit(target_action=controller, on_exit=_on_exit("controller", Shutdown))),
+        RegisterEventHandler(OnProcessExit(target_action=logger, on_exit=_replace_logger)),
     ]
 
 
@@ -148,6 +155,18 @@ def stop_with_sim(sim: Node, controller: LifecycleNode) -> Action:
         return EmitEvent(event=SignalProcess(signal_number=signal.SIGINT, process_matcher=matches_action(controller)))
 
     return RegisterEventHandler(OnProcessExit(target_action=sim, on_exit=_on_exit("sim", stop)))
+
+
+def _replace_logger(event: ProcessExited, context: LaunchContext) -> list[Action] | None:
+    """Start a logger that configures and activates itself.
+
+    Requests for a transition would go to the one that crashed: it is not known to be gone before its lease ends.
+    """
+    if context.is_shutdown:
+        return None
+    again = _lifecycle_node("logger", {"autostart": True}, respawn=True, respawn_delay=RESPAWN_DELAY_S)
+    text = f"logger ended with {event.returncode}: control goes on, a new one is started"
+    return [LogInfo(msg=text), TimerAction(period=RESPAWN_DELAY_S, actions=[again])]
 
 
 def _lifecycle_node(name: str, extra: dict[str, Any], **kwargs: Any) -> LifecycleNode:
