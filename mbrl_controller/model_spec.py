@@ -15,7 +15,7 @@ from mbrl_controller.errors import ModelError
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace, VectorSpec
 
-FORMAT_VERSION = 1
+FORMAT_VERSION: Literal[1] = 1
 METADATA_KEY = "mbrl_controller"
 
 

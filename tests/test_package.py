@@ -19,7 +19,7 @@ import mbrl_controller
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "mbrl_controller").rglob("*.py"))
 DATA = ("launch", "config", "models", "sim")
-ROS_PACKAGES = re.compile(r"^(rclpy|launch|launch_ros|\w+_msgs|\w+_interfaces|ament_index_python|tf2_ros)$")
+ROS_PACKAGES = re.compile(r"^(rclpy|launch|launch_ros|\w+_msgs|\w+_interfaces|std_srvs|ament_index_python|tf2_ros)$")
 
 pytestmark = pytest.mark.skipif(not (ROOT / "setup.py").is_file(), reason="runs in a checkout")
 

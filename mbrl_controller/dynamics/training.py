@@ -115,6 +115,7 @@ def fit(
     checkpoint: Path | None = None,
     should_stop: Callable[[], bool] | None = None,
     device: str = "cpu",
+    threads: int | None = None,
 ) -> FitResult:
     """Train an ensemble for `spec` (its ensemble size and hidden widths are taken from `config`).
 
@@ -123,8 +124,10 @@ def fit(
 
     `init` (a model's state_dict) starts from earlier weights. With `checkpoint`, progress is saved after each epoch,
     and a call with the same data and config continues to the result of an uninterrupted run. On one machine with the
-    same number of torch threads, a seed reproduces a run bit for bit (CPU).
+    same number of `threads` (torch's own choice if None), a seed reproduces a run bit for bit (CPU).
     """
+    if threads is not None:
+        torch.set_num_threads(threads)
     return _Fit(
         train, held_out, spec, tuple(symmetries), config or TrainConfig(), init, on_progress, checkpoint, should_stop,
         device,

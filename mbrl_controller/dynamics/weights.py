@@ -19,6 +19,8 @@ from mbrl_controller.errors import ModelError
 
 _NOTE = "note.json"
 
+Weights = dict[str, Tensor]
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Put `content` at `path` in one step: a reader, or a crash, sees the old file or the new one."""
@@ -45,7 +47,7 @@ def save_arrays(path: Path, arrays: Mapping[str, Tensor], note: Mapping[str, Any
     write_atomically(path, buffer.getvalue())
 
 
-def load_arrays(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load_arrays(path: Path) -> tuple[Weights, dict[str, Any]]:
     """The tensors and the note of `save_arrays`; raises ModelError naming the file."""
     try:
         with np.load(path, allow_pickle=False) as file:

@@ -50,14 +50,14 @@ def run(
 
     Raises MbrlError for anything that does not exist or fit.
     """
-    for what, value, known in (("dynamics", dynamics, DYNAMICS), ("policy", policy, POLICIES)):
-        if value not in known:
-            raise MbrlError(f"unknown {what} {value!r}; known: {', '.join(known)}")
+    _check_known("dynamics", dynamics, DYNAMICS)
+    _check_known("policy", policy, POLICIES)
     if episodes < 1:
         raise MbrlError(f"episodes must be at least 1, got {episodes}")
     robot = contract_for(task, contract)
     defaults = planner_defaults(task, planner)
-    path, version = None, "oracle" if dynamics == "oracle" else policy
+    path: Path | None = None
+    version: str = "oracle" if policy == "controller" else policy
     if policy == "controller" and dynamics == "learned":
         found = Registry(models_dir).resolve(task, model)
         found.check_digest()
@@ -96,6 +96,11 @@ def run(
     if json_file is not None:
         write_json(json_file, report)
     return report
+
+
+def _check_known(what: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise MbrlError(f"unknown {what} {value!r}; known: {', '.join(known)}")
 
 
 def summarise(records: Sequence[EpisodeRecord], contract: RobotContract) -> dict[str, Any]:

@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.dynamics.export import export_onnx
 from mbrl_controller.dynamics.training import EpochReport, FitResult, TrainConfig, fit
 from mbrl_controller.dynamics.validation import evaluate
-from mbrl_controller.dynamics.weights import load_arrays, save_arrays, write_atomically
+from mbrl_controller.dynamics.weights import Weights, load_arrays, save_arrays, write_atomically
 from mbrl_controller.episodes.contract import RobotContract, parse_contract
 from mbrl_controller.errors import DatasetError, MbrlError, ModelError, RegistryError
 from mbrl_controller.jobs.dataset import Dataset, episode_files, load_dataset
@@ -124,16 +123,20 @@ def run(
             plan = _make_plan(task, episodes, contract, registry, start, force, promote, precision, options, notes)
             folder = _new_folder(base)
             write_atomically(folder / "plan.json", plan.model_dump_json(indent=2).encode())
-        if threads is not None:
-            torch.set_num_threads(threads)
-        return _Run(plan, folder, registry, should_stop, listener).run()
+        return _Run(plan, folder, registry, threads, should_stop, listener).run()
 
 
 class _Run:
     def __init__(
-        self, plan: RunPlan, folder: Path, registry: Registry, should_stop: Callable[[], bool], listener: Listener
+        self,
+        plan: RunPlan,
+        folder: Path,
+        registry: Registry,
+        threads: int | None,
+        should_stop: Callable[[], bool],
+        listener: Listener,
     ) -> None:
-        self.plan, self.folder, self.registry = plan, folder, registry
+        self.plan, self.folder, self.registry, self.threads = plan, folder, registry, threads
         self.should_stop, self.listener = should_stop, listener
         self.contract: RobotContract = parse_contract(plan.contract, str(folder / "plan.json"))
 
@@ -164,6 +167,7 @@ class _Run:
             on_progress=lambda report: listener.epoch(report, plan.train),
             checkpoint=self.folder / "checkpoint.npz",
             should_stop=self.should_stop,
+            threads=self.threads,
         )
         if result.stopped:
             return RetrainResult("stopped", "stopped; --resume goes on", self.folder, None, {}, {}, dataset)
@@ -220,7 +224,7 @@ class _Run:
     def _parent(self) -> Version | None:
         return self.registry.resolve(self.plan.task, self.plan.parent) if self.plan.parent else None
 
-    def _initial_weights(self, parent: Version | None) -> dict[str, torch.Tensor] | None:
+    def _initial_weights(self, parent: Version | None) -> Weights | None:
         if self.plan.start == "fresh":
             return None
         assert parent is not None  # _make_plan

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -129,7 +129,7 @@ class Search:
     """What is refined within one plan."""
 
     mean: Array  # [H, A]
-    std: Array | None = None
+    std: Array = field(default_factory=lambda: np.zeros(0))  # [H, A], where a planner keeps one
     predicted_return: float = -np.inf
     valid: bool = False
 
