@@ -27,6 +27,7 @@ from mbrl_controller.resources import home_dir, share_dir
 
 STOP_ORDER = ("controller", "logger", "sim")  # the hand's master first, and nothing is logged of an unmoved hand
 NEEDED = ("rclpy", "mujoco")
+WATCHER_NICE = 5  # to look on must not cost the controller its pace
 VIEWER_PORT = 8080
 VIEWER_S = 60.0
 REFRESH_S = 0.25
@@ -130,6 +131,7 @@ def _control(plan: DemoPlan, record: DemoRecord, group: ProcessGroup) -> None:
     with ExitStack() as stack:
         starting = stack.enter_context(console.status("starting the sim, the controller and the logger"))
         _start(plan, group)
+        os.nice(WATCHER_NICE)
         monitor = stack.enter_context(DemoMonitor(plan.contract, record))
         for name in ("logger", "controller"):
             monitor.change(name, "configure", group)
