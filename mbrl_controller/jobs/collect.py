@@ -9,18 +9,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from mbrl_controller.control.core import CoreConfig
 from mbrl_controller.episodes.contract import RobotContract
 from mbrl_controller.episodes.info import EpisodeInfo
 from mbrl_controller.episodes.lockstep_log import write_lockstep_episode
 from mbrl_controller.episodes.writer import PART
 from mbrl_controller.errors import EpisodeError, MbrlError
 from mbrl_controller.jobs.lockstep import EpisodeRecord
-from mbrl_controller.jobs.task_defaults import contract_for, planner_defaults
-from mbrl_controller.jobs.workers import EpisodePlan, PolicyName, default_processes, episode_pool
-from mbrl_controller.registry import Registry
+from mbrl_controller.jobs.plans import Who, prepare
+from mbrl_controller.jobs.workers import default_processes, episode_pool
 from mbrl_controller.resources import home_dir
-from mbrl_controller.simulation.options import preset
 
 SESSION = re.compile(r"^[\w.-]+$")
 
@@ -39,67 +36,38 @@ def run(
     *,
     episodes: int = 30,
     seed: int = 0,
-    policy: PolicyName = "controller",
-    model: str = "current",
-    models_dir: Path | None = None,
-    contract: Path | None = None,
-    planner: str = "pddm",
-    planner_options: dict[str, Any] | None = None,
-    core: CoreConfig | None = None,
-    exploration: float = 0.0,
-    random_scale: float = 1.0,
-    sim: str = "nominal",
-    seconds: float | None = None,
-    goal_options: dict[str, Any] | None = None,
     episodes_dir: Path | None = None,
     session: str | None = None,
     processes: int | None = None,
     on_episode: Callable[[EpisodeRecord], None] = lambda record: None,
+    **who: Any,
 ) -> Collected:
     """Collect episodes with the seeds `seed ... seed + episodes - 1` into `<episodes_dir>/<task>/<session>/`.
 
     An episode that the folder holds already is not run again, so an interrupted collection goes on where it was.
-    Raises MbrlError.
+    `who`: fields of plans.Who. Raises MbrlError.
     """
-    robot = contract_for(task, contract)
-    defaults = planner_defaults(task, planner)
-    session = session or f"{policy}-{datetime.now(timezone.utc):%Y%m%dT%H%M%S}"
+    asked = Who(task, **who)
+    session = session or f"{asked.policy}-{datetime.now(timezone.utc):%Y%m%dT%H%M%S}"
     if not SESSION.match(session):
         raise EpisodeError(f"session name {session!r}: use letters, digits, '_', '.', '-'")
+    prepared = prepare(asked)
     folder = (episodes_dir or home_dir() / "episodes") / task / session
-    path, version, digest = None, "", ""
-    if policy == "controller":
-        found = Registry(models_dir).resolve(task, model)
-        path, version, digest = found.model, found.name, found.check_digest().model_sha256
-    plan = EpisodePlan(
-        contract=robot.text,
-        sim=preset(sim),
-        policy=policy,
-        planner=planner,
-        planner_options={**defaults.planner_options, **(planner_options or {})},
-        core=core or defaults.core,
-        model=path,
-        model_version=version,
-        exploration=exploration,
-        random_scale=random_scale,
-        seconds=seconds,
-        goal_options=goal_options or {},
-    )
     numbers = {s: number for number, s in enumerate(range(seed, seed + episodes), start=1)}
     waiting = [s for s, number in numbers.items() if not _file(folder, number).exists()]
     transitions = 0
     if waiting:
-        with episode_pool(plan, min(len(waiting), processes or default_processes())) as run_all:
+        with episode_pool(prepared.plan, min(len(waiting), processes or default_processes())) as run_all:
             for record in run_all(waiting):
                 info = EpisodeInfo(
                     session=session,
                     episode=numbers[record.seed],
                     seed=record.seed,
-                    model_version=version,
-                    model_digest=digest,
-                    extra={"policy": policy, "exploration": str(exploration), "sim": sim},
+                    model_version=prepared.version,
+                    model_digest=prepared.digest,
+                    extra={"policy": asked.policy, "exploration": str(asked.exploration), "sim": asked.sim},
                 )
-                write_record(_file(folder, numbers[record.seed]), robot, info, record)
+                write_record(_file(folder, numbers[record.seed]), prepared.contract, info, record)
                 transitions += len(record.commands)
                 on_episode(record)
     return Collected(folder, episodes, transitions)

@@ -8,72 +8,37 @@ import platform
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
-from mbrl_controller.control.core import CoreConfig
 from mbrl_controller.episodes.contract import RobotContract
 from mbrl_controller.errors import MbrlError
 from mbrl_controller.jobs.lockstep import EpisodeRecord
+from mbrl_controller.jobs.plans import Who, prepare
 from mbrl_controller.jobs.statistics import bootstrap, wilson
-from mbrl_controller.jobs.task_defaults import contract_for, planner_defaults
-from mbrl_controller.jobs.workers import EpisodePlan, PolicyName, default_processes, episode_pool
-from mbrl_controller.registry import Registry
-from mbrl_controller.simulation.options import preset
-
-DYNAMICS = ("learned", "oracle")
-POLICIES = get_args(PolicyName)
+from mbrl_controller.jobs.workers import default_processes, episode_pool
 
 
 def run(
     task: str,
     *,
-    model: str = "current",
-    models_dir: Path | None = None,
-    contract: Path | None = None,
-    planner: str = "pddm",
-    planner_options: dict[str, Any] | None = None,
-    core: CoreConfig | None = None,
-    dynamics: str = "learned",
-    policy: PolicyName = "controller",
-    sim: str = "nominal",
     episodes: int = 20,
     seed: int = 0,
-    seconds: float | None = None,
-    goal_options: dict[str, Any] | None = None,
     processes: int | None = None,
     json_file: Path | None = None,
     on_episode: Callable[[EpisodeRecord], None] = lambda record: None,
+    **who: Any,
 ) -> dict[str, Any]:
     """Evaluate on the seeds `seed ... seed + episodes - 1`; returns (and writes to `json_file`) the figures.
 
-    Raises MbrlError for anything that does not exist or fit.
+    `who`: fields of plans.Who. Raises MbrlError for anything that does not exist or fit.
     """
-    _check_known("dynamics", dynamics, DYNAMICS)
-    _check_known("policy", policy, POLICIES)
     if episodes < 1:
         raise MbrlError(f"episodes must be at least 1, got {episodes}")
-    robot = contract_for(task, contract)
-    defaults = planner_defaults(task, planner)
-    path: Path | None = None
-    version: str = "oracle" if policy == "controller" else policy
-    if policy == "controller" and dynamics == "learned":
-        found = Registry(models_dir).resolve(task, model)
-        found.check_digest()
-        path, version = found.model, found.name
-    plan = EpisodePlan(
-        contract=robot.text,
-        sim=preset(sim),
-        policy=policy,
-        planner=planner,
-        planner_options={**defaults.planner_options, **(planner_options or {})},
-        core=core or defaults.core,
-        model=path,
-        model_version=version,
-        seconds=seconds,
-        goal_options=goal_options or {},
-    )
+    asked = Who(task, **who)
+    prepared = prepare(asked)
+    plan = prepared.plan
     with episode_pool(plan, min(episodes, processes or default_processes())) as run_all:
         records = []
         for record in run_all(list(range(seed, seed + episodes))):
@@ -81,26 +46,21 @@ def run(
             records.append(record)
     report = {
         "task": task,
-        "model": version,
-        "dynamics": dynamics,
-        "policy": policy,
-        "planner": planner if policy == "controller" else None,
+        "model": prepared.version,
+        "dynamics": asked.dynamics,
+        "policy": asked.policy,
+        "planner": asked.planner if asked.policy == "controller" else None,
         "planner_options": plan.planner_options,
         "core": plan.core.model_dump(),
-        "sim": sim,
+        "sim": asked.sim,
         "goal_options": plan.goal_options,
         "seed": seed,
-        **summarise(records, robot),
+        **summarise(records, prepared.contract),
         "machine": f"{platform.machine()}, {default_processes()} cores, Python {platform.python_version()}",
     }
     if json_file is not None:
         write_json(json_file, report)
     return report
-
-
-def _check_known(what: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
-        raise MbrlError(f"unknown {what} {value!r}; known: {', '.join(known)}")
 
 
 def summarise(records: Sequence[EpisodeRecord], contract: RobotContract) -> dict[str, Any]:
