@@ -1,7 +1,7 @@
 """Actions that the launch files share: the lifecycle nodes, the order they start in and what a crash leads to.
 
 Start: the logger is configured and activated, then the controller, so that the first transition is logged.
-Crash of the logger: it is started again and control goes on. End of the controller: no more commands, which the hand's
+Crash of the logger: a new one is started and control goes on. End of the controller: no more commands, which the hand's
 own watchdog turns into a hold; the rest is shut down. End of the sim: the controller is stopped first, then the rest.
 """
 
