@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -150,7 +149,7 @@ class Registry:
             if before is not None and before.version == version:
                 return found
             history = () if before is None else (*before.history, before.version)
-            _write(folder / CURRENT_FILE, _Current(version=version, history=history[-20:]))
+            _replace(folder / CURRENT_FILE, _Current(version=version, history=history[-20:]).model_dump_json(indent=2))
             return found
 
     def roll_back(self, task: str) -> Version:
@@ -160,7 +159,17 @@ class Registry:
             if now is None or not now.history:
                 raise RegistryError(f"{task}: nothing to roll back to")
             found = self._find(task, now.history[-1])
-            _write(folder / CURRENT_FILE, _Current(version=found.name, history=now.history[:-1]))
+            _replace(
+                folder / CURRENT_FILE, _Current(version=found.name, history=now.history[:-1]).model_dump_json(indent=2)
+            )
+            return found
+
+    def record_evaluation(self, task: str, version: str, figures: dict[str, float]) -> Version:
+        """Keep an evaluation's figures on a version's card; raises RegistryError where the card cannot be written."""
+        with self._locked(task):
+            found = self._find(task, version)
+            card = found.card().model_copy(update={"evaluation": figures})
+            _replace(found.folder / CARD_FILE, card.model_dump_json(indent=2))
             return found
 
     def _find(self, task: str, version: str) -> Version:
@@ -209,10 +218,13 @@ def _number(name: str) -> int:
     return int(match.group(1)) if match else 0
 
 
-def _write(path: Path, current: _Current) -> None:
+def _replace(path: Path, text: str) -> None:
     part = path.with_suffix(".part")
-    with part.open("w") as file:
-        file.write(json.dumps(current.model_dump(), indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    try:
+        with part.open("w") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        raise RegistryError(f"{path}: cannot be written: {error.strerror}") from error

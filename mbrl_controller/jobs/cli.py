@@ -10,6 +10,7 @@ import typer
 
 from mbrl_controller import __version__
 from mbrl_controller.jobs import cli_episodes, cli_models
+from mbrl_controller.jobs.pairs import parse_pairs
 from mbrl_controller.jobs.reporting import INTERRUPTED, REFUSED, report_errors
 
 app = typer.Typer(
@@ -23,10 +24,22 @@ app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_episodes.app, name="episodes")
 
 Policy = Literal["controller", "hold", "random"]
+Planner = Literal["pddm", "cem", "random_shooting"]
 TaskArgument = Annotated[str, typer.Argument(help="baoding or valve")]
 ModelOption = Annotated[str, typer.Option(help="model version, as `mbrl models list` names it")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="write the figures to this file")]
-SeedOption = Annotated[int, typer.Option(help="seed of the planner and of the simulated hand")]
+SeedOption = Annotated[int, typer.Option(min=0, help="seed of the planner and of the simulated hand")]
+ModelsOption = Annotated[
+    Path | None, typer.Option("--models-dir", help="registry (default: models/ below MBRL_HOME or ~/.mbrl)")
+]
+ContractOption = Annotated[Path | None, typer.Option(help="robot contract (default: the task's)")]
+GoalOption = Annotated[
+    list[str] | None, typer.Option("--goal", help="fix part of the goal, NAME=VALUE: direction=clockwise, period=4")
+]
+PlannerOption = Annotated[Planner, typer.Option(help="how actions are chosen")]
+PlannerOptions = Annotated[
+    list[str] | None, typer.Option("--planner-set", help="planner option NAME=VALUE: candidates=700, sigma=0.9")
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -61,12 +74,17 @@ def evaluate(
     episodes: Annotated[int, typer.Option(min=1, help="episodes, on the seeds from --seed on")] = 20,
     seed: SeedOption = 0,
     seconds: Annotated[float | None, typer.Option(help="length of an episode, s (default: the task's)")] = None,
-    planner: Annotated[str, typer.Option(help="pddm, cem or random_shooting")] = "pddm",
+    planner: PlannerOption = "pddm",
+    planner_set: PlannerOptions = None,
     dynamics: Annotated[str, typer.Option(help="learned, or oracle: the simulator itself")] = "learned",
     policy: Annotated[Policy, typer.Option(help="the controller, or a floor to compare with")] = "controller",
     sim: Annotated[str, typer.Option(help="nominal, or perturbed: noise, latency, other masses")] = "nominal",
     processes: Annotated[int | None, typer.Option(help="episodes at a time (default: one a core)")] = None,
+    models_dir: ModelsOption = None,
+    contract: ContractOption = None,
+    goal: GoalOption = None,
     json: JsonOption = None,
+    card: Annotated[bool, typer.Option("--card", help="keep the figures on the version's card")] = False,
 ) -> None:
     """Score a model or a floor on fixed seeds, in simulation and faster than real time."""
     from mbrl_controller.jobs import evaluate as job
@@ -80,11 +98,16 @@ def evaluate(
             seed=seed,
             seconds=seconds,
             planner=planner,
+            planner_options=parse_pairs("--planner-set", planner_set),
             dynamics=dynamics,
             policy=policy,
             sim=sim,
             processes=processes,
+            models_dir=models_dir,
+            contract=contract,
+            goal_options=parse_pairs("--goal", goal),
             json_file=json,
+            on_card=card,
             on_episode=on_episode,
         )
     evaluation_table(report)
@@ -106,6 +129,11 @@ def collect(
     episodes_dir: Annotated[
         Path | None, typer.Option(help="log folder (default: episodes/ below MBRL_HOME or ~/.mbrl)")
     ] = None,
+    planner: PlannerOption = "pddm",
+    planner_set: PlannerOptions = None,
+    models_dir: ModelsOption = None,
+    contract: ContractOption = None,
+    goal: GoalOption = None,
     processes: Annotated[int | None, typer.Option(help="episodes at a time (default: one a core)")] = None,
 ) -> None:
     """Log episodes from simulation, faster than real time, as the logger would have written them."""
@@ -126,6 +154,11 @@ def collect(
             seconds=seconds,
             session=session,
             episodes_dir=episodes_dir,
+            planner=planner,
+            planner_options=parse_pairs("--planner-set", planner_set),
+            models_dir=models_dir,
+            contract=contract,
+            goal_options=parse_pairs("--goal", goal),
             processes=processes,
             on_episode=on_episode,
         )
@@ -139,7 +172,7 @@ def retrain(
     episodes: Annotated[
         list[Path] | None, typer.Option(help="files or folders to learn from, repeatable (default: the whole log)")
     ] = None,
-    contract: Annotated[Path | None, typer.Option(help="robot contract (default: the task's)")] = None,
+    contract: ContractOption = None,
     warm: Annotated[bool, typer.Option("--warm", help="start from the current version's weights")] = False,
     force: Annotated[bool, typer.Option("--force", help="keep the version even if it is worse")] = False,
     promote: Annotated[bool, typer.Option(help="make it current if it is not worse")] = True,
@@ -148,9 +181,7 @@ def retrain(
     options: Annotated[list[str] | None, typer.Option("--set", help="training option as name=value")] = None,
     notes: Annotated[str, typer.Option(help="kept on the model's card")] = "",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads")] = None,
-    models_dir: Annotated[
-        Path | None, typer.Option(help="registry (default: models/ below MBRL_HOME or ~/.mbrl)")
-    ] = None,
+    models_dir: ModelsOption = None,
 ) -> None:
     """Learn the next model version from the log. Ctrl-C stops at a checkpoint; --resume goes on from there."""
     from mbrl_controller.jobs import retrain as job
@@ -167,7 +198,7 @@ def retrain(
             promote=promote,
             resume=resume,
             precision=precision,
-            options=display.parse_options(options or []),
+            options=parse_pairs("--set", options),
             notes=notes,
             threads=threads,
             should_stop=stop.is_set,

@@ -18,6 +18,7 @@ from mbrl_controller.jobs.lockstep import EpisodeRecord
 from mbrl_controller.jobs.plans import Who, prepare
 from mbrl_controller.jobs.statistics import bootstrap, wilson
 from mbrl_controller.jobs.workers import default_processes, episode_pool
+from mbrl_controller.registry import Registry
 
 
 def run(
@@ -27,12 +28,14 @@ def run(
     seed: int = 0,
     processes: int | None = None,
     json_file: Path | None = None,
+    on_card: bool = False,
     on_episode: Callable[[EpisodeRecord], None] = lambda record: None,
     **who: Any,
 ) -> dict[str, Any]:
     """Evaluate on the seeds `seed ... seed + episodes - 1`; returns (and writes to `json_file`) the figures.
 
-    `who`: fields of plans.Who. Raises MbrlError for anything that does not exist or fit.
+    `on_card` also keeps them on the version's card. `who`: fields of plans.Who. Raises MbrlError for anything that
+    does not exist or fit.
     """
     if episodes < 1:
         raise MbrlError(f"episodes must be at least 1, got {episodes}")
@@ -60,6 +63,11 @@ def run(
     }
     if json_file is not None:
         write_json(json_file, report)
+    if on_card:
+        if prepared.plan.model is None:
+            raise MbrlError("only a learned model has a card to keep the figures on")
+        figures = {k: float(v) for k, v in report.items() if isinstance(v, int | float) and np.isfinite(v)}
+        Registry(asked.models_dir).record_evaluation(task, prepared.version, figures)
     return report
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -348,4 +349,8 @@ def _read_plan(folder: Path) -> RunPlan:
 
 
 def _command(plan: RunPlan) -> str:
-    return f"mbrl retrain {plan.task} --{plan.start} --precision {plan.precision} (seed {plan.train.seed})"
+    warm = " --warm" if plan.start == "warm" else ""
+    settings = "".join(
+        f" --set {name}={json.dumps(value)}" for name, value in plan.train.model_dump(exclude_defaults=True).items()
+    )
+    return f"mbrl retrain {plan.task}{warm} --precision {plan.precision}{settings}"

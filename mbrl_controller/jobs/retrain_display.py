@@ -9,14 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
-import yaml
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from mbrl_controller.dynamics.training import EpochReport, TrainConfig
-from mbrl_controller.errors import MbrlError
 from mbrl_controller.jobs.reporting import console, error_console
 from mbrl_controller.jobs.retrain import Listener, RetrainResult
 
@@ -73,20 +70,6 @@ def stop_flag() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def parse_options(pairs: list[str]) -> dict[str, Any]:
-    """Training options given as name=value; values are YAML. Raises MbrlError."""
-    options = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not (name and equals):
-            raise MbrlError(f"--set {pair}: expected name=value")
-        try:
-            options[name] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise MbrlError(f"--set {pair}: the value is not YAML") from error
-    return options
 
 
 def show_result(result: RetrainResult) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mbrl_controller.errors import MbrlError
 from mbrl_controller.jobs import evaluate
 from mbrl_controller.jobs.statistics import bootstrap, wilson
+from mbrl_controller.registry import Registry
 
 KEYS = {
     "task",
@@ -47,6 +48,16 @@ def test_a_report_has_all_figures_and_is_valid_json(tmp_path: Path, trained: Pat
     assert written["return_mean"] == pytest.approx(report["return_mean"])
     low, high = written["return_mean_ci95"]
     assert low <= written["return_mean"] <= high
+
+
+def test_figures_are_kept_on_the_card(trained: Path) -> None:
+    arguments = {"models_dir": trained, "episodes": 2, "seconds": 0.3, "processes": 1, "on_card": True}
+    options = {"candidates": 8, "horizon": 2}
+    report = evaluate.run("valve", planner_options=options, **arguments)
+    version = Registry(trained).current("valve")
+    assert version.check_digest().evaluation["return_mean"] == pytest.approx(report["return_mean"])
+    with pytest.raises(MbrlError, match="card"):
+        evaluate.run("valve", policy="hold", **arguments)
 
 
 def test_figures_are_the_same_whenever_they_are_made() -> None:
