@@ -109,8 +109,9 @@ def test_a_stopped_run_resumes_to_the_same_version(tmp_path: Path, valve_episode
 @pytest.mark.slow
 def test_a_killed_run_leaves_the_registry_and_resumes(tmp_path: Path, valve_episodes: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from mbrl_controller.jobs import retrain;"
-        "b=Path(sys.argv[1]); retrain.run('valve', episodes=[Path(sys.argv[2])], models_dir=b/'models',"
+        "import sys; from pathlib import Path; from mbrl_controller import registry;"
+        "from mbrl_controller.jobs import retrain; b=Path(sys.argv[1]); registry.share_dir=lambda: b;"
+        "retrain.run('valve', episodes=[Path(sys.argv[2])], models_dir=b/'models',"
         "runs_dir=b/'runs', threads=1, options=dict(hidden=[32,32], max_epochs=3000, patience=3000, horizon=1))"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(valve_episodes)])

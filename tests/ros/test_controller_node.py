@@ -238,16 +238,20 @@ def test_models_are_swapped_or_refused(ros: Any, hand: FakeHand) -> None:
 
 
 def test_one_hand_has_one_master(ros: Any, hand: FakeHand, small_hand: Path) -> None:
+    """Whichever of two hears of the other within the first seconds gives way; both may, but never neither."""
     arguments = ["--ros-args", "-r", "__node:=second"]
     reports = ros.diagnostics("second: control")
     second = ros.start(MODULE, parameters(small_hand, autostart=False), *arguments)
     assert ros.change("second", "configure")
-    # Refused at once where the first is known already; else given up soon after, by both if both are new.
-    activated = ros.change("second", "activate")
-    ros.wait(lambda: any("is already commanded by" in message for _, message, _ in reports), "the reason")
-    assert ros.state("second") == "inactive"
-    assert activated or ros.state("controller") == "active"
+    ros.change("second", "activate")
+    ros.wait(
+        lambda: any("is already commanded by" in message for _, message, _ in [*reports, *ros.reports]), "the reason"
+    )
+    assert [ros.state("controller"), ros.state("second")].count("active") <= 1
     assert second.stop() == 0
+
+
+def test_a_rival_on_the_command_topic_is_an_error(ros: Any, hand: FakeHand) -> None:
     rival = ros.node.create_publisher(Float64MultiArray, "hand/commands", 1)
     ros.wait(lambda: any(r[0] == DiagnosticStatus.ERROR for r in ros.reports), "an error about the rival")
     ros.node.destroy_publisher(rival)
