@@ -86,7 +86,7 @@ def test_from_random_motion_to_a_model_that_learnt_from_the_log(ros: Any, tmp_pa
     missed = [swap(ros, space, seen, versions[i % 2].name) for i in (1, 0, 1, 0, 1)]
     assert 0 in missed  # a busy machine may miss a tick at any time; a swap that held up the loop always would
 
-    ros.wait(lambda: len(list(folder.glob("*.mcap"))) >= 6, "six episodes", timeout=60.0)
+    ros.wait(lambda: len(list(folder.glob("*.mcap"))) >= 8, "eight episodes", timeout=90.0)
     for process in (controller, logger, sim):
         assert process.stop(signal.SIGINT) == 0, process.output
 
@@ -103,7 +103,7 @@ def test_from_random_motion_to_a_model_that_learnt_from_the_log(ros: Any, tmp_pa
 
     learnt = learn(tmp_path, logged)
     assert learnt.status == "promoted"
-    assert len(learnt.dataset.data) >= 0.8 * len(files) * EPISODE_S / action.period
+    assert {f.name for f in learnt.dataset.files} >= {f.name for f in files[:7]}  # SIGINT cuts the last one short
     contract = load_contract(CONTRACT)
     model = OnnxEnsemble.load(learnt.version.model, task=contract.task, action=contract.action)
     assert np.isfinite(model.rollout(learnt.dataset.data.state[0], learnt.dataset.data.action[None, :5])).all()
