@@ -10,22 +10,49 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
 from mbrl_controller.dynamics.training import EpochReport, TrainConfig
 from mbrl_controller.jobs.reporting import console, error_console
 from mbrl_controller.jobs.retrain import Listener, RetrainResult
 
 
+class Rate(ProgressColumn):
+    """Files or epochs a second."""
+
+    def render(self, task: Task) -> Text:
+        """See ProgressColumn."""
+        return Text("" if task.speed is None else f"{task.speed:.3g}/s")
+
+
 class Display(Listener):
     """Progress on stderr while it is entered."""
 
     def __init__(self) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            Rate(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
         self._progress = Progress(*columns, console=error_console)
         self._files = self._progress.add_task("episodes", visible=False)
         self._epochs = self._progress.add_task("epochs", visible=False)
+        self._stage = ""
 
     def __enter__(self) -> Display:
         self._progress.start()
@@ -49,6 +76,9 @@ class Display(Listener):
     def epoch(self, report: EpochReport, config: TrainConfig) -> None:
         """See Listener."""
         total = config.max_epochs if report.stage == "one-step" else config.horizon_epochs
+        if report.stage != self._stage:  # the next stage's epochs have a pace of their own
+            self._stage = report.stage
+            self._progress.reset(self._epochs)
         losses = ", ".join(f"{loss:.3g}" for loss in report.best_loss)
         text = f"{report.stage} epochs, best held-out losses {losses}"
         self._progress.update(self._epochs, description=text, completed=report.epoch, total=total, visible=True)
