@@ -79,8 +79,7 @@ class Display(Listener):
         if report.stage != self._stage:  # the next stage's epochs have a pace of their own
             self._stage = report.stage
             self._progress.reset(self._epochs)
-        losses = ", ".join(f"{loss:.3g}" for loss in report.best_loss)
-        text = f"{report.stage} epochs, best held-out losses {losses}"
+        text = f"{report.stage}, loss {sum(report.best_loss) / len(report.best_loss):.3g}"
         self._progress.update(self._epochs, description=text, completed=report.epoch, total=total, visible=True)
 
 
