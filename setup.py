@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 PACKAGE = "mbrl_controller"
 HERE = Path(__file__).resolve().parent
 VIEWER = ["mjviser>=0.0.14"]
-SIM = ["mujoco>=3.3", "gymnasium-robotics>=1.4"]
+SIM = ["mujoco>=3.3", "gymnasium-robotics>=1.4", "pillow>=10"]
 TRAIN = ["torch==2.13.0", "onnx>=1.17", "matplotlib>=3.8"]
 # The messages and client library of ROS 2 Jazzy as wheels (Linux x86_64), for machines without a ROS installation.
 ROS = [

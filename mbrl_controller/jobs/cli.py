@@ -115,6 +115,38 @@ def evaluate(
 
 @app.command()
 @report_errors
+def film(
+    file: Annotated[Path, typer.Argument(help="an animated .gif, or a .png of the start")],
+    task: TaskArgument = "baoding",
+    model: ModelOption = "current",
+    seed: SeedOption = 0,
+    seconds: Annotated[float | None, typer.Option(help="length of the episode, s (default: the task's)")] = None,
+    dynamics: Annotated[str, typer.Option(help="learned, or oracle: the simulator itself")] = "learned",
+    policy: Annotated[Policy, typer.Option(help="what moves the hand")] = "controller",
+    models_dir: ModelsOption = None,
+    goal: GoalOption = None,
+) -> None:
+    """Film an episode in simulation. Without a screen, set MUJOCO_GL=egl or osmesa."""
+    from mbrl_controller.jobs import film as job
+    from mbrl_controller.jobs.reporting import console
+
+    record = job.run(
+        task,
+        file,
+        seed=seed,
+        model=model,
+        seconds=seconds,
+        dynamics=dynamics,
+        policy=policy,
+        models_dir=models_dir,
+        goal_options=parse_pairs("--goal", goal),
+    )
+    turned, kept = record.metrics.degrees_turned, record.metrics.time_kept
+    console.print(f"{file}: {kept:g} s, {turned:.0f} degrees turned", soft_wrap=True)
+
+
+@app.command()
+@report_errors
 def collect(
     task: TaskArgument = "baoding",
     episodes: Annotated[int, typer.Option(min=1, help="episodes, on the seeds from --seed on")] = 30,

@@ -19,7 +19,7 @@ FAILED = 2
 INTERRUPTED = 130
 # Top-level modules of each extra: what is missing says what to install.
 EXTRAS = {
-    "sim": ("mujoco", "gymnasium_robotics"),
+    "sim": ("mujoco", "gymnasium_robotics", "PIL"),
     "train": ("torch", "onnx", "matplotlib"),
     "viewer": ("mjviser", "viser"),
     "ros": (

@@ -52,6 +52,7 @@ class Baoding(Task):
     position_weight = 5.0  # per metre, each ball
     wrist_cost = 10.0
     wrist_limit = 0.15  # rad
+    marker_height = 0.26  # m, above the balls
 
     def __init__(
         self,
@@ -140,6 +141,9 @@ class Baoding(Task):
             final_goal_error=float(error[-1]),
             goal_reached=not dropped and turned >= 180.0,
         )
+
+    def markers(self, goal: Array) -> Array:
+        return np.column_stack([np.reshape(goal, (2, 2)), np.full(2, self.marker_height)])
 
     def _distance(self, state: Array, goal: Array, ball: int) -> Array:
         offset = state[..., self._xy[ball]] - goal[..., 2 * ball : 2 * ball + 2]

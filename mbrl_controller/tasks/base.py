@@ -120,6 +120,10 @@ class Task(ABC):
     def metrics(self, states: Array, actions: Array, goals: Array, period: float) -> EpisodeMetrics:
         """Metrics of an episode: states [T+1, S], actions [T, A], goals [T+1, G], one row every `period` seconds."""
 
+    def markers(self, goal: Array) -> Array:
+        """Points [K, 3] (m, the objects' frame) that show a person where goal [G] wants the objects; may be none."""
+        return np.zeros((0, 3))
+
     @property
     def joint_positions(self) -> np.ndarray:
         """Indices of the action joints' positions in the state, in action order."""

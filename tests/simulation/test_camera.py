@@ -1,0 +1,55 @@
+"""Pictures; skipped where this machine has no way to render."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mbrl_controller.errors import MbrlError
+from mbrl_controller.jobs import film
+from mbrl_controller.jobs.task_defaults import contract_for
+
+Image = pytest.importorskip("PIL.Image")
+CODE = """
+import sys
+from pathlib import Path
+from mbrl_controller.jobs import film
+record = film.run("baoding", Path(sys.argv[1]), policy="random", seconds=0.5, seed=2, width=160, height=120)
+print(len(record.commands))
+"""
+
+
+def test_an_episode_becomes_an_animation(tmp_path: Path) -> None:
+    """In a process of its own: the graphics backend is chosen when mujoco is imported."""
+    file = tmp_path / "film.gif"
+    environment = {**os.environ, "MUJOCO_GL": os.environ.get("MUJOCO_GL", "egl")}
+    done = subprocess.run([sys.executable, "-c", CODE, file], env=environment, capture_output=True, text=True)
+    if any(text in done.stderr for text in ("cannot render", "mujoco/egl", "OpenGL")):
+        pytest.skip("no graphics backend on this machine")
+    assert done.returncode == 0, done.stderr
+    with Image.open(file) as picture:
+        assert picture.n_frames == int(done.stdout.split()[-1]) + 1
+        frames = []
+        for i in range(picture.n_frames):
+            picture.seek(i)
+            frames.append(np.asarray(picture.convert("RGB")))
+    assert frames[0].std() > 10  # something is to be seen
+    assert not np.array_equal(frames[0], frames[-1])  # and it moves
+
+
+def test_a_file_that_is_no_picture_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MbrlError, match=r"\.gif"):
+        film.run("valve", tmp_path / "film.mp4", policy="hold", seconds=0.2)
+
+
+def test_baoding_marks_both_targets_above_the_palm() -> None:
+    task = contract_for("baoding").task
+    points = task.markers(np.array([0.01, 0.02, -0.01, -0.02]))
+    assert points[:, :2].tolist() == [[0.01, 0.02], [-0.01, -0.02]]
+    assert (points[:, 2] > 0.2).all()
+    assert contract_for("valve").task.markers(np.array([1.0])).shape == (0, 3)
