@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mbrl_controller.jobs import collect, retrain
+from mbrl_controller.jobs import collect
 
 TINY = {"hidden": [32, 32], "max_epochs": 6, "horizon": 1, "ensemble_size": 2}
 
@@ -31,6 +31,9 @@ def valve_episodes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, valve_episodes: Path) -> Path:
     """A registry folder with one promoted valve version."""
+    pytest.importorskip("torch")
+    from mbrl_controller.jobs import retrain
+
     base = tmp_path_factory.mktemp("trained")
     result = retrain.run(
         "valve",

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytest.importorskip("torch")
+
 from mbrl_controller.errors import DatasetError, EpisodeError, MbrlError, ModelError, RegistryError
 from mbrl_controller.jobs import collect, retrain
 from mbrl_controller.jobs.dataset import episode_files, load_dataset

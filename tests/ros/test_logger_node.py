@@ -192,6 +192,7 @@ def test_a_failed_retraining_is_an_error_and_ends_with_the_logger(ros, space, tm
 
 
 def test_by_default_it_retrains_from_its_own_folder(ros, space, tmp_path):
+    pytest.importorskip("torch")
     start_logger(ros, space, tmp_path)
     seen = ros.diagnostics(f"{space[1:]}/logger: retraining")
     assert ros.call(f"{space}/logger/retrain", Trigger).success
