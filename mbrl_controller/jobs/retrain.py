@@ -351,6 +351,7 @@ def _read_plan(folder: Path) -> RunPlan:
 def _command(plan: RunPlan) -> str:
     warm = " --warm" if plan.start == "warm" else ""
     settings = "".join(
-        f" --set {name}={json.dumps(value)}" for name, value in plan.train.model_dump(exclude_defaults=True).items()
+        f" --set {name}={json.dumps(value, separators=(',', ':'))}"
+        for name, value in plan.train.model_dump(exclude_defaults=True).items()
     )
     return f"mbrl retrain {plan.task}{warm} --precision {plan.precision}{settings}"
