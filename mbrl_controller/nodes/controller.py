@@ -11,9 +11,7 @@ from typing import Any
 
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Odometry
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
-from rclpy.event_handler import SubscriptionEventCallbacks
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
@@ -45,6 +43,7 @@ from mbrl_controller.nodes.controller_output import ControllerOutput
 from mbrl_controller.nodes.controller_report import ControllerReport, Counters
 from mbrl_controller.nodes.lifecycle import ManagedNode, run
 from mbrl_controller.nodes.parameters import Parameters
+from mbrl_controller.nodes.polling import SlowService, incompatible_publishers, polled_subscription, take_all
 from mbrl_controller.nodes.scene_reset import SceneReset
 
 MESSAGE_TYPES = {JOINT_STATE: JointState, ODOMETRY: Odometry, POSE: PoseStamped}
@@ -153,42 +152,37 @@ class ControllerNode(ManagedNode):
                     self.destroy_service(entity)
                 else:
                     self.destroy_subscription(entity)
-        scene = self.__dict__.pop("_scene", None)
-        if scene is not None:
-            scene.close()
-        output = self.__dict__.pop("_output", None)
-        if output is not None:
-            output.close()
+        for attribute in ("_loader", "_scene", "_output"):
+            part = self.__dict__.pop(attribute, None)
+            if part is not None:
+                part.close()
 
     def reason_changed(self) -> None:
         """Report at the next opportunity."""
         self._report_now = True
 
     def _connect(self, contract: RobotContract, o: ControllerOptions) -> None:
-        profile = qos.SENSOR_LOCKSTEP if o.lockstep else qos.SENSOR
-        # Groups of their own: an e-stop waits for no other callback, and loading a model holds up none.
-        urgent, slow = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
         self._subscriptions_made = [
-            self.create_subscription(
-                MESSAGE_TYPES[source.type],
-                source.topic,
-                functools.partial(self._on_state, source.topic),
-                profile,
-                event_callbacks=SubscriptionEventCallbacks(
-                    incompatible_qos=functools.partial(self._on_incompatible, source.topic)
-                ),
-            )
-            for source in contract.sources
-        ]
-        self._subscriptions_made += [
             self.create_subscription(JointTrajectory, "~/set_goal", self._on_goal, qos.REQUEST),
-            self.create_subscription(Bool, "e_stop", self._on_e_stop, qos.REQUEST, callback_group=urgent),
+            self.create_subscription(Bool, "e_stop", self._on_e_stop, qos.REQUEST),
         ]
+        self._polled = []
+        self._profiles = {}
+        for source in contract.sources:
+            kind, on_state = MESSAGE_TYPES[source.type], functools.partial(self._on_state, source.topic)
+            profile = self._profiles[source.topic] = qos.SENSOR_LOCKSTEP if o.lockstep else qos.sensor(source)
+            if o.lockstep:  # each state is waited for; in real time the loop looks for what has arrived
+                subscription = self.create_subscription(kind, source.topic, on_state, profile)
+            else:
+                subscription = polled_subscription(self, kind, source.topic, profile)
+                self._polled.append((subscription, on_state))
+            self._subscriptions_made.append(subscription)
         self._services_made = [
             self.create_service(Trigger, "~/reset", self._on_reset),
-            self.create_service(Trigger, "~/e_stop", self._on_e_stop_service, callback_group=urgent),
-            self.create_service(Trigger, "~/load_model", self._on_load_model, callback_group=slow),
+            self.create_service(Trigger, "~/e_stop", self._on_e_stop_service),
         ]
+        # Loading a model must not hold up an e-stop.
+        self._loader = SlowService(self, Trigger, "~/load_model", self._on_load_model)
 
     # --- ticking ------------------------------------------------------------------------------------------------
 
@@ -202,6 +196,8 @@ class ControllerNode(ManagedNode):
         def solve(request: PlanRequest) -> Solution | None:
             return planner.plan(request, deadline, deadline - REFINE_MARGIN * period)
 
+        for subscription, on_state in self._polled:
+            take_all(subscription, on_state)
         execution = loop.statistics.execution.last
         self._counters.late = planner.late
         self._output.counters = (when.lateness, execution, loop.statistics.missed, planner.late)
@@ -238,9 +234,6 @@ class ControllerNode(ManagedNode):
 
     def _on_state(self, topic: str, message: Any) -> None:
         self._inputs.receive(topic, message, time.monotonic())
-
-    def _on_incompatible(self, topic: str, event: Any) -> None:
-        self._counters.transport[f"incompatible QoS on {topic}"] = event.total_count
 
     def _on_goal(self, message: JointTrajectory) -> None:
         session = self._session
@@ -373,6 +366,11 @@ class ControllerNode(ManagedNode):
         loop, planner = self._loop, self._planner
         if planner is not None:
             self._counters.late = planner.late
+        self._counters.transport = [
+            f"incompatible QoS on {topic} from {who}"
+            for topic, profile in self._profiles.items()
+            for who in incompatible_publishers(self, topic, profile)
+        ]
         refused = [*(loop.refused if loop else []), *(planner.refused if planner else [])]
         others = self._commanders.others(own=True) if self.is_active else []
         level, message, values = self._report.make(
@@ -396,7 +394,7 @@ class ControllerNode(ManagedNode):
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the controller until SIGINT or SIGTERM."""
-    sys.exit(run(ControllerNode, args, threads=3))
+    sys.exit(run(ControllerNode, args))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ class Counters:
     models_refused: int = 0
     last_model_refusal: str = ""
     late: int = 0
-    transport: dict[str, int] = field(default_factory=dict)  # incompatible QoS and the like, by what
+    transport: list[str] = field(default_factory=list)  # what of the state cannot arrive, and why
 
 
 @dataclass
@@ -74,7 +74,7 @@ class ControllerReport:
             problems.append((WARN, f"not granted: {'; '.join(refused)}"))
         if other_commanders:
             problems.append((ERROR, f"the hand is also commanded by {', '.join(other_commanders)}"))
-        problems += [(WARN, f"{what}: {count}") for what, count in counters.transport.items() if count]
+        problems += [(WARN, what) for what in counters.transport]
         level = max([level, *(problem[0] for problem in problems)])
         message = "; ".join([message, *(text for bad, text in problems if bad > OK)])
         values.update(diagnostics.timing(loop, period))

@@ -18,7 +18,7 @@ from typing import Any
 
 import rclpy
 from lifecycle_msgs.msg import State
-from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -196,7 +196,6 @@ def run(
     make_node: Callable[[], Node],
     args: Sequence[str] | None = None,
     *,
-    threads: int = 1,
     until: Callable[[Node], bool] | None = None,
 ) -> int:
     """Run a node until SIGINT or SIGTERM (or `until` says so, asked every 50 ms); the exit code.
@@ -215,7 +214,7 @@ def run(
         except MbrlError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
-        executor: Executor = SingleThreadedExecutor() if threads == 1 else MultiThreadedExecutor(threads)
+        executor = SingleThreadedExecutor()  # never the multi-threaded one: see nodes/polling.py
         executor.add_node(node)
         failure: list[BaseException] = []
         spinner = threading.Thread(target=_spin, args=(executor, failure, leave), name="executor")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
+from mbrl_controller.episodes.contract import PoseSource, Source
+
 
 def _profile(depth: int, reliable: bool = True, latched: bool = False) -> QoSProfile:
     return QoSProfile(
@@ -23,6 +25,11 @@ REQUEST = _profile(1)  # goals, e-stop
 RECORD = _profile(10)  # what the logger joins by stamp
 LATCHED = _profile(10, latched=True)  # episode events, also for a logger that comes late
 DIAGNOSTICS = _profile(10)
+
+
+def sensor(source: Source) -> QoSProfile:
+    """SENSOR, but where velocity is made from successive poses all that come between two ticks are kept."""
+    return _profile(100, reliable=False) if isinstance(source, PoseSource) else SENSOR
 
 
 def command(period: float | None) -> QoSProfile:

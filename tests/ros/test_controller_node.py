@@ -22,6 +22,8 @@ from std_msgs.msg import Bool, Float64MultiArray, String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from mbrl_controller.nodes import qos
+
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 
 MODULE = "mbrl_controller.nodes.controller"
@@ -309,3 +311,12 @@ def _stamp(seconds: float) -> Any:
     from mbrl_controller.nodes.messages import to_time
 
     return to_time(seconds)
+
+
+def test_publishers_that_cannot_be_heard_are_named(ros: Any, small_hand: Path) -> None:
+    """Lockstep asks for reliable states; a best-effort publisher would leave it waiting without a word."""
+    reports = ros.diagnostics("controller: control")
+    ros.start(MODULE, parameters(small_hand, lockstep=True))
+    deaf = ros.node.create_publisher(JointState, "joint_states", qos.SENSOR)
+    ros.wait(lambda: any("incompatible QoS on joint_states" in message for _, message, _ in reports), "a warning")
+    ros.node.destroy_publisher(deaf)

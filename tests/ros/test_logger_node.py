@@ -50,17 +50,29 @@ class Hand:
         self.rng = np.random.default_rng(0)
         self.sent: list[int] = []
         self.number = 0
+        # A best-effort writer that knows its reader may be unknown to it still.
+        heard = ros.diagnostics(f"{space[1:]}/logger: logging")
+        topics = [f"{space}/{s.topic}" for s in CLAW.sources]
+        ros.wait(
+            lambda: self.sense() and heard and not any(t in heard[-1][2]["silent topics"] for t in topics),
+            "the logger to hear",
+        )
 
     def event(self, kind: str) -> None:
         content = {"event": kind, "episode": self.number, "session": "s", "stamp": time.time(), "reason": "drop"}
         self.events.publish(String(data=json.dumps(content)))
 
-    def tick(self) -> None:
-        """A state and its command, stamped now, as rclpy's own messages."""
+    def sense(self) -> int:
+        """A state; its stamp (ns)."""
         now = time.time_ns()
         state = self.rng.uniform(-0.3, 0.3, len(CLAW.task.state))
         for publisher, source, values in zip(self.sources, CLAW.sources, split_state(CLAW, state), strict=True):
             publisher.publish(messages.encode(source_message(source, values, now)))
+        return now
+
+    def tick(self) -> None:
+        """A state and its command, stamped now, as rclpy's own messages."""
+        now = self.sense()
         message = JointState(name=list(CLAW.action.names), position=self.rng.uniform(-0.2, 0.2, 9).tolist())
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(now, 10**9)
         self.command.publish(message)

@@ -1,0 +1,97 @@
+"""Subscriptions and services that no executor serves: they are read when their reader wants to.
+
+rclpy's executors build their wait set anew, in Python, for every message. At a hundred messages a second and topic that
+takes the interpreter lock from the planner, which needs it back after each call into ONNX Runtime. A multi-threaded
+executor is worse: while a callback waits for its thread, Fast DDS reports the subscription's event handlers as long as
+the message is there, so that the executor spins without pause and keeps the lock from everyone, the callback included.
+So the nodes spin on one thread, and what comes often or takes long is here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.callback_groups import CallbackGroup
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
+
+from mbrl_controller.control.loop import start_thread
+
+SERVICE_POLL_S = 0.05
+
+
+class _NeverExecuted(CallbackGroup):
+    """Leaves its entities out of every executor's wait set."""
+
+    def can_execute(self, entity: Any) -> bool:
+        """Never."""
+        return False
+
+    def beginning_execution(self, entity: Any) -> bool:
+        """Never."""
+        return False
+
+    def ending_execution(self, entity: Any) -> None:
+        """Nothing was begun."""
+
+
+def polled_subscription(node: Node, kind: type, topic: str, profile: QoSProfile) -> Any:
+    """A subscription for `take_all`.
+
+    It has no event handlers: in an executor's wait set, Fast DDS reports them as long as a message is waiting.
+    """
+    return node.create_subscription(
+        kind,
+        topic,
+        lambda message: None,
+        profile,
+        callback_group=_NeverExecuted(),
+        event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+    )
+
+
+def incompatible_publishers(node: Node, topic: str, profile: QoSProfile) -> list[str]:
+    """Publishers of `topic` from which a subscription with `profile` gets nothing, each with the reason."""
+    found = []
+    for info in node.get_publishers_info_by_topic(node.resolve_topic_name(topic)):
+        verdict, reason = qos_check_compatible(info.qos_profile, profile)
+        if verdict == QoSCompatibility.ERROR:
+            found.append(f"{info.node_namespace.rstrip('/')}/{info.node_name}: {reason}")
+    return sorted(found)
+
+
+def take_all(subscription: Any, callback: Callable[[Any], None]) -> int:
+    """Hand every message that waits, oldest first, to `callback`; how many they were."""
+    count = 0
+    with subscription.handle:
+        while (taken := subscription.handle.take_message(subscription.msg_type, subscription.raw)) is not None:
+            callback(taken[0])
+            count += 1
+    return count
+
+
+class SlowService:
+    """A service whose callback may take its time: it runs on a thread of its own, one request after the other."""
+
+    def __init__(self, node: Node, kind: type, name: str, callback: Callable[[Any, Any], Any]) -> None:
+        self._node, self._callback = node, callback
+        self._service = node.create_service(kind, name, callback, callback_group=_NeverExecuted())
+        self._closed = threading.Event()
+        self._thread = start_thread(self._run, "slow service")
+
+    def close(self) -> None:
+        """End the thread after the request in work, and the service."""
+        self._closed.set()
+        self._thread.join()
+        self._node.destroy_service(self._service)
+
+    def _run(self) -> None:
+        service: Any = self._service
+        while not self._closed.wait(SERVICE_POLL_S):
+            with service.handle:
+                request, header = service.handle.service_take_request(service.srv_type.Request)
+            if header is not None:
+                service.send_response(self._callback(request, service.srv_type.Response()), header)
