@@ -252,6 +252,7 @@ def _report(plan: DemoPlan, record: DemoRecord, began: float) -> dict[str, Any]:
         "seed": plan.seed,
         "seconds": plan.seconds,
         "time to first motion (s)": first,
+        "time in all (s)": time.monotonic() - began,
         **record.summary(),
         "episode files": len(list(folder.glob("*.mcap"))),
         "folder": str(folder),

@@ -72,9 +72,9 @@ class DemoRecord:
             "plan p99 (ms)": _p99_ms(self.column("plan_duration")),
             "episodes": len(metrics),
             "drops": sum(m.dropped for m in metrics),
-            "return": _mean([m.episode_return for m in metrics]),
+            "return per episode": _mean([m.episode_return for m in metrics]),
             "reward per step": _mean(self.column("reward").tolist()),
-            "degrees turned": _total([m.degrees_turned for m in metrics]),
+            "degrees turned per episode": _mean([m.degrees_turned for m in metrics]),
             f"goal error ({self.task.goal_unit})": _mean([m.goal_error for m in metrics]),
             f"final goal error ({self.task.goal_unit})": _mean([m.final_goal_error for m in metrics]),
         }
@@ -90,7 +90,3 @@ def _finite(values: list[float]) -> list[float]:
 
 def _mean(values: list[float]) -> float | None:
     return float(np.mean(finite)) if (finite := _finite(values)) else None
-
-
-def _total(values: list[float]) -> float | None:
-    return float(np.sum(finite)) if (finite := _finite(values)) else None

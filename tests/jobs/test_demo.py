@@ -71,7 +71,14 @@ def test_demo_moves_logs_and_tells(home: Path, tmp_path: Path) -> None:
     )
     assert code == 0, out + err
     report = json.loads(figures.read_text())
-    for name in ("ticks", "missed ticks", "lateness p99 (ms)", "return", "degrees turned", "model"):
+    for name in (
+        "ticks",
+        "missed ticks",
+        "lateness p99 (ms)",
+        "return per episode",
+        "degrees turned per episode",
+        "model",
+    ):
         assert re.search(rf"^ {re.escape(name)} ", out, re.MULTILINE), f"{name} is not in the table:\n{out}"
     assert report["task"] == "valve"
     assert report["ticks"] + report["missed ticks"] >= 60  # of 80 at 10 Hz
@@ -179,11 +186,11 @@ def test_record_sums_up_what_it_saw() -> None:
         np.array(record.episodes[0].states), np.zeros((4, len(command))), np.full((5, 1), 0.5), period
     )
     assert summary["final goal error (rad)"] == pytest.approx(expected.final_goal_error)
-    assert summary["degrees turned"] == pytest.approx(2 * expected.degrees_turned)
+    assert summary["degrees turned per episode"] == pytest.approx(expected.degrees_turned)
 
 
 def test_nothing_seen_is_nothing_told() -> None:
     contract = contract_for("baoding")
     summary = DemoRecord(contract.task, contract.action.period).summary()
     assert summary["ticks"] == summary["episodes"] == 0
-    assert summary["return"] is None
+    assert summary["return per episode"] is None
