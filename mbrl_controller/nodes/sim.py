@@ -2,45 +2,25 @@
 
 from __future__ import annotations
 
-import queue
-import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from pydantic import ValidationError
 from rclpy.clock import Clock, ClockType
-from rclpy.publisher import Publisher
 from rosgraph_msgs.msg import Clock as ClockMessage
 from std_srvs.srv import Trigger
 
-from mbrl_controller.control.loop import FixedRateLoop, TickTime, start_thread
-from mbrl_controller.control.timing import LoopStatistics
-from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.contract import MULTI_ARRAY, RobotContract, Source, load_contract
-from mbrl_controller.episodes.lockstep_log import source_message, split_state
-from mbrl_controller.errors import MbrlError, MessageError
+from mbrl_controller.episodes.contract import load_contract
+from mbrl_controller.errors import MbrlError
 from mbrl_controller.model_spec import describe_validation
 from mbrl_controller.nodes import qos
 from mbrl_controller.nodes.controller_options import find_contract
-from mbrl_controller.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, timing
+from mbrl_controller.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher
 from mbrl_controller.nodes.lifecycle import ManagedNode, run
 from mbrl_controller.nodes.message_types import message_class
 from mbrl_controller.nodes.parameters import Parameters, Spec, specs_of
-from mbrl_controller.simulation.hand import HandSimulation
-from mbrl_controller.simulation.lockstep import LockstepHand
+from mbrl_controller.nodes.sim_runners import RESET_WAIT_S, LockstepRunner, RealTimeRunner, Runner
 from mbrl_controller.simulation.options import PRESETS, SimOptions, preset
-from mbrl_controller.simulation.realtime import RealTimeHand
-from mbrl_controller.tasks.spaces import Array
-
-RESEND_S = 1.0  # after which an unanswered state is sent again
-RESET_WAIT_S = 20.0
-LOCKSTEP_START_NS = messages.NANO  # a stamp of 0 means "unset" to ROS
-RESET_GAP_NS = messages.NANO  # in lockstep the clock jumps at a reset: no transition leads across it
-RESET_QUIET_PERIODS = 2.1  # in real time no state is sent for so long, to the same effect (see transitions.state_at)
-MAX_CATCH_UP_S = 0.1  # of physics in one step; a machine that is slower falls behind, and says so
-ECHOES = 2  # repeated answers to a repeated state that may still be under way
 
 SPECS = [
     Spec("autostart", True, "configure and activate by itself", read_only=True),
@@ -62,13 +42,13 @@ class Sim(ManagedNode):
         self._settings = Parameters(self, SPECS, lambda values: None, lambda: None)
         self.failure = ""
         self._handles: list[Callable[[], object]] = []
-        self._runner: _Runner | None = None
+        self._runner: Runner | None = None
 
     def setup(self) -> None:
         """Read the parameters, load the world, make the topics."""
         values = self._settings.values()
         contract = load_contract(find_contract(values["contract"]))
-        runner_type = _LockstepRunner if values["lockstep"] else _RealTimeRunner
+        runner_type = LockstepRunner if values["lockstep"] else RealTimeRunner
         given = {
             name.removeprefix("options."): values[name] for name in self._settings.given if name.startswith("options.")
         }
@@ -147,254 +127,6 @@ class Sim(ManagedNode):
         elif runner.behind_s > 0:
             level, text = WARN, f"{runner.behind_s:.1f} s behind real time: the machine is too slow"
         self._diagnostics.publish(level, text, values, runner.contract.file.robot)
-
-
-class _Runner:
-    """What both ways of passing time share: topics, commands, resets."""
-
-    lockstep = False
-
-    def __init__(
-        self,
-        contract: RobotContract,
-        values: dict[str, Any],
-        publishers: dict[str, Publisher],
-        clock: Publisher,
-        on_error: Callable[[Exception], None],
-    ) -> None:
-        self.contract, self.seed = contract, int(values["seed"])
-        self.viewer: Any = None
-        self.behind_s = 0.0
-        self.statistics = LoopStatistics()
-        self._publishers, self._clock, self._on_error = publishers, clock, on_error
-        self._commands: queue.SimpleQueue[Array | None] = queue.SimpleQueue()
-        self._last_command = time.monotonic()
-        self._received = self._rejected = self._resets = 0
-        self._rejection = ""
-        self._reset_wanted, self._reset_done = threading.Event(), threading.Event()
-
-    simulation: HandSimulation
-
-    def start(self) -> None:
-        """Begin."""
-        raise NotImplementedError
-
-    def stop(self) -> None:
-        """End, and wait for it."""
-        raise NotImplementedError
-
-    def receive(self, message: Any) -> None:
-        """A command arrives (on the executor's thread)."""
-        try:
-            command = read_command(self.contract, message)
-        except MessageError as error:
-            self._rejected += 1
-            self._rejection = str(error)
-            return
-        self._received += 1
-        self._last_command = time.monotonic()
-        self._commands.put(command)
-
-    def request_reset(self, timeout: float) -> bool:
-        """Ask for a new start and wait for it; False if it did not happen in time."""
-        self._reset_done.clear()
-        self._reset_wanted.set()
-        self._commands.put(None)  # wakes up who waits for a command
-        return self._reset_done.wait(timeout)
-
-    def silent_s(self) -> float:
-        """s since the last command."""
-        return time.monotonic() - self._last_command
-
-    def report(self) -> dict[str, object]:
-        """Values for /diagnostics."""
-        return {
-            "commands received": self._received,
-            "commands rejected": self._rejected,
-            "last rejection": self._rejection,
-            "seed": self.seed,
-            "resets": self._resets,
-        }
-
-    def _take_reset(self) -> bool:
-        """Whether a reset is due; the seed is the new one then, and commands for the old start are forgotten."""
-        if not self._reset_wanted.is_set():
-            return False
-        self._reset_wanted.clear()
-        self.seed += 1
-        self._resets += 1
-        self._drain()
-        return True
-
-    def _drain(self) -> Array | None:
-        """The newest command waiting."""
-        newest = None
-        while True:
-            try:
-                newest = self._commands.get_nowait()
-            except queue.Empty:
-                return newest
-
-    def _send(self, source: Source, values: Array, stamp: int) -> None:
-        self._publishers[source.topic].publish(messages.encode(source_message(source, values, stamp)))
-
-    def _send_clock(self, stamp: int) -> None:
-        self._clock.publish(messages.encode(messages.clock(stamp)))
-
-    def _show(self) -> None:
-        if self.viewer is not None:
-            self.viewer.update(self.simulation)
-
-
-class _RealTimeRunner(_Runner):
-    """States at a fixed rate, stamped with the time of day, so that nodes with and without use_sim_time agree."""
-
-    def __init__(self, contract: RobotContract, options: SimOptions, values: dict[str, Any], *rest: Any) -> None:
-        super().__init__(contract, values, *rest)
-        self._hand = RealTimeHand(contract, options)
-        self._hand.reset(self.seed)
-        self.simulation = self._hand.simulation
-        self._period = 1.0 / values["state_rate"]
-        self._quiet_until = 0.0  # s, time.monotonic
-        self._loop = FixedRateLoop(self._period, self._tick, on_error=self._on_error, name="simulation")
-        self.statistics = self._loop.statistics
-
-    def start(self) -> None:
-        self._zero = time.time_ns() - round(time.monotonic() * messages.NANO)
-        self._loop.start()
-
-    def stop(self) -> None:
-        self._loop.stop()
-
-    def report(self) -> dict[str, object]:
-        return timing(self.statistics, self._period) | {"behind real time (s)": self.behind_s} | super().report()
-
-    def _tick(self, tick: TickTime) -> None:
-        if self._take_reset():
-            self._hand.reset(self.seed)
-            self._quiet_until = tick.due + RESET_QUIET_PERIODS * self.contract.action.period
-            self._reset_done.set()
-        if tick.due < self._quiet_until:
-            self._drain()  # still meant for the hand as it was
-            self._send_clock(self._zero + round(tick.due * messages.NANO))
-            return
-        command = self._drain()
-        if command is not None:
-            self._hand.command(command)
-        wanted = (1 + tick.missed) * self._period
-        made = min(wanted, max(MAX_CATCH_UP_S, self._period))
-        self.behind_s += wanted - made
-        delivered = self._hand.advance(made)
-        now = self._zero + round(tick.due * messages.NANO)
-        self._send_clock(now)
-        for measurement in delivered:
-            self._send(measurement.source, measurement.values, now - round(measurement.age * messages.NANO))
-        self._show()
-
-
-class _LockstepRunner(_Runner):
-    """One state, one command, one control period: the same run for a seed, however fast the machine."""
-
-    lockstep = True
-
-    def __init__(self, contract: RobotContract, options: SimOptions, values: dict[str, Any], *rest: Any) -> None:
-        super().__init__(contract, values, *rest)
-        self.simulation = HandSimulation(contract, options)
-        self._hand = LockstepHand(self.simulation)
-        self._sensed = self._hand.reset(self.seed)
-        self._period = round(contract.action.period * messages.NANO)
-        self._zero = LOCKSTEP_START_NS  # stamp of this start
-        self._steps = self._resent = 0
-        self._echoes = 0
-        self._answer: Array | None = None
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        self._stop.clear()
-        self._drain()
-        self._thread = start_thread(self._run, "simulation")
-
-    def stop(self) -> None:
-        self._stop.set()
-        self._commands.put(None)
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-
-    def report(self) -> dict[str, object]:
-        return {"steps": self._steps, "states sent again": self._resent} | super().report()
-
-    def _run(self) -> None:
-        try:
-            while not self._stop.is_set():
-                self._publish()
-                command = self._wait_for_answer()
-                if self._stop.is_set():
-                    return
-                if self._take_reset():
-                    self._zero += self._steps * self._period + RESET_GAP_NS
-                    self._steps, self._echoes = 0, 0
-                    self._sensed = self._hand.reset(self.seed)
-                    self._reset_done.set()
-                elif command is not None:
-                    self._sensed = self._hand.step(command)
-                    self._steps += 1
-                self._show()
-        except Exception as error:
-            self._on_error(error)
-
-    def _publish(self) -> None:
-        stamp, state = self._sensed
-        self._send_clock(self._zero + self._steps * self._period)
-        at = self._zero + messages.to_ns(stamp)
-        for source, values in zip(self.contract.sources, split_state(self.contract, state), strict=True):
-            self._send(source, values, at)
-
-    def _wait_for_answer(self) -> Array | None:
-        """The command that answers the state sent; None to look at the flags.
-
-        Who gets a state twice may answer twice. The second answer must not pass for that of the next state: an exact
-        repeat of the last answer is taken for such an echo. Should it have been meant, the state is sent again.
-        """
-        sent_again = 0
-        while True:
-            try:
-                command = self._commands.get(timeout=RESEND_S)
-            except queue.Empty:
-                sent_again += 1
-                self._resent += 1
-                self._echoes = 0
-                self._publish()
-                continue
-            if command is None:
-                if self._stop.is_set() or self._reset_wanted.is_set():
-                    return None
-                continue
-            if self._echoes and self._answer is not None and np.array_equal(command, self._answer):
-                self._echoes -= 1
-                continue
-            self._answer, self._echoes = command, min(sent_again, ECHOES)
-            return command
-
-
-def read_command(contract: RobotContract, message: Any) -> Array:
-    """Joint targets [A] (rad) in a message of the command topic; raises MessageError saying what is wrong."""
-    names = contract.action.names
-    if contract.file.command.type == MULTI_ARRAY:
-        values = np.asarray(message.data, dtype=float)
-    else:
-        if not message.points or sorted(message.joint_names) != sorted(names):
-            raise MessageError(f"command: expected one point or more for joints {', '.join(names)}")
-        given = np.asarray(message.points[0].positions, dtype=float)
-        if len(given) != len(names):
-            raise MessageError(f"command: {len(given)} positions for {len(names)} joints")
-        values = given[[list(message.joint_names).index(name) for name in names]]
-    if values.shape != (len(names),):
-        raise MessageError(f"command: {values.size} values for {len(names)} joints")
-    if not np.isfinite(values).all():
-        raise MessageError("command: non-finite value")
-    return values
 
 
 def main() -> int:

@@ -10,13 +10,16 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 rclpy = pytest.importorskip("rclpy")
+
+if TYPE_CHECKING:
+    from mbrl_controller.episodes.contract import RobotContract
 
 from lifecycle_msgs.msg import Transition  # noqa: E402
 from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
@@ -226,28 +229,24 @@ command:
 """
 
 
-@pytest.fixture(scope="session")
-def small_hand(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with contract.yaml for three joints and a valve, and models/ with v0001 (current) and v0002."""
+def linear_registry(contract: RobotContract, folder: Path, versions: Sequence[str], turn: float) -> Path:
+    """A registry folder of one-member models: nothing moves but the valve, by `turn` rad for each rad of target. The
+    first version is the current one."""
     import numpy as np
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    from mbrl_controller.episodes.contract import load_contract
     from mbrl_controller.model_spec import ModelSpec
     from mbrl_controller.registry import ModelCard, Registry, file_sha256
 
-    folder = tmp_path_factory.mktemp("small_hand")
-    (folder / "contract.yaml").write_text(SMALL_HAND)
-    contract = load_contract(folder / "contract.yaml")
     S, A = len(contract.task.state), len(contract.action)
     registry = Registry(folder / "models", shipped=folder / "none")
-    for name in ("v0001", "v0002"):
+    for name in versions:
         spec = ModelSpec.of(contract.task, contract.file.robot, contract.action, 1, (1,)).model_copy(
             update={"version": name}
         )
         mix = np.zeros((1, A, S), np.float32)
-        mix[0, :, contract.task.state.index("valve.position")] = 0.1  # what the joints do turns the valve
+        mix[0, :, contract.task.state.index("valve.position")] = turn
         nodes = [
             helper.make_node("MatMul", ["action", "mix"], ["change"]),
             helper.make_node("Add", ["state", "change"], ["next_state"]),
@@ -255,7 +254,7 @@ def small_hand(tmp_path_factory: pytest.TempPathFactory) -> Path:
         info = helper.make_tensor_value_info
         graph = helper.make_graph(
             nodes,
-            "small",
+            "linear",
             [info("state", TensorProto.FLOAT, [1, "N", S]), info("action", TensorProto.FLOAT, ["N", A])],
             [info("next_state", TensorProto.FLOAT, [1, "N", S])],
             [numpy_helper.from_array(mix, "mix")],
@@ -263,8 +262,29 @@ def small_hand(tmp_path_factory: pytest.TempPathFactory) -> Path:
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
         for key, value in spec.to_metadata().items():
             model.metadata_props.add(key=key, value=value)
-        files = tmp_path_factory.mktemp(name)
+        files = folder / f"new-{name}"
+        files.mkdir()
         onnx.save(model, files / "model.onnx")
         registry.add("valve", files, ModelCard(spec=spec, model_sha256=file_sha256(files / "model.onnx")))
-    registry.promote("valve", "v0001")
+    registry.promote("valve", versions[0])
+    return folder / "models"
+
+
+@pytest.fixture(scope="session")
+def small_hand(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with contract.yaml for three joints and a valve, and models/ with v0001 (current) and v0002."""
+    from mbrl_controller.episodes.contract import load_contract
+
+    folder = tmp_path_factory.mktemp("small_hand")
+    (folder / "contract.yaml").write_text(SMALL_HAND)
+    linear_registry(load_contract(folder / "contract.yaml"), folder, ("v0001", "v0002"), turn=0.1)
     return folder
+
+
+@pytest.fixture
+def still_models(tmp_path: Path) -> Path:
+    """A registry for the claw whose model says that nothing ever moves: any plan is as good, but all else is real."""
+    from mbrl_controller.episodes.contract import load_contract
+    from mbrl_controller.resources import share_dir
+
+    return linear_registry(load_contract(share_dir() / "config" / "claw_valve.yaml"), tmp_path, ("v0001",), turn=0.0)
