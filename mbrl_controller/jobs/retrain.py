@@ -38,6 +38,7 @@ WEIGHTS_FILE = "weights.npz"
 MIN_TRANSITIONS = 200
 MIN_EPISODES = 2
 JUDGED = ("one_step_nrmse", "horizon_nrmse")
+MIN_SHARE = 0.5  # of the parent's data: held-out episodes are new ones, on which a model of little else looks good
 SLACK = 1.02  # a version is worse when a held-out error is more than 2 % above the current version's
 HORIZON = 7  # steps of the whole-horizon validation: the planner's
 
@@ -187,6 +188,8 @@ class _Run:
         metrics = result.metrics | self._validate(OnnxEnsemble.load(files / MODEL_FILE), exported, held_out)
         baseline = self._baseline(parent, held_out)
         worse = compare(metrics, baseline)
+        if parent and plan.start == "fresh":
+            worse = too_little(len(dataset.data), parent.card().spec.transitions) or worse
         name = self.registry.next_name(plan.task)
         spec = exported.model_copy(
             update={
@@ -250,6 +253,16 @@ def compare(metrics: dict[str, float], baseline: dict[str, float]) -> str:
         if name in baseline and not metrics[name] <= SLACK * baseline[name]
     ]
     return ", ".join(worse)
+
+
+def too_little(transitions: int, before: int) -> str:
+    """Why a fresh model of so few `transitions` must not follow one of `before`, in words; empty if it may.
+
+    What the held-out episodes do not show (other directions, other grips) it has never seen.
+    """
+    if transitions >= MIN_SHARE * before:
+        return ""
+    return f"learnt from {transitions} transitions, the current version from {before}"
 
 
 def _horizon(held_out: TransitionSet) -> int:

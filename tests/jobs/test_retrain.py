@@ -19,7 +19,7 @@ pytest.importorskip("torch")
 from mbrl_controller.errors import DatasetError, EpisodeError, MbrlError, ModelError, RegistryError
 from mbrl_controller.jobs import collect, retrain
 from mbrl_controller.jobs.dataset import episode_files, load_dataset
-from mbrl_controller.jobs.retrain import compare
+from mbrl_controller.jobs.retrain import compare, too_little
 from mbrl_controller.jobs.task_defaults import contract_for
 from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.registry import Registry
@@ -93,6 +93,21 @@ def test_compare_names_what_is_worse() -> None:
     assert "horizon" in compare({"one_step_nrmse": 0.9, "horizon_nrmse": 2.5}, baseline)
     assert "one_step" in compare({"one_step_nrmse": float("nan"), "horizon_nrmse": 2.0}, baseline)
     assert compare({"one_step_nrmse": 9.0, "horizon_nrmse": 9.0}, {}) == ""
+
+
+def test_a_fresh_model_of_much_less_data_does_not_follow(tmp_path: Path, valve_episodes: Path) -> None:
+    few = sorted(valve_episodes.iterdir())[:6]
+    assert too_little(100, 200) == ""
+    first = run(tmp_path, valve_episodes, force=True, options={**TINY, "max_epochs": 0})
+    assert first.version is not None
+    card = first.version.card()
+    spec = card.spec.model_copy(update={"transitions": 20_000})
+    (first.version.folder / "card.json").write_text(card.model_copy(update={"spec": spec}).model_dump_json())
+    arguments = {"models_dir": tmp_path / "models", "runs_dir": tmp_path / "runs", "options": TINY, "threads": 1}
+    second = retrain.run("valve", episodes=few, **arguments)
+    assert second.status == "refused"
+    assert "240 transitions" in second.reason
+    assert retrain.run("valve", episodes=few, start="warm", **arguments).status == "promoted"
 
 
 def test_a_stopped_run_resumes_to_the_same_version(tmp_path: Path, valve_episodes: Path) -> None:
