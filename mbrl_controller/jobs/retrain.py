@@ -21,9 +21,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.dynamics.export import export_onnx
+from mbrl_controller.dynamics.restore import weights_of
 from mbrl_controller.dynamics.training import EpochReport, FitResult, TrainConfig, fit
 from mbrl_controller.dynamics.validation import evaluate
-from mbrl_controller.dynamics.weights import Weights, load_arrays, save_arrays, write_atomically
+from mbrl_controller.dynamics.weights import Weights, write_atomically
 from mbrl_controller.episodes.contract import RobotContract, parse_contract
 from mbrl_controller.errors import DatasetError, MbrlError, ModelError, RegistryError
 from mbrl_controller.jobs.dataset import Dataset, episode_files, load_dataset
@@ -34,7 +35,6 @@ from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.registry import MODEL_FILE, ModelCard, Registry, Version, file_sha256
 from mbrl_controller.resources import home_dir
 
-WEIGHTS_FILE = "weights.npz"
 MIN_TRANSITIONS = 200
 MIN_EPISODES = 2
 JUDGED = ("one_step_nrmse", "horizon_nrmse")
@@ -203,7 +203,6 @@ class _Run:
             }
         )
         spec = export_onnx(result.model, spec, files / MODEL_FILE, precision=plan.precision, samples=samples)
-        save_arrays(files / WEIGHTS_FILE, result.model.state_dict())
         verdict = f"worse than {parent.name}: {worse}" if parent and worse else ""
         write_report(files, spec, result.history, metrics, baseline, dataset, verdict)
         card = ModelCard(
@@ -232,7 +231,7 @@ class _Run:
         if self.plan.start == "fresh":
             return None
         assert parent is not None  # _make_plan
-        return load_arrays(parent.folder / WEIGHTS_FILE)[0]
+        return weights_of(parent.model)[0]
 
     def _baseline(self, parent: Version | None, held_out: TransitionSet) -> dict[str, float]:
         """The current version on the same held-out episodes; nothing if it was made for another robot."""
@@ -303,9 +302,7 @@ def _make_plan(
     if start == "warm":
         if not parent:
             raise RegistryError(f"{task}: there is no current version to start from; leave out --warm")
-        weights = registry.resolve(task, parent).folder / WEIGHTS_FILE
-        if not weights.is_file():
-            raise ModelError(f"{weights}: not there (shipped models come without); leave out --warm")
+        train = train.model_copy(update={"action_input": weights_of(registry.resolve(task, parent).model)[1]})
     return RunPlan(
         task=task,
         contract=robot.text,

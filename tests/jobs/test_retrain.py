@@ -79,12 +79,16 @@ def test_a_warm_start_begins_where_the_current_version_ended(tmp_path: Path, val
     assert warm.metrics["one_step_nrmse"] == pytest.approx(warm.baseline["one_step_nrmse"], rel=1e-3)
 
 
-def test_a_warm_start_from_a_version_without_weights_is_refused(tmp_path: Path, valve_episodes: Path) -> None:
-    result = run(tmp_path, valve_episodes, force=True)
-    assert result.version is not None
-    (result.version.folder / "weights.npz").unlink()
-    with pytest.raises(ModelError, match="--warm"):
+def test_a_warm_start_from_rounded_weights_is_refused(tmp_path: Path, valve_episodes: Path) -> None:
+    run(tmp_path, valve_episodes, force=True, precision="int8")
+    with pytest.raises(ModelError, match="int8"):
         run(tmp_path, valve_episodes, start="warm")
+
+
+def test_a_warm_start_of_another_size_is_refused(tmp_path: Path, valve_episodes: Path) -> None:
+    run(tmp_path, valve_episodes, force=True)
+    with pytest.raises(ModelError, match="another network"):
+        run(tmp_path, valve_episodes, start="warm", options={**TINY, "hidden": [16, 16]})
 
 
 def test_compare_names_what_is_worse() -> None:

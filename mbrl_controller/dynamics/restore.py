@@ -1,0 +1,58 @@
+"""The network back from its ONNX file, as a warm start needs it: a version is one file, and it holds all there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+
+from mbrl_controller.dynamics.ensemble import ActionInput
+from mbrl_controller.dynamics.weights import Weights
+from mbrl_controller.errors import ModelError
+from mbrl_controller.model_spec import ModelSpec
+
+# "error" subtracts the joint's position from the target; both inputs subtract the reach and the features' mean.
+_SUBTRACTIONS: dict[int, ActionInput] = {2: "target", 3: "error"}
+
+
+def weights_of(path: Path) -> tuple[Weights, ActionInput]:
+    """A `DynamicsEnsemble.state_dict` that predicts what the file at `path` does, and what its network is fed.
+
+    The file scales the network's output in its last layer; that is undone with the spec's `delta_scale`, and the mean
+    change stays in the bias. Raises ModelError for a file that is not a float one of `export_onnx`.
+    """
+    try:
+        proto = onnx.load(str(path), load_external_data=False)
+    except Exception as error:  # protobuf's and the operating system's
+        raise ModelError(f"{path}: cannot be read: {error}") from error
+    metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    spec = ModelSpec.from_metadata(metadata, str(path))
+    if spec.precision != "fp32":
+        raise ModelError(f"{path}: its weights are rounded to {spec.precision}; a warm start needs an fp32 version")
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+    fed = _SUBTRACTIONS.get(sum(node.op_type == "Sub" for node in proto.graph.node))
+    layers, scale = len(spec.hidden) + 1, np.array(spec.delta_scale)
+    try:
+        if fed is None:
+            raise KeyError("Sub")
+        weights: Weights = {
+            "error_input": torch.tensor(fed == "error"),
+            "feature_mean": torch.tensor(constants["feature_mean"]),
+            "feature_std": torch.tensor(constants["feature_std"]),
+            "delta_mean": torch.zeros(len(scale)),
+            "delta_std": torch.tensor(scale, dtype=torch.float32),
+        }
+        for i in range(layers):
+            unit = scale if i == layers - 1 else 1.0
+            weight, bias = (
+                np.stack([constants[f"member{e}_layer{i}_{kind}"] / unit for e in range(spec.ensemble_size)])
+                for kind in ("weight", "bias")
+            )
+            weights[f"weights.{i}"] = torch.tensor(weight, dtype=torch.float32)
+            weights[f"biases.{i}"] = torch.tensor(bias[:, None], dtype=torch.float32)
+    except KeyError as error:
+        raise ModelError(f"{path}: it has no {error}: not a model of this version's export") from error
+    return weights, fed
