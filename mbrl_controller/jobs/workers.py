@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -109,8 +110,6 @@ _runner: EpisodeRunner | None = None
 
 
 def _begin(plan: EpisodePlan) -> None:
-    import signal
-
     global _runner
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends the pool
     _runner = EpisodeRunner(plan)
