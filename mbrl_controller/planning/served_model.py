@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
+from typing import Protocol
 
-from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
+import numpy as np
+from numpy.typing import NDArray
+
+from mbrl_controller.model_spec import ModelSpec
 from mbrl_controller.tasks.spaces import Array
+
+
+class LearnedEnsemble(Protocol):
+    """What every backend makes of a model file; sizes, units and errors are those of OnnxEnsemble."""
+
+    spec: ModelSpec
+    path: Path
+    digest: str
+    size: int
+    delta_scale: NDArray
+
+    def predict(self, state: NDArray, action: NDArray) -> NDArray[np.float32]: ...
+
+    def rollout(self, state: NDArray, actions: NDArray) -> NDArray[np.float32]: ...
+
+    def warm_up(self, candidates: int, horizon: int, repeats: int = 3) -> None: ...
 
 
 class ServedModel:
     """A learned ensemble, by its version."""
 
-    def __init__(self, ensemble: OnnxEnsemble, version: str = "") -> None:
+    def __init__(self, ensemble: LearnedEnsemble, version: str = "") -> None:
         self.ensemble = ensemble
         self.version = version or ensemble.spec.version or str(ensemble.path)
         self.delta_scale: Array | None = np.asarray(ensemble.spec.delta_scale) if ensemble.spec.delta_scale else None

@@ -1,0 +1,236 @@
+"""The same model file served by torch, for a machine with a GPU: there a whole horizon is one CUDA graph."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
+from mbrl_controller.dynamics.restore import weights_of
+from mbrl_controller.errors import ModelError
+from mbrl_controller.model_spec import ModelSpec
+from mbrl_controller.planning.onnx_ensemble import Float32, OnnxEnsemble
+from mbrl_controller.tasks.base import Task
+from mbrl_controller.tasks.spaces import ActionSpace
+
+# A control step needs up to three sizes: the candidates, the chosen plan's first step, and the commands in flight.
+KEPT_SIZES = 4
+WARM_UPS = 3  # before a capture, as torch's notes on CUDA graphs ask for
+_CLAMP_NAMES = ("input_high", "high")  # of the bound in the file, now and in older files
+TOLERANCE = 1e-3  # to ONNX Runtime, in units of one step's change: rounding only
+
+
+class TorchEnsemble:
+    """(state [E, N, S], action [N, A]) -> next state [E, N, S], SI units, float32. Made by `load`.
+
+    What `OnnxEnsemble` does, on `device`. Calls from several threads wait for one another: the buffers are shared.
+    """
+
+    def __init__(self, network: DynamicsEnsemble, spec: ModelSpec, path: Path, digest: str) -> None:
+        self.spec = spec
+        self.path = path
+        self.digest = digest  # SHA-256 (hex) of the file
+        self.size = spec.ensemble_size
+        self.delta_scale = np.array(spec.delta_scale)
+        self.device = network.delta_std.device
+        self.capture_failure = ""  # why the GPU runs rollouts step by step; empty while their graphs can be made
+        self._network = network
+        self._captures = self.device.type == "cuda"
+        self._stream = torch.cuda.Stream(self.device) if self._captures else None
+        self._horizons: OrderedDict[tuple[int, int], _Horizon] = OrderedDict()  # by (N, H), used longest ago first
+        self._lock = threading.Lock()
+
+    @classmethod
+    def load(
+        cls,
+        path: Path | str,
+        *,
+        task: Task | None = None,
+        action: ActionSpace | None = None,
+        device: str = "auto",
+        threads: int | None = None,
+    ) -> TorchEnsemble:
+        """Read an fp32 model file with all of `OnnxEnsemble.load`'s checks, and compare the two on made-up states.
+
+        `device` as torch names it; "auto": the GPU where there is one, else the CPU. On the CPU, `threads` is the
+        number that torch uses in this whole process (None: unchanged). Raises ModelError naming the file and the
+        reason.
+        """
+        reference = OnnxEnsemble.load(path, task=task, action=action)
+        spec, path = reference.spec, reference.path
+        if spec.precision != "fp32":
+            raise ModelError(f"{path}: its weights are rounded to {spec.precision}; backend torch needs an fp32 file")
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        if device == "cpu" and threads is not None:
+            torch.set_num_threads(threads)
+        network = _network(path, spec)
+        try:
+            network = network.to(device).requires_grad_(False)
+            model = cls(network, spec, path, reference.digest)
+            if model.device.type == "cuda":
+                torch.cuda.synchronize(model.device)  # the weights are there before another stream reads them
+        except (RuntimeError, AssertionError) as error:  # an unknown or absent device; a GPU that is full
+            raise ModelError(f"{path}: it cannot be put on {device}: {_one_line(error)}") from error
+        model._compare(reference)
+        return model
+
+    @property
+    def device_name(self) -> str:
+        """What the rollouts run on, for people: the GPU's name, or cpu."""
+        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
+
+    def predict(self, state: NDArray, action: NDArray) -> Float32:
+        """Next states [E, N, S] of state [E, N, S], or [N, S] for all members alike, under targets action [N, A]."""
+        S, A = len(self.spec.state_names), len(self.spec.action_names)
+        N = len(action)
+        if np.shape(state) not in ((self.size, N, S), (N, S)) or np.shape(action) != (N, A):
+            raise ModelError(
+                f"{self.path}: state {np.shape(state)} and action {np.shape(action)} do not fit "
+                f"[{self.size}, N, {S}] and [N, {A}]"
+            )
+        members = np.broadcast_to(np.asarray(state), (self.size, N, S))
+        with torch.inference_mode():
+            inputs = (torch.tensor(v, dtype=torch.float32, device=self.device) for v in (members, action))
+            return self._network(*inputs).cpu().numpy()
+
+    def rollout(self, state: NDArray, actions: NDArray) -> Float32:
+        """States [E, N, H, S] after each of the targets actions [N, H, A] from one state [S].
+
+        Each member goes on from its own prediction, as in PDDM. The result is a fresh array, a view whose memory
+        order is [H, E, N, S]. A size (N, H) that is new, or that four others came after, is prepared first: on a GPU
+        that takes longer than a rollout. Raises ModelError for arrays of another size and where the device fails.
+        """
+        S, A = len(self.spec.state_names), len(self.spec.action_names)
+        if np.shape(state) != (S,) or np.ndim(actions) != 3 or np.shape(actions)[2] != A:
+            raise ModelError(
+                f"{self.path}: state {np.shape(state)} and actions {np.shape(actions)} do not fit [{S}] and [N, H, {A}]"
+            )
+        N, H, _ = actions.shape
+        try:
+            with self._lock, torch.inference_mode(), torch.cuda.stream(self._stream):
+                states = self._prepared(N, H)(state, actions)
+        except RuntimeError as error:  # a GPU that is full, or gone
+            raise ModelError(f"{self.path}: {self.device_name}: {_one_line(error)}") from error
+        return states.transpose(1, 2, 0, 3)
+
+    def warm_up(self, candidates: int, horizon: int, repeats: int = 3) -> None:
+        """Prepare the sizes of real use, so that the first tick is not the one that captures and allocates."""
+        S, A = len(self.spec.state_names), len(self.spec.action_names)
+        for N, H in ((candidates, horizon), (1, 1)):  # (1, 1): disagreement is asked for at the chosen action
+            for _ in range(repeats):
+                self.rollout(np.zeros(S), np.zeros((N, H, A)))
+
+    def _prepared(self, candidates: int, horizon: int) -> _Horizon:
+        size = (candidates, horizon)
+        found = self._horizons.get(size)
+        if found is None:
+            found = _Horizon(self._network, candidates, horizon)
+            if self._captures:
+                try:
+                    found.capture(self._stream)
+                except RuntimeError as error:
+                    # Step by step gives the same numbers, only later, and the deadline is watched: plan on.
+                    self._captures, self.capture_failure = False, _one_line(error)
+            while len(self._horizons) >= KEPT_SIZES:
+                self._horizons.popitem(last=False)
+            self._horizons[size] = found
+        self._horizons.move_to_end(size)
+        return found
+
+    def _compare(self, reference: OnnxEnsemble) -> None:
+        """The network rebuilt on this device must predict what the file does, also far out where inputs are clamped."""
+        network, rng = self._network, np.random.default_rng(0)
+        linear = network.linear.tolist()
+        std = network.state_std.cpu().numpy()
+        state = rng.normal(size=(64, len(std))) * std * np.repeat([1.0, 10.0], 32)[:, None]
+        state[:, linear] += network.feature_mean[: len(linear)].cpu().numpy()
+        # Older files cut a target differently where a joint is far outside its limits, which no joint is.
+        joints = network.joint.tolist()
+        state[:, joints] = np.clip(state[:, joints], self.spec.action_lower, self.spec.action_upper)
+        action = rng.uniform(self.spec.action_lower, self.spec.action_upper, (64, len(self.spec.action_names)))
+        try:
+            difference = np.abs(self.predict(state, action) - reference.predict(state, action))
+        except RuntimeError as error:
+            raise ModelError(f"{self.path}: it cannot be run on {self.device}: {_one_line(error)}") from error
+        # A state far from zero has coarse float32 steps: those are no fault of the network.
+        worst = float(np.max((difference - 4 * np.spacing(np.abs(state, dtype=np.float32))) / self.delta_scale))
+        if not worst <= TOLERANCE:
+            raise ModelError(
+                f"{self.path}: on {self.device} its prediction differs from ONNX Runtime's by {worst:.2g} of one "
+                f"step's change, allowed are {TOLERANCE}"
+            )
+
+
+class _Horizon:
+    """The rollout of one size (N, H) in buffers that stay where they are, as a CUDA graph needs them."""
+
+    def __init__(self, network: DynamicsEnsemble, candidates: int, horizon: int) -> None:
+        N, H = candidates, horizon
+        E, S, A = network.size, len(network.delta_std), len(network.lower)
+        device = network.delta_std.device
+        self._network, self._shape = network, (E, N, S)
+        self._on_device = [torch.zeros(shape, device=device) for shape in ((S,), (H, N, A), (H, E, N, S))]
+        self._on_host = self._on_device
+        if device.type == "cuda":  # page-locked memory: copies need no detour and do not block
+            self._on_host = [torch.zeros(buffer.shape, pin_memory=True) for buffer in self._on_device]
+        self._run = self._step_by_step
+
+    def __call__(self, state: NDArray, actions: NDArray) -> Float32:
+        """Fresh states [H, E, N, S] after targets `actions` [N, H, A] from `state` [S]."""
+        state_in, targets_in, states_out = (buffer.numpy() for buffer in self._on_host)
+        state_in[:] = state
+        targets_in[:] = actions.transpose(1, 0, 2)
+        apart = self._on_host is not self._on_device
+        if apart:
+            for here, there in zip(self._on_host[:2], self._on_device[:2], strict=True):
+                there.copy_(here, non_blocking=True)
+        self._run()
+        if apart:
+            self._on_host[2].copy_(self._on_device[2], non_blocking=True)
+            torch.cuda.current_stream(self._on_device[2].device).synchronize()
+        return states_out.copy()
+
+    def capture(self, stream: torch.cuda.Stream | None) -> None:
+        """Record the horizon as one CUDA graph on `stream`, the current one; raises RuntimeError where that fails."""
+        for _ in range(WARM_UPS):
+            self._step_by_step()
+        graph = torch.cuda.CUDAGraph()
+        # While a new version is loaded, another thread plans on with the old one: only this thread is restricted.
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+            self._step_by_step()
+        self._run = graph.replay
+
+    def _step_by_step(self) -> None:
+        state, targets, states = self._on_device
+        current = state.expand(self._shape)
+        for step, target in enumerate(targets):
+            current = self._network(current, target)
+            states[step].copy_(current)
+
+
+def _network(path: Path, spec: ModelSpec) -> DynamicsEnsemble:
+    """The network in the fp32 file at `path`, on the CPU; raises ModelError for what is not a file of our export."""
+    try:
+        weights, fed = weights_of(path)
+        constants = {t.name: t for t in onnx.load(str(path), load_external_data=False).graph.initializer}
+        clamp = next(numpy_helper.to_array(constants[name]).item() for name in _CLAMP_NAMES if name in constants)
+    except (ValueError, StopIteration) as error:  # arrays that do not go together; no clamp
+        raise ModelError(f"{path}: not a model of this version's export: {error or _CLAMP_NAMES[0]}") from error
+    network = DynamicsEnsemble(spec, action_input=fed, input_clamp=clamp)
+    try:
+        network.load_weights(weights)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    return network
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
