@@ -25,6 +25,7 @@ app.add_typer(cli_episodes.app, name="episodes")
 
 Policy = Literal["controller", "hold", "random"]
 Planner = Literal["pddm", "cem", "random_shooting"]
+Backend = Literal["onnx", "torch"]
 TaskArgument = Annotated[str, typer.Argument(help="baoding or valve")]
 ModelOption = Annotated[str, typer.Option(help="model version, as `mbrl models list` names it")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="write the figures to this file")]
@@ -77,6 +78,7 @@ def evaluate(
     planner: PlannerOption = "pddm",
     planner_set: PlannerOptions = None,
     dynamics: Annotated[str, typer.Option(help="learned, or oracle: the simulator itself")] = "learned",
+    backend: Annotated[Backend, typer.Option(help="what serves the model; torch: on a GPU if there is one")] = "onnx",
     policy: Annotated[Policy, typer.Option(help="the controller, or a floor to compare with")] = "controller",
     sim: Annotated[str, typer.Option(help="nominal, or perturbed: noise, latency, other masses")] = "nominal",
     processes: Annotated[int | None, typer.Option(help="episodes at a time (default: one a core)")] = None,
@@ -100,6 +102,7 @@ def evaluate(
             planner=planner,
             planner_options=parse_pairs("--planner-set", planner_set),
             dynamics=dynamics,
+            backend=backend,
             policy=policy,
             sim=sim,
             processes=processes,

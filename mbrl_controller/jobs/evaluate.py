@@ -51,6 +51,7 @@ def run(
         "task": task,
         "model": prepared.version,
         "dynamics": asked.dynamics,
+        "backend": asked.backend if plan.model is not None else None,
         "policy": asked.policy,
         "planner": asked.planner if asked.policy == "controller" else None,
         "planner_options": plan.planner_options,

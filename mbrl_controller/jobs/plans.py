@@ -12,6 +12,7 @@ from mbrl_controller.episodes.contract import RobotContract
 from mbrl_controller.errors import MbrlError
 from mbrl_controller.jobs.task_defaults import contract_for, planner_defaults
 from mbrl_controller.jobs.workers import EpisodePlan, PolicyName
+from mbrl_controller.planning.model_loading import BACKENDS, Backend
 from mbrl_controller.registry import Registry
 from mbrl_controller.simulation.options import preset
 
@@ -27,6 +28,7 @@ class Who:
     policy: PolicyName = "controller"
     dynamics: str = "learned"
     model: str = "current"
+    backend: Backend = "onnx"
     models_dir: Path | None = None
     contract: Path | None = None
     planner: str = "pddm"
@@ -53,6 +55,7 @@ def prepare(who: Who) -> Prepared:
     """Look everything up; raises MbrlError naming what does not exist or fit."""
     _check_known("dynamics", who.dynamics, DYNAMICS)
     _check_known("policy", who.policy, POLICIES)
+    _check_known("backend", who.backend, BACKENDS)
     robot = contract_for(who.task, who.contract)
     defaults = planner_defaults(who.task, who.planner)
     path: Path | None = None
@@ -70,6 +73,7 @@ def prepare(who: Who) -> Prepared:
         core=who.core or defaults.core,
         model=path,
         model_version=version,
+        backend=who.backend,
         exploration=who.exploration,
         random_scale=who.random_scale,
         seconds=who.seconds,

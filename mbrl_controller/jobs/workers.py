@@ -20,7 +20,7 @@ from mbrl_controller.episodes.contract import RobotContract, parse_contract
 from mbrl_controller.jobs.lockstep import EpisodeRecord, run_episode
 from mbrl_controller.jobs.policies import ControllerPolicy, HoldPolicy, Policy, RandomActionPolicy
 from mbrl_controller.planning.catalog import make_planner
-from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.planning.model_loading import Backend, load_ensemble
 from mbrl_controller.planning.served_model import ServedModel
 from mbrl_controller.simulation.hand import HandSimulation
 from mbrl_controller.simulation.lockstep import LockstepHand
@@ -44,6 +44,7 @@ class EpisodePlan(BaseModel):
     check_disagreement: bool = False
     model: Path | None = None  # None: the simulator itself plans (oracle)
     model_version: str = ""
+    backend: Backend = "onnx"
     exploration: float = Field(default=0.0, ge=0, le=2, description="noise on the action, normalised std. dev.")
     random_scale: float = Field(default=1.0, gt=0, le=1)
     seconds: float | None = Field(default=None, gt=0)
@@ -76,7 +77,8 @@ class EpisodeRunner:
     def _model(self) -> ControlModel:
         if self.plan.model is None:
             return OracleRollout(self.hand.simulation, threads=1)
-        loaded = OnnxEnsemble.load(self.plan.model, task=self.contract.task, action=self.contract.action, threads=1)
+        task, action = self.contract.task, self.contract.action
+        loaded = load_ensemble(self.plan.model, self.plan.backend, task=task, action=action, threads=1)
         return ServedModel(loaded, self.plan.model_version)
 
 

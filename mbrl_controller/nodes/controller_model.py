@@ -9,7 +9,7 @@ from mbrl_controller.control.loop import start_thread
 from mbrl_controller.episodes.contract import RobotContract
 from mbrl_controller.errors import MbrlError, ModelError
 from mbrl_controller.nodes.controller_options import ControllerOptions
-from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.planning.model_loading import load_ensemble
 from mbrl_controller.planning.served_model import ServedModel
 from mbrl_controller.registry import Registry
 
@@ -20,7 +20,8 @@ def load_model(contract: RobotContract, options: ControllerOptions) -> ServedMod
     """The model that the options name, checked against the contract and warmed up; raises MbrlError."""
     version = Registry(options.models_dir or None).resolve(contract.task.name, options.model_version)
     card = version.check_digest()
-    ensemble = OnnxEnsemble.load(version.model, task=contract.task, action=contract.action, threads=options.threads)
+    task, action = contract.task, contract.action
+    ensemble = load_ensemble(version.model, options.backend, task=task, action=action, threads=options.threads)
     planner = options.make_planner(len(contract.action)).config
     ensemble.warm_up(planner.candidates, planner.horizon)
     return ServedModel(ensemble, card.spec.version or version.name)

@@ -21,6 +21,7 @@ from mbrl_controller.model_spec import describe_validation
 from mbrl_controller.nodes.parameters import Spec, spec_of, specs_of
 from mbrl_controller.planning.base import Planner
 from mbrl_controller.planning.catalog import PLANNERS, make_planner
+from mbrl_controller.planning.model_loading import BACKENDS
 from mbrl_controller.planning.risk import Risk
 from mbrl_controller.resources import share_dir
 
@@ -47,6 +48,7 @@ class ControllerOptions:
     contract: Path
     models_dir: str
     model_version: str
+    backend: str
     planner: str
     planner_options: dict[str, Any]
     core: CoreConfig
@@ -72,12 +74,14 @@ GENERAL = [
     Spec("contract", "", "robot contract: a path, or a file of the package's config/; empty: adroit_baoding.yaml"),
     Spec("models_dir", "", "model registry; empty: $MBRL_HOME/models, then the shipped models"),
     Spec("model_version", "current", "version to serve, for example v0003; ~/load_model serves a new one", live=True),
+    Spec("backend", "onnx", "what serves the model: onnx on the CPU, or torch on the GPU (the CPU where there is none)",
+         choices=BACKENDS),
     Spec("planner.name", "pddm", "planning algorithm", choices=tuple(PLANNERS)),
     Spec("rate", 0.0, "control rate in Hz; must be the contract's, which the model was trained at; 0.0: the contract's",
          lower=0.0),
     Spec("lockstep", False, "tick when a full new set of states arrives (simulation) instead of by time"),
     Spec("deadline_fraction", 0.8, "share of the period after which a plan is late", live=True, lower=0.1, upper=1.0),
-    Spec("threads", 1, "ONNX Runtime threads; one keeps its pace best on a busy machine", lower=1, upper=64),
+    Spec("threads", 1, "the model's CPU threads; one keeps its pace best on a busy machine", lower=1, upper=64),
     Spec("reset_service", "", "std_srvs/Trigger that puts the object back, called where auto_reset is true"),
     Spec("session", "", "name of this session's episodes; empty: time of activation (UTC)"),
     Spec("scheduling_priority", 0, "SCHED_FIFO priority of loop and planner; 0: normal scheduling", lower=0, upper=98),
@@ -127,6 +131,7 @@ def read_options(values: dict[str, Any]) -> ControllerOptions:
         contract=find_contract(values["contract"]),
         models_dir=values["models_dir"],
         model_version=values["model_version"],
+        backend=values["backend"],
         planner=name,
         planner_options={option: values[f"planner.{option}"] for option in known},
         core=_build(

@@ -67,9 +67,29 @@ def test_figures_are_the_same_whenever_they_are_made() -> None:
     assert figures[0] == figures[1]
 
 
+def test_torch_plans_as_onnx_runtime_does(trained: Path) -> None:
+    options = {"candidates": 32, "horizon": 4}
+    one, other = (
+        evaluate.run(
+            "valve",
+            models_dir=trained,
+            backend=backend,
+            episodes=1,
+            seconds=1.0,
+            processes=1,
+            planner_options=options,
+        )
+        for backend in ("onnx", "torch")
+    )
+    assert (one["backend"], other["backend"]) == ("onnx", "torch")
+    assert other["return_mean"] == pytest.approx(one["return_mean"], rel=1e-2, abs=1e-2)
+    assert other["final_goal_error_median"] == pytest.approx(one["final_goal_error_median"], rel=1e-2, abs=1e-2)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
+        ({"backend": "jax"}, "onnx, torch"),
         ({"policy": "clever"}, "controller, hold, random"),
         ({"dynamics": "guess"}, "learned, oracle"),
         ({"planner": "guess", "dynamics": "oracle"}, "cem, pddm, random_shooting"),

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 pytest.importorskip("rclpy")
 
+from mbrl_controller.episodes.contract import load_contract
+from mbrl_controller.nodes.controller_model import load_beside
 from mbrl_controller.nodes.controller_options import all_planner_specs, check_rate, general_specs, read_options
+from mbrl_controller.planning.model_loading import BACKENDS
 from mbrl_controller.resources import share_dir
 
 FILE = share_dir() / "config" / "controller.yaml"
@@ -53,3 +58,16 @@ def test_a_rate_that_is_not_the_models_is_refused() -> None:
     check_rate(10.0, 0.1)
     with pytest.raises(Exception, match=r"20.0 Hz, but the contract's control period is 0.1 s \(10 Hz\)"):
         check_rate(20.0, 0.1)
+
+
+def test_the_backend_that_is_asked_for_serves_the_model() -> None:
+    pytest.importorskip("torch")
+    contract = load_contract(share_dir() / "config" / "claw_valve.yaml")
+    options = read_options(defaults() | {"planner.candidates": 8, "models_dir": str(share_dir() / "models")})
+    served = [load_beside(contract, replace(options, backend=name)) for name in BACKENDS]
+    assert [type(model.ensemble).__name__ for model in served] == ["OnnxEnsemble", "TorchEnsemble"]
+    assert served[0].version == served[1].version
+    first, second = (
+        model.rollout(np.zeros(len(contract.task.state)), np.zeros((8, 7, len(contract.action)))) for model in served
+    )
+    np.testing.assert_allclose(second, first, atol=1e-4)
