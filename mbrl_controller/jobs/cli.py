@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from mbrl_controller import __version__
-from mbrl_controller.jobs import cli_episodes, cli_models
+from mbrl_controller.jobs import cli_benchmark, cli_episodes, cli_models
 from mbrl_controller.jobs.pairs import parse_pairs
 from mbrl_controller.jobs.reporting import INTERRUPTED, REFUSED, report_errors
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_episodes.app, name="episodes")
+app.add_typer(cli_benchmark.app, name="benchmark")
 
 Policy = Literal["controller", "hold", "random"]
 Planner = Literal["pddm", "cem", "random_shooting"]

@@ -52,16 +52,22 @@ def report_errors(command: Command) -> Command:
         except MbrlError as error:
             fail(str(error))
         except ModuleNotFoundError as error:
-            module = (error.name or "").partition(".")[0]
-            extra = next((name for name, modules in EXTRAS.items() if module in modules), None)
-            if extra is None:
+            message = missing_extra(error)
+            if message is None:
                 raise
-            fail(f"this needs {module}, which is not installed: pip install 'mbrl_controller[{extra}]'")
+            fail(message)
         except KeyboardInterrupt:
             error_console.print("interrupted")
             raise typer.Exit(INTERRUPTED) from None
 
     return wrapped  # type: ignore[return-value]
+
+
+def missing_extra(error: ModuleNotFoundError) -> str | None:
+    """What to install for the module that is missing; None where no extra has it."""
+    module = (error.name or "").partition(".")[0]
+    extra = next((name for name, modules in EXTRAS.items() if module in modules), None)
+    return extra and f"this needs {module}, which is not installed: pip install 'mbrl_controller[{extra}]'"
 
 
 def fail(message: str) -> None:

@@ -1,0 +1,64 @@
+"""A measurement in a process of its own: with one thread a library, and with nothing left by what ran before."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+from mbrl_controller.errors import MbrlError
+from mbrl_controller.jobs.benchmark.settings import UnavailableError
+from mbrl_controller.jobs.reporting import missing_extra
+
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+PACKAGE = "mbrl_controller.jobs.benchmark"
+
+
+def isolated(module: str, function: str, **arguments: Any) -> dict[str, Any]:
+    """Call `function` of this folder's `module` in a fresh process; arguments and result are plain data.
+
+    Raises UnavailableError with the child's reason, MbrlError when it failed.
+    """
+    child = subprocess.run(
+        [sys.executable, "-m", f"{PACKAGE}.isolated", module, function],
+        input=json.dumps(arguments),
+        capture_output=True,
+        text=True,
+        env={**os.environ, **ONE_THREAD},
+    )
+    if child.returncode != 0:
+        last = (child.stderr.strip().splitlines() or ["no message"])[-1]
+        raise MbrlError(f"{module}.{function}: exit code {child.returncode}: {last}")
+    answer = json.loads(child.stdout)
+    if "unavailable" in answer:
+        raise UnavailableError(answer["unavailable"])
+    return answer["result"]
+
+
+def reason(error: Exception) -> str:
+    """Why something cannot be measured, in one line."""
+    if isinstance(error, ModuleNotFoundError):
+        return missing_extra(error) or str(error)
+    return str(error)
+
+
+def main() -> None:
+    """The child: the call on its arguments, the arguments as JSON on stdin, the answer as JSON on stdout."""
+    module, function = sys.argv[1:]
+    arguments = json.load(sys.stdin)
+    answer: dict[str, Any]
+    with contextlib.redirect_stdout(sys.stderr):  # libraries print; stdout is for the answer
+        try:
+            call = getattr(importlib.import_module(f"{PACKAGE}.{module}"), function)
+            answer = {"result": call(**arguments)}
+        except (MbrlError, ModuleNotFoundError) as error:
+            answer = {"unavailable": reason(error)}
+    json.dump(answer, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""What is planned in the benchmarks: the served models on their tasks, and a network of the paper's size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from mbrl_controller.control.core import ControllerCore, Observation
+from mbrl_controller.control.safety import Safety, SafetyState
+from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.errors import ModelError
+from mbrl_controller.jobs.task_defaults import contract_for, planner_defaults
+from mbrl_controller.model_spec import ModelSpec
+from mbrl_controller.planning.base import Planner, PlannerState
+from mbrl_controller.planning.catalog import make_planner
+from mbrl_controller.planning.objective import RolloutObjective
+from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.planning.risk import Risk
+from mbrl_controller.planning.served_model import ServedModel
+from mbrl_controller.registry import Registry
+from mbrl_controller.tasks.baoding import Baoding
+from mbrl_controller.tasks.base import Goal
+from mbrl_controller.tasks.spaces import ActionSpace, Array, VectorSpec
+
+# The plan that the issue measures: the paper's Baoding task.
+CANDIDATES, HORIZON = 700, 7
+JOINTS, STATES, HIDDEN, MEMBERS = 24, 46, (500, 500), 3
+
+
+@dataclass(frozen=True)
+class Case:
+    """One plan, ready to be made again and again: the same each time."""
+
+    name: str
+    planner: Planner
+    objective: RolloutObjective
+    spec: ModelSpec
+
+    def __call__(self) -> None:
+        self.planner.plan(self.objective, self.planner.initial_state())
+
+    @property
+    def widths(self) -> list[int]:
+        """Sizes of a member's layers, input to output."""
+        spec = self.spec
+        features = len(spec.state_names) + len(spec.periodic) + len(spec.action_names)
+        return [features, *spec.hidden, len(spec.state_names)]
+
+    @property
+    def network(self) -> str:
+        """Members and layers: 3x(70-500-500-46)."""
+        return f"{self.spec.ensemble_size}x({'-'.join(map(str, self.widths))})"
+
+
+@dataclass(frozen=True)
+class Served:
+    """A task's model and controller as the node runs them, with one ONNX Runtime thread."""
+
+    contract: RobotContract
+    model: ServedModel
+    core: ControllerCore
+    goal: Goal
+
+    def objective(self, state: Array, episode_time: float = 0.0) -> RolloutObjective:
+        """The objective of a plan from `state` [S] at `episode_time` (s)."""
+        period, horizon = self.contract.action.period, self.core.planner.config.horizon
+        return RolloutObjective(
+            model=self.model,
+            task=self.contract.task,
+            action=self.contract.action,
+            risk=self.core.config.risk,
+            drop_cost=self.core.config.drop_cost,
+            state=state,
+            goal=self.goal.at(episode_time + period * np.arange(1, horizon + 1)),
+        )
+
+    def fresh(self, state: Array, seed: int) -> PlannerState:
+        """The planner's memory at the beginning of an episode in `state` [S]."""
+        position = state[self.contract.task.joint_positions]
+        return self.core.planner.initial_state(seed, self.contract.action.to_normalised(position))
+
+    def rest(self) -> Observation:
+        """The neutral pose and zeros: how long a plan takes does not depend on the numbers in it, and a robot has no
+        simulator to ask for better ones."""
+        state = np.zeros(len(self.contract.task.state))
+        state[self.contract.task.joint_positions] = self.contract.action.neutral
+        return Observation(state, 0.0)
+
+    def case(self, name: str) -> Case:
+        """The plan from rest."""
+        return Case(name, self.core.planner, self.objective(self.rest().state), self.model.ensemble.spec)
+
+
+def served(task: str, options: dict[str, Any] | None = None, file: Path | None = None) -> Served:
+    """The current version of `task` (or its model in `file`) under the task's own planner with `options` changed.
+
+    Raises MbrlError when there is no such version.
+    """
+    contract = contract_for(task)
+    defaults = planner_defaults(task, "pddm")
+    version = Registry().resolve(task)
+    ensemble = OnnxEnsemble.load(file or version.model, task=contract.task, action=contract.action)
+    planner = make_planner("pddm", len(contract.action), {**defaults.planner_options, **(options or {})})
+    ensemble.warm_up(planner.config.candidates, planner.config.horizon)
+    model = ServedModel(ensemble, version.name)
+    safety = Safety(contract.action, safe=contract.file.command.safe)
+    core = ControllerCore(contract, model, planner, defaults.core, safety)
+    safety.change(SafetyState.RUNNING, "benchmark")
+    return Served(contract, model, core, contract.task.sample_goal(np.random.default_rng(0)))
+
+
+def model_files(task: str) -> tuple[dict[str, Path], dict[str, str]]:
+    """The current version's model files by precision (most have one), and by name why others cannot be served here."""
+    files: dict[str, Path] = {}
+    refused: dict[str, str] = {}
+    for file in sorted(Registry().resolve(task).folder.glob("*.onnx")):
+        try:
+            files[OnnxEnsemble.load(file).spec.precision] = file
+        except ModelError as error:
+            refused[file.name] = str(error)
+    return files, refused
+
+
+class _PaperSizedTask(Baoding):
+    """Baoding's reward and drop rule on a state of the paper's size: the further entries are of no interest to them."""
+
+    def __init__(self, joints: tuple[str, ...]) -> None:
+        super().__init__(joints)
+        more = tuple(f"other{i}.position" for i in range(STATES - len(self.state)))
+        self.state = VectorSpec(self.state.names + more, self.state.units + ("m",) * len(more))
+
+
+def paper_sized(folder: Path, precision: Literal["fp32", "int8"]) -> Case:
+    """The plan that the issue measures, with random weights in a model file in `folder`. Needs torch and onnx."""
+    from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
+    from mbrl_controller.dynamics.export import export_onnx
+
+    joints = tuple(f"J{i}" for i in range(JOINTS))
+    ones = np.ones(JOINTS)
+    action = ActionSpace(joints, -ones, ones, 0 * ones, 3 * ones, 0.1)
+    task = _PaperSizedTask(joints)
+    spec = ModelSpec.of(task, "benchmark", action, MEMBERS, HIDDEN)
+    path = folder / f"{precision}.onnx"
+    export_onnx(DynamicsEnsemble(spec), spec, path, precision=precision)
+    model = ServedModel(OnnxEnsemble.load(path))
+    objective = RolloutObjective(
+        model=model,
+        task=task,
+        action=action,
+        risk=Risk(),
+        drop_cost=20.0,
+        state=np.zeros(STATES),
+        goal=task.sample_goal(np.random.default_rng(0)).at(0.1 * np.arange(1, HORIZON + 1)),
+    )
+    planner = make_planner("pddm", JOINTS, {"candidates": CANDIDATES, "horizon": HORIZON, "iterations": 1})
+    return Case("issue", planner, objective, model.ensemble.spec)

@@ -1,0 +1,43 @@
+"""`mbrl benchmark`: what planning takes on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from mbrl_controller.jobs.reporting import error_console, report_errors
+
+app = typer.Typer(help="Measure planning on this machine.", no_args_is_help=True)
+
+
+@app.command()
+@report_errors
+def planner(
+    task: Annotated[Literal["baoding", "valve"], typer.Option(help="whose current model the parts plan with")] = (
+        "baoding"
+    ),
+    part: Annotated[
+        list[str] | None, typer.Option("--part", help="measure this part only, repeatable (default: all)")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="fewer repeats: sizes, no percentiles to rely on")] = False,
+    peers_python: Annotated[
+        Path | None, typer.Option(help="Python interpreter that has the other planners' packages")
+    ] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="write the figures to this file")] = None,
+) -> None:
+    """A plan's processor time, how it keeps deadlines, its memory, and the control loop under load. Takes minutes."""
+    from mbrl_controller.jobs.benchmark import planner as job
+    from mbrl_controller.jobs.benchmark.settings import Settings
+
+    report = job.run(
+        Settings(task=task, quick=quick, peers_python=peers_python),
+        part,
+        json,
+        # A line and no spinner: its thread would be part of what is measured.
+        on_begin=lambda name: error_console.print(f"{name} ..."),
+        on_part=job.show,
+        on_machine=job.show_machine,
+    )
+    job.show_headlines(report)
