@@ -207,7 +207,7 @@ class ControllerCore:
             source, reason = "plan", "planning"
         elif self._targets is not None and len(self._targets) > 1:
             self._targets = self._targets[1:]
-            self._planner_state = _shifted(self._planner_state)
+            self._planner_state = self._planner_state.skipped()
             source, reason = "previous_plan", f"planner late ({self._late} in a row)"
         else:
             return self.hold("planner late and no plan left", request.observation, now, request)
@@ -295,8 +295,3 @@ class ControllerCore:
         return Tick(
             command, source, self.safety.state, self.safety.reason, self.epoch, self.sequence - 1, request, solution
         )
-
-
-def _shifted(state: PlannerState) -> PlannerState:
-    """The planner's memory one control step later, when a step had no plan of its own."""
-    return replace(state, mean=np.concatenate([state.mean[1:], state.mean[-1:]]), tick=state.tick + 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Literal
 
@@ -27,10 +27,10 @@ SCALING = ("feature_mean", "feature_std", "delta_mean", "delta_std")
 class DynamicsEnsemble(nn.Module):
     """(state [E, N, S], action [N, A] or [E, N, A]) -> next state [E, N, S], physical units in and out.
 
-    Actions are joint targets (rad). They are cut to what the joint can reach in one period and to its limits first,
-    as `ActionSpace.limit` does, so that a planner's raw candidate and the command logged for it are one input. Then:
-    `action_input="target"` feeds that target, `"error"` feeds it minus the joint's position: the push that a position
-    actuator really gets.
+    Actions are joint targets (rad). They are cut to the joint's limits and to what it can reach in one period first,
+    as `ActionSpace.limit` does, so that a planner's raw candidate and the command logged for it are one input (but for
+    a joint that stands further outside its limits than it can move in a period). Then: `action_input="target"` feeds
+    that target, `"error"` feeds it minus the joint's position: the push that a position actuator really gets.
 
     A periodic angle enters as sine and cosine and leaves unwrapped (state + change).
     Scaled inputs are clamped to +-`input_clamp` (standard deviations): nothing is extrapolated far, and one candidate
@@ -100,15 +100,23 @@ class DynamicsEnsemble(nn.Module):
     def features(self, state: Tensor, action: Tensor) -> Tensor:
         """Network inputs [E, N, F] before scaling: plain entries, sines, cosines, action."""
         position = state.index_select(-1, self.joint)
-        target = torch.minimum(torch.maximum(action, position - self.reach), position + self.reach)
-        target = torch.minimum(torch.maximum(target, self.lower), self.upper)
-        action_part = target - position if self.action_input == "error" else target
+        target = torch.minimum(torch.maximum(action, self.lower), self.upper)
+        push = torch.minimum(torch.maximum(target - position, -self.reach), self.reach)
+        action_part = push if self.action_input == "error" else position + push
         if not len(self.angle):
             return torch.cat([state, action_part], -1)
         angle = state.index_select(-1, self.angle)
         return torch.cat([state.index_select(-1, self.linear), angle.sin(), angle.cos(), action_part], -1)
 
     def forward(self, state: Tensor, action: Tensor) -> Tensor:
+        *_, x = self._layers(state, action)
+        return state + (x * self.delta_std + self.delta_mean)
+
+    def hidden_activations(self, state: Tensor, action: Tensor) -> list[Tensor]:
+        """Outputs [E, N, W] of the hidden layers."""
+        return list(self._layers(state, action))[:-1]
+
+    def _layers(self, state: Tensor, action: Tensor) -> Iterator[Tensor]:
         x = (self.features(state, action) - self.feature_mean) / self.feature_std
         x = x.clamp(-self.input_clamp, self.input_clamp)
         last = len(self.weights) - 1
@@ -116,7 +124,7 @@ class DynamicsEnsemble(nn.Module):
             x = torch.baddbmm(bias, x, weight)
             if i < last:
                 x = x.relu()
-        return state + (x * self.delta_std + self.delta_mean)
+            yield x
 
     @torch.no_grad()
     def fit_scaling(self, data: TransitionSet, spec: ModelSpec, keep_function: bool = False) -> None:

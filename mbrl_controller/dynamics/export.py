@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.weights import write_atomically
 from mbrl_controller.errors import ModelError
+from mbrl_controller.model_probe import INT8_RMS_TOLERANCE, Probe
 from mbrl_controller.model_spec import ModelSpec
 from mbrl_controller.tasks.spaces import Array
 
@@ -22,10 +23,16 @@ Precision = Literal["fp32", "int8"]
 # Old enough for the ONNX Runtime of every ROS 2 distribution since Humble (1.7 reads IR 7 and opset 13).
 OPSET, IR_VERSION = 13, 7
 
-# Largest difference from the torch network, in units of one step's change (delta_scale): rounding only for fp32;
-# int8 is judged by its root mean square, because single hidden units may round the other way.
+PROBE_ROWS = 32
+
+# ONNX Runtime's own operators (domain com.microsoft), in the 8-bit graph only.
+RUNTIME_DOMAIN, RUNTIME_OPSET = "com.microsoft", 1
+
+FED_TARGET = "fed_target"  # this tensor is in the graphs of networks that are fed the target itself
+
+# Largest difference from the torch network, in units of one step's change (delta_scale): rounding only. For int8 see
+# INT8_RMS_TOLERANCE: its root mean square, because single hidden units may round the other way.
 FP32_TOLERANCE = 1e-3
-INT8_RMS_TOLERANCE = 0.05
 
 
 def export_onnx(
@@ -39,8 +46,10 @@ def export_onnx(
     """Write `model` to `path` and return its spec with the model's size, precision and `delta_scale` filled in.
 
     `samples` = (state [N, S], action [N, A]): real data on which ONNX Runtime must agree with torch, else ModelError
-    and no file; without them, states around the training mean. The same weights and spec give the same bytes.
+    and no file, and from which int8 takes the ranges of its layers; without them, states around the training mean.
+    The same weights, spec and samples give the same bytes.
     """
+    samples = samples or _made_up(model)
     spec = spec.model_copy(
         update={
             "ensemble_size": model.size,
@@ -49,15 +58,20 @@ def export_onnx(
             "delta_scale": tuple(float(v) for v in model.delta_std),
         }
     )
-    graph = _Graph(model, spec, precision).build()
-    proto = helper.make_model(
-        graph, producer_name="mbrl_controller", opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
-    )
-    for key, value in spec.to_metadata().items():
+    ranges = hidden_ranges(model, *samples) if precision == "int8" else None
+    opsets = [helper.make_opsetid("", OPSET)]
+    if ranges is not None:
+        opsets.append(helper.make_opsetid(RUNTIME_DOMAIN, RUNTIME_OPSET))
+    graph = _Graph(model, spec, ranges).build()
+    proto = helper.make_model(graph, producer_name="mbrl_controller", opset_imports=opsets, ir_version=IR_VERSION)
+    metadata = spec.to_metadata()
+    if precision == "int8":
+        metadata |= _probe(model, *samples).to_metadata()
+    for key, value in metadata.items():
         proto.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(proto, full_check=True)
     content = proto.SerializeToString(deterministic=True)
-    check_export(content, model, samples or _made_up(model), precision, str(path))
+    check_export(content, model, samples, precision, str(path))
     write_atomically(Path(path), content)
     return spec
 
@@ -94,6 +108,14 @@ def check_export(
     return worst
 
 
+def _probe(model: DynamicsEnsemble, state: Array, action: Array) -> Probe:
+    """Predictions of the network for a few rows of real data, to be repeated where the file is loaded."""
+    rows = np.unique(np.linspace(0, len(state) - 1, PROBE_ROWS).astype(int))
+    state, action = state[rows].astype(np.float32), action[rows].astype(np.float32)
+    members = np.repeat(state[None], model.size, axis=0)
+    return Probe(state, action, model.predictor()(members, action).astype(np.float32))
+
+
 def _made_up(model: DynamicsEnsemble) -> tuple[Array, Array]:
     """States and targets around the training mean."""
     rng = np.random.default_rng(0)
@@ -105,12 +127,39 @@ def _made_up(model: DynamicsEnsemble) -> tuple[Array, Array]:
     return state, rng.uniform(model.lower.numpy(), model.upper.numpy(), (256, A))
 
 
-class _Graph:
-    """Nodes of the graph. Each member has its own chain of Gemms: ONNX Runtime prepacks and fuses those, which is
-    faster than one batched MatMul."""
+@torch.no_grad()
+def hidden_ranges(model: DynamicsEnsemble, state: Array, action: Array) -> NDArray[np.float64]:
+    """The largest value [layers - 1, E] that each hidden layer takes where a planner goes from `state` [N, S].
 
-    def __init__(self, model: DynamicsEnsemble, spec: ModelSpec, precision: Precision) -> None:
-        self.model, self.spec, self.precision = model, spec, precision
+    That is not only where the data is: candidates are wilder than what was executed, and a prediction goes on from
+    predictions. So the ranges come from the data's actions and from targets drawn over the joints' whole range, for
+    three steps.
+    """
+    rng = np.random.default_rng(0)
+    ranges = np.zeros((len(model.weights) - 1, model.size))
+    drawn = rng.uniform(model.lower.cpu().numpy(), model.upper.cpu().numpy(), (len(state), len(model.lower)))
+    device = model.delta_std.device
+    for targets in (action, drawn):
+        target = torch.tensor(targets, dtype=torch.float32, device=device)
+        now = torch.tensor(state, dtype=torch.float32, device=device).expand(model.size, -1, -1)
+        for _ in range(3):
+            for i, hidden in enumerate(model.hidden_activations(now, target)):
+                ranges[i] = np.maximum(ranges[i], hidden.amax((1, 2)).double().cpu().numpy())
+            now = model(now, target)
+    return np.maximum(ranges, 1e-6)
+
+
+class _Graph:
+    """Nodes of the graph. Each member has its own chain of matrix products: ONNX Runtime prepacks those, which is
+    faster than one batched MatMul.
+
+    With `ranges` [layers - 1, E] of the hidden layers, the products are of 8-bit integers. Scales are fixed, not
+    found anew from each batch: no pass over the numbers to find their range, no candidate that coarsens the others,
+    and what lies outside is cut, which does the clamp of the inputs and the ReLU on the way.
+    """
+
+    def __init__(self, model: DynamicsEnsemble, spec: ModelSpec, ranges: NDArray[np.float64] | None) -> None:
+        self.model, self.spec, self.ranges = model, spec, ranges
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
@@ -118,7 +167,10 @@ class _Graph:
         model, spec = self.model, self.spec
         E, S, A = model.size, len(spec.state_names), len(spec.action_names)
         features = self._scaled(self._features())
-        members = [self._member(features, e) for e in range(E)]
+        rows = self._add("Reshape", features, self._constant("rows", np.array([-1, len(model.feature_mean)])))
+        inputs = tuple(f"member{e}_input" for e in range(E))
+        self._add("Split", rows, output=inputs, axis=0)  # rows and not the first axis: no copy to drop it
+        members = [self._member(x, e) for e, x in enumerate(inputs)]
         stacked = self._add("Concat", *members, axis=0)
         change = self._add("Reshape", stacked, self._constant("members_first", np.array([E, -1, S])))
         self._add("Add", "state", change, output="next_state")
@@ -138,29 +190,29 @@ class _Graph:
         """The same as DynamicsEnsemble.features: [E, N, F]."""
         model = self.model
         position = self._pick("joint", model.joint.numpy())
-        reach, lower, upper = (self._float(name, getattr(model, name)) for name in ("reach", "lower", "upper"))
-        target = self._add("Max", "action", self._add("Sub", position, reach))
-        target = self._add("Min", target, self._add("Add", position, reach))
-        target = self._add("Min", self._add("Max", target, lower), upper)
-        if model.action_input == "error":
-            target = self._add("Sub", target, position)
+        lower, upper, reach = (getattr(model, name).numpy() for name in ("lower", "upper", "reach"))
+        target = self._between("target_limit", "action", lower, upper)  # [N, A]: before it meets the members' states
+        push = self._between("reach", self._add("Sub", target, position), -reach, reach)
+        fed = self._add("Add", position, push, output=FED_TARGET) if model.action_input == "target" else push
         if not len(model.angle):
-            return self._add("Concat", "state", target, axis=2)
+            return self._add("Concat", "state", fed, axis=2)
         angle = self._pick("angle", model.angle.numpy())
         sine, cosine = self._add("Sin", angle), self._add("Cos", angle)
-        return self._add("Concat", self._pick("linear", model.linear.numpy()), sine, cosine, target, axis=2)
+        return self._add("Concat", self._pick("linear", model.linear.numpy()), sine, cosine, fed, axis=2)
 
     def _scaled(self, features: str) -> str:
+        """Network inputs, clamped."""
         model = self.model
         centred = self._add("Sub", features, self._float("feature_mean", model.feature_mean))
         scaled = self._add("Div", centred, self._float("feature_std", model.feature_std))
         clamp = np.float32(model.input_clamp)
-        return self._add("Clip", scaled, self._constant("low", -clamp), self._constant("high", clamp))
+        if self.ranges is None:
+            return self._between("input", scaled, np.array([-clamp]), np.array([clamp]))
+        return self._quantised(scaled, "input", model.input_clamp / 127, 128)
 
-    def _member(self, features: str, e: int) -> str:
+    def _member(self, x: str, e: int) -> str:
         """Change [N, S] in physical units: the output scaling is part of the last layer."""
-        model = self.model
-        x = self._add("Gather", features, self._constant(f"member{e}", np.array(e)), axis=0)
+        model, source = self.model, "input"
         last = len(model.weights) - 1
         for i, (weights, biases) in enumerate(zip(model.weights, model.biases, strict=True)):
             weight, bias = weights[e].detach().double(), biases[e, 0].detach().double()
@@ -168,25 +220,44 @@ class _Graph:
                 scale, mean = model.delta_std.double(), model.delta_mean.double()
                 weight, bias = weight * scale, bias * scale + mean
             name = f"member{e}_layer{i}"
-            x = self._layer(x, weight.numpy(), bias.numpy(), name, self.precision == "int8")
-            if i < last:
+            x = self._layer(x, weight.numpy(), bias.numpy(), name, source)
+            if i < last and self.ranges is None:
                 x = self._add("Relu", x)
+            elif i < last and self.ranges is not None:
+                source = name
+                x = self._quantised(x, name, self.ranges[i, e] / 255, 0)  # zero is the least: this is the ReLU too
         return x
 
-    def _layer(self, x: str, weight: Array, bias: Array, name: str, quantised: bool) -> str:
-        if not quantised:
+    def _layer(self, x: str, weight: Array, bias: Array, name: str, source: str) -> str:
+        """weight, bias on x; in 8 bit, x has the scale and zero point of the quantiser `source`."""
+        if self.ranges is None:
             return self._add("Gemm", x, self._float(f"{name}_weight", weight), self._float(f"{name}_bias", bias))
-        # Dynamic quantisation as onnxruntime.quantization writes it (ONNX Runtime fuses this pattern): activations
-        # 8 bit per tensor, weights 7 bit per output column, since 8 bit overflow on processors without VNNI.
-        step = np.maximum(np.abs(weight).max(axis=0) / 63, 1e-30)
-        integer = np.rint(weight / step).astype(np.int8)
-        self._add("DynamicQuantizeLinear", x, output=(f"{name}_x", f"{name}_x_step", f"{name}_x_zero"))
-        weight_name = self._constant(f"{name}_weight", integer)
-        zero = self._constant(f"{name}_weight_zero", np.zeros(weight.shape[1], np.int8))
-        product = self._add("MatMulInteger", f"{name}_x", weight_name, f"{name}_x_zero", zero)
-        unit = self._add("Mul", f"{name}_x_step", self._float(f"{name}_weight_step", step))
-        real = self._add("Mul", self._add("Cast", product, to=TensorProto.FLOAT), unit)
-        return self._add("Add", real, self._float(f"{name}_bias", bias))
+        # The full 8 bit: with 7, which no processor could overflow, ranks agree less (.983 for .986 on Baoding, and the
+        # rounding error is half as large again). Where 8 do overflow, the probe says so (model_probe.py).
+        step = np.maximum(np.abs(weight).max(axis=0) / 127, 1e-30)
+        return self._add(
+            "MatMulIntegerToFloat",
+            x,
+            self._constant(f"{name}_weight", np.rint(weight / step).astype(np.int8)),
+            f"{source}_step",
+            self._float(f"{name}_weight_step", step),
+            f"{source}_zero",
+            "",
+            self._float(f"{name}_bias", bias),
+            domain=RUNTIME_DOMAIN,
+        )
+
+    def _quantised(self, x: str, name: str, step: float, zero: int) -> str:
+        """x in steps of `step` from `zero`, cut to 0 ... 255."""
+        unit = self._constant(f"{name}_step", np.float32(step))
+        return self._add("QuantizeLinear", x, unit, self._constant(f"{name}_zero", np.uint8(zero)))
+
+    def _between(self, name: str, x: str, low: Array, high: Array) -> str:
+        """x cut to [low, high], vectors or the same for all entries (Clip takes scalars only, and is faster)."""
+        if (low == low[0]).all() and (high == high[0]).all():
+            bounds = (self._constant(f"{name}_{k}", np.float32(v[0])) for k, v in (("low", low), ("high", high)))
+            return self._add("Clip", x, *bounds)
+        return self._add("Min", self._add("Max", x, self._float(f"{name}_low", low)), self._float(f"{name}_high", high))
 
     def _pick(self, name: str, indices: NDArray[np.int64]) -> str:
         """Entries of the state: a slice where they are neighbours, which is a plain copy."""

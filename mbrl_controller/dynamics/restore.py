@@ -10,11 +10,13 @@ import torch
 from onnx import numpy_helper
 
 from mbrl_controller.dynamics.ensemble import ActionInput
+from mbrl_controller.dynamics.export import FED_TARGET
 from mbrl_controller.dynamics.weights import Weights
 from mbrl_controller.errors import ModelError
 from mbrl_controller.model_spec import ModelSpec
 
-# "error" subtracts the joint's position from the target; both inputs subtract the reach and the features' mean.
+# Graphs of before the target's limits moved to the front: "error" subtracts the joint's position from the target; both
+# inputs subtract the reach and the features' mean.
 _SUBTRACTIONS: dict[int, ActionInput] = {2: "target", 3: "error"}
 
 
@@ -33,11 +35,11 @@ def weights_of(path: Path) -> tuple[Weights, ActionInput]:
     if spec.precision != "fp32":
         raise ModelError(f"{path}: its weights are rounded to {spec.precision}; a warm start needs an fp32 version")
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
-    fed = _SUBTRACTIONS.get(sum(node.op_type == "Sub" for node in proto.graph.node))
+    fed = _fed(proto.graph)
     layers, scale = len(spec.hidden) + 1, np.array(spec.delta_scale)
     try:
         if fed is None:
-            raise KeyError("Sub")
+            raise KeyError("reach")
         weights: Weights = {
             "error_input": torch.tensor(fed == "error"),
             "feature_mean": torch.tensor(constants["feature_mean"]),
@@ -56,3 +58,12 @@ def weights_of(path: Path) -> tuple[Weights, ActionInput]:
     except KeyError as error:
         raise ModelError(f"{path}: it has no {error}: not a model of this version's export") from error
     return weights, fed
+
+
+def _fed(graph: onnx.GraphProto) -> ActionInput | None:
+    names = {tensor.name for tensor in graph.initializer}
+    if "reach" in names:
+        return _SUBTRACTIONS.get(sum(node.op_type == "Sub" for node in graph.node))
+    if not any(name.startswith("reach_") for name in names):
+        return None
+    return "target" if any(FED_TARGET in node.output for node in graph.node) else "error"

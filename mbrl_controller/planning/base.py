@@ -1,7 +1,7 @@
 """What a planner is. It knows an objective (candidates [N, H, A] -> returns [N]), never a model or a task.
 
-Actions are normalised to [-1, 1]. A planner's memory is an explicit `PlannerState`: a reset is a new state, and the
-same state and objective give the same plan to the bit.
+Actions are normalised to [-1, 1]. A planner's memory is an explicit `PlannerState`: a reset is a new state, and
+without a deadline the same state and objective give the same plan to the bit.
 """
 
 from __future__ import annotations
@@ -10,14 +10,20 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from mbrl_controller.planning.pace import Pace
 from mbrl_controller.tasks.spaces import Array
 
 Objective = Callable[[Array], Array]
+Candidates = NDArray[np.float32]
+
+MIN_CHUNK = 16  # candidates: below it, a chunk's fixed cost is most of it
+CHUNK_SHARE = 0.7  # of the time left that one chunk may take: not all of it, in case its pace is misjudged
 
 
 class PlannerConfig(BaseModel):
@@ -28,6 +34,10 @@ class PlannerConfig(BaseModel):
     candidates: int = Field(default=700, ge=2, le=100_000, description="action sequences per refinement (N)")
     horizon: int = Field(default=7, ge=1, le=200, description="control steps looked ahead (H)")
     iterations: int = Field(default=1, ge=1, le=50, description="refinements per plan, as far as the deadline allows")
+    decay: float = Field(default=1.0, ge=1, le=10, description="each refinement has so many times fewer candidates")
+    kept: int = Field(default=0, ge=0, le=1000, description="best candidates kept for the next refinement and tick")
+    execute: Literal["mean", "best"] = Field(default="mean", description="the refined mean, or the best candidate")
+    keep_mean: bool = Field(default=True, description="let the first candidate be the mean without noise")
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,7 @@ class PlannerState:
     last_action: Array  # [A], executed last
     seed: int
     tick: int = 0  # plans made; with the seed it gives the random numbers of the next plan
+    kept: Array | None = None  # [K, H, A], the best candidates of the last plan, shifted as the mean
 
     def rng(self) -> np.random.Generator:
         """The random numbers of the next plan."""
@@ -46,6 +57,11 @@ class PlannerState:
     def executed(self, action: Array) -> PlannerState:
         """The state after `action` [A] was executed in place of the plan's own first action (limits, hand-over)."""
         return replace(self, last_action=np.clip(np.asarray(action, dtype=float), -1.0, 1.0))
+
+    def skipped(self) -> PlannerState:
+        """The state one control step later, when a step had no plan of its own."""
+        kept = None if self.kept is None else shift(self.kept)
+        return replace(self, mean=shift(self.mean), kept=kept, tick=self.tick + 1)
 
 
 @dataclass(frozen=True)
@@ -68,19 +84,26 @@ class Planner(ABC):
     def __init__(self, action_size: int, config: PlannerConfig) -> None:
         self.action_size = action_size
         self.config: Any = config
+        self.pace = Pace()
 
     def initial_state(self, seed: int = 0, last_action: Array | None = None) -> PlannerState:
         """A fresh memory: the mean is neutral, `last_action` [A] is where the hand is (default neutral)."""
         last = np.zeros(self.action_size) if last_action is None else np.clip(last_action, -1.0, 1.0)
         return PlannerState(np.zeros((self.config.horizon, self.action_size)), last, seed)
 
+    def candidates(self, state: PlannerState) -> Candidates:
+        """The candidates [N, H, A] of the first refinement from `state`."""
+        search = self._begin(state)
+        return self._chunk(search, state, state.rng(), 0, self.config.candidates, self._carried(search, state))
+
     def plan(
         self, objective: Objective, state: PlannerState, deadline: float | None = None
     ) -> tuple[PlanResult, PlannerState]:
         """A plan for now, and the memory for the next control step.
 
-        One refinement is always made; another only if, at the pace of the slowest so far, it ends before
-        `deadline` (time.monotonic, s).
+        Without `deadline` (time.monotonic, s) every refinement has all its candidates, at once. With one, the first
+        refinement's are evaluated in chunks sized by the pace of earlier chunks, as many as there is time for (one
+        small chunk at least), and a further refinement is made only if all of it should end in time.
         """
         if state.mean.shape != (self.config.horizon, self.action_size):
             raise ValueError(
@@ -89,38 +112,110 @@ class Planner(ABC):
             )
         rng = state.rng()
         search = self._begin(state)
-        slowest, done = 0.0, 0
+        self.pace.learn()
+        done = evaluated = 0
         for i in range(self.config.iterations):
-            began = time.monotonic()
-            if i and deadline is not None and began + slowest > deadline:
+            count = max(2, round(self.config.candidates / self.config.decay**i))
+            if i and deadline is not None and time.monotonic() + self.pace.seconds(count) > deadline:
                 break
-            candidates = self._sample(search, state, rng)
-            returns = finite_returns(objective(candidates))
+            candidates, returns = self._evaluate(objective, search, state, rng, count, deadline)
             if np.isfinite(returns).any():
+                self._keep_best(search, candidates, returns)
                 self._refine(search, candidates, returns)
                 search.valid = True
             done += 1
-            slowest = max(slowest, time.monotonic() - began)
-        actions = search.mean if search.valid else state.mean
+            evaluated += len(candidates)
+        actions = state.mean
+        if search.valid:
+            actions = search.best if self.config.execute == "best" else search.mean
         result = PlanResult(
-            actions=actions,
-            predicted_return=search.predicted_return,
+            actions=np.array(actions, dtype=float),
+            predicted_return=search.best_return if self.config.execute == "best" else search.predicted_return,
             iterations=done,
-            evaluated=done * self.config.candidates,
+            evaluated=evaluated,
             valid=search.valid,
         )
-        shifted = np.concatenate([actions[1:], actions[-1:]])
-        return result, PlannerState(shifted, actions[0].copy(), state.seed, state.tick + 1)
+        following = search.mean if search.valid else state.mean
+        kept = shift(search.kept) if search.kept is not None else None
+        return result, PlannerState(shift(following), result.actions[0].copy(), state.seed, state.tick + 1, kept)
+
+    def _evaluate(
+        self,
+        objective: Objective,
+        search: Search,
+        state: PlannerState,
+        rng: np.random.Generator,
+        count: int,
+        deadline: float | None,
+    ) -> tuple[Candidates, Array]:
+        """Candidates [n, H, A] and their returns [n]: n = count, or what there was time for."""
+        carried = self._carried(search, state)
+        parts: list[Candidates] = []
+        returns: list[Array] = []
+        done = 0
+        while done < count:
+            size = self._chunk_size(count - done, deadline, first=not done)
+            if not size:
+                break
+            began = time.monotonic()
+            chunk = self._chunk(search, state, rng, done, size, carried)
+            returns.append(finite_returns(objective(chunk)))
+            parts.append(chunk)
+            done += size
+            self.pace.add(size, time.monotonic() - began)
+        if len(parts) == 1:
+            return parts[0], returns[0]
+        return np.concatenate(parts), np.concatenate(returns)
+
+    def _chunk_size(self, left: int, deadline: float | None, first: bool) -> int:
+        if deadline is None:
+            return left
+        least = min(left, MIN_CHUNK)
+        if not self.pace:
+            return least
+        size = min(left, self.pace.affordable(CHUNK_SHARE * (deadline - time.monotonic())))
+        if size >= least:
+            # A rest that would make a chunk too small to pay goes with this one.
+            return left if left - size < MIN_CHUNK else size
+        return least if first else 0
+
+    def _chunk(
+        self, search: Search, state: PlannerState, rng: np.random.Generator, begin: int, count: int, carried: Array
+    ) -> Candidates:
+        """Candidates begin ... begin + count of a refinement: first those that are carried over, then new ones."""
+        chunk = np.asarray(self._sample(search, state, rng, count), dtype=np.float32)
+        np.clip(chunk, -1.0, 1.0, out=chunk)
+        here = carried[begin : begin + count]
+        chunk[: len(here)] = here
+        return chunk
+
+    def _carried(self, search: Search, state: PlannerState) -> Array:
+        """Candidates [K, H, A] that are not drawn: the mean, and the best so far."""
+        parts = [np.clip(search.mean, -1.0, 1.0)[None]] if self.config.keep_mean else []
+        kept = search.kept if search.kept is not None else state.kept
+        if kept is not None and self.config.kept:
+            parts.append(kept[: self.config.kept])
+        return np.concatenate(parts) if parts else np.zeros((0, *search.mean.shape))
+
+    def _keep_best(self, search: Search, candidates: Candidates, returns: Array) -> None:
+        best = int(np.argmax(returns))
+        if returns[best] > search.best_return:
+            search.best, search.best_return = candidates[best].astype(float), float(returns[best])
+        if self.config.kept:
+            count = min(self.config.kept, len(returns))
+            rows = np.argpartition(-returns, count - 1)[:count]
+            rows = rows[np.argsort(-returns[rows], kind="stable")]
+            search.kept = candidates[rows[np.isfinite(returns[rows])]].astype(float)
 
     def _begin(self, state: PlannerState) -> Search:
-        return Search(mean=state.mean.copy())
+        return Search(mean=state.mean.copy(), best=state.mean)
 
     @abstractmethod
-    def _sample(self, search: Search, state: PlannerState, rng: np.random.Generator) -> Array:
-        """Candidates [N, H, A] in [-1, 1]."""
+    def _sample(self, search: Search, state: PlannerState, rng: np.random.Generator, count: int) -> Array:
+        """New candidates [count, H, A]; what lies outside [-1, 1] is cut by the caller."""
 
     @abstractmethod
-    def _refine(self, search: Search, candidates: Array, returns: Array) -> None:
+    def _refine(self, search: Search, candidates: Candidates, returns: Array) -> None:
         """Improve `search` in place; `returns` [N] holds -inf for candidates that must not win."""
 
 
@@ -129,6 +224,9 @@ class Search:
     """What is refined within one plan."""
 
     mean: Array  # [H, A]
+    best: Array  # [H, A], of all candidates seen
+    best_return: float = -np.inf
+    kept: Array | None = None  # [K, H, A], best first
     std: Array = field(default_factory=lambda: np.zeros(0))  # [H, A], where a planner keeps one
     predicted_return: float = -np.inf
     valid: bool = False
@@ -138,3 +236,8 @@ def finite_returns(returns: Array) -> Array:
     """Returns [N] with -inf for NaN and both infinities: a candidate whose return is not a number never wins."""
     returns = np.asarray(returns, dtype=float)
     return np.where(np.isfinite(returns), returns, -np.inf)
+
+
+def shift(actions: Array) -> Array:
+    """Plans [..., H, A] one control step later; the last step is repeated."""
+    return np.concatenate([actions[..., 1:, :], actions[..., -1:, :]], axis=-2)

@@ -9,11 +9,11 @@ from pydantic import ValidationError
 from mbrl_controller.errors import MbrlError
 from mbrl_controller.model_spec import describe_validation
 from mbrl_controller.planning.base import Planner
-from mbrl_controller.planning.cem import CemPlanner
+from mbrl_controller.planning.cem import CemPlanner, IcemPlanner
 from mbrl_controller.planning.pddm import PddmPlanner
 from mbrl_controller.planning.random_shooting import RandomShootingPlanner
 
-PLANNERS: dict[str, type[Planner]] = {p.name: p for p in (PddmPlanner, CemPlanner, RandomShootingPlanner)}
+PLANNERS: dict[str, type[Planner]] = {p.name: p for p in (PddmPlanner, CemPlanner, IcemPlanner, RandomShootingPlanner)}
 
 
 def make_planner(name: str, action_size: int, options: dict[str, Any] | None = None) -> Planner:
@@ -25,3 +25,5 @@ def make_planner(name: str, action_size: int, options: dict[str, Any] | None = N
         return cls(action_size, cls.config_type(**(options or {})))
     except ValidationError as error:
         raise MbrlError(f"planner {name}: {describe_validation(error)}") from error
+    except ValueError as error:
+        raise MbrlError(f"planner {name}: {error}") from error

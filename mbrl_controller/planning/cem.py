@@ -1,27 +1,31 @@
-"""The cross-entropy method with hard elites, warm-started from the shifted previous plan."""
+"""The cross-entropy method with hard elites, warm-started from the shifted previous plan; and iCEM's settings of it."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
-from mbrl_controller.planning.base import Planner, PlannerConfig, PlannerState, Search
+from mbrl_controller.planning.base import Candidates, PlannerState, Search
+from mbrl_controller.planning.gaussian import GaussianConfig, GaussianPlanner
+from mbrl_controller.planning.noise import Smoothing
 from mbrl_controller.tasks.spaces import Array
 
 
-class CemConfig(PlannerConfig):
+class CemConfig(GaussianConfig):
     """Candidates are per iteration."""
 
-    candidates: int = Field(default=233, ge=2, le=100_000, description="action sequences per iteration (N)")
+    candidates: int = Field(default=233, ge=2, le=100_000, description="action sequences per refinement (N)")
     iterations: int = Field(default=3, ge=1, le=50)
+    noise: Smoothing = "white"
     elite_fraction: float = Field(default=0.1, gt=0, le=1)
     sigma: float = Field(default=0.5, gt=0, description="standard deviation at the start of each plan")
     sigma_min: float = Field(default=0.05, ge=0)
     momentum: float = Field(default=0.1, ge=0, lt=1, description="share of the old mean and deviation kept")
-    keep_mean: bool = Field(default=True, description="let the first candidate be the mean without noise")
 
 
-class CemPlanner(Planner):
+class CemPlanner(GaussianPlanner):
     """A Gaussian [H, A] refitted to the best candidates at each iteration."""
 
     name = "cem"
@@ -29,21 +33,41 @@ class CemPlanner(Planner):
     config: CemConfig
 
     def _begin(self, state: PlannerState) -> Search:
-        return Search(mean=state.mean.copy(), std=np.full(state.mean.shape, self.config.sigma))
+        search = super()._begin(state)
+        search.std = np.tile(self._scale, (self.config.horizon, 1))
+        return search
 
-    def _sample(self, search: Search, state: PlannerState, rng: np.random.Generator) -> Array:
-        c = self.config
-        actions = search.mean + search.std * rng.standard_normal((c.candidates, c.horizon, self.action_size))
-        if c.keep_mean:
-            actions[0] = search.mean
-        return np.clip(actions, -1.0, 1.0, out=actions)
+    def _sample(self, search: Search, state: PlannerState, rng: np.random.Generator, count: int) -> Array:
+        actions = self._noise(rng, count)
+        actions *= search.std.astype(np.float32)[:, None]
+        actions += search.mean.astype(np.float32)[:, None]
+        return actions.transpose(1, 0, 2)
 
-    def _refine(self, search: Search, candidates: Array, returns: Array) -> None:
+    def _refine(self, search: Search, candidates: Candidates, returns: Array) -> None:
         c = self.config
-        count = max(1, round(c.elite_fraction * c.candidates))
+        count = max(1, round(c.elite_fraction * len(returns)))
         elite = np.argsort(-returns, kind="stable")[:count]
         elite = elite[np.isfinite(returns[elite])]
-        elites = candidates[elite]
+        elites = candidates[elite].astype(float)
         search.mean = c.momentum * search.mean + (1 - c.momentum) * elites.mean(0)
         search.std = np.maximum(c.momentum * search.std + (1 - c.momentum) * elites.std(0), c.sigma_min)
         search.predicted_return = float(returns[elite].mean())
+
+
+class IcemConfig(CemConfig):
+    """iCEM (Pinneri et al., CoRL 2020): coloured noise, elites kept over iterations and ticks, fewer candidates in each
+    iteration, and the best sequence seen is executed."""
+
+    noise: Smoothing = "coloured"
+    colour: float = Field(default=2.5, ge=0, le=8, description="coloured noise: power falls with frequency^colour")
+    decay: float = Field(default=1.25, ge=1, le=10, description="each refinement has so many times fewer candidates")
+    kept: int = Field(default=8, ge=0, le=1000, description="best candidates kept for the next refinement and tick")
+    execute: Literal["mean", "best"] = "best"
+
+
+class IcemPlanner(CemPlanner):
+    """The same algorithm with iCEM's options on."""
+
+    name = "icem"
+    config_type = IcemConfig
+    config: IcemConfig

@@ -16,7 +16,10 @@ class RolloutModel(Protocol):
     """Predicts: the learned ensemble, or the simulator itself as an oracle."""
 
     def rollout(self, state: Array, actions: Array) -> Array:
-        """States [E, N, H, S] after each of `actions` [N, H, A] (joint targets, rad) from `state` [S]."""
+        """States [E, N, H, S] after each of `actions` [N, H, A] (joint targets, rad) from `state` [S].
+
+        They may be overwritten by the next call.
+        """
         ...
 
 

@@ -12,6 +12,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from mbrl_controller.errors import ModelError
+from mbrl_controller.model_probe import INT8_RMS_TOLERANCE, Probe
 from mbrl_controller.model_spec import FORMAT_VERSION, METADATA_KEY, ModelSpec
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace
@@ -31,6 +32,8 @@ class OnnxEnsemble:
         self.path = path
         self.digest = digest  # SHA-256 (hex) of the file
         self.size = spec.ensemble_size
+        self._binding = session.io_binding()
+        self._states: Float32 = np.empty(0, dtype=np.float32)
         self.delta_scale = np.array(spec.delta_scale or (1.0,) * len(spec.state_names))
 
     @classmethod
@@ -61,6 +64,8 @@ class OnnxEnsemble:
                 raise ModelError(f"{path}: {error}") from error
         model = cls(session, spec, path, hashlib.sha256(content).hexdigest())
         model._try_out()
+        if spec.precision == "int8":
+            model._check_probe(Probe.from_metadata(metadata, spec, str(path)))
         return model
 
     def predict(self, state: NDArray, action: NDArray) -> Float32:
@@ -78,8 +83,8 @@ class OnnxEnsemble:
     def rollout(self, state: NDArray, actions: NDArray) -> Float32:
         """States [E, N, H, S] after each of the targets actions [N, H, A] from one state [S].
 
-        Each member goes on from its own prediction, as in PDDM. The result is a fresh array, a view whose memory
-        order is [H, E, N, S].
+        Each member goes on from its own prediction, as in PDDM. The result lives in a buffer that the next rollout of
+        this object overwrites (a plan allocates nothing); its memory order is [H, E, N, S]. One thread at a time.
         """
         S, A = len(self.spec.state_names), len(self.spec.action_names)
         if np.shape(state) != (S,) or np.ndim(actions) != 3 or np.shape(actions)[2] != A:
@@ -88,13 +93,15 @@ class OnnxEnsemble:
             )
         N, H, _ = actions.shape
         targets = np.ascontiguousarray(actions.transpose(1, 0, 2), dtype=np.float32)
-        states = np.empty((H, self.size, N, S), dtype=np.float32)
-        current: Float32 = np.empty((self.size, N, S), dtype=np.float32)
-        current[:] = state
-        for step in range(H):
-            current = self._step(current, targets[step])
-            states[step] = current
-        return states.transpose(1, 2, 0, 3)
+        count = (H + 1) * self.size * N * S
+        if len(self._states) < count:
+            self._states = np.empty(count, dtype=np.float32)
+        states = self._states[:count].reshape(H + 1, self.size, N, S)
+        states[0] = state
+        if N:
+            for step in range(H):
+                self._step_into(states[step], targets[step], states[step + 1])
+        return states[1:].transpose(1, 2, 0, 3)
 
     def warm_up(self, candidates: int, horizon: int, repeats: int = 3) -> None:
         """Roll out a few times at the size of real use, so that the first tick is not the one that allocates."""
@@ -104,6 +111,23 @@ class OnnxEnsemble:
 
     def _step(self, state: Float32, action: Float32) -> Float32:
         return self._session.run(["next_state"], {"state": state, "action": action})[0]
+
+    def _step_into(self, state: Float32, action: Float32, result: Float32) -> None:
+        """The same as `_step` without a copy: reads and writes the arrays themselves, which must be contiguous."""
+        bind = self._binding
+        bind.bind_input("state", "cpu", 0, np.float32, state.shape, state.ctypes.data)
+        bind.bind_input("action", "cpu", 0, np.float32, action.shape, action.ctypes.data)
+        bind.bind_output("next_state", "cpu", 0, np.float32, result.shape, result.ctypes.data)
+        self._session.run_with_iobinding(bind)
+
+    def _check_probe(self, probe: Probe) -> None:
+        members = np.repeat(probe.state[None], self.size, axis=0)
+        error = probe.error(self._step(members, probe.action), self.delta_scale)
+        if not error <= INT8_RMS_TOLERANCE:
+            raise ModelError(
+                f"{self.path}: on this processor its 8-bit predictions differ from its network's by {error:.2g} of one "
+                f"step's change (allowed: {INT8_RMS_TOLERANCE}); use the fp32 file"
+            )
 
     def _try_out(self) -> None:
         """One prediction from rest: a file may have the right face and a broken inside."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from mbrl_controller.planning.base import Planner, PlannerConfig, PlannerState, Search
+from mbrl_controller.planning.base import Candidates, Planner, PlannerConfig, PlannerState, Search
 from mbrl_controller.tasks.spaces import Array
 
 
 class RandomShootingConfig(PlannerConfig):
     """Nothing to tune but the number of candidates."""
+
+    keep_mean: bool = False
 
 
 class RandomShootingPlanner(Planner):
@@ -18,10 +20,8 @@ class RandomShootingPlanner(Planner):
     name = "random_shooting"
     config_type = RandomShootingConfig
 
-    def _sample(self, search: Search, state: PlannerState, rng: np.random.Generator) -> Array:
-        return rng.uniform(-1.0, 1.0, (self.config.candidates, self.config.horizon, self.action_size))
+    def _sample(self, search: Search, state: PlannerState, rng: np.random.Generator, count: int) -> Array:
+        return rng.uniform(-1.0, 1.0, (count, self.config.horizon, self.action_size))
 
-    def _refine(self, search: Search, candidates: Array, returns: Array) -> None:
-        best = int(np.argmax(returns))
-        if returns[best] > search.predicted_return:
-            search.mean, search.predicted_return = candidates[best], float(returns[best])
+    def _refine(self, search: Search, candidates: Candidates, returns: Array) -> None:
+        search.mean, search.predicted_return = search.best, search.best_return

@@ -106,10 +106,14 @@ class ActionSpace:
         return len(self.names)
 
     def to_target(self, normalised: Array) -> Array:
-        """Joint targets [..., A] (rad) of planner actions [..., A] in [-1, 1]."""
-        up = self.stroke * (self.upper - self.neutral)
-        down = self.stroke * (self.neutral - self.lower)
-        return self.neutral + np.where(normalised > 0, normalised * up, normalised * down)
+        """Joint targets [..., A] (rad) of planner actions [..., A] in [-1, 1], as float32 if they are."""
+        kind = np.float32 if np.asarray(normalised).dtype == np.float32 else float
+        up = (self.stroke * (self.upper - self.neutral)).astype(kind)
+        down = (self.stroke * (self.neutral - self.lower)).astype(kind)
+        target = np.maximum(normalised, 0) * up
+        target += np.minimum(normalised, 0) * down
+        target += self.neutral.astype(kind)
+        return target
 
     def to_normalised(self, target: Array) -> Array:
         """Inverse of `to_target`, cut to [-1, 1]; a joint without room on one side gives 0 there."""

@@ -92,13 +92,16 @@ def test_rollout_is_predict_repeated_on_each_members_own_state(tmp_path_factory,
     assert np.allclose(states, expected, atol=1e-4)
 
 
-def test_a_second_rollout_leaves_the_first_result_alone(good) -> None:
-    model = OnnxEnsemble.load(good)
-    model.warm_up(4, 3)
-    first = model.rollout(np.zeros(S), np.ones((4, 3, A)))
-    copy = first.copy()
-    model.rollout(np.ones(S), -np.ones((4, 3, A)))
-    assert np.array_equal(first, copy)
+def test_rollouts_of_changing_size_share_one_buffer_and_stay_right(good) -> None:
+    """A planner's chunks differ in size from tick to tick; nothing of an earlier one may show through."""
+    model, rng = OnnxEnsemble.load(good), np.random.default_rng(2)
+    model.warm_up(8, 4)
+    buffer = model.rollout(np.zeros(S), np.zeros((8, 4, A))).base
+    for N, H in ((8, 4), (3, 4), (5, 2), (1, 1), (8, 4)):
+        start, actions = rng.normal(size=S), rng.normal(size=(N, H, A))
+        states = model.rollout(start, actions)
+        assert np.allclose(states, start + np.cumsum(np.einsum("nha,eas->enhs", actions, MIX), axis=2), atol=1e-4)
+        assert np.shares_memory(states, buffer)
 
 
 def test_it_tells_what_it_is(good) -> None:

@@ -1,0 +1,42 @@
+"""What planners share that draw candidates around a mean: how wide, per joint, and how smooth over the horizon."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+
+from mbrl_controller.planning.base import Planner, PlannerConfig
+from mbrl_controller.planning.noise import Smoothing, noise_basis, standard_normal
+from mbrl_controller.tasks.spaces import Array
+
+
+class GaussianConfig(PlannerConfig):
+    """Options of the noise."""
+
+    sigma: float = Field(default=0.9, gt=0, description="standard deviation of the noise, normalised actions")
+    joint_scale: tuple[float, ...] = Field(default=(), description="factors on sigma, one a joint; empty: all 1")
+    noise: Smoothing = Field(default="filtered", description="smoothness of the noise over the horizon")
+    beta: float = Field(default=0.6, gt=0, le=1, description="filtered noise: 1 is white, small is smooth")
+    colour: float = Field(default=2.0, ge=0, le=8, description="coloured noise: power falls with frequency^colour")
+    knots: int = Field(default=4, ge=1, le=200, description="knots noise: random values over the horizon")
+
+
+class GaussianPlanner(Planner):
+    """Draws mean + noise."""
+
+    config: GaussianConfig
+
+    def __init__(self, action_size: int, config: GaussianConfig) -> None:
+        super().__init__(action_size, config)
+        if config.joint_scale and len(config.joint_scale) != action_size:
+            raise ValueError(f"joint_scale has {len(config.joint_scale)} entries, the hand {action_size} joints")
+        basis = noise_basis(config.noise, config.horizon, beta=config.beta, colour=config.colour, knots=config.knots)
+        self._basis = basis.astype(np.float32)
+        standard_normal(np.random.default_rng(0), (1,))  # its table is made now, not in the first tick
+        self._scale = config.sigma * np.array(config.joint_scale or (1.0,) * action_size)
+
+    def _noise(self, rng: np.random.Generator, count: int) -> Array:
+        """Smooth noise of deviation 1 [H, count, A] (less where a filter takes some off), float32."""
+        white = standard_normal(rng, (self._basis.shape[1], count * self.action_size))
+        # einsum and not matmul: it does not wake BLAS's threads, which wait for each other on a busy machine.
+        return np.einsum("hk,kn->hn", self._basis, white).reshape(-1, count, self.action_size)
