@@ -25,14 +25,18 @@ def planner(
     peers_python: Annotated[
         Path | None, typer.Option(help="Python interpreter that has the other planners' packages")
     ] = None,
+    plot: Annotated[Path | None, typer.Option(help="draw return against candidates into this PNG")] = None,
     json: Annotated[Path | None, typer.Option("--json", help="write the figures to this file")] = None,
 ) -> None:
-    """A plan's processor time, how it keeps deadlines, its memory, and the control loop under load. Takes minutes."""
+    """What a plan takes, how it keeps deadlines, its memory, the loop under load, and how well each planner controls.
+
+    All parts take more than an hour, nearly all of it `samples`: with --json, that one goes on where it was stopped.
+    """
     from mbrl_controller.jobs.benchmark import planner as job
     from mbrl_controller.jobs.benchmark.settings import Settings
 
     report = job.run(
-        Settings(task=task, quick=quick, peers_python=peers_python),
+        Settings(task=task, quick=quick, peers_python=peers_python, plot=plot),
         part,
         json,
         # A line and no spinner: its thread would be part of what is measured.

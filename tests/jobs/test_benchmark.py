@@ -124,7 +124,7 @@ def test_the_reported_time_is_the_measured_one() -> None:
         time.sleep(SLEEP)
 
     times = timing.in_turn({"sleep": work, "nothing": lambda: None}, 5)
-    assert len(times["sleep"].wall) == 5
+    assert len(times["sleep"].wall) >= 5
     assert times["sleep"].wall.min() >= SLEEP
     assert np.median(times["sleep"].cpu) < np.median(times["sleep"].wall)
     assert times["nothing"].wall.min() >= 0

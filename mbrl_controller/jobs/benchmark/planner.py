@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ HEADLINES = ("plan_cpu_ms", "gemm_fp32_cpu_ms", "ratio_to_gemm", "speedup_over_f
 
 def _of(module: str, function: str) -> Callable[..., Any]:
     """`function` of this folder's `module`, imported when it is called: parts need different packages."""
-    return lambda argument: getattr(import_module(f"{__package__}.{module}"), function)(argument)
+    return lambda *arguments: getattr(import_module(f"{__package__}.{module}"), function)(*arguments)
 
 
 # In the order in which they run; each is also a key of the report.
@@ -32,6 +33,8 @@ PARTS: dict[str, Part] = {
     "memory": _of("memory", "run"),
     "anytime": _of("anytime", "run"),
     "load": _of("load", "run"),
+    "quantised": _of("closed_loop", "quantised"),
+    "samples": _of("closed_loop", "samples"),
 }
 # How a part's figures are printed; without an entry, their `rows` are.
 SHOW: dict[str, Callable[[dict[str, Any]], None]] = {
@@ -39,6 +42,8 @@ SHOW: dict[str, Callable[[dict[str, Any]], None]] = {
     "memory": _of("memory", "show"),
     "anytime": _of("anytime", "show"),
     "load": _of("load", "show"),
+    "quantised": _of("closed_loop", "show_quantised"),
+    "samples": _of("closed_loop", "show_samples"),
 }
 
 
@@ -63,6 +68,7 @@ def run(
     A part that cannot be measured is `{"skipped": why}`, and the others go on.
     """
     names = chosen(parts)
+    settings = replace(settings, json_file=json_file)
     report: dict[str, Any] = {"machine": machine.describe(), "task": settings.task, "quick": settings.quick}
     on_machine(report["machine"])
     report |= dict.fromkeys(HEADLINES)
@@ -71,6 +77,8 @@ def run(
         on_begin(name)
         try:
             figures = PARTS[name](settings)
+            if name == "samples" and settings.plot is not None:
+                _of("plots", "plot_samples")(figures["rows"], settings.plot)
         except (MbrlError, ModuleNotFoundError, OSError) as error:
             figures = {"skipped": reason(error)}
         _enter(report, name, figures)

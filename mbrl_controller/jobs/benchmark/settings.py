@@ -19,3 +19,5 @@ class Settings:
     task: str = "baoding"  # whose served model the parts plan with
     quick: bool = False  # fewer repeats: figures of the right size, percentiles of none
     peers_python: Path | None = None  # interpreter that has the peers' packages
+    plot: Path | None = None  # picture of the part `samples`
+    json_file: Path | None = None  # where the report goes; long parts keep what is done beside it

@@ -13,6 +13,7 @@ import numpy as np
 from mbrl_controller.tasks.spaces import Array
 
 WARM_UP = 3  # calls of each function before any is timed
+BLOCK = 4  # calls of one function in a row, the first of them not timed: it finds the caches full of another's data
 
 
 @dataclass(frozen=True)
@@ -23,18 +24,22 @@ class Times:
     wall: Array
 
 
-def in_turn(functions: Mapping[str, Callable[[], object]], repeats: int, warm_up: int = WARM_UP) -> dict[str, Times]:
-    """Time `repeats` calls of each function, one of each in turn, so that what disturbs the machine disturbs all."""
-    cpu = {name: np.empty(repeats) for name in functions}
-    wall = {name: np.empty(repeats) for name in functions}
-    for i in range(-warm_up, repeats):
+def in_turn(functions: Mapping[str, Callable[[], object]], repeats: int, block: int = BLOCK) -> dict[str, Times]:
+    """Time at least `repeats` calls of each function, a few of each in turn, so that what disturbs the machine disturbs
+    all."""
+    cpu: dict[str, list[float]] = {name: [] for name in functions}
+    wall: dict[str, list[float]] = {name: [] for name in functions}
+    rounds = -(-repeats // (block - 1))
+    for i in range(-1, rounds):
         for name, function in functions.items():
-            cpu_began, wall_began = time.process_time(), time.perf_counter()
-            function()
-            cpu_ended, wall_ended = time.process_time(), time.perf_counter()
-            if i >= 0:
-                cpu[name][i], wall[name][i] = cpu_ended - cpu_began, wall_ended - wall_began
-    return {name: Times(cpu[name], wall[name]) for name in functions}
+            for j in range(block):
+                cpu_began, wall_began = time.process_time(), time.perf_counter()
+                function()
+                cpu_ended, wall_ended = time.process_time(), time.perf_counter()
+                if i >= 0 and j > 0:
+                    cpu[name].append(cpu_ended - cpu_began)
+                    wall[name].append(wall_ended - wall_began)
+    return {name: Times(np.array(cpu[name]), np.array(wall[name])) for name in functions}
 
 
 def paced(function: Callable[[], object], period: float, repeats: int, warm_up: int = WARM_UP) -> Times:

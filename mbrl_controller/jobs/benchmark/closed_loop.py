@@ -1,0 +1,219 @@
+"""What planning is for: control. Episodes in lockstep, on the same seeds for all that is compared.
+
+`quantised` sets the int8 file of a version beside its fp32 file, `samples` sets planners beside each other at more and
+more candidates a tick. Neither depends on how fast the machine is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mbrl_controller.errors import MbrlError
+from mbrl_controller.jobs.benchmark.isolated import reason
+from mbrl_controller.jobs.benchmark.settings import Settings
+from mbrl_controller.jobs.benchmark.tables import print_rows
+from mbrl_controller.jobs.evaluate import summarise
+from mbrl_controller.jobs.lockstep import EpisodeRecord
+from mbrl_controller.jobs.plans import Who, prepare
+from mbrl_controller.jobs.statistics import bootstrap
+from mbrl_controller.jobs.workers import default_processes, episode_pool
+from mbrl_controller.registry import Registry
+
+TASKS = ("baoding", "valve")
+SEED = 5000  # the first; no other command starts there
+FIGURES = ("return_mean", "kept_rate", "degrees_turned_median", "goal_rate", "goal_error_median")
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A planner with its options. `iterations` share the candidates of a tick between them."""
+
+    name: str
+    planner: str
+    options: dict[str, Any] = field(default_factory=dict)
+    by_task: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def settings(self, task: str, candidates: int) -> dict[str, Any]:
+        """Planner options that spend `candidates` a tick on `task`."""
+        options = {**self.options, **self.by_task.get(task, {})}
+        iterations, decay = options.get("iterations", 1), options.get("decay", 1.0)
+        first = candidates / sum(decay**-i for i in range(iterations))
+        return {**options, "candidates": max(2, round(first))}
+
+
+# PDDM's own settings are those of facts known of its release and its paper; the CEMs have the width of noise that the
+# task's own planner has, for theirs was made for other hands.
+CONTESTANTS = (
+    Contestant("random shooting", "random_shooting"),
+    Contestant("CEM", "cem", {"iterations": 3, "sigma": 0.5}),
+    Contestant("iCEM", "icem", {"iterations": 3, "sigma": 0.5}),
+    Contestant("PDDM as released", "pddm", {"sigma": 0.9, "beta": 0.6, "effective": 0.0, "noise": "filtered"},
+               {"baoding": {"kappa": 20.0}, "valve": {"kappa": 0.5, "beta": 0.7}}),
+    Contestant("ours: config/tasks.yaml", "pddm"),
+)  # fmt: skip
+LEARNED = (25, 50, 100, 200, 350, 700, 1400)
+ORACLE = {"baoding": (25, 50, 100, 200), "valve": (25, 50, 100, 200, 350, 700)}  # the simulator is no fast model
+EPISODES = {"learned": {"baoding": 48, "valve": 48}, "oracle": {"baoding": 6, "valve": 16}}
+ORACLE_SECONDS = {"baoding": 5.0, "valve": None}
+
+
+def quantised(settings: Settings) -> dict[str, Any]:
+    """The part: for each task, the current version's fp32 and int8 files on the same seeds.
+
+    Rows by file; `pairs` has the mean differences int8 - fp32 of single episodes, with 95 % bootstrap intervals.
+    """
+    episodes = 4 if settings.quick else 60
+    rows, pairs, missing = [], [], {}
+    for task in TASKS:
+        try:
+            version = Registry().resolve(task)
+            version.served("int8")
+            records = {p: run_episodes(Who(task, precision=p), episodes)[0] for p in ("fp32", "int8")}
+        except (MbrlError, ModuleNotFoundError) as error:
+            missing[task] = reason(error)
+            continue
+        contract = prepare(Who(task)).contract
+        for precision, found in records.items():
+            figures = summarise(found, contract)
+            rows.append({"task": task, "version": version.name, "precision": precision, "episodes": episodes,
+                         **{name: figures[name] for name in FIGURES}})  # fmt: skip
+        pairs.append({"task": task, **paired(records["fp32"], records["int8"])})
+    if not rows:
+        raise MbrlError("; ".join(f"{task}: {why}" for task, why in missing.items()))
+    return {"rows": rows, "pairs": pairs, "missing": missing}
+
+
+def paired(one: list[EpisodeRecord], two: list[EpisodeRecord]) -> dict[str, Any]:
+    """Differences two - one of episodes on the same seeds: of mean return, mean degrees turned, final error; and how
+    many episodes each alone kept."""
+    figures: dict[str, Any] = {}
+    for name in ("episode_return", "degrees_turned", "final_goal_error"):
+        difference = np.array([getattr(b.metrics, name) - getattr(a.metrics, name)
+                               for a, b in zip(one, two, strict=True)])  # fmt: skip
+        figures[f"{name}_difference"] = float(difference.mean())
+        figures[f"{name}_difference_ci95"] = bootstrap(difference, np.mean)
+    for name, first, second in (("only_fp32_kept", one, two), ("only_int8_kept", two, one)):
+        figures[name] = sum(not a.metrics.dropped and b.metrics.dropped for a, b in zip(first, second, strict=True))
+    return figures
+
+
+def show_quantised(figures: dict[str, Any]) -> None:
+    """Print the tables."""
+    print_rows("the same version in 32 and in 8 bit, same seeds", figures["rows"])
+    print_rows("int8 less fp32, paired by seed", figures["pairs"])
+
+
+def samples(settings: Settings) -> dict[str, Any]:
+    """The part: return against candidates a tick, by planner, with the learned model and with the simulator itself.
+
+    With a JSON file asked for, finished rows are kept beside it and are not measured again: it may be interrupted.
+    """
+    keep = None if settings.json_file is None else settings.json_file.with_suffix(".samples.jsonl")
+    done = _read(keep)
+    rows, missing = [], {}
+    for job in _jobs(settings.quick):
+        key = {name: job[name] for name in ("task", "dynamics", "planner", "candidates", "episodes")}
+        try:
+            who = Who(
+                job["task"], dynamics=job["dynamics"], planner=job["with"], planner_options=job["options"],
+                seconds=job["seconds"],
+            )  # fmt: skip
+            prepared = prepare(who)
+            key["version"], key["options"] = prepared.version, prepared.plan.planner_options
+            row = next((row for row in done if all(row.get(k) == v for k, v in key.items())), None)
+            if row is None:
+                row = {**key, **_sample(who, job["episodes"])}
+                _append(keep, row)
+        except (MbrlError, ModuleNotFoundError) as error:
+            missing[f"{job['task']} {job['dynamics']}"] = reason(error)
+            continue
+        rows.append(row)
+    if not rows:
+        raise MbrlError("; ".join(f"{what}: {why}" for what, why in missing.items()))
+    return {"rows": rows, "missing": missing, "equal_to_700": equal_to_700(rows)}
+
+
+def _sample(who: Who, episodes: int) -> dict[str, Any]:
+    records, contract = run_episodes(who, episodes)
+    figures = summarise(records, contract)
+    return {name: figures[name] for name in (*FIGURES, "return_mean_ci95", "kept_rate_ci95", "plan_ms_median")}
+
+
+def _jobs(quick: bool) -> Iterator[dict[str, Any]]:
+    for dynamics in ("learned", "oracle"):
+        for task in TASKS:
+            counts = LEARNED if dynamics == "learned" else ORACLE[task]
+            for contestant in CONTESTANTS:
+                for candidates in counts[1:4:2] if quick else counts:
+                    yield {
+                        "task": task,
+                        "dynamics": dynamics,
+                        "planner": contestant.name,
+                        "with": contestant.planner,
+                        "options": contestant.settings(task, candidates),
+                        "candidates": candidates,
+                        "episodes": 2 if quick else EPISODES[dynamics][task],
+                        "seconds": 1.0 if quick else ORACLE_SECONDS[task] if dynamics == "oracle" else None,
+                    }
+
+
+def equal_to_700(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The fewest candidates with which each planner's mean return reaches that of PDDM as released with 700 (or the
+    most it was measured with)."""
+    found = []
+    for task, dynamics in dict.fromkeys((row["task"], row["dynamics"]) for row in rows):
+        here = [row for row in rows if (row["task"], row["dynamics"]) == (task, dynamics)]
+        reference = [row for row in here if row["planner"] == "PDDM as released" and row["candidates"] <= 700]
+        if not reference:
+            continue
+        target = max(reference, key=lambda row: row["candidates"])
+        for planner in dict.fromkeys(row["planner"] for row in here):
+            enough = [row["candidates"] for row in here
+                      if row["planner"] == planner and row["return_mean"] >= target["return_mean"]]  # fmt: skip
+            found.append({
+                "task": task, "dynamics": dynamics, "planner": planner,
+                "return_of_PDDM": target["return_mean"], "with": target["candidates"],
+                "reached_with": min(enough) if enough else "-",
+            })  # fmt: skip
+    return found
+
+
+def show_samples(figures: dict[str, Any]) -> None:
+    """Print the tables."""
+    hidden = {"options", "version", "degrees_turned_median", "goal_error_median"}
+    print_rows("control against candidates a tick", [
+        {k: v for k, v in row.items() if k not in hidden} for row in figures["rows"]
+    ])  # fmt: skip
+    print_rows("candidates that reach the mean return of PDDM as released", figures["equal_to_700"])
+
+
+def run_episodes(who: Who, episodes: int, seed: int = SEED) -> tuple[list[EpisodeRecord], Any]:
+    """Records of the seeds from `seed` on, and the contract."""
+    prepared = prepare(who)
+    with episode_pool(prepared.plan, min(episodes, default_processes())) as run_all:
+        return list(run_all(list(range(seed, seed + episodes)))), prepared.contract
+
+
+def _read(path: Path | None) -> list[dict[str, Any]]:
+    if path is None or not path.exists():
+        return []
+    try:
+        return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+    except (OSError, ValueError) as error:
+        raise MbrlError(f"{path}: cannot be read: {error}") from error
+
+
+def _append(path: Path | None, row: dict[str, Any]) -> None:
+    if path is None:
+        return
+    try:
+        with path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+    except OSError as error:
+        raise MbrlError(f"{path}: cannot be written: {error.strerror}") from error
