@@ -1,4 +1,4 @@
-"""The network back from its ONNX file, as a warm start needs it: a version is one file, and it holds all there is."""
+"""The network back from its fp32 file, which holds all there is: for a warm start, for torch, for the 8-bit file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import onnx
 import torch
 from onnx import numpy_helper
 
-from mbrl_controller.dynamics.ensemble import ActionInput
+from mbrl_controller.dynamics.ensemble import ActionInput, DynamicsEnsemble
 from mbrl_controller.dynamics.export import FED_TARGET
 from mbrl_controller.dynamics.weights import Weights
 from mbrl_controller.errors import ModelError
@@ -18,6 +18,7 @@ from mbrl_controller.model_spec import ModelSpec
 # Graphs of before the target's limits moved to the front: "error" subtracts the joint's position from the target; both
 # inputs subtract the reach and the features' mean.
 _SUBTRACTIONS: dict[int, ActionInput] = {2: "target", 3: "error"}
+_CLAMP_NAMES = ("input_high", "high")  # of the bound in the file, now and in older files
 
 
 def weights_of(path: Path) -> tuple[Weights, ActionInput]:
@@ -33,7 +34,9 @@ def weights_of(path: Path) -> tuple[Weights, ActionInput]:
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     spec = ModelSpec.from_metadata(metadata, str(path))
     if spec.precision != "fp32":
-        raise ModelError(f"{path}: its weights are rounded to {spec.precision}; a warm start needs an fp32 version")
+        raise ModelError(
+            f"{path}: its weights are rounded to {spec.precision}; what goes on from a version needs its fp32 file"
+        )
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
     fed = _fed(proto.graph)
     layers, scale = len(spec.hidden) + 1, np.array(spec.delta_scale)
@@ -58,6 +61,22 @@ def weights_of(path: Path) -> tuple[Weights, ActionInput]:
     except KeyError as error:
         raise ModelError(f"{path}: it has no {error}: not a model of this version's export") from error
     return weights, fed
+
+
+def network_of(path: Path, spec: ModelSpec) -> DynamicsEnsemble:
+    """The network in the fp32 file at `path`, which `spec` describes, on the CPU; ModelError for any other file."""
+    try:
+        weights, fed = weights_of(path)
+        constants = {t.name: t for t in onnx.load(str(path), load_external_data=False).graph.initializer}
+        clamp = next(numpy_helper.to_array(constants[name]).item() for name in _CLAMP_NAMES if name in constants)
+    except (ValueError, StopIteration) as error:  # arrays that do not go together; no clamp
+        raise ModelError(f"{path}: not a model of this version's export: {error or _CLAMP_NAMES[0]}") from error
+    network = DynamicsEnsemble(spec, action_input=fed, input_clamp=clamp)
+    try:
+        network.load_weights(weights)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    return network
 
 
 def _fed(graph: onnx.GraphProto) -> ActionInput | None:

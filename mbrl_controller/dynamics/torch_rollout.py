@@ -7,13 +7,11 @@ from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import numpy_helper
 
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
-from mbrl_controller.dynamics.restore import weights_of
+from mbrl_controller.dynamics.restore import network_of
 from mbrl_controller.errors import ModelError
 from mbrl_controller.model_spec import ModelSpec
 from mbrl_controller.planning.onnx_ensemble import Float32, OnnxEnsemble
@@ -23,7 +21,6 @@ from mbrl_controller.tasks.spaces import ActionSpace
 # A control step needs up to three sizes: the candidates, the chosen plan's first step, and the commands in flight.
 KEPT_SIZES = 4
 WARM_UPS = 3  # before a capture, as torch's notes on CUDA graphs ask for
-_CLAMP_NAMES = ("input_high", "high")  # of the bound in the file, now and in older files
 TOLERANCE = 1e-3  # to ONNX Runtime, in units of one step's change: rounding only
 
 
@@ -71,7 +68,7 @@ class TorchEnsemble:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         if device == "cpu" and threads is not None:
             torch.set_num_threads(threads)
-        network = _network(path, spec)
+        network = network_of(path, spec)
         try:
             network = network.to(device).requires_grad_(False)
             model = cls(network, spec, path, reference.digest)
@@ -214,22 +211,6 @@ class _Horizon:
         for step, target in enumerate(targets):
             current = self._network(current, target)
             states[step].copy_(current)
-
-
-def _network(path: Path, spec: ModelSpec) -> DynamicsEnsemble:
-    """The network in the fp32 file at `path`, on the CPU; raises ModelError for what is not a file of our export."""
-    try:
-        weights, fed = weights_of(path)
-        constants = {t.name: t for t in onnx.load(str(path), load_external_data=False).graph.initializer}
-        clamp = next(numpy_helper.to_array(constants[name]).item() for name in _CLAMP_NAMES if name in constants)
-    except (ValueError, StopIteration) as error:  # arrays that do not go together; no clamp
-        raise ModelError(f"{path}: not a model of this version's export: {error or _CLAMP_NAMES[0]}") from error
-    network = DynamicsEnsemble(spec, action_input=fed, input_clamp=clamp)
-    try:
-        network.load_weights(weights)
-    except ModelError as error:
-        raise ModelError(f"{path}: {error}") from error
-    return network
 
 
 def _one_line(error: Exception) -> str:
