@@ -3,6 +3,9 @@
 Layout: `<root>/<task>/<version>/{model.onnx, card.json, ...}` and `<root>/<task>/current.json`. A version's folder is
 written aside and renamed into place, `current.json` is replaced in one step: whoever reads sees the old or the new
 state, whenever a writer is killed. Shipped models form a second, read-only root below the user's own.
+
+`model.onnx` is in single precision. Beside it there may be the same network in 8 bit, once it was found to plan alike
+(jobs/quantise.py).
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -25,13 +29,17 @@ from mbrl_controller.model_spec import ModelSpec, describe_validation
 from mbrl_controller.resources import home_dir, share_dir
 
 MODEL_FILE = "model.onnx"
+INT8_FILE = "model.int8.onnx"
 CARD_FILE = "card.json"
 CURRENT_FILE = "current.json"
 VERSION = re.compile(r"^v(\d{4,})$")
 
+ServedPrecision = Literal["auto", "fp32", "int8"]  # auto: 8 bit where the version has it
+PRECISIONS: tuple[str, ...] = get_args(ServedPrecision)
+
 
 class ModelCard(BaseModel):
-    """What a person wants to know of a version, and the digest that its file must have."""
+    """What a person wants to know of a version, and the digests that its files must have."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -40,6 +48,17 @@ class ModelCard(BaseModel):
     command: str = ""
     notes: str = ""
     evaluation: dict[str, float] = Field(default_factory=dict)
+    evaluation_precision: Literal["fp32", "int8"] = "fp32"  # of the file that was evaluated
+    int8_sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")  # None: there is no 8-bit file
+    int8_figures: dict[str, float] = Field(default_factory=dict)  # how it compares with the fp32 one
+    int8_refused: str = ""  # why there is none, where one was tried
+
+    @property
+    def precisions(self) -> str:
+        """What it can be served in, for people: `int8`, or `fp32` with the reason why no more."""
+        if self.int8_sha256 or self.spec.precision == "int8":
+            return "int8"
+        return f"fp32 ({self.int8_refused})" if self.int8_refused else "fp32"
 
 
 class _Current(BaseModel):
@@ -59,8 +78,30 @@ class Version:
 
     @property
     def model(self) -> Path:
-        """The ONNX file."""
+        """The ONNX file, fp32."""
         return self.folder / MODEL_FILE
+
+    @property
+    def int8(self) -> Path:
+        """Where the 8-bit ONNX file is, if the version has one."""
+        return self.folder / INT8_FILE
+
+    def served(self, precision: str = "auto") -> Path:
+        """The file to serve; auto: the 8-bit one if the card tells of it and it is there.
+
+        Raises ModelError for a bad card, for an unknown precision, and for "int8" where there is no such file.
+        """
+        if precision not in PRECISIONS:
+            raise ModelError(f"unknown precision {precision!r}; known: {', '.join(PRECISIONS)}")
+        if precision == "fp32":
+            return self.model
+        card = self.card()
+        if card.int8_sha256 and self.int8.is_file():
+            return self.int8
+        if precision == "int8":
+            why = card.int8_refused or f"none was made: mbrl models quantise {self.task} {self.name}"
+            raise ModelError(f"{self.task} {self.name} has no {INT8_FILE}: {why}")
+        return self.model
 
     def card(self) -> ModelCard:
         """Its card; raises ModelError."""
@@ -72,11 +113,18 @@ class Version:
         except ValidationError as error:
             raise ModelError(f"{path}: bad card: {describe_validation(error)}") from error
 
-    def check_digest(self) -> ModelCard:
-        """Its card, after checking that the model file is the one the card was written for (ModelError)."""
+    def check_digest(self, only: Path | None = None) -> ModelCard:
+        """Its card, after checking that its model files (or the one at `only`) are those the card was written for.
+
+        Raises ModelError for another file, and for one that is missing.
+        """
         card = self.card()
-        if file_sha256(self.model) != card.model_sha256:
-            raise ModelError(f"{self.model}: its sha256 is not the one in {CARD_FILE}: damaged or exchanged")
+        files = [(self.model, card.model_sha256)]
+        if card.int8_sha256:
+            files.append((self.int8, card.int8_sha256))
+        for path, digest in files:
+            if only in (None, path) and file_sha256(path) != digest:
+                raise ModelError(f"{path}: its sha256 is not the one in {CARD_FILE}: damaged or exchanged")
         return card
 
 
@@ -164,12 +212,52 @@ class Registry:
             )
             return found
 
-    def record_evaluation(self, task: str, version: str, figures: dict[str, float]) -> Version:
-        """Keep an evaluation's figures on a version's card; raises RegistryError where the card cannot be written."""
+    def record_evaluation(
+        self, task: str, version: str, figures: dict[str, float], precision: Literal["fp32", "int8"] = "fp32"
+    ) -> Version:
+        """Keep an evaluation's figures on a version's card, with the precision of the file that was evaluated.
+
+        Raises RegistryError where the card cannot be written.
+        """
         with self._locked(task):
             found = self._find(task, version)
-            card = found.card().model_copy(update={"evaluation": figures})
+            card = found.card().model_copy(update={"evaluation": figures, "evaluation_precision": precision})
             _replace(found.folder / CARD_FILE, card.model_dump_json(indent=2))
+            return found
+
+    def own(self, task: str, version: str = "current") -> Version:
+        """`resolve`, but for a version of this root; raises RegistryError for a shipped one."""
+        found = self.resolve(task, version)
+        if not found.folder.is_relative_to(self.root):
+            raise RegistryError(
+                f"{task} {found.name} is a shipped version ({found.folder}), which is not written to; "
+                "--models-dir names the registry to change"
+            )
+        return found
+
+    def record_int8(
+        self, task: str, version: str, file: Path | None, figures: dict[str, float], refused: str = ""
+    ) -> Version:
+        """Give a version the 8-bit `file` (a copy; None: take its own away) and tell of it on the card.
+
+        Killed at any moment, it leaves a version that can be served: first the card forgets the old file, then the
+        new one comes, then the card tells of it. Raises RegistryError for a version that is shipped and where
+        nothing can be written, ModelError for a file that cannot be read.
+        """
+        with self._locked(task):
+            found = self.own(task, version)
+            card_file = found.folder / CARD_FILE
+            card = found.card().model_copy(
+                update={"int8_sha256": None, "int8_figures": figures, "int8_refused": refused}
+            )
+            _replace(card_file, card.model_dump_json(indent=2))
+            if file is None:
+                found.int8.unlink(missing_ok=True)
+                return found
+            content = _read(file)
+            _replace(found.int8, content)
+            card = card.model_copy(update={"int8_sha256": hashlib.sha256(content).hexdigest()})
+            _replace(card_file, card.model_dump_json(indent=2))
             return found
 
     def _find(self, task: str, version: str) -> Version:
@@ -207,8 +295,12 @@ class Registry:
 
 def file_sha256(path: Path) -> str:
     """Digest of a file; raises ModelError if it cannot be read."""
+    return hashlib.sha256(_read(path)).hexdigest()
+
+
+def _read(path: Path) -> bytes:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
 
@@ -218,11 +310,11 @@ def _number(name: str) -> int:
     return int(match.group(1)) if match else 0
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, content: str | bytes) -> None:
     part = path.with_suffix(".part")
     try:
-        with part.open("w") as file:
-            file.write(text + "\n")
+        with part.open("wb") as file:
+            file.write(content if isinstance(content, bytes) else f"{content}\n".encode())
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)

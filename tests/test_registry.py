@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import multiprocessing
 import os
 import signal
@@ -13,7 +14,7 @@ import pytest
 
 from mbrl_controller.errors import ModelError, RegistryError
 from mbrl_controller.model_spec import ModelSpec
-from mbrl_controller.registry import ModelCard, Registry
+from mbrl_controller.registry import ModelCard, Registry, Version
 
 
 def make_card(version: str, data: bytes = b"weights") -> ModelCard:
@@ -134,6 +135,90 @@ def test_an_unwritable_root_is_a_registry_error(tmp_path: Path) -> None:
     registry = Registry(tmp_path / "file" / "models", shipped=tmp_path / "none")
     with pytest.raises(RegistryError, match="cannot be written"):
         registry.promote("valve", "v0001")
+
+
+def with_int8(registry: Registry, tmp_path: Path, data: bytes = b"rounded") -> Version:
+    file = tmp_path / "rounded.onnx"
+    file.write_bytes(data)
+    return registry.record_int8("valve", add(registry), file, {"rank_median": 0.99})
+
+
+def test_the_8_bit_file_is_served_where_the_card_tells_of_it(registry: Registry, tmp_path: Path) -> None:
+    version = with_int8(registry, tmp_path)
+    card = version.check_digest()
+    assert (card.int8_figures, card.precisions) == ({"rank_median": 0.99}, "int8")
+    assert [version.served(p) for p in ("auto", "int8", "fp32")] == [version.int8, version.int8, version.model]
+    with pytest.raises(ModelError, match="auto, fp32, int8"):
+        version.served("fp16")
+    version.int8.unlink()
+    assert version.served() == version.model
+    with pytest.raises(ModelError, match=r"model\.int8\.onnx"):
+        version.served("int8")
+    with pytest.raises(ModelError, match=r"model\.int8\.onnx: cannot be read"):
+        version.check_digest()
+
+
+def test_a_file_that_the_card_does_not_know_is_not_served(registry: Registry) -> None:
+    version = registry.resolve("valve", add(registry))
+    version.int8.write_bytes(b"found on the street")
+    assert version.served() == version.model
+    with pytest.raises(ModelError, match="mbrl models quantise valve v0001"):
+        version.served("int8")
+
+
+def test_a_refused_8_bit_file_leaves_its_reason(registry: Registry, tmp_path: Path) -> None:
+    version = with_int8(registry, tmp_path)
+    registry.record_int8("valve", version.name, None, {}, "elites agree in 0.71 of cases")
+    assert not version.int8.exists()
+    assert version.check_digest().precisions == "fp32 (elites agree in 0.71 of cases)"
+    with pytest.raises(ModelError, match=r"0\.71"):
+        version.served("int8")
+
+
+def test_an_exchanged_8_bit_file_is_noticed(registry: Registry, tmp_path: Path) -> None:
+    version = with_int8(registry, tmp_path)
+    version.int8.write_bytes(b"other")
+    with pytest.raises(ModelError, match=r"model\.int8\.onnx: its sha256"):
+        version.check_digest()
+    version.check_digest(version.model)
+
+
+def test_an_8_bit_file_is_exchanged_without_a_moment_of_a_wrong_digest(registry: Registry, tmp_path: Path) -> None:
+    """Whatever moment a writer dies at, the version can be served and its files are those of its card."""
+    version = with_int8(registry, tmp_path)
+    seen = []
+    replace = os.replace
+
+    def watched(source: str, target: str) -> None:
+        replace(source, target)
+        version.check_digest()
+        seen.append(version.served().name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", watched)
+        (tmp_path / "new.onnx").write_bytes(b"newly rounded")
+        registry.record_int8("valve", version.name, tmp_path / "new.onnx", {})
+    assert seen == ["model.onnx", "model.onnx", "model.int8.onnx"]
+
+
+def test_a_shipped_version_gets_no_8_bit_file(tmp_path: Path) -> None:
+    name = add(Registry(tmp_path / "shipped" / "models", shipped=tmp_path / "none"))
+    registry = Registry(tmp_path / "mine" / "models", shipped=tmp_path / "shipped" / "models")
+    with pytest.raises(RegistryError, match=r"shipped version .*--models-dir"):
+        registry.record_int8("valve", name, None, {})
+
+
+def test_a_card_of_before_8_bit_is_read_and_keeps_what_is_added(registry: Registry, tmp_path: Path) -> None:
+    version = with_int8(registry, tmp_path)
+    file = version.folder / "card.json"
+    card = json.loads(file.read_text())
+    old = {k: v for k, v in card.items() if not k.startswith("int8") and k != "evaluation_precision"}
+    file.write_text(json.dumps(old))
+    assert (version.card().int8_sha256, version.card().evaluation_precision) == (None, "fp32")
+    file.write_text(json.dumps(card))
+    registry.record_evaluation("valve", version.name, {"return_mean": 1.0}, "int8")
+    after = version.check_digest()
+    assert (after.evaluation_precision, after.int8_sha256) == ("int8", card["int8_sha256"])
 
 
 def _promote_forever(root: Path, names: list[str]) -> None:
