@@ -16,11 +16,13 @@ from mbrl_controller.tasks.spaces import Array, VectorSpec
 
 Predictor = Callable[[Array, Array], NDArray[Any]]  # (state [E, N, S], action [N, A]) -> next state [E, N, S]
 
+HORIZON = 7  # steps of the whole-horizon validation: the planner's
+JUDGED = ("one_step_nrmse", "horizon_nrmse")  # the errors that decide which of two models is better
 DISAGREEMENT_MARGIN = 3.0  # times the 99.9 % quantile on held-out data: beyond it the model is in unknown country
 
 
 def evaluate(
-    predict: Predictor, held_out: TransitionSet, spec: ModelSpec, horizon: int = 7, most_windows: int = 2000
+    predict: Predictor, held_out: TransitionSet, spec: ModelSpec, horizon: int = HORIZON, most_windows: int = 2000
 ) -> dict[str, float]:
     """Errors of `predict` (state [E, N, S], action [N, A]) -> [E, N, S] on held-out episodes, as flat metrics.
 
@@ -62,6 +64,14 @@ def evaluate(
     metrics["held_out_transitions"] = float(len(held_out))
     metrics["held_out_windows"] = float(len(windows))
     return metrics
+
+
+def longest_horizon(held_out: TransitionSet) -> int:
+    """HORIZON, or as many steps of it as the held-out episodes have in a row."""
+    for steps in range(HORIZON, 1, -1):
+        if len(held_out.windows(steps)):
+            return steps
+    return 1
 
 
 def groups(layout: VectorSpec, joints: tuple[str, ...]) -> dict[str, Index]:

@@ -27,8 +27,10 @@ app.add_typer(cli_benchmark.app, name="benchmark")
 Policy = Literal["controller", "hold", "random"]
 Planner = Literal["pddm", "cem", "random_shooting"]
 Backend = Literal["onnx", "torch"]
+Precision = Literal["auto", "fp32", "int8"]
 TaskArgument = Annotated[str, typer.Argument(help="baoding or valve")]
 ModelOption = Annotated[str, typer.Option(help="model version, as `mbrl models list` names it")]
+PrecisionOption = Annotated[Precision, typer.Option(help="of the model served; auto: int8 where the version has it")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="write the figures to this file")]
 SeedOption = Annotated[int, typer.Option(min=0, help="seed of the planner and of the simulated hand")]
 ModelsOption = Annotated[
@@ -80,6 +82,7 @@ def evaluate(
     planner_set: PlannerOptions = None,
     dynamics: Annotated[str, typer.Option(help="learned, or oracle: the simulator itself")] = "learned",
     backend: Annotated[Backend, typer.Option(help="what serves the model; torch: on a GPU if there is one")] = "onnx",
+    precision: PrecisionOption = "auto",
     policy: Annotated[Policy, typer.Option(help="the controller, or a floor to compare with")] = "controller",
     sim: Annotated[str, typer.Option(help="nominal, or perturbed: noise, latency, other masses")] = "nominal",
     processes: Annotated[int | None, typer.Option(help="episodes at a time (default: one a core)")] = None,
@@ -104,6 +107,7 @@ def evaluate(
             planner_options=parse_pairs("--planner-set", planner_set),
             dynamics=dynamics,
             backend=backend,
+            precision=precision,
             policy=policy,
             sim=sim,
             processes=processes,
@@ -157,6 +161,7 @@ def collect(
     seed: SeedOption = 0,
     policy: Annotated[Policy, typer.Option(help="what moves the hand")] = "controller",
     model: ModelOption = "current",
+    precision: PrecisionOption = "auto",
     exploration: Annotated[float, typer.Option(min=0.0, help="noise on the controller's action (of its range)")] = 0.0,
     random_scale: Annotated[float, typer.Option(help="size of random actions (of their range)")] = 1.0,
     sim: Annotated[str, typer.Option(help="nominal, or perturbed: noise, latency, other masses")] = "nominal",
@@ -184,6 +189,7 @@ def collect(
             seed=seed,
             policy=policy,
             model=model,
+            precision=precision,
             exploration=exploration,
             random_scale=random_scale,
             sim=sim,
@@ -213,7 +219,9 @@ def retrain(
     force: Annotated[bool, typer.Option("--force", help="keep the version even if it is worse")] = False,
     promote: Annotated[bool, typer.Option(help="make it current if it is not worse")] = True,
     resume: Annotated[bool, typer.Option("--resume", help="go on with the run that was stopped")] = False,
-    precision: Annotated[Literal["fp32", "int8"], typer.Option(help="of the exported model")] = "fp32",
+    precision: Annotated[
+        Literal["auto", "fp32"], typer.Option(help="auto: add an 8-bit file if it plans alike; fp32: do not")
+    ] = "auto",
     options: Annotated[list[str] | None, typer.Option("--set", help="training option as name=value")] = None,
     notes: Annotated[str, typer.Option(help="kept on the model's card")] = "",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads")] = None,

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from mbrl_controller.jobs.reporting import console, report_errors
+from mbrl_controller.jobs.reporting import REFUSED, console, report_errors
 
-app = typer.Typer(help="Model versions: list, show, promote, roll back.", no_args_is_help=True)
+app = typer.Typer(help="Model versions: list, show, promote, roll back, quantise.", no_args_is_help=True)
 
 TaskArgument = Annotated[str, typer.Argument(help="baoding or valve")]
 RootOption = Annotated[
@@ -39,9 +39,11 @@ def list_versions(
         except MbrlError:
             current = ""  # versions, but none promoted yet
         for version in versions:
-            spec = version.card().spec
+            card = version.card()
+            spec = card.spec
             mark = "*" if version.name == current else ""
-            table.add_row(name, version.name, mark, spec.created, spec.parent, f"{spec.transitions:,}", spec.precision)
+            row = (name, version.name, mark, spec.created, spec.parent, f"{spec.transitions:,}", card.precisions)
+            table.add_row(*row)
     console.print(table if table.row_count else "no models")
 
 
@@ -52,7 +54,7 @@ def show(
     version: Annotated[str, typer.Argument(help="version; default: the current one")] = "current",
     models_dir: RootOption = None,
 ) -> None:
-    """The card of a version as JSON, after checking that its file is intact."""
+    """The card of a version as JSON, after checking that its files are intact."""
     from mbrl_controller.registry import Registry
 
     console.print_json(Registry(models_dir).resolve(task, version).check_digest().model_dump_json())
@@ -78,3 +80,29 @@ def rollback(task: TaskArgument, models_dir: RootOption = None) -> None:
 
     found = Registry(models_dir).roll_back(task)
     console.print(f"{task}: {found.name} is current again")
+
+
+@app.command()
+@report_errors
+def quantise(
+    task: TaskArgument,
+    version: Annotated[str, typer.Argument(help="version; default: the current one")] = "current",
+    episodes: Annotated[
+        list[Path] | None, typer.Option(help="files or folders it learnt from, repeatable (default: the whole log)")
+    ] = None,
+    contract: Annotated[Path | None, typer.Option(help="robot contract (default: the task's)")] = None,
+    models_dir: RootOption = None,
+) -> None:
+    """Add an 8-bit file to a version, if it plans as the fp32 one does; exit code 1 and the reason if not."""
+    from mbrl_controller.jobs import quantise as job
+
+    done = job.run(task, version, episodes=episodes, models_dir=models_dir, contract=contract)
+    found, verdict = done.version, done.verdict
+    if not done.same_data:
+        console.print("these are not the episodes that it learnt from: fewer, more or others", highlight=False)
+    for name, value in verdict.figures.items():
+        console.print(f"{name} {value:.4g}", highlight=False)
+    outcome = f"{found.int8.name} added" if verdict.passed else f"stays fp32: {verdict.reason}"
+    console.print(f"{task} {found.name}: {outcome}", markup=False, soft_wrap=True)
+    if not verdict.passed:
+        raise typer.Exit(REFUSED)

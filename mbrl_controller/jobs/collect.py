@@ -65,7 +65,12 @@ def run(
                     seed=record.seed,
                     model_version=prepared.version,
                     model_digest=prepared.digest,
-                    extra={"policy": asked.policy, "exploration": str(asked.exploration), "sim": asked.sim},
+                    extra={
+                        "policy": asked.policy,
+                        "exploration": str(asked.exploration),
+                        "sim": asked.sim,
+                        "precision": prepared.precision,
+                    },
                 )
                 write_record(_file(folder, numbers[record.seed]), prepared.contract, info, record)
                 transitions += len(record.commands)

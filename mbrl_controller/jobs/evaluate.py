@@ -52,6 +52,8 @@ def run(
         "model": prepared.version,
         "dynamics": asked.dynamics,
         "backend": asked.backend if plan.model is not None else None,
+        "precision": prepared.precision or None,
+        "precision_fallback": prepared.fallback or None,
         "policy": asked.policy,
         "planner": asked.planner if asked.policy == "controller" else None,
         "planner_options": plan.planner_options,
@@ -65,10 +67,10 @@ def run(
     if json_file is not None:
         write_json(json_file, report)
     if on_card:
-        if prepared.plan.model is None:
+        if not prepared.precision:
             raise MbrlError("only a learned model has a card to keep the figures on")
         figures = {k: float(v) for k, v in report.items() if isinstance(v, int | float) and np.isfinite(v)}
-        Registry(asked.models_dir).record_evaluation(task, prepared.version, figures)
+        Registry(asked.models_dir).record_evaluation(task, prepared.version, figures, prepared.precision)
     return report
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from mbrl_controller.control.core import CoreConfig
 from mbrl_controller.episodes.contract import RobotContract
@@ -13,7 +13,8 @@ from mbrl_controller.errors import MbrlError
 from mbrl_controller.jobs.task_defaults import contract_for, planner_defaults
 from mbrl_controller.jobs.workers import EpisodePlan, PolicyName
 from mbrl_controller.planning.model_loading import BACKENDS, Backend
-from mbrl_controller.registry import Registry
+from mbrl_controller.registry import PRECISIONS, Registry, ServedPrecision
+from mbrl_controller.serving import choose_file
 from mbrl_controller.simulation.options import preset
 
 DYNAMICS = ("learned", "oracle")
@@ -29,6 +30,7 @@ class Who:
     dynamics: str = "learned"
     model: str = "current"
     backend: Backend = "onnx"
+    precision: ServedPrecision = "auto"
     models_dir: Path | None = None
     contract: Path | None = None
     planner: str = "pddm"
@@ -43,12 +45,15 @@ class Who:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What runs, and the version and digest of the model that acts (the policy's name and nothing for a floor)."""
+    """What runs, and the version of the model that acts with its file's digest and precision (of a floor: the policy's
+    name and nothing). `fallback`: why the file is not the version's 8-bit one; empty where it is, or there is none."""
 
     plan: EpisodePlan
     contract: RobotContract
     version: str
     digest: str
+    precision: Literal["", "fp32", "int8"] = ""
+    fallback: str = ""
 
 
 def prepare(who: Who) -> Prepared:
@@ -56,14 +61,15 @@ def prepare(who: Who) -> Prepared:
     _check_known("dynamics", who.dynamics, DYNAMICS)
     _check_known("policy", who.policy, POLICIES)
     _check_known("backend", who.backend, BACKENDS)
+    _check_known("precision", who.precision, PRECISIONS)
     robot = contract_for(who.task, who.contract)
     defaults = planner_defaults(who.task, who.planner)
-    path: Path | None = None
     version: str = "oracle" if who.policy == "controller" else who.policy
-    digest = ""
+    chosen = None
     if who.policy == "controller" and who.dynamics == "learned":
         found = Registry(who.models_dir).resolve(who.task, who.model)
-        path, version, digest = found.model, found.name, found.check_digest().model_sha256
+        chosen = choose_file(found, who.precision, who.backend, task=robot.task, action=robot.action)
+        version = found.name
     plan = EpisodePlan(
         contract=robot.text,
         sim=preset(who.sim),
@@ -71,7 +77,7 @@ def prepare(who: Who) -> Prepared:
         planner=who.planner,
         planner_options={**defaults.planner_options, **(who.planner_options or {})},
         core=who.core or defaults.core,
-        model=path,
+        model=chosen.file if chosen else None,
         model_version=version,
         backend=who.backend,
         exploration=who.exploration,
@@ -79,7 +85,9 @@ def prepare(who: Who) -> Prepared:
         seconds=who.seconds,
         goal_options=who.goal_options or {},
     )
-    return Prepared(plan, robot, version, digest)
+    if chosen is None:
+        return Prepared(plan, robot, version, "")
+    return Prepared(plan, robot, version, chosen.digest, chosen.precision, chosen.fallback)
 
 
 def _check_known(what: str, value: str, known: Sequence[str]) -> None:

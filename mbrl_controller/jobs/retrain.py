@@ -23,25 +23,25 @@ from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.dynamics.export import export_onnx
 from mbrl_controller.dynamics.restore import weights_of
 from mbrl_controller.dynamics.training import EpochReport, FitResult, TrainConfig, fit
-from mbrl_controller.dynamics.validation import evaluate
+from mbrl_controller.dynamics.validation import JUDGED, evaluate, longest_horizon
 from mbrl_controller.dynamics.weights import Weights, write_atomically
 from mbrl_controller.episodes.contract import RobotContract, parse_contract
 from mbrl_controller.errors import DatasetError, MbrlError, ModelError, RegistryError
 from mbrl_controller.jobs.dataset import Dataset, episode_files, load_dataset
-from mbrl_controller.jobs.task_defaults import contract_for, task_defaults
+from mbrl_controller.jobs.quantise import PLANNER, Int8Verdict, add_int8
+from mbrl_controller.jobs.task_defaults import contract_for, planner_defaults, task_defaults
 from mbrl_controller.jobs.training_report import write_report
 from mbrl_controller.model_spec import ModelSpec, describe_validation
 from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
-from mbrl_controller.registry import MODEL_FILE, ModelCard, Registry, Version, file_sha256
+from mbrl_controller.registry import INT8_FILE, MODEL_FILE, ModelCard, Registry, Version, file_sha256
 from mbrl_controller.resources import home_dir
 
 MIN_TRANSITIONS = 200
 MIN_EPISODES = 2
-JUDGED = ("one_step_nrmse", "horizon_nrmse")
 MIN_SHARE = 0.5  # of the parent's data: held-out episodes are new ones, on which a model of little else looks good
 SLACK = 1.02  # a version is worse when a held-out error is more than 2 % above the current version's
-HORIZON = 7  # steps of the whole-horizon validation: the planner's
 
+Precision = Literal["auto", "fp32"]  # auto: an 8-bit file beside the fp32 one, if it plans alike
 Status = Literal["promoted", "added", "refused", "stopped"]
 
 
@@ -56,7 +56,7 @@ class RunPlan(BaseModel):
     train: TrainConfig
     start: Literal["fresh", "warm"]
     parent: str = ""  # version whose weights the run starts from, and which the new one must not be worse than
-    precision: Literal["fp32", "int8"] = "fp32"
+    precision: Precision = "auto"
     force: bool = False
     promote: bool = True
     notes: str = ""
@@ -101,7 +101,7 @@ def run(
     force: bool = False,
     promote: bool = True,
     resume: bool = False,
-    precision: Literal["fp32", "int8"] = "fp32",
+    precision: Precision = "auto",
     options: dict[str, Any] | None = None,
     notes: str = "",
     runs_dir: Path | None = None,
@@ -174,17 +174,23 @@ class _Run:
         if result.stopped:
             return RetrainResult("stopped", "stopped; --resume goes on", self.folder, None, {}, {}, dataset)
         listener.stage("validating against the current version" if parent else "validating")
-        return self._conclude(result, spec, dataset, held_out, parent)
+        return self._conclude(result, spec, dataset, train, held_out, parent)
 
     def _conclude(
-        self, result: FitResult, spec: ModelSpec, dataset: Dataset, held_out: TransitionSet, parent: Version | None
+        self,
+        result: FitResult,
+        spec: ModelSpec,
+        dataset: Dataset,
+        train: TransitionSet,
+        held_out: TransitionSet,
+        parent: Version | None,
     ) -> RetrainResult:
         plan = self.plan
         files = self.folder / "version"
         shutil.rmtree(files, ignore_errors=True)
         files.mkdir()
         samples = held_out.state[:512], held_out.action[:512]
-        exported = export_onnx(result.model, spec, files / MODEL_FILE, precision=plan.precision, samples=samples)
+        exported = export_onnx(result.model, spec, files / MODEL_FILE, samples=samples)
         metrics = result.metrics | self._validate(OnnxEnsemble.load(files / MODEL_FILE), exported, held_out)
         baseline = self._baseline(parent, held_out)
         worse = compare(metrics, baseline)
@@ -202,11 +208,18 @@ class _Run:
                 "disagreement_limit": metrics["disagreement_limit"],
             }
         )
-        spec = export_onnx(result.model, spec, files / MODEL_FILE, precision=plan.precision, samples=samples)
+        spec = export_onnx(result.model, spec, files / MODEL_FILE, samples=samples)
         verdict = f"worse than {parent.name}: {worse}" if parent and worse else ""
-        write_report(files, spec, result.history, metrics, baseline, dataset, verdict)
+        int8 = self._int8(files, train, held_out)
+        write_report(files, spec, result.history, metrics, baseline, dataset, verdict, int8)
         card = ModelCard(
-            spec=spec, model_sha256=file_sha256(files / MODEL_FILE), command=_command(plan), notes=plan.notes
+            spec=spec,
+            model_sha256=file_sha256(files / MODEL_FILE),
+            command=_command(plan),
+            notes=plan.notes,
+            int8_sha256=file_sha256(files / INT8_FILE) if int8 and int8.passed else None,
+            int8_figures=int8.figures if int8 else {},
+            int8_refused=int8.reason if int8 else "",
         )
         status: Status = "added"
         version: Version | None = None
@@ -221,8 +234,15 @@ class _Run:
         write_atomically(self.folder / "done", f"{status}: {reason}\n".encode())
         return RetrainResult(status, reason, self.folder, version, metrics, baseline, dataset)
 
+    def _int8(self, files: Path, train: TransitionSet, held_out: TransitionSet) -> Int8Verdict | None:
+        """The 8-bit file beside the fp32 one in `files`, if it is asked for."""
+        if self.plan.precision == "fp32":
+            return None
+        self.listener.stage("comparing with 8 bit")
+        return add_int8(files, self.contract, planner_defaults(self.plan.task, PLANNER), train, held_out)
+
     def _validate(self, model: OnnxEnsemble, spec: ModelSpec, held_out: TransitionSet) -> dict[str, float]:
-        return evaluate(model.predict, held_out, spec, _horizon(held_out))
+        return evaluate(model.predict, held_out, spec, longest_horizon(held_out))
 
     def _parent(self) -> Version | None:
         return self.registry.resolve(self.plan.task, self.plan.parent) if self.plan.parent else None
@@ -264,14 +284,6 @@ def too_little(transitions: int, before: int) -> str:
     return f"learnt from {transitions} transitions, the current version from {before}"
 
 
-def _horizon(held_out: TransitionSet) -> int:
-    """The planner's horizon, or as much of it as the held-out episodes have."""
-    for steps in range(HORIZON, 1, -1):
-        if len(held_out.windows(steps)):
-            return steps
-    return 1
-
-
 def _make_plan(
     task: str,
     episodes: list[Path] | None,
@@ -280,7 +292,7 @@ def _make_plan(
     start: Literal["fresh", "warm"],
     force: bool,
     promote: bool,
-    precision: Literal["fp32", "int8"],
+    precision: Precision,
     options: dict[str, Any] | None,
     notes: str,
 ) -> RunPlan:

@@ -28,6 +28,10 @@ def evaluation_table(report: dict[str, Any]) -> None:
     """Print an evaluation's figures with their 95 % intervals."""
     who = report["model"] if report["model"] == report["policy"] else f"{report['policy']} {report['model']}"
     title = f"{report['task']}, {who}, seeds from {report['seed']}"
+    if report.get("precision"):
+        title += f", {report['precision']}"
+    if report.get("precision_fallback"):
+        error_console.print(f"not in 8 bit: {report['precision_fallback']}", markup=False, soft_wrap=True)
     table = Table("figure", "value", "95 % interval", title=title, box=None, title_justify="left")
     for name, value in report.items():
         if isinstance(value, float) and math.isfinite(value):

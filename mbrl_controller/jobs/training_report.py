@@ -14,6 +14,7 @@ from mbrl_controller.model_spec import ModelSpec
 
 if TYPE_CHECKING:
     from mbrl_controller.dynamics.training import EpochReport
+    from mbrl_controller.jobs.quantise import Int8Verdict
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -31,8 +32,9 @@ def write_report(
     baseline: dict[str, float],
     dataset: Dataset,
     verdict: str,
+    int8: Int8Verdict | None = None,
 ) -> Path:
-    """Write report.md and its plots into `folder`."""
+    """Write report.md and its plots into `folder`; `int8`: of the 8-bit file, None where none was tried."""
     _plot_loss(folder / LOSS_PLOT, history)
     _plot_errors(folder / ERROR_PLOT, metrics, baseline, spec.parent)
     rows = [
@@ -58,6 +60,7 @@ def write_report(
     for name in sorted(n for n in metrics if "rmse" in n and not n.startswith("stay_")):
         values = (metrics[name], baseline.get(name), metrics.get(f"stay_{name}"))
         lines.append(f"| {name} | {' | '.join(_number(v) for v in values)} |")
+    lines += ["", "## 8 bit", "", *_int8_lines(int8)]
     lines += ["", f"![held-out errors]({ERROR_PLOT})", "", "## Training", "", f"![loss]({LOSS_PLOT})", ""]
     if dataset.unused_files or dataset.skipped:
         lines += ["## Left out", ""]
@@ -67,6 +70,16 @@ def write_report(
     path = folder / REPORT_FILE
     path.write_text("\n".join(lines))
     return path
+
+
+def _int8_lines(int8: Int8Verdict | None) -> list[str]:
+    if int8 is None:
+        return ["Not asked for."]
+    lines = [f"No 8-bit file: {int8.reason}." if int8.reason else "An 8-bit file lies beside the fp32 one."]
+    if int8.figures:
+        lines += ["", "Compared with fp32 on held-out states:", "", "| figure | 8 bit |", "|---|---|"]
+        lines += [f"| {name} | {_number(value)} |" for name, value in sorted(int8.figures.items())]
+    return lines
 
 
 def _number(value: float | None) -> str:

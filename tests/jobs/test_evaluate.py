@@ -18,6 +18,7 @@ from mbrl_controller.registry import Registry
 KEYS = {
     "task",
     "model",
+    "precision",
     "planner",
     "episodes",
     "seed",
@@ -74,6 +75,7 @@ def test_torch_plans_as_onnx_runtime_does(trained: Path) -> None:
             "valve",
             models_dir=trained,
             backend=backend,
+            precision="fp32",
             episodes=1,
             seconds=1.0,
             processes=1,
@@ -90,6 +92,7 @@ def test_torch_plans_as_onnx_runtime_does(trained: Path) -> None:
     ("change", "said"),
     [
         ({"backend": "jax"}, "onnx, torch"),
+        ({"precision": "fp16"}, "auto, fp32, int8"),
         ({"policy": "clever"}, "controller, hold, random"),
         ({"dynamics": "guess"}, "learned, oracle"),
         ({"planner": "guess", "dynamics": "oracle"}, "cem, pddm, random_shooting"),

@@ -79,10 +79,38 @@ def test_a_warm_start_begins_where_the_current_version_ended(tmp_path: Path, val
     assert warm.metrics["one_step_nrmse"] == pytest.approx(warm.baseline["one_step_nrmse"], rel=1e-3)
 
 
-def test_a_warm_start_from_rounded_weights_is_refused(tmp_path: Path, valve_episodes: Path) -> None:
-    run(tmp_path, valve_episodes, force=True, precision="int8")
-    with pytest.raises(ModelError, match="int8"):
-        run(tmp_path, valve_episodes, start="warm")
+def test_an_8_bit_file_lies_beside_the_fp32_one_that_a_warm_start_takes(tmp_path: Path, valve_episodes: Path) -> None:
+    first = run(tmp_path, valve_episodes, force=True).version
+    assert first is not None
+    card = first.check_digest()
+    assert (card.spec.precision, card.int8_refused) == ("fp32", "")
+    assert first.served() == first.int8
+    assert OnnxEnsemble.load(first.int8).spec.version == first.name
+    assert "--precision auto" in card.command
+    report = (first.folder / "report.md").read_text()
+    assert "An 8-bit file lies beside the fp32 one" in report
+    assert f"| elite_median | {card.int8_figures['elite_median']:.4g} |" in report
+    assert run(tmp_path, valve_episodes, start="warm", options={**TINY, "max_epochs": 0}).status == "promoted"
+
+
+def test_a_model_that_quantises_badly_stays_fp32(tmp_path: Path, valve_episodes: Path, monkeypatch) -> None:
+    monkeypatch.setattr("mbrl_controller.dynamics.export.INT8_RMS_TOLERANCE", 1e-9)
+    version = run(tmp_path, valve_episodes).version
+    assert version is not None
+    card = version.check_digest()
+    assert card.int8_sha256 is None
+    assert card.int8_refused.startswith("the exported int8 graph differs")
+    assert f"No 8-bit file: {card.int8_refused}." in (version.folder / "report.md").read_text()
+    assert version.served() == version.model
+
+
+def test_without_8_bit_none_is_tried(tmp_path: Path, valve_episodes: Path) -> None:
+    version = run(tmp_path, valve_episodes, precision="fp32").version
+    assert version is not None
+    card = version.check_digest()
+    assert (card.int8_sha256, card.int8_figures, card.int8_refused) == (None, {}, "")
+    assert "--precision fp32" in card.command
+    assert not version.int8.exists()
 
 
 def test_a_warm_start_of_another_size_is_refused(tmp_path: Path, valve_episodes: Path) -> None:

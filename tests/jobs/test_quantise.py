@@ -1,0 +1,256 @@
+"""The 8-bit file beside a version's fp32 one: kept when it plans alike, refused with the reason when it does not."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+pytest.importorskip("torch")
+
+from mbrl_controller.dynamics import export
+from mbrl_controller.dynamics.data import TransitionSet
+from mbrl_controller.episodes.reader import read_info
+from mbrl_controller.errors import DatasetError, MbrlError, ModelError, RegistryError
+from mbrl_controller.jobs import collect, evaluate, quantise
+from mbrl_controller.jobs.cli import app
+from mbrl_controller.jobs.dataset import episode_files, load_dataset
+from mbrl_controller.jobs.plans import Who, prepare
+from mbrl_controller.jobs.task_defaults import PlannerDefaults, contract_for, planner_defaults
+from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.planning.risk import disagreement
+from mbrl_controller.registry import INT8_FILE, MODEL_FILE, Registry, Version
+from mbrl_controller.serving import choose_file
+
+SHORT = {"episodes": 1, "seconds": 0.3, "processes": 1, "planner_options": {"candidates": 8, "horizon": 2}}
+
+
+@pytest.fixture(scope="module")
+def data(valve_episodes: Path) -> tuple[TransitionSet, TransitionSet]:
+    """(train, held out)."""
+    return load_dataset(episode_files([valve_episodes]), contract_for("valve")).data.split_by_episode(0.2)
+
+
+@pytest.fixture
+def models(trained: Path, tmp_path: Path) -> Path:
+    """A registry of this test's own, whose version has an 8-bit file."""
+    return shutil.copytree(trained, tmp_path / "models")
+
+
+@pytest.fixture
+def version(models: Path) -> Version:
+    return Registry(models).current("valve")
+
+
+@pytest.fixture
+def folder(version: Version, tmp_path: Path) -> Path:
+    """A folder with an fp32 file only."""
+    path = tmp_path / "folder"
+    path.mkdir()
+    shutil.copyfile(version.model, path / MODEL_FILE)
+    return path
+
+
+def defaults() -> PlannerDefaults:
+    chosen = planner_defaults("valve", "pddm")
+    return chosen.model_copy(update={"planner_options": {**chosen.planner_options, "candidates": 100}})
+
+
+def add(folder: Path, data: tuple[TransitionSet, TransitionSet]) -> quantise.Int8Verdict:
+    return quantise.add_int8(folder, contract_for("valve"), defaults(), *data)
+
+
+def damage(file: Path) -> None:
+    """One bit of a weight: ONNX Runtime would load it."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def test_a_model_that_plans_alike_gets_its_file_with_a_limit_of_its_own(folder: Path, data) -> None:
+    before = (folder / MODEL_FILE).read_bytes()
+    verdict = add(folder, data)
+    assert verdict.passed, verdict.reason
+    assert {path.name for path in folder.iterdir()} == {MODEL_FILE, INT8_FILE}
+    assert (folder / MODEL_FILE).read_bytes() == before
+    reference, other = (OnnxEnsemble.load(folder / name) for name in (MODEL_FILE, INT8_FILE))
+    assert (reference.spec.precision, other.spec.precision) == ("fp32", "int8")
+    held_out = data[1]
+    apart = disagreement(other.predict(held_out.state, held_out.action), other.delta_scale)
+    assert other.spec.disagreement_limit == pytest.approx(3 * np.quantile(apart, 0.999), rel=1e-3)
+    assert other.spec.disagreement_limit == verdict.figures["disagreement_limit"]
+    same = {"precision", "metrics", "disagreement_limit"}
+    assert other.spec.model_dump(exclude=same) == reference.spec.model_dump(exclude=same)
+
+
+def test_disagreement_survives(folder: Path, data) -> None:
+    figures = add(folder, data).figures
+    assert min(figures["disagreement_spearman"], figures["disagreement_pearson"]) > 0.95
+    assert 0.8 < figures["disagreement_p999_ratio"] < 1.25
+
+
+def test_the_same_files_and_data_give_the_same_bytes(folder: Path, data) -> None:
+    add(folder, data)
+    first = (folder / INT8_FILE).read_bytes()
+    add(folder, data)
+    assert (folder / INT8_FILE).read_bytes() == first
+
+
+def test_layers_that_are_cut_are_refused_with_the_number(folder: Path, data, monkeypatch) -> None:
+    """Whatever the export's own check would say: the comparison sees what planning needs."""
+    ranges = export.hidden_ranges
+    monkeypatch.setattr(export, "hidden_ranges", lambda *arguments: 0.1 * ranges(*arguments))
+    monkeypatch.setattr(export, "check_export", lambda *arguments: 0.0)
+    monkeypatch.setattr(OnnxEnsemble, "_check_probe", lambda *arguments: None)
+    verdict = add(folder, data)
+    assert not verdict.passed
+    assert "needed)" in verdict.reason
+    assert verdict.figures["rank_median"] < quantise.MIN_RANK
+    assert [path.name for path in folder.iterdir()] == [MODEL_FILE]
+
+
+def test_an_export_that_fails_is_a_verdict_without_a_path(folder: Path, data, monkeypatch) -> None:
+    monkeypatch.setattr(export, "INT8_RMS_TOLERANCE", 1e-9)
+    verdict = add(folder, data)
+    assert verdict.reason.startswith("the exported int8 graph differs")
+    assert str(folder) not in verdict.reason
+    assert [path.name for path in folder.iterdir()] == [MODEL_FILE]
+
+
+def test_a_processor_that_overflows_is_a_verdict(folder: Path, data, monkeypatch) -> None:
+    monkeypatch.setattr("mbrl_controller.planning.onnx_ensemble.INT8_RMS_TOLERANCE", 1e-9)
+    verdict = add(folder, data)
+    assert verdict.reason.startswith("on this processor")
+    assert [path.name for path in folder.iterdir()] == [MODEL_FILE]
+
+
+def test_each_shortcoming_is_named_with_its_limit() -> None:
+    good = {"rank_median": 0.99, "elite_median": 0.9, "disagreement_spearman": 0.99, "disagreement_pearson": 0.99}
+    good |= {"disagreement_p999_ratio": 1.0, "one_step_nrmse_ratio": 1.01, "horizon_nrmse_ratio": 1.01}
+    assert quantise.shortcoming(good) == ""
+    for change, said in (
+        ({"rank_median": 0.9}, "correlate by 0.900 (at least 0.95 needed)"),
+        ({"elite_median": 0.71}, "elites agree in 0.71 of cases (at least 0.8 needed)"),
+        ({"disagreement_pearson": 0.5}, "disagreement correlates by 0.50 (at least 0.9 needed)"),
+        ({"disagreement_spearman": float("nan")}, "disagreement"),
+        ({"disagreement_p999_ratio": 0.65}, "0.65 of what they were (0.67 to 1.5 allowed)"),
+        ({"disagreement_p999_ratio": float("inf")}, "inf"),
+        ({"horizon_nrmse_ratio": 1.2}, "horizon_nrmse is 1.20 of what it was (at most 1.05 allowed)"),
+    ):
+        assert said in quantise.shortcoming(good | change)
+
+
+def test_data_without_rows_is_an_error(folder: Path, data) -> None:
+    train, held_out = data
+    with pytest.raises(DatasetError, match="held-out"):
+        add(folder, (train, held_out.of_episodes([])))
+    with pytest.raises(DatasetError, match="calibrate"):
+        add(folder, (train.of_episodes([]), held_out))
+
+
+def test_a_version_is_served_in_8_bit_unless_asked_otherwise(models: Path, version: Version) -> None:
+    card = version.check_digest()
+    for asked, file, precision, digest in (
+        ("auto", version.int8, "int8", card.int8_sha256),
+        ("int8", version.int8, "int8", card.int8_sha256),
+        ("fp32", version.model, "fp32", card.model_sha256),
+    ):
+        prepared = prepare(Who("valve", models_dir=models, precision=asked))
+        assert (prepared.plan.model, prepared.precision, prepared.digest) == (file, precision, digest)
+        assert prepared.fallback == ""
+    torch = prepare(Who("valve", models_dir=models, backend="torch"))
+    assert (torch.plan.model, torch.precision) == (version.model, "fp32")
+    with pytest.raises(ModelError, match="torch serves the fp32 file only"):
+        prepare(Who("valve", models_dir=models, backend="torch", precision="int8"))
+    with pytest.raises(MbrlError, match="auto, fp32, int8"):
+        prepare(Who("valve", models_dir=models, precision="fp16"))
+
+
+def test_a_damaged_file_is_refused_and_auto_serves_fp32(models: Path, version: Version) -> None:
+    damage(version.int8)
+    with pytest.raises(ModelError, match=r"model\.int8\.onnx: its sha256"):
+        version.check_digest()
+    prepared = prepare(Who("valve", models_dir=models))
+    assert (prepared.plan.model, prepared.precision) == (version.model, "fp32")
+    assert "sha256" in prepared.fallback
+    with pytest.raises(ModelError, match="sha256"):
+        prepare(Who("valve", models_dir=models, precision="int8"))
+    damage(version.model)
+    with pytest.raises(ModelError, match=r"model\.onnx: its sha256"):
+        choose_file(version)
+
+
+def test_where_the_processor_overflows_auto_serves_fp32(models: Path, version: Version, monkeypatch) -> None:
+    monkeypatch.setattr("mbrl_controller.planning.onnx_ensemble.INT8_RMS_TOLERANCE", 1e-9)
+    chosen = choose_file(version)
+    assert (chosen.file, chosen.precision) == (version.model, "fp32")
+    assert "on this processor" in chosen.fallback
+    report = evaluate.run("valve", models_dir=models, **SHORT)
+    assert report["precision"] == "fp32"
+    assert "on this processor" in report["precision_fallback"]
+    with pytest.raises(ModelError, match="on this processor"):
+        evaluate.run("valve", models_dir=models, precision="int8", **SHORT)
+
+
+def test_reports_cards_and_episodes_name_what_was_served(models: Path, version: Version, tmp_path: Path) -> None:
+    for precision in ("int8", "fp32"):
+        report = evaluate.run("valve", models_dir=models, precision=precision, on_card=True, **SHORT)
+        assert (report["precision"], report["precision_fallback"]) == (precision, None)
+        card = version.check_digest()
+        assert card.evaluation_precision == precision
+        assert card.int8_sha256 == hashlib.sha256(version.int8.read_bytes()).hexdigest()
+    done = collect.run("valve", models_dir=models, episodes_dir=tmp_path, session="s", **SHORT)
+    info = read_info(next(done.folder.iterdir()))
+    assert (info.extra["precision"], info.model_digest) == ("int8", version.card().int8_sha256)
+    assert evaluate.run("valve", policy="hold", **{**SHORT, "planner_options": None})["precision"] is None
+
+
+def command(models: Path, *arguments: str | Path) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["models", *map(str, arguments), "--models-dir", str(models)])
+    return result.exit_code, result.output
+
+
+def test_the_command_adds_the_file_to_a_version_that_is_there(models: Path, version: Version, valve_episodes) -> None:
+    Registry(models).record_int8("valve", version.name, None, {})
+    assert not version.int8.exists()
+    before = version.model.read_bytes()
+    code, output = command(models, "quantise", "valve", "--episodes", valve_episodes)
+    assert code == 0, output
+    assert "v0001: model.int8.onnx added" in output
+    assert "not the episodes" not in output
+    card = version.check_digest()
+    assert version.served() == version.int8
+    assert version.model.read_bytes() == before
+    assert card.int8_figures["elite_median"] >= quantise.MIN_ELITES
+    assert str(models) not in card.model_dump_json()
+    assert not {path.name for path in version.folder.iterdir() if path.suffix == ".part"}
+    assert "int8" in command(models, "list", "valve")[1]
+
+
+def test_the_command_says_why_there_is_none(models: Path, version: Version, valve_episodes, monkeypatch) -> None:
+    monkeypatch.setattr(quantise, "MIN_ELITES", 1.1)
+    some = sorted(valve_episodes.iterdir())[:4]
+    code, output = command(models, "quantise", "valve", "v0001", *(a for f in some for a in ("--episodes", f)))
+    assert code == 1
+    assert "not the episodes that it learnt from" in output
+    assert "v0001: stays fp32: elites agree in" in output
+    card = version.check_digest()
+    assert card.int8_sha256 is None
+    assert "at least 1.1 needed" in card.int8_refused
+    assert not version.int8.exists()
+    assert version.served() == version.model
+    with pytest.raises(ModelError, match=r"at least 1\.1 needed"):
+        version.served("int8")
+    assert "fp32 (elites" in " ".join(command(models, "list", "valve")[1].split())
+
+
+def test_a_shipped_version_is_left_alone(models: Path, tmp_path: Path, valve_episodes, monkeypatch) -> None:
+    monkeypatch.setattr("mbrl_controller.registry.share_dir", lambda: models.parent)
+    with pytest.raises(RegistryError, match="shipped version"):
+        quantise.run("valve", episodes=[valve_episodes], models_dir=tmp_path / "mine")
+    with pytest.raises(DatasetError, match="no episode files"):
+        quantise.run("valve", episodes=[tmp_path / "models"], models_dir=models)
