@@ -29,7 +29,7 @@ from mbrl_controller.episodes.contract import JOINT_STATE, ODOMETRY, POSE, Robot
 from mbrl_controller.errors import GoalError, MbrlError
 from mbrl_controller.nodes import diagnostics, messages, qos
 from mbrl_controller.nodes.commanders import Commanders
-from mbrl_controller.nodes.controller_model import load_beside, load_model
+from mbrl_controller.nodes.controller_model import VersionModel, identity, load_beside, load_model
 from mbrl_controller.nodes.controller_options import (
     ControllerOptions,
     all_planner_specs,
@@ -101,9 +101,11 @@ class ControllerNode(ManagedNode):
         self._report, self._counters, self._seen = ControllerReport(), Counters(), 0
         self._connect(contract, o)
         self.get_logger().info(
-            f"{contract.file.robot}, task {contract.task.name}, model {model.version}, planner {o.planner}, "
+            f"{contract.file.robot}, task {contract.task.name}, model {model.version} "
+            f"({model.ensemble.spec.precision}), planner {o.planner}, "
             f"{1 / contract.action.period:.6g} Hz{', in lockstep' if o.lockstep else ''}"
         )
+        self._tell_fallback(model)
 
     def start(self) -> None:
         """Begin to tick."""
@@ -306,8 +308,15 @@ class ControllerNode(ManagedNode):
         session.swap(model)
         response.success, response.message = True, f"{before} -> {model.version}"
         self._report_now = True
-        self.get_logger().info(f"model {response.message}")
+        self.get_logger().info(f"model {response.message} ({model.ensemble.spec.precision})")
+        self._tell_fallback(model)
         return response
+
+    def _tell_fallback(self, model: VersionModel) -> None:
+        if model.fallback:
+            self.get_logger().warning(
+                f"model {model.version} serves its fp32 file, not the 8-bit one: {model.fallback}"
+            )
 
     # --- parameters ---------------------------------------------------------------------------------------------
 
@@ -380,7 +389,7 @@ class ControllerNode(ManagedNode):
             self._options.thresholds,
             lockstep=self._options.lockstep,
             active=self.is_active,
-            digest=getattr(getattr(session.core.model, "ensemble", None), "digest", ""),
+            model=identity(session.core.model),
             refused=list(dict.fromkeys(refused)),
             other_commanders=others,
         )

@@ -5,31 +5,53 @@ from __future__ import annotations
 import os
 import threading
 
+from mbrl_controller.control.core import ControlModel
 from mbrl_controller.control.loop import start_thread
 from mbrl_controller.episodes.contract import RobotContract
 from mbrl_controller.errors import MbrlError, ModelError
 from mbrl_controller.nodes.controller_options import ControllerOptions
 from mbrl_controller.planning.model_loading import load_ensemble
-from mbrl_controller.planning.served_model import ServedModel
+from mbrl_controller.planning.served_model import LearnedEnsemble, ServedModel
 from mbrl_controller.registry import Registry
+from mbrl_controller.serving import choose_file
 
 BESIDE_NICENESS = 10
 
 
-def load_model(contract: RobotContract, options: ControllerOptions) -> ServedModel:
+class VersionModel(ServedModel):
+    """A served version; `fallback` says why it is not its 8-bit file that serves, empty where it does or is none."""
+
+    def __init__(self, ensemble: LearnedEnsemble, version: str, fallback: str) -> None:
+        super().__init__(ensemble, version)
+        self.fallback = fallback
+
+
+def identity(model: ControlModel) -> dict[str, object]:
+    """What /diagnostics tells of a model."""
+    values: dict[str, object] = {"model version": model.version}
+    if isinstance(model, VersionModel):
+        values |= {
+            "model precision": model.ensemble.spec.precision,
+            "model fallback": model.fallback,
+            "model digest": model.ensemble.digest,
+        }
+    return values
+
+
+def load_model(contract: RobotContract, options: ControllerOptions) -> VersionModel:
     """The model that the options name, checked against the contract and warmed up; raises MbrlError."""
     version = Registry(options.models_dir or None).resolve(contract.task.name, options.model_version)
-    card = version.check_digest()
     task, action = contract.task, contract.action
-    ensemble = load_ensemble(version.model, options.backend, task=task, action=action, threads=options.threads)
+    chosen = choose_file(version, options.precision, options.backend, task=task, action=action)
+    ensemble = load_ensemble(chosen.file, options.backend, task=task, action=action, threads=options.threads)
     planner = options.make_planner(len(contract.action)).config
     ensemble.warm_up(planner.candidates, planner.horizon)
-    return ServedModel(ensemble, card.spec.version or version.name)
+    return VersionModel(ensemble, chosen.card.spec.version or version.name, chosen.fallback)
 
 
-def load_beside(contract: RobotContract, options: ControllerOptions) -> ServedModel:
+def load_beside(contract: RobotContract, options: ControllerOptions) -> VersionModel:
     """load_model on a thread that yields the processor to the planner; raises MbrlError."""
-    result: list[ServedModel | Exception] = []
+    result: list[VersionModel | Exception] = []
 
     def work() -> None:
         if options.threads == 1:  # further ONNX Runtime threads would inherit it, and plan with it later

@@ -23,6 +23,7 @@ from mbrl_controller.planning.base import Planner
 from mbrl_controller.planning.catalog import PLANNERS, make_planner
 from mbrl_controller.planning.model_loading import BACKENDS
 from mbrl_controller.planning.risk import Risk
+from mbrl_controller.registry import PRECISIONS
 from mbrl_controller.resources import share_dir
 
 PLANNER_FIXED = {"horizon"}  # the running plan has this length
@@ -49,6 +50,7 @@ class ControllerOptions:
     models_dir: str
     model_version: str
     backend: str
+    precision: str
     planner: str
     planner_options: dict[str, Any]
     core: CoreConfig
@@ -76,6 +78,8 @@ GENERAL = [
     Spec("model_version", "current", "version to serve, for example v0003; ~/load_model serves a new one", live=True),
     Spec("backend", "onnx", "what serves the model: onnx on the CPU, or torch on the GPU (the CPU where there is none)",
          choices=BACKENDS),
+    Spec("precision", "auto", "of the model file: int8 or fp32; auto: int8 where the version has it and it runs here",
+         live=True, choices=PRECISIONS),
     Spec("planner.name", "pddm", "planning algorithm", choices=tuple(PLANNERS)),
     Spec("rate", 0.0, "control rate in Hz; must be the contract's, which the model was trained at; 0.0: the contract's",
          lower=0.0),
@@ -132,6 +136,7 @@ def read_options(values: dict[str, Any]) -> ControllerOptions:
         models_dir=values["models_dir"],
         model_version=values["model_version"],
         backend=values["backend"],
+        precision=values["precision"],
         planner=name,
         planner_options={option: values[f"planner.{option}"] for option in known},
         core=_build(

@@ -46,11 +46,11 @@ class ControllerReport:
         *,
         lockstep: bool,
         active: bool,
-        digest: str,
+        model: dict[str, object],
         refused: list[str],
         other_commanders: list[str],
     ) -> tuple[int, str, dict[str, object]]:
-        """Level, message and values."""
+        """Level, message and values; `model`: the values that tell of the model."""
         safety = session.core.safety
         period = session.core.contract.action.period
         level, message = self._safety_level(safety.state, safety.reason, active)
@@ -78,7 +78,7 @@ class ControllerReport:
         level = max([level, *(problem[0] for problem in problems)])
         message = "; ".join([message, *(text for bad, text in problems if bad > OK)])
         values.update(diagnostics.timing(loop, period))
-        values.update(self._details(session, counters, digest))
+        values.update(model | self._details(session, counters))
         return level, message, values
 
     def _safety_level(self, state: SafetyState, reason: str, active: bool) -> tuple[int, str]:
@@ -90,14 +90,12 @@ class ControllerReport:
             return WARN, f"holding: {reason}"
         return OK, state.value
 
-    def _details(self, session: ControlSession, counters: Counters, digest: str) -> dict[str, object]:
+    def _details(self, session: ControlSession, counters: Counters) -> dict[str, object]:
         step = session.last_sent
         solution = step.tick.solution if step is not None else None
         core = session.core
         return {
             "late plans": counters.late,
-            "model version": core.model.version,
-            "model digest": digest,
             "model refused": counters.models_refused,
             "last model refusal": counters.last_model_refusal,
             "planner": core.planner.name,

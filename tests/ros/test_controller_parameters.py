@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +14,11 @@ import yaml
 pytest.importorskip("rclpy")
 
 from mbrl_controller.episodes.contract import load_contract
-from mbrl_controller.nodes.controller_model import load_beside
+from mbrl_controller.errors import ModelError
+from mbrl_controller.nodes.controller_model import identity, load_beside, load_model
 from mbrl_controller.nodes.controller_options import all_planner_specs, check_rate, general_specs, read_options
 from mbrl_controller.planning.model_loading import BACKENDS
+from mbrl_controller.registry import Registry, file_sha256
 from mbrl_controller.resources import share_dir
 
 FILE = share_dir() / "config" / "controller.yaml"
@@ -63,7 +67,8 @@ def test_a_rate_that_is_not_the_models_is_refused() -> None:
 def test_the_backend_that_is_asked_for_serves_the_model() -> None:
     pytest.importorskip("torch")
     contract = load_contract(share_dir() / "config" / "claw_valve.yaml")
-    options = read_options(defaults() | {"planner.candidates": 8, "models_dir": str(share_dir() / "models")})
+    changed = {"planner.candidates": 8, "models_dir": str(share_dir() / "models"), "precision": "fp32"}
+    options = read_options(defaults() | changed)
     served = [load_beside(contract, replace(options, backend=name)) for name in BACKENDS]
     assert [type(model.ensemble).__name__ for model in served] == ["OnnxEnsemble", "TorchEnsemble"]
     assert served[0].version == served[1].version
@@ -71,3 +76,29 @@ def test_the_backend_that_is_asked_for_serves_the_model() -> None:
         model.rollout(np.zeros(len(contract.task.state)), np.zeros((8, 7, len(contract.action)))) for model in served
     )
     np.testing.assert_allclose(second, first, atol=1e-4)
+
+
+def test_the_8_bit_file_serves_or_its_refusal_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    contract = load_contract(share_dir() / "config" / "claw_valve.yaml")
+    shutil.copytree(share_dir() / "models" / "valve", tmp_path / "valve")
+    options = read_options(defaults() | {"planner.candidates": 8, "models_dir": str(tmp_path)})
+    version = Registry(tmp_path).current("valve")
+
+    def served(precision: str) -> dict[str, object]:
+        model = load_model(contract, replace(options, precision=precision))
+        file = version.int8 if model.ensemble.spec.precision == "int8" else version.model
+        assert model.ensemble.path == file
+        assert identity(model)["model digest"] == file_sha256(file)
+        return identity(model)
+
+    for asked, expected in (("auto", "int8"), ("int8", "int8"), ("fp32", "fp32")):
+        values = served(asked)
+        assert (values["model precision"], values["model fallback"]) == (expected, "")
+    monkeypatch.setattr("mbrl_controller.planning.onnx_ensemble.INT8_RMS_TOLERANCE", 1e-9)
+    values = served("auto")
+    assert (values["model version"], values["model precision"]) == ("v0001", "fp32")
+    assert "on this processor" in str(values["model fallback"])
+    with pytest.raises(ModelError, match="on this processor"):
+        load_model(contract, replace(options, precision="int8"))
+    version.int8.write_bytes(b"damaged")
+    assert "sha256" in str(served("auto")["model fallback"])
