@@ -36,7 +36,7 @@ CALIBRATION_ROWS = 4096  # of the training data: all of its episodes have some, 
 STATES = 32  # held-out ones to plan from
 
 # The shipped models lie at .99, .94, .98, 1.0 and 1.01 of the figures below. With inputs cut at 2 instead of 5 standard
-# deviations Baoding lies at .91, .72, .95, .70 and 1.24, the valve at .99, .90, .95, .92 and 1.06. The limits are between.
+# deviations Baoding lies at .91, .72, .95, .70 and 1.24, the valve at .99, .90, .95, .92 and 1.06: one limit suffices.
 MIN_RANK = 0.95  # median of Spearman's correlation of the candidates' returns: PDDM weighs all of them
 MIN_ELITES = 0.8  # median of the share of the best tenth that both name: they carry nearly all of the weight
 MIN_DISAGREEMENT = 0.9  # correlations of the members' disagreement: where the model is unsure must stay the same place
