@@ -22,7 +22,9 @@ from mbrl_controller.jobs.evaluate import summarise
 from mbrl_controller.jobs.lockstep import EpisodeRecord
 from mbrl_controller.jobs.plans import Who, prepare
 from mbrl_controller.jobs.statistics import bootstrap
+from mbrl_controller.jobs.task_defaults import planner_defaults
 from mbrl_controller.jobs.workers import default_processes, episode_pool
+from mbrl_controller.planning.catalog import PLANNERS
 from mbrl_controller.registry import Registry
 
 TASKS = ("baoding", "valve")
@@ -42,8 +44,9 @@ class Contestant:
     def settings(self, task: str, candidates: int) -> dict[str, Any]:
         """Planner options that spend `candidates` a tick on `task`."""
         options = {**self.options, **self.by_task.get(task, {})}
-        iterations, decay = options.get("iterations", 1), options.get("decay", 1.0)
-        first = candidates / sum(decay**-i for i in range(iterations))
+        whole = {**planner_defaults(task, self.planner).planner_options, **options}
+        config = PLANNERS[self.planner].config_type(**whole)
+        first = candidates / sum(config.decay**-i for i in range(config.iterations))
         return {**options, "candidates": max(2, round(first))}
 
 
@@ -58,8 +61,8 @@ CONTESTANTS = (
     Contestant("ours: config/tasks.yaml", "pddm"),
 )  # fmt: skip
 LEARNED = (25, 50, 100, 200, 350, 700, 1400)
-ORACLE = {"baoding": (25, 50, 100, 200), "valve": (25, 50, 100, 200, 350, 700)}  # the simulator is no fast model
-EPISODES = {"learned": {"baoding": 48, "valve": 48}, "oracle": {"baoding": 6, "valve": 16}}
+ORACLE = (25, 50, 100, 200)  # the simulator is no fast model
+EPISODES = {"learned": {"baoding": 48, "valve": 48}, "oracle": {"baoding": 6, "valve": 8}}
 ORACLE_SECONDS = {"baoding": 5.0, "valve": None}
 
 
@@ -128,7 +131,7 @@ def samples(settings: Settings) -> dict[str, Any]:
             key["version"], key["options"] = prepared.version, prepared.plan.planner_options
             row = next((row for row in done if all(row.get(k) == v for k, v in key.items())), None)
             if row is None:
-                row = {**key, **_sample(who, job["episodes"])}
+                row = json.loads(json.dumps({**key, **_sample(who, job["episodes"])}))  # as it will be read again
                 _append(keep, row)
         except (MbrlError, ModuleNotFoundError) as error:
             missing[f"{job['task']} {job['dynamics']}"] = reason(error)
@@ -148,7 +151,7 @@ def _sample(who: Who, episodes: int) -> dict[str, Any]:
 def _jobs(quick: bool) -> Iterator[dict[str, Any]]:
     for dynamics in ("learned", "oracle"):
         for task in TASKS:
-            counts = LEARNED if dynamics == "learned" else ORACLE[task]
+            counts = LEARNED if dynamics == "learned" else ORACLE
             for contestant in CONTESTANTS:
                 for candidates in counts[1:4:2] if quick else counts:
                     yield {

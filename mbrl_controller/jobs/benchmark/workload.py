@@ -21,6 +21,7 @@ from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.planning.risk import Risk
 from mbrl_controller.planning.served_model import ServedModel
 from mbrl_controller.registry import Registry
+from mbrl_controller.serving import choose_file
 from mbrl_controller.tasks.baoding import Baoding
 from mbrl_controller.tasks.base import Goal
 from mbrl_controller.tasks.spaces import ActionSpace, Array, VectorSpec
@@ -95,14 +96,15 @@ class Served:
 
 
 def served(task: str, options: dict[str, Any] | None = None, file: Path | None = None) -> Served:
-    """The current version of `task` (or its model in `file`) under the task's own planner with `options` changed.
+    """The current version of `task` (the file that is served, or `file`) under the task's own planner with `options` changed.
 
     Raises MbrlError when there is no such version.
     """
     contract = contract_for(task)
     defaults = planner_defaults(task, "pddm")
     version = Registry().resolve(task)
-    ensemble = OnnxEnsemble.load(file or version.model, task=contract.task, action=contract.action)
+    file = file or choose_file(version, task=contract.task, action=contract.action).file
+    ensemble = OnnxEnsemble.load(file, task=contract.task, action=contract.action)
     planner = make_planner("pddm", len(contract.action), {**defaults.planner_options, **(options or {})})
     ensemble.warm_up(planner.config.candidates, planner.config.horizon)
     model = ServedModel(ensemble, version.name)
