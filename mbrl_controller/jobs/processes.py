@@ -83,7 +83,7 @@ class Child:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches the parent alone, which then stops them in order
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
 
     @property
@@ -161,9 +161,9 @@ class ProcessGroup:
         self._folder.cleanup()
 
 
-def _die_with_parent() -> None:
-    """In the child, before it runs: if the parent is killed, the kernel interrupts the child."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+def die_with_parent(number: int = signal.SIGINT) -> None:
+    """In the child: if the parent is killed, the kernel sends the child the signal `number`."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, number)
 
 
 def wait_for(condition: Callable[[], object], what: str, timeout: float, group: ProcessGroup) -> None:

@@ -19,6 +19,7 @@ from mbrl_controller.control.safety import Safety, SafetyConfig
 from mbrl_controller.episodes.contract import RobotContract, parse_contract
 from mbrl_controller.jobs.lockstep import EpisodeRecord, run_episode
 from mbrl_controller.jobs.policies import ControllerPolicy, HoldPolicy, Policy, RandomActionPolicy
+from mbrl_controller.jobs.processes import die_with_parent
 from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.planning.model_loading import Backend, load_ensemble
 from mbrl_controller.planning.served_model import ServedModel
@@ -114,6 +115,7 @@ _runner: EpisodeRunner | None = None
 def _begin(plan: EpisodePlan) -> None:
     global _runner
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends the pool
+    die_with_parent(signal.SIGKILL)  # a parent that was killed cannot: its workers would wait for ever
     _runner = EpisodeRunner(plan)
 
 
