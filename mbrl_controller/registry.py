@@ -2,7 +2,8 @@
 
 Layout: `<root>/<task>/<version>/{model.onnx, card.json, ...}` and `<root>/<task>/current.json`. A version's folder is
 written aside and renamed into place, `current.json` is replaced in one step: whoever reads sees the old or the new
-state, whenever a writer is killed. Shipped models form a second, read-only root below the user's own.
+state, whenever a writer is killed. Shipped models form a second, read-only root below the user's own; a root that holds
+a file `alone` shows its own versions only.
 
 `model.onnx` is in single precision. Beside it there may be the same network in 8 bit, once it was found to plan alike
 (jobs/quantise.py).
@@ -32,6 +33,7 @@ MODEL_FILE = "model.onnx"
 INT8_FILE = "model.int8.onnx"
 CARD_FILE = "card.json"
 CURRENT_FILE = "current.json"
+ALONE_FILE = "alone"
 VERSION = re.compile(r"^v(\d{4,})$")
 
 ServedPrecision = Literal["auto", "fp32", "int8"]  # auto: 8 bit where the version has it
@@ -133,7 +135,9 @@ class Registry:
 
     def __init__(self, root: str | Path | None = None, shipped: str | Path | None = None) -> None:
         self.root = Path(root) if root else home_dir() / "models"
-        self.shipped = Path(shipped) if shipped else share_dir() / "models"
+        if shipped is None:
+            shipped = self.root if (self.root / ALONE_FILE).exists() else share_dir() / "models"
+        self.shipped = Path(shipped)
 
     def versions(self, task: str) -> list[Version]:
         """All versions, oldest first; the user's own stands before a shipped one of the same name."""
