@@ -8,7 +8,7 @@ PACKAGE = "mbrl_controller"
 HERE = Path(__file__).resolve().parent
 VIEWER = ["mjviser>=0.0.14"]
 SIM = ["mujoco>=3.3", "gymnasium-robotics>=1.4", "pillow>=10"]
-TRAIN = ["torch==2.13.0", "onnx>=1.17", "matplotlib>=3.8"]
+TRAIN = ["torch==2.13.0", "onnx>=1.17", "matplotlib>=3.8", "tensorboard>=2.16"]
 # The messages and client library of ROS 2 Jazzy as wheels (Linux x86_64), for machines without a ROS installation.
 ROS = [
     f"ros-jazzy-{name}"

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from mbrl_controller import __version__
-from mbrl_controller.jobs import cli_benchmark, cli_episodes, cli_models
+from mbrl_controller.jobs import cli_benchmark, cli_episodes, cli_learn, cli_models
 from mbrl_controller.jobs.pairs import parse_pairs
 from mbrl_controller.jobs.reporting import INTERRUPTED, REFUSED, report_errors
 
@@ -251,6 +251,10 @@ def retrain(
     display.show_result(result)
     if result.status in ("refused", "stopped"):
         raise typer.Exit({"refused": REFUSED, "stopped": INTERRUPTED}[result.status])
+
+
+app.command()(cli_learn.learn)
+app.command("learn-curve")(cli_learn.learn_curve)
 
 
 def main() -> None:

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from pydantic import ValidationError
+
 from mbrl_controller.control.core import CoreConfig
 from mbrl_controller.episodes.contract import RobotContract
 from mbrl_controller.errors import MbrlError
 from mbrl_controller.jobs.task_defaults import contract_for, planner_defaults
 from mbrl_controller.jobs.workers import EpisodePlan, PolicyName
+from mbrl_controller.model_spec import describe_validation
 from mbrl_controller.planning.model_loading import BACKENDS, Backend
 from mbrl_controller.registry import PRECISIONS, Registry, ServedPrecision
 from mbrl_controller.serving import choose_file
-from mbrl_controller.simulation.options import preset
+from mbrl_controller.simulation.options import SimOptions, preset
 
 DYNAMICS = ("learned", "oracle")
 POLICIES: tuple[str, ...] = get_args(PolicyName)
@@ -39,6 +42,7 @@ class Who:
     exploration: float = 0.0
     random_scale: float = 1.0
     sim: str = "nominal"
+    sim_options: dict[str, Any] | None = None  # single properties that override those of `sim`
     seconds: float | None = None
     goal_options: dict[str, Any] | None = None
 
@@ -72,7 +76,7 @@ def prepare(who: Who) -> Prepared:
         version = found.name
     plan = EpisodePlan(
         contract=robot.text,
-        sim=preset(who.sim),
+        sim=_sim_options(who),
         policy=who.policy,
         planner=who.planner,
         planner_options={**defaults.planner_options, **(who.planner_options or {})},
@@ -88,6 +92,13 @@ def prepare(who: Who) -> Prepared:
     if chosen is None:
         return Prepared(plan, robot, version, "")
     return Prepared(plan, robot, version, chosen.digest, chosen.precision, chosen.fallback)
+
+
+def _sim_options(who: Who) -> SimOptions:
+    try:
+        return SimOptions(**(preset(who.sim).model_dump() | (who.sim_options or {})))
+    except ValidationError as error:
+        raise MbrlError(f"simulation options: {describe_validation(error)}") from error
 
 
 def _check_known(what: str, value: str, known: Sequence[str]) -> None:

@@ -20,7 +20,7 @@ INTERRUPTED = 130
 # Top-level modules of each extra: what is missing says what to install.
 EXTRAS = {
     "sim": ("mujoco", "gymnasium_robotics", "PIL"),
-    "train": ("torch", "onnx", "matplotlib"),
+    "train": ("torch", "onnx", "matplotlib", "tensorboard"),
     "viewer": ("mjviser", "viser"),
     "ros": (
         "rclpy",

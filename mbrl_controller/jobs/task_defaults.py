@@ -25,6 +25,7 @@ class Defaults(BaseModel):
     planners: dict[str, dict[str, Any]] = Field(default_factory=dict)
     core: CoreConfig = CoreConfig()
     training: dict[str, Any] = Field(default_factory=dict)
+    learning: dict[str, Any] = Field(default_factory=dict)  # of `mbrl learn`
 
 
 class PlannerDefaults(BaseModel):

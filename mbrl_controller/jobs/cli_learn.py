@@ -1,0 +1,89 @@
+"""`mbrl learn`: from nothing to a model that controls, on disk and in view."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mbrl_controller.jobs.pairs import parse_pairs
+from mbrl_controller.jobs.reporting import INTERRUPTED, console, report_errors
+
+RunsOption = Annotated[
+    Path | None, typer.Option("--runs-dir", help="folder of runs (default: runs/ below MBRL_HOME or ~/.mbrl)")
+]
+
+
+@report_errors
+def learn(
+    task: Annotated[str, typer.Argument(help="baoding or valve")] = "baoding",
+    seed: Annotated[int | None, typer.Option(min=0, help="one seed reproduces a run")] = None,
+    points: Annotated[int | None, typer.Option(min=1, help="control steps of experience after which it ends")] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="trainings after which it ends")] = None,
+    options: Annotated[
+        list[str] | None, typer.Option("--set", help="option of the run as name=value: episodes=20, training.batch=256")
+    ] = None,
+    run: Annotated[str | None, typer.Option("--run", help="name of the run (default: the time)")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="go on with the newest unfinished run, or with --run")
+    ] = False,
+    contract: Annotated[Path | None, typer.Option(help="robot contract (default: the task's)")] = None,
+    processes: Annotated[int | None, typer.Option(min=1, help="episodes at a time (default: one a core)")] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="add the best version to your models, as the current one")
+    ] = False,
+    models_dir: Annotated[
+        Path | None,
+        typer.Option("--models-dir", help="registry for --keep (default: models/ below MBRL_HOME or ~/.mbrl)"),
+    ] = None,
+    runs_dir: RunsOption = None,
+) -> None:
+    """Learn a task from nothing: random motion, then rounds of training and collecting, evaluated on held-out seeds.
+
+    Ctrl-C stops it, --resume goes on, also after a crash or kill.
+    """
+    from mbrl_controller.jobs.learn import display, keeping, loop
+    from mbrl_controller.jobs.retrain_display import stop_flag
+
+    settings = parse_pairs("--set", options)
+    settings |= {name: value for name, value in (("points", points), ("rounds", rounds)) if value is not None}
+    with stop_flag() as stop, display.LearnDisplay() as listener:
+        learned = loop.run(
+            task,
+            seed=seed or 0,
+            settings=settings,
+            contract=contract,
+            name=run,
+            resume=resume,
+            runs_dir=runs_dir,
+            processes=processes,
+            should_stop=stop.is_set,
+            listener=listener,
+        )
+    for text in keeping.epilogue(learned):
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+    if not learned.finished:
+        raise typer.Exit(INTERRUPTED)
+    if keep:
+        kept = keeping.keep(learned, models_dir)
+        console.print(f"{task} {kept.name} is current in your models", markup=False, soft_wrap=True)
+
+
+@report_errors
+def learn_curve(
+    runs: Annotated[list[Path], typer.Argument(help="folders of runs; a folder of runs stands for all in it")],
+    plot: Annotated[Path | None, typer.Option(help="draw their curves into this PNG")] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="write the figures to this file")] = None,
+) -> None:
+    """Compare learning runs: each one's evaluations, and the mean and spread of each kind (task and options)."""
+    from mbrl_controller.jobs.evaluate import write_json
+    from mbrl_controller.jobs.learn import comparing
+
+    found = comparing.compare(runs)
+    if plot is not None:
+        comparing.plot(plot, found)
+    if json is not None:
+        write_json(json, comparing.report(found))
+    for table in comparing.tables(found):
+        console.print(table)

@@ -1,0 +1,133 @@
+"""Several runs side by side: one row for each evaluation, and the mean and spread over runs with equal options."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from mbrl_controller.errors import MbrlError
+from mbrl_controller.jobs.learn import curve
+from mbrl_controller.jobs.learn.records import LOG_FILE, Row
+
+PLAN_FILE = "plan.json"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A run, and what sets its plan apart from the others' but for the seed."""
+
+    folder: Path
+    plan: dict[str, Any]
+    rows: list[Row]
+    group: str
+
+
+def compare(paths: Sequence[Path]) -> list[Found]:
+    """The runs at or directly below `paths`; raises MbrlError where there is none."""
+    folders = [f for path in paths for f in ([path] if (path / LOG_FILE).exists() else sorted(path.glob("*")))]
+    folders = [f for f in folders if (f / LOG_FILE).exists()]
+    if not folders:
+        raise MbrlError(f"{', '.join(map(str, paths))}: no learning run with a log")
+    plans = [_plan(folder) for folder in folders]
+    names = _groups(plans)
+    return [
+        Found(folder, plan, curve.rows_of(folder), name)
+        for folder, plan, name in zip(folders, plans, names, strict=True)
+    ]
+
+
+def plot(path: Path, found: Sequence[Found]) -> None:
+    """Draw a band for each group."""
+    curve.draw_bands(path, {name: [curve.evaluations(f.rows) for f in runs] for name, runs in _by_group(found).items()})
+
+
+def tables(found: Sequence[Found]) -> list[Table]:
+    """A table for each group: by evaluation, mean and range over its runs."""
+    return [_table(name, runs) for name, runs in _by_group(found).items()]
+
+
+def report(found: Sequence[Found]) -> dict[str, Any]:
+    """The same for a file: groups of runs with their evaluations."""
+    return {
+        name: {str(f.folder): [row.model_dump(exclude_none=True) for row in curve.evaluations(f.rows)] for f in runs}
+        for name, runs in _by_group(found).items()
+    }
+
+
+def _table(name: str, runs: Sequence[Found]) -> Table:
+    seeds = ", ".join(str(f.plan["seed"]) for f in runs)
+    columns = (
+        "round",
+        "points",
+        "robot min",
+        "wall min",
+        "kept %",
+        ">=90 %",
+        ">=180 %",
+        "goals %",
+        "degrees",
+        "return",
+    )
+    title = f"{name}: {len(runs)} run{'s' * (len(runs) > 1)}, seed {seeds}; mean (lowest..highest)"
+    table = Table(*columns, title=title, box=None, title_justify="left")
+    by_round: dict[int, list[Row]] = {}
+    for f in runs:
+        for row in curve.evaluations(f.rows):
+            by_round.setdefault(row.round, []).append(row)
+    for number, rows in sorted(by_round.items()):
+        values = [
+            [float(r.points) for r in rows],
+            [r.robot_minutes for r in rows],
+            [r.total_s / 60 for r in rows],
+            *([100 * v for r in rows if (v := getattr(r, name)) is not None] for name in curve.RATES),
+            *([v for r in rows if (v := getattr(r, name)) is not None] for name in curve.FIGURES[len(curve.RATES) :]),
+        ]
+        table.add_row(f"{number}" if len(rows) == len(runs) else f"{number} ({len(rows)})", *map(_cell, values))
+    return table
+
+
+def _cell(values: list[float]) -> str:
+    if not values:
+        return ""
+    mean, low, high = float(np.mean(values)), min(values), max(values)
+    return f"{mean:.4g}" if low == high else f"{mean:.4g} ({low:.3g}..{high:.3g})"
+
+
+def _by_group(found: Sequence[Found]) -> dict[str, list[Found]]:
+    groups: dict[str, list[Found]] = {}
+    for f in found:
+        groups.setdefault(f.group, []).append(f)
+    return groups
+
+
+def _plan(folder: Path) -> dict[str, Any]:
+    try:
+        plan = json.loads((folder / PLAN_FILE).read_text())
+    except (OSError, ValueError) as error:
+        raise MbrlError(f"{folder / PLAN_FILE}: cannot be read: {error}") from error
+    if not isinstance(plan, dict) or "seed" not in plan:
+        raise MbrlError(f"{folder / PLAN_FILE}: is no plan of a learning run")
+    return plan
+
+
+def _groups(plans: Sequence[dict[str, Any]]) -> list[str]:
+    """A name for each plan's group: its task, and the options in which the plans differ, the seed aside."""
+    flat = [dict(_leaves(plan)) for plan in plans]
+    names = sorted({name for plan in flat for name in plan} - {"seed", "task", "contract"})
+    differing = [name for name in names if len({json.dumps(plan.get(name)) for plan in flat}) > 1]
+    return [
+        " ".join([str(plan["task"]), *(f"{name}={json.dumps(plan.get(name))}" for name in differing)]) for plan in flat
+    ]
+
+
+def _leaves(value: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    leaves: list[tuple[str, Any]] = []
+    for name, item in value.items():
+        leaves += _leaves(item, f"{prefix}{name}.") if isinstance(item, dict) else [(f"{prefix}{name}", item)]
+    return leaves

@@ -1,0 +1,96 @@
+"""Learning curves: of a run while it grows, and over several runs of one kind with the spread between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+from mbrl_controller.jobs.learn.records import LOG_FILE, Row, read_rows
+from mbrl_controller.tasks.spaces import Array
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+PLOT_FILE = "curve.png"
+RATES = ("kept_rate", "success_90", "success_180", "goal_rate")
+FIGURES = (*RATES, "degrees_turned_median", "return_mean")
+AXES = {"points": "control steps of experience", "total_s": "wall time, min"}
+
+
+def evaluations(rows: Sequence[Row]) -> list[Row]:
+    """The held-out evaluations, oldest first."""
+    return [row for row in rows if row.step == "evaluate"]
+
+
+def draw(path: Path, rows: Sequence[Row], title: str = "") -> None:
+    """Write the curve of one run as PNG: rates, degrees and return against experience and against wall time."""
+    draw_bands(path, {title: [evaluations(rows)]})
+
+
+def draw_bands(path: Path, groups: dict[str, list[list[Row]]]) -> None:
+    """Write the curves of several runs by group: the mean of a group's runs, and the band from its worst to its best.
+
+    Runs need not have been evaluated at the same points: between evaluations a run is taken to change evenly.
+    """
+    panels: list[tuple[str, tuple[str, ...]]] = [
+        ("share of held-out episodes", RATES),
+        ("degrees turned, median", ("degrees_turned_median",)),
+        ("return, mean", ("return_mean",)),
+    ]
+    figure, axes = plt.subplots(len(panels), len(AXES), figsize=(11, 9), squeeze=False, sharex="col", sharey="row")
+    colours = plt.rcParams["axes.prop_cycle"].by_key()["color"]
+    for (label, names), row_axes in zip(panels, axes, strict=True):
+        for (by, by_label), axis in zip(AXES.items(), row_axes, strict=True):
+            for g, (group, runs) in enumerate(groups.items()):
+                for i, name in enumerate(names):
+                    place = (len(names) * g + i) % len(colours)
+                    caption = " ".join(t for t in (group, name if len(names) > 1 else "") if t)
+                    _band(axis, runs, by, name, colours[place], caption)
+            axis.set(ylabel=label if by == "points" else "")
+            axis.grid(alpha=0.3)
+            if label == panels[-1][0]:
+                axis.set(xlabel=by_label)
+    axes[0, 0].set_ylim(-0.03, 1.03)
+    if axes[0, 0].get_legend_handles_labels()[0]:
+        axes[0, 0].legend(fontsize="small")
+    figure.tight_layout()
+    part = path.with_name(f".{path.name}")
+    try:
+        figure.savefig(part, dpi=90, format="png")
+        part.replace(path)  # whoever looks at it sees the old curve or the new one
+    finally:
+        plt.close(figure)
+
+
+def _band(axis: plt.Axes, runs: list[list[Row]], by: str, name: str, colour: str, caption: str) -> None:
+    series = [_series(run, by, name) for run in runs]
+    series = [s for s in series if len(s[0])]
+    if not series:
+        return
+    grid = common_grid([x for x, _ in series])
+    values = np.stack([np.interp(grid, x, y) for x, y in series])
+    axis.plot(grid, values.mean(0), color=colour, label=caption, marker="." if len(series) == 1 else None)
+    if len(series) > 1:
+        axis.fill_between(grid, values.min(0), values.max(0), color=colour, alpha=0.2, linewidth=0)
+
+
+def _series(run: list[Row], by: str, name: str) -> tuple[Array, Array]:
+    rows = [row for row in run if getattr(row, name) is not None]
+    x = np.array([getattr(row, by) for row in rows], dtype=float)
+    return (x / 60 if by == "total_s" else x), np.array([getattr(row, name) for row in rows], dtype=float)
+
+
+def common_grid(places: Sequence[Array]) -> Array:
+    """All places at which any run was evaluated, as far as every run has come."""
+    low, high = max(p[0] for p in places), min(p[-1] for p in places)
+    grid = np.unique(np.concatenate(places))
+    inside = grid[(grid >= low) & (grid <= high)]
+    return inside if len(inside) else grid
+
+
+def rows_of(folder: Path) -> list[Row]:
+    """The rows of the run in `folder`; raises MbrlError."""
+    return read_rows(folder / LOG_FILE)

@@ -1,0 +1,115 @@
+"""What a person sees of a learning run: a line for each step, bars for the run and the step at hand, the time left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from mbrl_controller.dynamics.training import EpochReport, TrainConfig
+from mbrl_controller.jobs.learn.listener import LearnListener
+from mbrl_controller.jobs.learn.plan import LearnPlan
+from mbrl_controller.jobs.learn.records import Row
+from mbrl_controller.jobs.reporting import error_console
+
+
+class LearnDisplay(LearnListener):
+    """Progress on stderr while it is entered; lines of finished steps stay."""
+
+    def __init__(self) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+        )
+        self._progress = Progress(*columns, console=error_console)
+        self._whole = self._progress.add_task("run", left="")
+        self._step = self._progress.add_task("", left="", visible=False)
+        self._name, self._unit = "", "rounds"
+
+    def __enter__(self) -> LearnDisplay:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def run(self, plan: LearnPlan, rows: list[Row]) -> None:
+        """See LearnListener."""
+        self._unit = "points" if plan.points else "rounds"
+        self._progress.update(self._whole, description=self._unit, total=plan.points or plan.rounds)
+        for row in rows:
+            self._show(row)
+
+    def step(self, name: str, number: int, total: int) -> None:
+        """See LearnListener."""
+        self._name = f"round {number}: {name}" if number else name
+        self._progress.reset(self._step, description=self._name, total=total or None, visible=True, left="")
+
+    def episode(self) -> None:
+        """See LearnListener."""
+        self._progress.advance(self._step)
+
+    def row(self, row: Row, left_s: float | None) -> None:
+        """See LearnListener."""
+        self._show(row)
+        left = "" if left_s is None else f"about {duration(left_s)} left"
+        self._progress.update(self._whole, left=left)
+        self._progress.update(self._step, visible=False)
+
+    def note(self, text: str) -> None:
+        """See LearnListener."""
+        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def files(self, total: int) -> None:
+        """See Listener."""
+        self._progress.reset(self._step, description=f"{self._name}, reading episodes", total=total, visible=True)
+
+    def file(self, path: Path) -> None:
+        """See Listener."""
+        self._progress.advance(self._step)
+
+    def epoch(self, report: EpochReport, config: TrainConfig) -> None:
+        """See Listener."""
+        total = config.max_epochs if report.stage == "one-step" else config.horizon_epochs
+        loss = sum(report.best_loss) / len(report.best_loss)
+        text = f"{self._name}, {report.stage}, loss {loss:.3g}"
+        self._progress.update(self._step, description=text, completed=report.epoch, total=total)
+
+    def _show(self, row: Row) -> None:
+        self._progress.console.print(line(row), markup=False, highlight=False, soft_wrap=True)
+        self._progress.update(self._whole, completed=row.points if self._unit == "points" else _rounds_done(row))
+
+
+def line(row: Row) -> str:
+    """A finished step in one line."""
+    parts = [f"{row.round:3d} {row.step:8s}", f"{row.points:7,d} points", f"{row.robot_minutes:6.1f} min"]
+    figures = (
+        ("kept", row.kept_rate, 100, "%"),
+        ("turned", row.degrees_turned_median, 1, " deg"),
+        (">=90", row.success_90, 100, "%"),
+        (">=180", row.success_180, 100, "%"),
+        ("goals", row.goal_rate, 100, "%"),
+        ("return", row.return_mean, 1, ""),
+        ("one step", row.one_step_nrmse, 100, "%"),
+        ("horizon", row.horizon_nrmse, 100, "%"),
+    )
+    parts += [f"{name} {value * factor:.0f}{unit}" for name, value, factor, unit in figures if value is not None]
+    if row.accepted is False:
+        parts.append("not accepted")
+    return "  ".join([*parts, row.version, f"({duration(row.wall_s)}, {duration(row.total_s)} in all)"])
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 45 s, 12:05, 1:02:03."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes = f"{whole // 60 % 60:02d}:{whole % 60:02d}"
+    return f"{whole // 3600}:{minutes}" if whole >= 3600 else minutes.lstrip("0")
+
+
+def _rounds_done(row: Row) -> int:
+    return row.round if row.step == "evaluate" else max(row.round - (row.step != "collect"), 0)

@@ -1,0 +1,204 @@
+"""Random motion first, then rounds of learning from all that there is and collecting with what was learnt.
+
+Everything lies in the run's folder: plan, episodes, a registry of its own, and a log row for each finished step. A run
+that was stopped or killed at any moment goes on from there, to the result it would have had.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import itertools
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from mbrl_controller.dynamics.weights import write_atomically
+from mbrl_controller.errors import MbrlError
+from mbrl_controller.jobs.learn.listener import LearnListener
+from mbrl_controller.jobs.learn.live import Live
+from mbrl_controller.jobs.learn.plan import LearnPlan, make_plan
+from mbrl_controller.jobs.learn.records import LOG_FILE, Records, Row
+from mbrl_controller.jobs.learn.steps import StoppedError, Work
+from mbrl_controller.jobs.learn.time_left import time_left
+from mbrl_controller.registry import Registry, Version
+from mbrl_controller.resources import home_dir
+
+PLAN_FILE = "plan.json"
+DONE_FILE = "done"
+NAME = re.compile(r"^\w[\w.-]*$")
+
+
+@dataclass(frozen=True)
+class Learned:
+    """How a run ended, or stands."""
+
+    folder: Path
+    plan: LearnPlan
+    rows: list[Row]
+    finished: bool  # False: stopped; resuming goes on
+
+    @property
+    def best(self) -> Row | None:
+        """The held-out evaluation with the highest return, the newest of equals; None before the first."""
+        judged = [row for row in self.rows if row.step == "evaluate" and row.return_mean is not None]
+        return max(judged, key=lambda row: (row.return_mean, row.round), default=None)
+
+    def best_version(self) -> Version | None:
+        """The version of `best`, in the run's own registry."""
+        return Registry(self.folder / "models").resolve(self.plan.task, self.best.version) if self.best else None
+
+
+def run(
+    task: str,
+    *,
+    seed: int = 0,
+    settings: dict[str, Any] | None = None,
+    contract: Path | None = None,
+    name: str | None = None,
+    resume: bool = False,
+    runs_dir: Path | None = None,
+    processes: int | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+    listener: LearnListener | None = None,
+) -> Learned:
+    """Learn `task` from nothing. `settings`: options of LearnPlan. `name`: of the run's folder, else the time.
+
+    `resume` goes on with the run `name`, or the newest unfinished one, and takes nothing else. `should_stop` is asked
+    between steps and while training. Raises MbrlError.
+    """
+    base = (runs_dir or home_dir() / "runs") / "learn" / task
+    if resume:
+        if settings or contract or seed:
+            raise MbrlError("a resumed run follows its own plan: give no seed and no other settings")
+        folder = _existing(base, name)
+        plan = read_plan(folder)
+    else:
+        plan = make_plan(task, seed=seed, contract=contract, settings=settings)
+        folder = _new_folder(base, name)
+        write_atomically(folder / PLAN_FILE, plan.model_dump_json(indent=2).encode())
+    with _only_one(folder):
+        return _Run(folder, plan, processes, should_stop, listener or LearnListener()).run()
+
+
+def read_plan(folder: Path) -> LearnPlan:
+    """The plan of the run in `folder`; raises MbrlError."""
+    path = folder / PLAN_FILE
+    try:
+        return LearnPlan.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise MbrlError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        raise MbrlError(f"{path}: cannot be resumed: {error}") from error
+
+
+class _Run:
+    def __init__(
+        self,
+        folder: Path,
+        plan: LearnPlan,
+        processes: int | None,
+        should_stop: Callable[[], bool],
+        listener: LearnListener,
+    ) -> None:
+        self.folder, self.plan, self.should_stop, self.listener = folder, plan, should_stop, listener
+        self.records = Records(folder / LOG_FILE)
+        self.work = Work(folder, plan, self.records, processes, should_stop, listener)
+
+    def run(self) -> Learned:
+        listener = self.listener
+        listener.run(self.plan, self.records.rows)
+        live = Live(self.folder, f"{self.plan.task} {self.folder.name}", self.records.rows, listener.note)
+        try:
+            return self._steps(live)
+        finally:
+            live.close()
+
+    def _steps(self, live: Live) -> Learned:
+        for step, number in self._due():
+            if self.records.find(step, number):
+                continue
+            if self.should_stop():
+                return self._outcome(False)
+            began = time.monotonic()
+            try:
+                figures = self.work.do(step, number)
+            except StoppedError:
+                return self._outcome(False)
+            self.records.append(self._row(step, number, figures, time.monotonic() - began))
+            live.row(self.records.rows)
+            self.listener.row(self.records.rows[-1], time_left(self.plan, self.records.rows))
+        write_atomically(self.folder / DONE_FILE, b"")
+        return self._outcome(True)
+
+    def _due(self) -> Iterator[tuple[str, int]]:
+        """The steps in their order; how many there are is known when their experience is."""
+        yield "random", 0
+        for number in itertools.count(1):
+            yield "train", number
+            last = self.plan.is_last(number, self._points())
+            if last or number % self.plan.evaluate_every == 0:
+                yield "evaluate", number
+            if last:
+                return
+            yield "collect", number
+
+    def _points(self) -> int:
+        """Experience so far; a step that is asked for has all before it in the log."""
+        return self.records.rows[-1].points
+
+    def _row(self, step: str, number: int, figures: dict[str, Any], wall_s: float) -> Row:
+        before = self.records.last
+        points = (before.points if before else 0) + figures.pop("steps", 0)
+        return Row(
+            step=step,
+            round=number,
+            points=points,
+            robot_minutes=points * self.work.contract.action.period / 60,
+            wall_s=wall_s,
+            total_s=(before.total_s if before else 0.0) + wall_s,
+            ended=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            **figures,
+        )
+
+    def _outcome(self, finished: bool) -> Learned:
+        return Learned(self.folder, self.plan, list(self.records.rows), finished)
+
+
+def _new_folder(base: Path, name: str | None) -> Path:
+    name = name or f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}"
+    if not NAME.match(name):
+        raise MbrlError(f"run name {name!r}: use letters, digits, '_', '.', '-'")
+    folder = base / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MbrlError(f"{folder}: cannot be written: {error.strerror}") from error
+    if (folder / PLAN_FILE).exists():
+        raise MbrlError(f"{folder}: there is a run of this name; --resume goes on with it")
+    return folder
+
+
+def _existing(base: Path, name: str | None) -> Path:
+    if name:
+        return base / name  # finished or not: a finished one has nothing left to do
+    found = [p.parent for p in base.glob(f"*/{PLAN_FILE}") if not (p.parent / DONE_FILE).exists()]
+    if not found:
+        raise MbrlError(f"{base}: no unfinished run to resume")
+    return max(found, key=lambda folder: (folder / PLAN_FILE).stat().st_mtime)
+
+
+@contextlib.contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise MbrlError(f"{folder}: this run is going on in another process") from error
+        yield

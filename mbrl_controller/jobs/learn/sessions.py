@@ -1,0 +1,107 @@
+"""Which episodes a round collects: sessions, each of one kind, with seeds that follow from the plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.episodes.reader import read_episode
+from mbrl_controller.episodes.transitions import transitions
+from mbrl_controller.jobs.dataset import episode_files
+from mbrl_controller.jobs.learn.plan import OWN_SEEDS, LearnPlan, goal_options
+from mbrl_controller.tasks.base import EpisodeMetrics
+
+ROUND_SEEDS = 10_000  # set aside for a round
+SESSION_SEEDS = 2_500  # for each of its sessions
+
+
+@dataclass(frozen=True)
+class Session:
+    """Episodes of one kind: the name of their folder, how many, their first seed, and fields of plans.Who."""
+
+    name: str
+    episodes: int
+    seed: int
+    who: dict[str, Any] = field(default_factory=dict)
+
+
+def first_seed(plan: LearnPlan, number: int, session: int) -> int:
+    """The first seed of a round's session: a run's seeds are no other run's, and none that judges."""
+    return OWN_SEEDS * (plan.seed + 1) + ROUND_SEEDS * number + SESSION_SEEDS * session
+
+
+def random_sessions(plan: LearnPlan) -> list[Session]:
+    """The motion before there is a model. Names sort as the sessions were made, which the split of the data needs."""
+    return [
+        Session(
+            f"r000-random{i}",
+            plan.random_episodes,
+            first_seed(plan, 0, i),
+            {"policy": "random", "random_scale": scale, "seconds": plan.random_seconds, "sim": plan.sim},
+        )
+        for i, scale in enumerate(plan.random_scales)
+    ]
+
+
+def round_sessions(plan: LearnPlan, number: int) -> list[Session]:
+    """The sessions of round `number`, from 1 on; none is empty."""
+    exploring = round(plan.explore_share * plan.episodes)
+    kinds = [("plain", plan.episodes - exploring, 0.0), ("explore", exploring, plan.exploration)]
+    sessions = []
+    for i, (kind, count, noise) in enumerate(kinds):
+        who = {
+            "planner": plan.planner_name,
+            "planner_options": plan.planner,
+            "core": plan.core,
+            "seconds": plan.seconds,
+            "sim": plan.sim,
+            "goal_options": goal_options(plan, number),
+            "exploration": noise,
+        }
+        sessions.append(Session(f"r{number:03d}-{kind}", count, first_seed(plan, number, i), who))
+    return [session for session in sessions if session.episodes]
+
+
+@dataclass(frozen=True)
+class EpisodeFigures:
+    """An episode as its file tells it."""
+
+    steps: int  # commands sent
+    metrics: EpisodeMetrics | None  # None: too little of it is usable
+
+
+def episode_figures(path: Path, contract: RobotContract) -> EpisodeFigures:
+    """Length and metrics of a logged episode, whoever logged it; raises EpisodeError."""
+    episode = read_episode(path, contract)
+    rows = transitions(episode)
+    if not len(rows) or not len(episode.goals):
+        return EpisodeFigures(len(episode.commands), None)
+    period = contract.action.period
+    zero = int(episode.commands.stamps[0]) if episode.begin_ns is None else episode.begin_ns
+    times = zero + np.round(np.append(rows.step, rows.step[-1] + 1) * period * 1e9).astype(np.int64)
+    at = np.searchsorted(episode.goals.stamps, times + 1_000_000, side="right") - 1
+    goals = episode.goals.values[np.clip(at, 0, None)]
+    states = np.concatenate([rows.state, rows.next_state[-1:]])
+    return EpisodeFigures(len(episode.commands), contract.task.metrics(states, rows.action, goals, period))
+
+
+def figures_below(folders: list[Path], contract: RobotContract) -> dict[str, Any]:
+    """What a log row tells of the episodes below `folders`; `steps` is the number of commands sent."""
+    found = [episode_figures(path, contract) for path in episode_files(folders)]
+    metrics = [f.metrics for f in found if f.metrics is not None]
+    figures: dict[str, Any] = {"steps": sum(f.steps for f in found), "episodes": len(found)}
+    if not metrics:
+        return figures
+    kept = np.array([not m.dropped for m in metrics])
+    turned = np.array([m.degrees_turned for m in metrics])
+    return figures | {
+        "kept_rate": float(kept.mean()),
+        "degrees_turned_median": float(np.median(turned)),
+        "success_90": float(np.mean(kept & (turned >= 90))),
+        "success_180": float(np.mean(kept & (turned >= 180))),
+        "goal_rate": float(np.mean([m.goal_reached for m in metrics])),
+    }

@@ -1,0 +1,169 @@
+"""The steps of a learning run. Each may be killed and made again: what is on the disk already is taken as it is."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mbrl_controller.dynamics.restore import weights_of
+from mbrl_controller.dynamics.weights import write_atomically
+from mbrl_controller.episodes.contract import parse_contract
+from mbrl_controller.jobs import collect, evaluate, retrain
+from mbrl_controller.jobs.dataset import episode_files
+from mbrl_controller.jobs.learn.listener import LearnListener
+from mbrl_controller.jobs.learn.plan import LearnPlan
+from mbrl_controller.jobs.learn.records import Records
+from mbrl_controller.jobs.learn.sessions import Session, figures_below, random_sessions, round_sessions
+from mbrl_controller.registry import ALONE_FILE, Registry, Version
+
+EVALUATED = ("kept_rate", "degrees_turned_median", "success_90", "success_180", "goal_rate", "return_mean")
+
+
+class StoppedError(Exception):
+    """A person asked to stop; what was reached is on the disk."""
+
+
+class Work:
+    """Does a step and returns what its log row tells."""
+
+    def __init__(
+        self,
+        folder: Path,
+        plan: LearnPlan,
+        records: Records,
+        processes: int | None,
+        should_stop: Callable[[], bool],
+        listener: LearnListener,
+    ) -> None:
+        self.folder, self.plan, self.records = folder, plan, records
+        self.processes, self.should_stop, self.listener = processes, should_stop, listener
+        self.contract = parse_contract(plan.contract, str(folder / "plan.json"))
+        self.contract_file = folder / "contract.yaml"
+        write_atomically(self.contract_file, plan.contract.encode())
+        self.models = folder / "models"
+        self.models.mkdir(exist_ok=True)
+        (self.models / ALONE_FILE).touch()  # this run learns from nothing: no shipped version below its own
+        self.registry = Registry(self.models)
+        self.episodes = folder / "episodes"
+
+    def do(self, step: str, number: int) -> dict[str, Any]:
+        """Make one step; raises StoppedError, MbrlError."""
+        steps: dict[str, Callable[[int], dict[str, Any]]] = {
+            "random": lambda number: self._collect(number, random_sessions(self.plan)),
+            "train": self._train,
+            "evaluate": self._evaluate,
+            "collect": lambda number: self._collect(number, round_sessions(self.plan, number), self._actor(number)),
+        }
+        return steps[step](number)
+
+    def _collect(self, number: int, sessions: list[Session], version: str = "") -> dict[str, Any]:
+        name = "collect" if version else "random"
+        self.listener.step(name, number, sum(s.episodes for s in sessions))
+        for session in sessions:
+            who = {"model": version} if version else {}
+            collect.run(
+                self.plan.task,
+                episodes=session.episodes,
+                seed=session.seed,
+                episodes_dir=self.episodes,
+                session=session.name,
+                processes=self.processes,
+                contract=self.contract_file,
+                models_dir=self.models,
+                on_episode=self._episode,
+                **session.who,
+                **who,
+            )
+        folders = [self.episodes / self.plan.task / session.name for session in sessions]
+        return {"version": version, **figures_below(folders, self.contract)}
+
+    def _train(self, number: int) -> dict[str, Any]:
+        """The version of this round has its number, and is there whole or not at all."""
+        self.listener.step("train", number, 0)
+        name = f"v{number:04d}"
+        if not any(v.name == name for v in self.registry.versions(self.plan.task)):
+            self._retrain(number)
+        shutil.rmtree(self._scratch(number), ignore_errors=True)  # checkpoint, and the version's files once more
+        version = self.registry.promote(self.plan.task, name)
+        spec = version.card().spec
+        return {
+            "version": name,
+            "start": self.plan.start_of(number),
+            "transitions": spec.transitions,
+            "weights": weights_digest(version),
+            "one_step_nrmse": spec.metrics["one_step_nrmse"],
+            "horizon_nrmse": spec.metrics.get("horizon_nrmse"),
+        }
+
+    def _retrain(self, number: int) -> None:
+        runs = self._scratch(number)
+        begun = [p.parent for p in runs.glob(f"retrain/{self.plan.task}/*/plan.json")]
+        result = retrain.run(
+            self.plan.task,
+            episodes=self._data(number),
+            models_dir=self.models,
+            contract=self.contract_file,
+            start=self.plan.start_of(number),
+            force=True,  # how well it controls decides, and the next round's data is the cure
+            promote=False,
+            resume=any(not (folder / "done").exists() for folder in begun),
+            precision=self.plan.precision,
+            options=self.plan.training_of(number).model_dump(),
+            runs_dir=runs,
+            threads=self.plan.threads,
+            should_stop=self.should_stop,
+            listener=self.listener,
+        )
+        if result.status == "stopped":
+            raise StoppedError
+
+    def _scratch(self, number: int) -> Path:
+        return self.folder / "rounds" / f"{number:03d}"
+
+    def _data(self, number: int) -> list[Path]:
+        """The files that round `number` learns from: those of the sessions before it, whatever else lies there."""
+        sessions = random_sessions(self.plan) + [s for r in range(1, number) for s in round_sessions(self.plan, r)]
+        return episode_files(self.episodes / self.plan.task / session.name for session in sessions)
+
+    def _actor(self, number: int) -> str:
+        """The version that collects in round `number`."""
+        return f"v{number:04d}"
+
+    def _evaluate(self, number: int) -> dict[str, Any]:
+        plan = self.plan
+        self.listener.step("evaluate", number, plan.evaluate_episodes)
+        report = self._judge(f"v{number:04d}", plan.evaluation_seed, plan.evaluate_episodes)
+        return {"version": f"v{number:04d}", "episodes": plan.evaluate_episodes, **{k: report[k] for k in EVALUATED}}
+
+    def _judge(self, version: str, seed: int, episodes: int) -> dict[str, Any]:
+        """An evaluation as `mbrl evaluate` makes it: the task's own goals and starts, no noise."""
+        plan = self.plan
+        return evaluate.run(
+            plan.task,
+            episodes=episodes,
+            seed=seed,
+            processes=self.processes,
+            on_episode=self._episode,
+            model=version,
+            models_dir=self.models,
+            contract=self.contract_file,
+            planner=plan.planner_name,
+            planner_options=plan.planner,
+            core=plan.core,
+            sim=plan.sim,
+            precision=plan.precision,
+        )
+
+    def _episode(self, record: object) -> None:
+        self.listener.episode()
+
+
+def weights_digest(version: Version) -> str:
+    """Of the network's weights alone: the file also tells when it was made."""
+    sha = hashlib.sha256()
+    for name, value in sorted(weights_of(version.model)[0].items()):
+        sha.update(name.encode() + value.numpy().tobytes())
+    return sha.hexdigest()[:16]
