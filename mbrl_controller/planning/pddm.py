@@ -80,7 +80,7 @@ def adapted_kappa(returns: Array, share: float) -> float:
         return 1.0
     low, high = np.log(1e-3 / spread), np.log(1e6 / spread)
     wanted = max(1.0, share * len(finite))
-    for _ in range(24):
+    for _ in range(12):  # to half a percent of kappa
         middle = (low + high) / 2
         weights = soft_weights(finite, float(np.exp(middle)))
         low, high = (middle, high) if 1 / (weights @ weights) > wanted else (low, middle)

@@ -120,8 +120,8 @@ def test_a_graph_that_differs_is_refused_and_leaves_no_file(
     monkeypatch.setattr(export.np, "rint", np.zeros_like)
     build = export._Graph._layer
 
-    def shifted(self, x, weight, bias, name, quantised):
-        return build(self, x, weight, bias + 0.01, name, quantised)
+    def shifted(self, x, weight, bias, *rest):
+        return build(self, x, weight, bias + 0.01, *rest)
 
     monkeypatch.setattr(export._Graph, "_layer", shifted)
     with pytest.raises(ModelError, match=rf"m\.onnx: the exported {precision} graph differs"):
