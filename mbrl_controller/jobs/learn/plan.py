@@ -119,7 +119,7 @@ def make_plan(
             robot.task.sample_goal(np.random.default_rng(0), **goal_options(plan, number))
         except (GoalError, TypeError, ValueError) as error:
             raise MbrlError(f"learning options: {error}") from error
-    return plan.model_copy(update={"planner": planner.config.model_dump()})
+    return plan.model_copy(update={"planner": planner.config.model_dump(mode="json")})
 
 
 def goal_options(plan: LearnPlan, number: int) -> dict[str, Any]:

@@ -1,0 +1,317 @@
+"""The learning loop: what its plan says, that a seed gives a run again, and that nothing is lost when it is killed."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from mbrl_controller.errors import MbrlError
+from mbrl_controller.jobs.learn import comparing, curve, keeping, loop, sessions
+from mbrl_controller.jobs.learn.listener import LearnListener
+from mbrl_controller.jobs.learn.plan import OWN_SEEDS, LearnPlan, make_plan
+from mbrl_controller.jobs.learn.records import Records, Row, read_rows
+from mbrl_controller.jobs.learn.time_left import time_left
+from mbrl_controller.jobs.task_defaults import planner_defaults
+from mbrl_controller.registry import Registry
+
+from .conftest import TINY
+
+SMALL = {
+    "rounds": 2,
+    "random_episodes": 8,
+    "random_seconds": 3.0,
+    "episodes": 4,
+    "seconds": 1.0,
+    "evaluate_episodes": 2,
+    "threads": 1,
+    "precision": "fp32",
+    "planner.candidates": 16,
+    **{f"training.{name}": value for name, value in TINY.items()},
+}
+
+
+def learn(base: Path, name: str = "run", **changes) -> loop.Learned:
+    settings = {**SMALL, **changes.pop("settings", {})}
+    return loop.run("valve", settings=settings, name=name, runs_dir=base, processes=1, **changes)
+
+
+def resume(base: Path, name: str = "run", **changes) -> loop.Learned:
+    return loop.run("valve", name=name, resume=True, runs_dir=base, processes=1, **changes)
+
+
+def same(rows: list[Row]) -> list[dict[str, object]]:
+    return [row.same() for row in rows]
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> loop.Learned:
+    return learn(tmp_path_factory.mktemp("learned"))
+
+
+# --- the plan -------------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_takes_the_tasks_defaults_and_what_is_set_above_them() -> None:
+    plan = make_plan("valve")
+    assert plan.rounds == 8
+    assert plan.training.hidden == (250, 250)
+    wanted = planner_defaults("valve", "pddm").planner_options
+    assert {name: plan.planner[name] for name in wanted} == wanted
+    assert plan.planner["iterations"] >= 1  # also what config/tasks.yaml leaves to the planner itself
+    changed = make_plan("valve", seed=3, settings={"episodes": 7, "training.batch": 64, "core.risk.k": 2.0})
+    assert (changed.seed, changed.episodes, changed.training.batch) == (3, 7, 64)
+    assert changed.training.hidden == (250, 250)
+    assert changed.core.risk.k == 2.0
+
+
+def test_points_end_a_run_in_the_place_of_the_tasks_rounds() -> None:
+    plan = make_plan("valve", settings={"points": 5000})
+    assert plan.rounds is None
+    assert [plan.is_last(n, p) for n, p in ((1, 0), (50, 4999), (2, 5000))] == [False, False, True]
+    both = make_plan("valve", settings={"points": 5000, "rounds": 3})
+    assert [both.is_last(n, 0) for n in (2, 3)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"colour": "red"}, "colour"),
+        ({"training.colour": "red"}, "colour"),
+        ({"planner.colour": "red"}, "colour"),
+        ({"episodes": 0}, "episodes"),
+        ({"goal_options": {"period": 3}}, "period"),
+        ({"evaluation_seed": OWN_SEEDS}, "evaluation_seed"),
+    ],
+)
+def test_what_does_not_fit_is_named_before_anything_runs(tmp_path: Path, settings: dict, named: str) -> None:
+    with pytest.raises(MbrlError, match=named):
+        learn(tmp_path, settings=settings)
+    assert not list(tmp_path.rglob("plan.json"))
+
+
+def test_no_episode_has_a_seed_of_another_or_of_the_evaluation() -> None:
+    seeds: set[int] = set()
+    count = 0
+    for seed in (0, 1):
+        plan = make_plan("valve", seed=seed, settings={"random_scales": [1.0, 0.5]})
+        for session in sessions.random_sessions(plan) + [
+            s for r in range(1, 900) for s in sessions.round_sessions(plan, r)
+        ]:
+            seeds |= set(range(session.seed, session.seed + session.episodes))
+            count += session.episodes
+    assert len(seeds) == count
+    assert min(seeds) >= OWN_SEEDS > plan.evaluation_seed + plan.evaluate_episodes
+
+
+def test_a_share_of_the_episodes_explores() -> None:
+    plan = make_plan("valve", settings={"episodes": 10, "explore_share": 0.3, "exploration": 0.4})
+    assert [(s.episodes, s.who["exploration"]) for s in sessions.round_sessions(plan, 1)] == [(7, 0.0), (3, 0.4)]
+    plan = plan.model_copy(update={"explore_share": 1.0})
+    assert [s.episodes for s in sessions.round_sessions(plan, 1)] == [10]
+
+
+# --- a run ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_goes_through_its_steps_and_counts_its_experience(learned: loop.Learned) -> None:
+    assert learned.finished
+    steps = [(r.step, r.round, r.points) for r in learned.rows]
+    assert steps == [
+        ("random", 0, 240),
+        ("train", 1, 240),
+        ("evaluate", 1, 240),
+        ("collect", 1, 280),
+        ("train", 2, 280),
+        ("evaluate", 2, 280),
+    ]
+    assert learned.rows[-1].robot_minutes == pytest.approx(280 * 0.1 / 60)
+    assert [r.transitions for r in learned.rows if r.step == "train"] == [240, 280]
+    assert learned.rows[3].episodes == 4
+    assert read_rows(learned.folder / "log.jsonl") == learned.rows
+    registry = Registry(learned.folder / "models")
+    assert [v.name for v in registry.versions("valve")] == ["v0001", "v0002"]
+    assert registry.current("valve").check_digest().spec.parent == "v0001"
+
+
+def test_a_run_can_be_watched(learned: loop.Learned) -> None:
+    assert (learned.folder / "curve.png").read_bytes().startswith(b"\x89PNG")
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(learned.folder / "tensorboard"))
+    events.Reload()
+    assert [e.step for e in events.Scalars("evaluate/goal_rate")] == [240, 280]
+    trained = [r.one_step_nrmse for r in learned.rows if r.step == "train"]
+    assert [e.value for e in events.Scalars("train/one_step_nrmse")] == pytest.approx(trained)
+
+
+def test_a_seed_gives_a_run_again_and_another_does_not(learned: loop.Learned, tmp_path: Path) -> None:
+    again, other = learn(tmp_path, "again"), learn(tmp_path, "other", seed=1)
+    assert same(again.rows) == same(learned.rows)
+    assert other.rows[1].weights != learned.rows[1].weights
+
+
+class Killer(LearnListener):
+    """Ends the process as kill -9 does, at the n-th thing that happens."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def happened(self, *_: object) -> None:
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    step = row = episode = stage = file = epoch = happened  # type: ignore[assignment]
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_to_the_same_result(learned: loop.Learned, tmp_path: Path) -> None:
+    """Killed again and again, each time somewhere else."""
+    code = (
+        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]);"
+        "from tests.jobs import test_learn as t; from mbrl_controller import registry;"
+        "b = Path(sys.argv[2]); registry.share_dir = lambda: b;"
+        "k = t.Killer(int(sys.argv[3]));"
+        "(t.resume if (b / 'learn/valve/run/plan.json').exists() else t.learn)(b, listener=k)"
+    )
+    root = Path(__file__).resolve().parents[2]
+    draw = random.Random()
+    points = [draw.randint(1, 60) for _ in range(3)]
+    for after in points:
+        command = [sys.executable, "-c", code, str(root), str(tmp_path), str(after)]
+        ended = subprocess.run(command, cwd=root, timeout=120, capture_output=True, text=True)
+        if ended.returncode == 0:
+            break
+        assert ended.returncode == -signal.SIGKILL, ended.stderr
+    resumed = resume(tmp_path)
+    assert same(resumed.rows) == same(learned.rows), f"killed after {points}"
+
+
+def test_stopping_keeps_what_was_reached(learned: loop.Learned, tmp_path: Path) -> None:
+    for polls in (0, 2, 6):
+        asked = iter(range(10_000))
+        stopped = learn(tmp_path, f"run{polls}", should_stop=lambda a=asked, p=polls: next(a) >= p)
+        assert not stopped.finished
+        assert same(resume(tmp_path, f"run{polls}").rows) == same(learned.rows)
+
+
+def test_resuming_takes_nothing_but_the_plan_on_disk(learned: loop.Learned, tmp_path: Path, monkeypatch) -> None:
+    stopped = learn(tmp_path, should_stop=lambda: True)
+    assert not stopped.rows
+    monkeypatch.setattr("mbrl_controller.jobs.learn.loop.make_plan", None)
+    with pytest.raises(MbrlError, match="own plan"):
+        resume(tmp_path, seed=3)
+    resumed = loop.run("valve", resume=True, runs_dir=tmp_path, processes=1)
+    assert resumed.plan == stopped.plan
+    assert same(resumed.rows) == same(learned.rows)
+    with pytest.raises(MbrlError, match="no unfinished run"):
+        loop.run("valve", resume=True, runs_dir=tmp_path)
+
+
+def test_a_name_is_used_once_and_one_process_has_a_run(tmp_path: Path) -> None:
+    class Second(LearnListener):
+        def step(self, name: str, number: int, total: int) -> None:
+            with pytest.raises(MbrlError, match="another process"):
+                resume(tmp_path)
+
+    stop = iter([False, True])
+    learn(tmp_path, listener=Second(), should_stop=lambda: next(stop))
+    with pytest.raises(MbrlError, match="--resume"):
+        learn(tmp_path)
+    with pytest.raises(MbrlError, match="name"):
+        learn(tmp_path, "../elsewhere")
+    with pytest.raises(MbrlError, match="cannot be read"):
+        resume(tmp_path, "unknown")
+
+
+# --- its log --------------------------------------------------------------------------------------------------------
+
+
+def a_row(**changes) -> Row:
+    values = {"step": "train", "round": 1, "points": 100, "robot_minutes": 0.2, "wall_s": 1.0, "total_s": 2.0}
+    return Row(**{**values, "ended": "now", **changes})
+
+
+@pytest.mark.parametrize("torn", [b"{", b'{"step":"train","ro', b"\x00\x00", a_row().model_dump_json().encode()])
+def test_a_torn_last_line_is_made_again(tmp_path: Path, torn: bytes) -> None:
+    path = tmp_path / "log.jsonl"
+    Records(path).append(a_row())
+    whole = path.read_bytes()
+    path.write_bytes(whole + torn)
+    records = Records(path)
+    assert records.rows == [a_row()]
+    records.append(a_row(step="evaluate"))
+    assert read_rows(path) == [a_row(), a_row(step="evaluate")]
+
+
+def test_a_damaged_line_elsewhere_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b"{}\n" + a_row().model_dump_json().encode() + b"\n")
+    with pytest.raises(MbrlError, match="line 1"):
+        Records(path)
+
+
+def test_the_time_left_grows_with_the_data() -> None:
+    plan = LearnPlan.model_construct(rounds=4, points=None, evaluate_every=2)
+    rows = [a_row(step="random", round=0, points=100, wall_s=5.0)]
+    assert time_left(plan, rows) is None
+    rows += [a_row(step="train", round=1, points=100, wall_s=10.0), a_row(step="collect", points=200, wall_s=3.0)]
+    # trainings of 200, 300 and 400 points at .1 s a point, two more collections; no evaluation was seen yet
+    assert time_left(plan, rows) == pytest.approx(20 + 3 + 30 + 3 + 40)
+    rows += [a_row(round=4, points=400, wall_s=40.0), a_row(step="evaluate", round=4, points=400, wall_s=4.0)]
+    assert time_left(plan, rows) == 0
+
+
+# --- what becomes of it ---------------------------------------------------------------------------------------------
+
+
+def test_the_best_version_is_kept_under_a_name_of_its_new_registry(learned: loop.Learned, tmp_path: Path) -> None:
+    from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
+
+    best = learned.best_version()
+    assert best is not None
+    returns = {r.version: r.return_mean for r in learned.rows if r.step == "evaluate"}
+    assert returns[best.name] == max(returns.values())
+    keeping.keep(learned, tmp_path)
+    kept = keeping.keep(learned, tmp_path)
+    assert Registry(tmp_path).current("valve").name == kept.name == "v0002"
+    card = kept.check_digest()
+    assert card.spec == OnnxEnsemble.load(kept.model).spec
+    assert (card.spec.version, card.spec.parent) == ("v0002", "")
+    assert card.spec.data_digest == best.card().spec.data_digest
+    assert (kept.folder / "report.md").exists()
+
+
+def test_runs_are_compared_by_their_options(learned: loop.Learned, tmp_path: Path) -> None:
+    base = learned.folder.parent
+    learn(base.parents[1], "seed1", seed=1)
+    learn(base.parents[1], "noisy", settings={"exploration": 0.5})
+    found = comparing.compare([base])
+    assert sorted({f.group for f in found}) == ["valve exploration=0.2", "valve exploration=0.5"]
+    comparing.plot(tmp_path / "bands.png", found)
+    assert (tmp_path / "bands.png").read_bytes().startswith(b"\x89PNG")
+    assert [table.row_count for table in comparing.tables(found)] == [2, 2]
+    assert len(comparing.report(found)["valve exploration=0.2"]) == 2
+    with pytest.raises(MbrlError, match="no learning run"):
+        comparing.compare([tmp_path])
+
+
+def test_a_common_grid_goes_as_far_as_every_run() -> None:
+    import numpy as np
+
+    assert curve.common_grid([np.array([1.0, 3.0, 5.0]), np.array([2.0, 4.0])]).tolist() == [2.0, 3.0, 4.0]
+
+
+def test_times_are_read_as_people_say_them() -> None:
+    from mbrl_controller.jobs.learn.display import duration
+
+    assert [duration(s) for s in (5.2, 65, 3723, 600)] == ["5 s", "1:05", "1:02:03", "10:00"]
