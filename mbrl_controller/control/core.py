@@ -143,6 +143,7 @@ class ControllerCore:
         shape = (planner.config.horizon, planner.action_size)
         if self._planner_state.mean.shape != shape:
             raise ValueError(f"the running plan has shape {self._planner_state.mean.shape}, the new planner's {shape}")
+        planner.pace = self.planner.pace  # what a candidate takes is the machine's, not the planner's
         self.planner, self.config = planner, config
 
     def prepare(self, observation: Observation, goal: Goal, episode_time: float) -> PlanRequest:

@@ -25,7 +25,7 @@ app.add_typer(cli_episodes.app, name="episodes")
 app.add_typer(cli_benchmark.app, name="benchmark")
 
 Policy = Literal["controller", "hold", "random"]
-Planner = Literal["pddm", "cem", "random_shooting"]
+Planner = Literal["pddm", "cem", "icem", "random_shooting"]
 Backend = Literal["onnx", "torch"]
 Precision = Literal["auto", "fp32", "int8"]
 TaskArgument = Annotated[str, typer.Argument(help="baoding or valve")]

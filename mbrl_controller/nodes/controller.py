@@ -325,6 +325,7 @@ class ControllerNode(ManagedNode):
         if self._session is not None:
             check_rate(options.rate, self._contract.action.period)
             check_goal_options(self._contract, options)
+            options.make_planner(len(self._contract.action))
 
     def _apply_parameters(self) -> None:
         session = self._session

@@ -159,7 +159,8 @@ def read_options(values: dict[str, Any]) -> ControllerOptions:
         priority=values["scheduling_priority"],
         cpus=tuple(cpu for cpu in values["cpus"] if cpu >= 0),
     )
-    options.make_planner(1)  # its options are checked by what it is made of
+    # Its options are checked by what it is made of; how many joints there are, only the contract knows.
+    options.make_planner(len(options.planner_options.get("joint_scale", ())) or 1)
     return options
 
 

@@ -41,6 +41,7 @@ class Spec:
             description=f"{self.description} ({when})",
             read_only=self.read_only,
             additional_constraints=f"one of: {', '.join(self.choices)}" if self.choices else "",
+            dynamic_typing=self.default == (),  # ROS cannot tell what an empty list is a list of
         )
         if self.lower is None and self.upper is None:
             return descriptor

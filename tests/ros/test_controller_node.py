@@ -211,6 +211,10 @@ def test_parameters_are_taken_whole_or_not_at_all(ros: Any, hand: FakeHand) -> N
     assert accepted.successful, accepted.reason
     goals = ros.collect("controller/goal", JointTrajectory)
     ros.wait(lambda: any(goal.points[0].positions[0] == 1.0 for goal in goals), "the new goal")
+    refused = ros.set_parameters("controller", planner__joint_scale=[1.0, 2.0])
+    assert not refused.successful
+    assert "joint_scale has 2 entries, the hand 3 joints" in refused.reason
+    assert ros.set_parameters("controller", planner__joint_scale=[0.5] * 3, planner__noise="knots").successful
 
 
 def test_goals_are_checked(ros: Any, hand: FakeHand) -> None:
