@@ -28,7 +28,7 @@ from mbrl_controller.control.safety import SafetyConfig, SafetyState
 from mbrl_controller.control.state_input import StateInput
 from mbrl_controller.errors import MessageError
 from mbrl_controller.planning.base import Planner
-from mbrl_controller.tasks.base import Goal
+from mbrl_controller.tasks.base import Goal, ObservingGoal
 from mbrl_controller.tasks.spaces import Array
 
 Solve = Callable[[PlanRequest], Solution | None]
@@ -175,6 +175,8 @@ class ControlSession:
         elapsed = stamp - self._begun
         # Half a period of tolerance: stamps jitter, and a tick too many would be a transition too many.
         out_of_time = 0 < self.config.episode_s <= elapsed + 0.5 * self.core.contract.action.period
+        if isinstance(self._goal, ObservingGoal):
+            self._goal.observe(observation.state, stamp - self._goal_zero)
         goal = self._goal_now(stamp)
         if dropped or out_of_time or elapsed < 0:
             reason = "drop" if dropped else "timeout" if out_of_time else "the clock went back"

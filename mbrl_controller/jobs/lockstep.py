@@ -10,7 +10,7 @@ import numpy as np
 from mbrl_controller.control.core import Observation
 from mbrl_controller.jobs.policies import Policy
 from mbrl_controller.simulation.lockstep import LockstepHand
-from mbrl_controller.tasks.base import EpisodeMetrics, Goal
+from mbrl_controller.tasks.base import EpisodeMetrics, Goal, ObservingGoal
 from mbrl_controller.tasks.spaces import Array
 
 
@@ -38,8 +38,18 @@ def run_episode(hand: LockstepHand, policy: Policy, goal: Goal, seed: int, secon
     stamp, sensed = hand.reset(seed)
     policy.reset(seed, Observation(sensed, stamp))
     observed, stamps, states = [sensed], [stamp], [simulation.state()]
-    commands, solutions, spent = [], [], []
+    commands: list[Array] = []
+    asked: list[Array] = []
+    solutions, spent = [], []
+
+    def show() -> None:
+        """What an observing goal asks for now: later it will not know any more."""
+        if isinstance(goal, ObservingGoal):
+            goal.observe(sensed, period * len(commands))
+            asked.append(goal.at(np.asarray(period * len(commands))))
+
     for step in range(steps):
+        show()
         began = time.perf_counter()
         command, tick = policy.act(Observation(sensed, stamp), goal, step * period)
         spent.append(time.perf_counter() - began)
@@ -51,7 +61,8 @@ def run_episode(hand: LockstepHand, policy: Policy, goal: Goal, seed: int, secon
         solutions.append(tick.solution if tick else None)
         if task.dropped(states[-1]):
             break
-    goals = goal.at(period * np.arange(len(states)))
+    show()
+    goals = np.array(asked) if asked else goal.at(period * np.arange(len(states)))
     metrics = task.metrics(np.array(states), np.array(commands), goals, period)
     return EpisodeRecord(
         seed=seed,

@@ -14,6 +14,7 @@ import numpy as np
 
 from mbrl_controller.errors import GoalError
 from mbrl_controller.tasks.base import EpisodeMetrics, Goal, Symmetry, Task
+from mbrl_controller.tasks.observed_targets import ObservedTargets
 from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec, wrap_angle
 
 BALLS = ("ball_a", "ball_b")
@@ -104,18 +105,41 @@ class Baoding(Task):
         return np.asarray((state[..., a] < self.risk_height) | (state[..., b] < self.risk_height))
 
     def sample_goal(self, rng: np.random.Generator, **options: Any) -> Goal:
-        """Options: `direction`, `period` (s), `phase` (rad; drawn within +-0.3 of the task's own if absent)."""
-        unknown = set(options) - {"direction", "period", "phase"}
+        """Options: `direction`, `period` (s), `phase` (rad; drawn within +-0.3 of the task's own if absent; `observed`:
+        where the balls are at the first state seen), `lead` (rad; the targets wait for the balls when so far ahead)."""
+        known = ("direction", "lead", "period", "phase")
+        unknown = set(options) - set(known)
         if unknown:
-            raise GoalError(f"{self.name}: unknown goal options {sorted(unknown)}; known: direction, period, phase")
+            raise GoalError(f"{self.name}: unknown goal options {sorted(unknown)}; known: {', '.join(known)}")
         direction = options.get("direction", "counterclockwise")
         if direction not in ("counterclockwise", "clockwise"):
             raise GoalError(f"{self.name}: direction must be counterclockwise or clockwise, got {direction!r}")
         period = float(options.get("period", self.period))
         if not period > 0.5:
             raise GoalError(f"{self.name}: period must be above 0.5 s, got {period}")
-        phase = float(options["phase"]) if "phase" in options else self.phase + rng.uniform(-0.3, 0.3)
-        return RotatingTargets(self.center, self.radii, phase, period, direction)
+        lead = None if options.get("lead") is None else float(options["lead"])
+        if lead is not None and not 0 < lead < np.pi:
+            raise GoalError(f"{self.name}: lead must lie between 0 and pi rad, got {lead}")
+        begin = options.get("phase") == "observed"
+        fixed = "phase" in options and not begin
+        phase = float(options["phase"]) if fixed else self.phase + rng.uniform(-0.3, 0.3)
+        targets = RotatingTargets(self.center, self.radii, phase, period, direction)
+        if begin or lead is not None:
+            return ObservedTargets(targets, self.ball_angle, begin=begin, lead=lead)
+        return targets
+
+    def ball_angle(self, state: Array) -> float:
+        """Where the balls are on the targets' ellipse in a state [S]: rad, of ball_a as seen from ball_b."""
+        x, y = (state[self._xy[0]] - state[self._xy[1]]) / np.array(self.radii)
+        return float(np.arctan2(y, x))
+
+    def turn_objects(self, positions: Array, angle: float) -> Array:
+        """Turned on ellipses of the targets' shape and centre, so that they still lie in the palm."""
+        turned = np.array(positions)
+        x, y = ((turned[:, :2] - self.center) / self.radii).T
+        cos, sin = np.cos(angle), np.sin(angle)
+        turned[:, :2] = np.column_stack([cos * x - sin * y, sin * x + cos * y]) * self.radii + self.center
+        return turned
 
     def check_goal(self, goal: Array) -> None:
         value = self.check_goal_shape(goal)

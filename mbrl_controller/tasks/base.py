@@ -8,11 +8,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from mbrl_controller.errors import GoalError
+from mbrl_controller.errors import ContractError, GoalError
 from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec
 
 
@@ -21,6 +21,15 @@ class Goal(Protocol):
 
     def at(self, times: Array) -> Array:
         """Goal vectors [..., G] at `times` [...] in seconds since the episode began."""
+        ...
+
+
+@runtime_checkable
+class ObservingGoal(Goal, Protocol):
+    """A goal that depends on what happens. Whoever runs an episode shows it each state before it is asked for."""
+
+    def observe(self, state: Array, time: float) -> None:
+        """The state [S] at `time` (s since the episode began)."""
         ...
 
 
@@ -123,6 +132,13 @@ class Task(ABC):
     def markers(self, goal: Array) -> Array:
         """Points [K, 3] (m, the objects' frame) that show a person where goal [G] wants the objects; may be none."""
         return np.zeros((0, 3))
+
+    def turn_objects(self, positions: Array, angle: float) -> Array:
+        """Start positions [K, 3] (m) of the objects, in their names' order, moved on by `angle` (rad) around the hand.
+
+        Raises ContractError where the task has nothing that goes round.
+        """
+        raise ContractError(f"{self.name}: it has no objects whose start could be turned")
 
     @property
     def joint_positions(self) -> np.ndarray:
