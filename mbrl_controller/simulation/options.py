@@ -21,6 +21,9 @@ class SimOptions(BaseModel):
     start_angle_noise: float = Field(
         default=0.7853981633974483, ge=0, le=3.15, description="start angle of a valve, rad (PDDM: pi/4)"
     )
+    start_turn: float = Field(
+        default=0.0, ge=0, le=3.15, description="start of objects that go round: turned about the centre, rad"
+    )
 
     joint_noise: float = Field(default=0.0, ge=0, le=0.5, description="joint position sensor, rad standard deviation")
     joint_velocity_noise: float = Field(default=0.0, ge=0, le=5, description="joint velocity sensor, rad/s std. dev.")

@@ -75,4 +75,10 @@ def randomise_start(
     for joint in range(model.njnt):
         if joint not in actuated and int(model.jnt_type[joint]) == int(mujoco.mjtJoint.mjJNT_HINGE):
             drawn[model.jnt_qposadr[joint]] += options.start_angle_noise * rng.uniform(-1, 1)
+    if options.start_turn:  # drawn last, and only if asked for: what a seed draws otherwise stays the same
+        places = [slice(scene.free_qpos[name], scene.free_qpos[name] + 3) for name in sorted(scene.objects)]
+        positions = np.stack([drawn[place] for place in places]) if places else np.zeros((0, 3))
+        turned = contract.task.turn_objects(positions, options.start_turn * rng.uniform(-1, 1))
+        for place, position in zip(places, turned, strict=True):
+            drawn[place] = position
     return drawn
