@@ -142,6 +142,8 @@ class _Run:
         yield "random", 0
         for number in itertools.count(1):
             yield "train", number
+            if self.plan.accept != "always":
+                yield "accept", number
             last = self.plan.is_last(number, self._points())
             if last or number % self.plan.evaluate_every == 0:
                 yield "evaluate", number

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from mbrl_controller.control.core import CoreConfig
 from mbrl_controller.dynamics.training import TrainConfig
+from mbrl_controller.episodes.contract import RobotContract, parse_contract
 from mbrl_controller.errors import GoalError, MbrlError
 from mbrl_controller.jobs.task_defaults import contract_for, planner_defaults, task_defaults
 from mbrl_controller.jobs.workers import default_processes
@@ -24,7 +25,7 @@ EVALUATION_SEEDS = 100_000
 ACCEPT_SEEDS = 200_000
 OWN_SEEDS = 10_000_000
 MOST_ROUNDS = 900
-NESTED = ("training", "planner", "core")  # options with options of their own
+NESTED = ("training", "warm_training", "planner", "core")  # options with options of their own
 
 
 class LearnPlan(BaseModel):
@@ -52,13 +53,35 @@ class LearnPlan(BaseModel):
     sim: Literal["nominal", "perturbed"] = Field(default="nominal", description="simulated hand, in evaluation too")
     goal_options: dict[str, Any] = Field(default_factory=dict, description="fixed of the goals it collects with")
 
+    # What makes collecting easier or wider than what is asked in the end; evaluation never has any of it.
+    period_start: float | None = Field(default=None, gt=0.5, description="s a turn in the first round; None: its own")
+    period_rounds: int = Field(default=5, ge=1, description="rounds until the goals have the task's own period")
+    lead: float | None = Field(
+        default=None, gt=0, lt=3.1, description="rad; targets wait when so far ahead of the balls"
+    )
+    start_spread: float = Field(default=0.0, ge=0, le=3.15, description="balls start turned by up to so much, rad")
+    spread_share: float = Field(default=0.5, ge=0, le=1, description="share of the episodes that start so")
+
     training: TrainConfig = TrainConfig()
+    start: Literal["fresh", "warm"] = Field(default="fresh", description="warm: from the weights that collected last")
+    fresh_every: int = Field(default=0, ge=0, description="where warm: a fresh training every so many rounds; 0: never")
+    warm_training: dict[str, Any] = Field(default_factory=dict, description="training options of warm rounds alone")
+    recent_rounds: int = Field(default=1, ge=1, description="rounds that recent_share counts as recent")
+    recent_share: float = Field(
+        default=0.0, ge=0, le=1, description="least share of recent episodes in a training; older ones are left out"
+    )
     precision: Literal["auto", "fp32"] = Field(default="auto", description="auto: plan in 8 bit where it plans alike")
     threads: int = Field(default=1, ge=1, description="CPU threads of training; another number rounds differently")
 
     planner_name: Literal["pddm", "cem", "icem", "random_shooting"] = "pddm"
     planner: dict[str, Any] = Field(default_factory=dict, description="the planner's options")
     core: CoreConfig = CoreConfig()
+
+    accept: Literal["always", "not_worse"] = Field(
+        default="always", description="not_worse: the best version collects on when a new one controls clearly worse"
+    )
+    accept_episodes: int = Field(default=8, ge=1, le=10_000, description="to judge that by, on seeds of their own")
+    accept_margin: float = Field(default=0.1, ge=0, description="clearly worse: so much of the best return below it")
 
     evaluate_every: int = Field(default=1, ge=1, description="rounds between evaluations; the last is always evaluated")
     evaluate_episodes: int = Field(default=20, ge=1, le=10_000, description="on held-out seeds, without noise")
@@ -79,11 +102,13 @@ class LearnPlan(BaseModel):
 
     def start_of(self, number: int) -> Literal["fresh", "warm"]:
         """What the training of round `number` starts from."""
-        return "fresh"
+        anew = number == 1 or (self.fresh_every and (number - 1) % self.fresh_every == 0)
+        return "fresh" if anew else self.start
 
     def training_of(self, number: int) -> TrainConfig:
         """How round `number` trains: each with a seed of its own."""
-        return self.training.model_copy(update={"seed": self.seed * 1000 + number})
+        options = self.warm_training if self.start_of(number) == "warm" else {}
+        return TrainConfig.model_validate({**self.training.model_dump(), **options, "seed": self.seed * 1000 + number})
 
 
 def make_plan(
@@ -114,17 +139,33 @@ def make_plan(
     except ValidationError as error:
         raise MbrlError(f"learning options: {describe_validation(error)}") from error
     planner = make_planner(plan.planner_name, len(robot.action), plan.planner)
-    for number in (1, MOST_ROUNDS):
-        try:
-            robot.task.sample_goal(np.random.default_rng(0), **goal_options(plan, number))
-        except (GoalError, TypeError, ValueError) as error:
-            raise MbrlError(f"learning options: {error}") from error
+    _check(plan, robot)
     return plan.model_copy(update={"planner": planner.config.model_dump(mode="json")})
 
 
+def _check(plan: LearnPlan, robot: RobotContract) -> None:
+    """Raises MbrlError for what would fail only rounds later."""
+    try:
+        for number in (1, 2, MOST_ROUNDS):
+            robot.task.sample_goal(np.random.default_rng(0), **goal_options(plan, number))
+            plan.training_of(number)
+        if plan.start_spread:
+            robot.task.turn_objects(np.zeros((2, 3)), 0.0)
+    except ValidationError as error:
+        raise MbrlError(f"learning options: warm_training: {describe_validation(error)}") from error
+    except (MbrlError, TypeError, ValueError) as error:
+        raise MbrlError(f"learning options: {error}") from error
+
+
 def goal_options(plan: LearnPlan, number: int) -> dict[str, Any]:
-    """What is fixed of the goals that round `number` collects with."""
-    return dict(plan.goal_options)
+    """What is fixed of the goals that round `number` collects with; raises GoalError where the task has no period."""
+    options = dict(plan.goal_options)
+    if plan.period_start is not None and number <= plan.period_rounds:
+        own = getattr(parse_contract(plan.contract).task, "period", None)
+        if own is None:
+            raise GoalError(f"period_start: the goals of {plan.task} have no period")
+        options["period"] = plan.period_start + (own - plan.period_start) * (number - 1) / plan.period_rounds
+    return options if plan.lead is None else {**options, "lead": plan.lead}
 
 
 def nested(settings: dict[str, Any]) -> dict[str, Any]:

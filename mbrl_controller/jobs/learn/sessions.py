@@ -50,10 +50,11 @@ def random_sessions(plan: LearnPlan) -> list[Session]:
 def round_sessions(plan: LearnPlan, number: int) -> list[Session]:
     """The sessions of round `number`, from 1 on; none is empty."""
     exploring = round(plan.explore_share * plan.episodes)
-    kinds = [("plain", plan.episodes - exploring, 0.0), ("explore", exploring, plan.exploration)]
     sessions = []
-    for i, (kind, count, noise) in enumerate(kinds):
-        who = {
+    for i, (kind, count, noise) in enumerate(
+        [("plain", plan.episodes - exploring, 0.0), ("explore", exploring, plan.exploration)]
+    ):
+        who: dict[str, Any] = {
             "planner": plan.planner_name,
             "planner_options": plan.planner,
             "core": plan.core,
@@ -62,8 +63,28 @@ def round_sessions(plan: LearnPlan, number: int) -> list[Session]:
             "goal_options": goal_options(plan, number),
             "exploration": noise,
         }
-        sessions.append(Session(f"r{number:03d}-{kind}", count, first_seed(plan, number, i), who))
+        turned = round(plan.spread_share * count) if plan.start_spread else 0
+        sessions.append(Session(f"r{number:03d}-{kind}", count - turned, first_seed(plan, number, 2 * i), who))
+        # The targets begin where the balls are: else they would have to be caught first.
+        options = {"goal_options": {**who["goal_options"], "phase": "observed"}}
+        who = {**who, **options, "sim_options": {"start_turn": plan.start_spread}}
+        sessions.append(Session(f"r{number:03d}-{kind}-turned", turned, first_seed(plan, number, 2 * i + 1), who))
     return [session for session in sessions if session.episodes]
+
+
+def recent(plan: LearnPlan, number: int, by_round: list[list[Path]]) -> list[Path]:
+    """The files that round `number` learns from: all, or so few older ones that `recent_share` are recent.
+
+    `by_round`: the files of random motion, then of each round before this one.
+    """
+    old = [path for files in by_round[: -plan.recent_rounds] for path in files]
+    new = [path for files in by_round[-plan.recent_rounds :] for path in files]
+    if plan.recent_share:
+        room = int(len(new) * (1 - plan.recent_share) / plan.recent_share)
+        if room < len(old):
+            chosen = np.random.default_rng([plan.seed, number, 7]).choice(len(old), room, replace=False)
+            old = [old[i] for i in sorted(chosen)]
+    return old + new
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from mbrl_controller.episodes.contract import parse_contract
 from mbrl_controller.jobs import collect, evaluate, retrain
 from mbrl_controller.jobs.dataset import episode_files
 from mbrl_controller.jobs.learn.listener import LearnListener
-from mbrl_controller.jobs.learn.plan import LearnPlan
-from mbrl_controller.jobs.learn.records import Records
-from mbrl_controller.jobs.learn.sessions import Session, figures_below, random_sessions, round_sessions
+from mbrl_controller.jobs.learn.plan import ACCEPT_SEEDS, LearnPlan
+from mbrl_controller.jobs.learn.records import Records, Row
+from mbrl_controller.jobs.learn.sessions import Session, figures_below, random_sessions, recent, round_sessions
 from mbrl_controller.registry import ALONE_FILE, Registry, Version
 
-EVALUATED = ("kept_rate", "degrees_turned_median", "success_90", "success_180", "goal_rate", "return_mean")
+JUDGEMENT = ("episodes", "kept_rate", "degrees_turned_median", "success_90", "success_180", "goal_rate", "return_mean")
 
 
 class StoppedError(Exception):
@@ -54,6 +54,7 @@ class Work:
         steps: dict[str, Callable[[int], dict[str, Any]]] = {
             "random": lambda number: self._collect(number, random_sessions(self.plan)),
             "train": self._train,
+            "accept": self._accept,
             "evaluate": self._evaluate,
             "collect": lambda number: self._collect(number, round_sessions(self.plan, number), self._actor(number)),
         }
@@ -87,7 +88,9 @@ class Work:
         if not any(v.name == name for v in self.registry.versions(self.plan.task)):
             self._retrain(number)
         shutil.rmtree(self._scratch(number), ignore_errors=True)  # checkpoint, and the version's files once more
-        version = self.registry.promote(self.plan.task, name)
+        version = self.registry.resolve(self.plan.task, name)
+        if self.plan.accept == "always":
+            self.registry.promote(self.plan.task, name)
         spec = version.card().spec
         return {
             "version": name,
@@ -125,23 +128,46 @@ class Work:
 
     def _data(self, number: int) -> list[Path]:
         """The files that round `number` learns from: those of the sessions before it, whatever else lies there."""
-        sessions = random_sessions(self.plan) + [s for r in range(1, number) for s in round_sessions(self.plan, r)]
-        return episode_files(self.episodes / self.plan.task / session.name for session in sessions)
+        by_round = [random_sessions(self.plan), *(round_sessions(self.plan, r) for r in range(1, number))]
+        folder = self.episodes / self.plan.task
+        return recent(self.plan, number, [episode_files(folder / s.name for s in made) for made in by_round])
 
     def _actor(self, number: int) -> str:
-        """The version that collects in round `number`."""
-        return f"v{number:04d}"
+        """The version that collects in round `number`: its own, or the best one if that was not accepted."""
+        judged = self.records.find("accept", number)
+        if judged is None or judged.accepted:
+            return f"v{number:04d}"
+        return self._best_accepted().version
+
+    def _best_accepted(self) -> Row:
+        return max((row for row in self.records.of("accept") if row.accepted), key=lambda row: row.return_mean or 0.0)
+
+    def _accept(self, number: int) -> dict[str, Any]:
+        """Whether this round's version may collect: not clearly worse than the best so far, on the same few seeds."""
+        plan, name = self.plan, f"v{number:04d}"
+        self.listener.step("accept", number, plan.accept_episodes)
+        figures = self._judge(name, ACCEPT_SEEDS, plan.accept_episodes)
+        accepted = True
+        if any(row.accepted for row in self.records.of("accept")):
+            best = self._best_accepted().return_mean or 0.0
+            accepted = figures["return_mean"] >= best - plan.accept_margin * abs(best)
+        if accepted:
+            self.registry.promote(plan.task, name)
+        return {"version": name, "accepted": accepted, **figures}
 
     def _evaluate(self, number: int) -> dict[str, Any]:
-        plan = self.plan
+        """Of the version that acts after this round; if it was evaluated before, the figures would be the same."""
+        plan, name = self.plan, self._actor(number)
+        known = next((row for row in self.records.of("evaluate") if row.version == name), None)
+        if known is not None:
+            return {"version": name, **{figure: getattr(known, figure) for figure in JUDGEMENT}}
         self.listener.step("evaluate", number, plan.evaluate_episodes)
-        report = self._judge(f"v{number:04d}", plan.evaluation_seed, plan.evaluate_episodes)
-        return {"version": f"v{number:04d}", "episodes": plan.evaluate_episodes, **{k: report[k] for k in EVALUATED}}
+        return {"version": name, **self._judge(name, plan.evaluation_seed, plan.evaluate_episodes)}
 
     def _judge(self, version: str, seed: int, episodes: int) -> dict[str, Any]:
-        """An evaluation as `mbrl evaluate` makes it: the task's own goals and starts, no noise."""
+        """Figures of an evaluation as `mbrl evaluate` makes it: the task's own goals and starts, no noise."""
         plan = self.plan
-        return evaluate.run(
+        report = evaluate.run(
             plan.task,
             episodes=episodes,
             seed=seed,
@@ -156,6 +182,7 @@ class Work:
             sim=plan.sim,
             precision=plan.precision,
         )
+        return {name: report[name] for name in JUDGEMENT}
 
     def _episode(self, record: object) -> None:
         self.listener.episode()

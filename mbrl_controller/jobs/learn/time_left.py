@@ -12,7 +12,7 @@ def time_left(plan: LearnPlan, rows: list[Row]) -> float | None:
     if not trained or not trained[-1].points:
         return None
     per_point = trained[-1].wall_s / trained[-1].points
-    evaluation = _last_wall(rows, "evaluate")
+    evaluation, acceptance = _last_wall(rows, "evaluate"), _last_wall(rows, "accept")
     collected = [row for row in rows if row.step == "collect"] or rows[:1]
     gain = _gain(rows, collected[-1])
     points, number, left = rows[-1].points, rows[-1].round, 0.0
@@ -20,7 +20,7 @@ def time_left(plan: LearnPlan, rows: list[Row]) -> float | None:
     while True:
         if step == "collect":
             number += 1
-            left += per_point * points
+            left += per_point * points + acceptance
         last = plan.is_last(number, points)
         if step != "evaluate" and (last or number % plan.evaluate_every == 0):
             left += evaluation

@@ -1,0 +1,188 @@
+"""Options that change how a run learns: each does what it says, and none of them reaches an evaluation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from mbrl_controller.errors import MbrlError
+from mbrl_controller.jobs import evaluate
+from mbrl_controller.jobs.learn import sessions, steps
+from mbrl_controller.jobs.learn.plan import goal_options, make_plan
+from mbrl_controller.jobs.plans import Who, prepare
+from mbrl_controller.jobs.task_defaults import contract_for
+from mbrl_controller.jobs.workers import EpisodeRunner
+from mbrl_controller.registry import Registry
+from mbrl_controller.simulation.hand import HandSimulation
+from mbrl_controller.simulation.options import SimOptions
+
+from .test_learn import learn, resume, same
+
+
+def baoding(**settings):
+    return make_plan("baoding", settings={"rounds": 9, **settings})
+
+
+def test_by_default_every_round_is_like_the_next() -> None:
+    plan = make_plan("baoding")
+    first, later = sessions.round_sessions(plan, 1), sessions.round_sessions(plan, 9)
+    assert [(s.episodes, s.who) for s in first] == [(s.episodes, s.who) for s in later]
+    assert first[0].who["goal_options"] == {}
+    assert {plan.start_of(n) for n in range(1, 9)} == {"fresh"}
+
+
+# --- what is collected ----------------------------------------------------------------------------------------------
+
+
+def test_the_period_shortens_to_the_tasks_own() -> None:
+    plan = baoding(period_start=10.0, period_rounds=4)
+    periods = [goal_options(plan, n).get("period") for n in range(1, 7)]
+    assert periods == [10.0, 9.0, 8.0, 7.0, None, None]  # the contract's own is 6 s
+    with pytest.raises(MbrlError, match="no period"):
+        make_plan("valve", settings={"period_start": 9.0})
+
+
+def test_targets_wait_while_collecting_and_not_in_evaluation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    plan = baoding(lead=0.4)
+    assert all(s.who["goal_options"]["lead"] == 0.4 for s in sessions.round_sessions(plan, 3))
+    asked: dict = {}
+    monkeypatch.setattr(evaluate, "run", lambda task, **who: asked.update(who) or dict.fromkeys(steps.JUDGEMENT, 1))
+    work = steps.Work(tmp_path, plan, None, 1, lambda: False, None)  # type: ignore[arg-type]
+    assert work._judge("v0001", 5, 2)["kept_rate"] == 1
+    assert not {"goal_options", "sim_options", "exploration"} & asked.keys()
+
+
+def test_a_share_of_the_episodes_starts_turned() -> None:
+    plan = baoding(start_spread=3.0, spread_share=0.25, episodes=40)
+    made = {s.name: s for s in sessions.round_sessions(plan, 2)}
+    assert {name: s.episodes for name, s in made.items()} == {
+        "r002-plain": 15,
+        "r002-plain-turned": 5,
+        "r002-explore": 15,
+        "r002-explore-turned": 5,
+    }
+    turned, plain = made["r002-explore-turned"].who, made["r002-explore"].who
+    assert (turned["sim_options"], turned["goal_options"]) == ({"start_turn": 3.0}, {"phase": "observed"})
+    assert "sim_options" not in plain
+    assert turned["exploration"] == plain["exploration"] > 0
+    with pytest.raises(MbrlError, match="valve"):
+        make_plan("valve", settings={"start_spread": 1.0})
+
+
+def test_turned_starts_lie_all_around_and_the_targets_begin_there() -> None:
+    """The balls settle on the palm wherever they are put, and no drawn start is given up."""
+    contract = contract_for("baoding")
+    wide = {"sim_options": {"start_turn": 3.1415}, "goal_options": {"phase": "observed"}}
+    who = Who("baoding", policy="hold", seconds=0.3, **wide)
+    runner = EpisodeRunner(prepare(who).plan)
+    nominal = EpisodeRunner(prepare(Who("baoding", policy="hold", seconds=0.3)).plan)
+    task, angles = contract.task, []
+    for seed in range(12):
+        record = runner.run(seed)
+        assert not task.at_risk(record.states).any()
+        angle = task.ball_angle(record.states[0])
+        assert abs(np.angle(np.exp(1j * (task.ball_angle(_targets(record.goals[0])) - angle)))) < 1e-6
+        angles.append(angle - task.ball_angle(nominal.run(seed).states[0]))
+    sectors = np.unique(np.floor(np.mod(angles, 2 * np.pi) / (np.pi / 2)))
+    assert len(sectors) == 4
+    again = runner.run(3)
+    assert np.array_equal(again.states, EpisodeRunner(prepare(who).plan).run(3).states)
+
+
+def _targets(goal: np.ndarray) -> np.ndarray:
+    """A state whose balls lie on the targets."""
+    task = contract_for("baoding").task
+    state = np.zeros(len(task.state))
+    n = len(task.joints)
+    state[n : n + 2], state[n + 6 : n + 8] = goal[:2], goal[2:]
+    return state
+
+
+def test_without_a_turn_a_seed_starts_as_ever() -> None:
+    contract = contract_for("baoding")
+    plain = HandSimulation(contract).reset(5)
+    turning = HandSimulation(contract, SimOptions(start_turn=2.0))
+    assert not np.allclose(turning.reset(5)[24:], plain[24:], atol=1e-3)
+    joints = slice(0, 24)  # drawn before the turn: they settle against other balls, that is all
+    np.testing.assert_allclose(turning.reset(5)[joints], plain[joints], atol=0.15)
+
+
+# --- what is learnt from, and how -----------------------------------------------------------------------------------
+
+
+def test_warm_rounds_go_on_from_the_version_before(tmp_path: Path) -> None:
+    settings = {"start": "warm", "warm_training.max_epochs": 0, "rounds": 3, "fresh_every": 2}
+    learned = learn(tmp_path, settings=settings)
+    trained = [row for row in learned.rows if row.step == "train"]
+    assert [row.start for row in trained] == ["fresh", "warm", "fresh"]
+    cards = [v.card() for v in Registry(learned.folder / "models").versions("valve")]
+    assert [card.spec.parent for card in cards] == ["", "v0001", "v0002"]
+    assert "--warm" in cards[1].command
+    assert [card.spec.metrics["epochs"] > 0 for card in cards] == [True, False, True]
+
+
+def test_warm_options_are_checked_when_the_run_begins() -> None:
+    with pytest.raises(MbrlError, match="colour"):
+        make_plan("valve", settings={"start": "warm", "warm_training.colour": "red"})
+
+
+def test_old_episodes_are_left_out_for_a_recent_share() -> None:
+    files = [[Path(f"{r}-{i}") for i in range(n)] for r, n in enumerate((60, 20, 20))]
+    plan = make_plan("valve")
+    assert sessions.recent(plan, 3, files) == [p for part in files for p in part]
+    plan = make_plan("valve", settings={"recent_share": 0.5, "recent_rounds": 1})
+    chosen = sessions.recent(plan, 3, files)
+    assert chosen[-20:] == files[2]
+    assert len(chosen) == 40
+    assert chosen == sorted(set(chosen), key=[p for part in files for p in part].index)
+    assert chosen == sessions.recent(plan, 3, files)
+    assert chosen != sessions.recent(plan, 4, files)
+    two = make_plan("valve", settings={"recent_share": 0.5, "recent_rounds": 2})
+    assert len(sessions.recent(two, 3, files)) == 80
+    everything = make_plan("valve", settings={"recent_share": 1.0})
+    assert sessions.recent(everything, 1, files[:1]) == files[0]
+
+
+# --- which version collects -----------------------------------------------------------------------------------------
+
+
+def with_returns(monkeypatch: pytest.MonkeyPatch, returns: list[float]) -> list[tuple[str, int]]:
+    """Judge version i as returns[i-1]; tells what was judged: (version, first seed)."""
+    judged: list[tuple[str, int]] = []
+
+    def judge(self: steps.Work, version: str, seed: int, episodes: int) -> dict:
+        judged.append((version, seed))
+        return {"episodes": episodes, "kept_rate": 1.0, "return_mean": returns[int(version[1:]) - 1]}
+
+    monkeypatch.setattr(steps.Work, "_judge", judge)
+    return judged
+
+
+def test_the_better_version_goes_on_collecting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged = with_returns(monkeypatch, [-100.0, -150.0, -105.0, -50.0])
+    learned = learn(tmp_path, settings={"accept": "not_worse", "accept_margin": 0.1, "rounds": 4})
+    accepted = [row.accepted for row in learned.rows if row.step == "accept"]
+    assert accepted == [True, False, True, True]  # 5 % worse is not clearly worse
+    assert [row.version for row in learned.rows if row.step == "collect"] == ["v0001", "v0001", "v0003"]
+    shown = [(row.version, row.return_mean) for row in learned.rows if row.step == "evaluate"]
+    assert shown == [("v0001", -100.0), ("v0001", -100.0), ("v0003", -105.0), ("v0004", -50.0)]
+    seeds = {seed for _, seed in judged}
+    assert len(seeds) == 2  # those that decide are not those that are reported
+    assert judged.count(("v0001", learned.plan.evaluation_seed)) == 1
+    registry = Registry(learned.folder / "models")
+    assert registry.current("valve").name == "v0004"
+    assert registry.resolve("valve", "v0003").card().spec.parent == "v0001"
+
+
+def test_a_run_that_accepts_goes_on_after_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_returns(monkeypatch, [-100.0, -150.0, -105.0])
+    settings = {"accept": "not_worse", "rounds": 3}
+    whole = learn(tmp_path, "whole", settings=settings)
+    stop = iter([False] * 9 + [True] * 100)
+    stopped = learn(tmp_path, "cut", settings=settings, should_stop=lambda: next(stop))
+    assert not stopped.finished
+    assert same(resume(tmp_path, "cut").rows) == same(whole.rows)
