@@ -28,6 +28,9 @@ def learn(
     resume: Annotated[
         bool, typer.Option("--resume", help="go on with the newest unfinished run, or with --run")
     ] = False,
+    through_ros: Annotated[
+        bool, typer.Option("--through-ros", help="collect through sim, controller and logger as nodes, in real time")
+    ] = False,
     contract: Annotated[Path | None, typer.Option(help="robot contract (default: the task's)")] = None,
     processes: Annotated[int | None, typer.Option(min=1, help="episodes at a time (default: one a core)")] = None,
     keep: Annotated[
@@ -48,6 +51,7 @@ def learn(
 
     settings = parse_pairs("--set", options)
     settings |= {name: value for name, value in (("points", points), ("rounds", rounds)) if value is not None}
+    settings |= {"through_ros": True} if through_ros else {}
     with stop_flag() as stop, display.LearnDisplay() as listener:
         learned = loop.run(
             task,

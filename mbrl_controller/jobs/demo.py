@@ -64,7 +64,7 @@ def run(
     Raises MbrlError for what cannot be run, and when a process fails; KeyboardInterrupt after an orderly stop.
     """
     began = time.monotonic()
-    _require_modules()
+    require_modules()
     plan = _make_plan(task, seconds, rate, headless, model, seed)
     record = DemoRecord(plan.contract.task, plan.contract.action.period)
     interrupted = False
@@ -90,7 +90,7 @@ def run(
     return report
 
 
-def _require_modules() -> None:
+def require_modules() -> None:
     """Raises ModuleNotFoundError now, rather than as the failure of a process later."""
     for module in NEEDED:
         if importlib.util.find_spec(module) is None:

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from mbrl_controller.dynamics.weights import write_atomically
 from mbrl_controller.errors import MbrlError
+from mbrl_controller.jobs.demo import require_modules
 from mbrl_controller.jobs.learn.listener import LearnListener
 from mbrl_controller.jobs.learn.live import Live
 from mbrl_controller.jobs.learn.plan import LearnPlan, make_plan
@@ -113,6 +114,8 @@ class _Run:
 
     def run(self) -> Learned:
         listener = self.listener
+        if self.plan.through_ros:
+            require_modules()
         listener.run(self.plan, self.records.rows)
         live = Live(self.folder, f"{self.plan.task} {self.folder.name}", self.records.rows, listener.note)
         try:

@@ -50,6 +50,7 @@ class LearnPlan(BaseModel):
     seconds: float | None = Field(default=None, gt=0, description="their length, s; None: the task's")
     explore_share: float = Field(default=0.5, ge=0, le=1, description="share of them with noise on the action")
     exploration: float = Field(default=0.2, ge=0, le=1, description="its deviation, normalised actions")
+    through_ros: bool = Field(default=False, description="collect through the running nodes, in real time")
     sim: Literal["nominal", "perturbed"] = Field(default="nominal", description="simulated hand, in evaluation too")
     goal_options: dict[str, Any] = Field(default_factory=dict, description="fixed of the goals it collects with")
 

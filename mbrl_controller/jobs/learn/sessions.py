@@ -91,7 +91,7 @@ def recent(plan: LearnPlan, number: int, by_round: list[list[Path]]) -> list[Pat
 class EpisodeFigures:
     """An episode as its file tells it."""
 
-    steps: int  # commands sent
+    steps: int  # commands within the episode
     metrics: EpisodeMetrics | None  # None: too little of it is usable
 
 
@@ -99,19 +99,20 @@ def episode_figures(path: Path, contract: RobotContract) -> EpisodeFigures:
     """Length and metrics of a logged episode, whoever logged it; raises EpisodeError."""
     episode = read_episode(path, contract)
     rows = transitions(episode)
+    steps = len(episode.commands) - rows.skipped.get("outside the episode", 0)
     if not len(rows) or not len(episode.goals):
-        return EpisodeFigures(len(episode.commands), None)
+        return EpisodeFigures(steps, None)
     period = contract.action.period
     zero = int(episode.commands.stamps[0]) if episode.begin_ns is None else episode.begin_ns
     times = zero + np.round(np.append(rows.step, rows.step[-1] + 1) * period * 1e9).astype(np.int64)
     at = np.searchsorted(episode.goals.stamps, times + 1_000_000, side="right") - 1
     goals = episode.goals.values[np.clip(at, 0, None)]
     states = np.concatenate([rows.state, rows.next_state[-1:]])
-    return EpisodeFigures(len(episode.commands), contract.task.metrics(states, rows.action, goals, period))
+    return EpisodeFigures(steps, contract.task.metrics(states, rows.action, goals, period))
 
 
 def figures_below(folders: list[Path], contract: RobotContract) -> dict[str, Any]:
-    """What a log row tells of the episodes below `folders`; `steps` is the number of commands sent."""
+    """What a log row tells of the episodes below `folders`; `steps` is the number of commands in them."""
     found = [episode_figures(path, contract) for path in episode_files(folders)]
     metrics = [f.metrics for f in found if f.metrics is not None]
     figures: dict[str, Any] = {"steps": sum(f.steps for f in found), "episodes": len(found)}

@@ -16,6 +16,7 @@ from mbrl_controller.jobs.dataset import episode_files
 from mbrl_controller.jobs.learn.listener import LearnListener
 from mbrl_controller.jobs.learn.plan import ACCEPT_SEEDS, LearnPlan
 from mbrl_controller.jobs.learn.records import Records, Row
+from mbrl_controller.jobs.learn.ros_collect import collect_through_ros, session_folders
 from mbrl_controller.jobs.learn.sessions import Session, figures_below, random_sessions, recent, round_sessions
 from mbrl_controller.registry import ALONE_FILE, Registry, Version
 
@@ -64,22 +65,47 @@ class Work:
         name = "collect" if version else "random"
         self.listener.step(name, number, sum(s.episodes for s in sessions))
         for session in sessions:
-            who = {"model": version} if version else {}
-            collect.run(
-                self.plan.task,
-                episodes=session.episodes,
-                seed=session.seed,
-                episodes_dir=self.episodes,
-                session=session.name,
-                processes=self.processes,
-                contract=self.contract_file,
-                models_dir=self.models,
-                on_episode=self._episode,
-                **session.who,
-                **who,
-            )
-        folders = [self.episodes / self.plan.task / session.name for session in sessions]
-        return {"version": version, **figures_below(folders, self.contract)}
+            if self.plan.through_ros and version:
+                self._log(session, version)
+            else:
+                self._run(session, version)
+        return {"version": version, **figures_below(self._folders(sessions), self.contract)}
+
+    def _run(self, session: Session, version: str) -> None:
+        """In lockstep; without a version, whoever `session.who` names acts."""
+        who = {**session.who, "model": version} if version else session.who
+        collect.run(
+            self.plan.task,
+            episodes=session.episodes,
+            seed=session.seed,
+            episodes_dir=self.episodes,
+            session=session.name,
+            processes=self.processes,
+            contract=self.contract_file,
+            models_dir=self.models,
+            precision=self.plan.precision,
+            on_episode=self._episode,
+            **who,
+        )
+
+    def _log(self, session: Session, version: str) -> None:
+        """Through the nodes."""
+        enough = collect_through_ros(
+            self.plan,
+            session,
+            contract=self.contract,
+            contract_file=self.contract_file,
+            version=version,
+            models_dir=self.models,
+            episodes_dir=self.episodes,
+            on_episode=self.listener.episode,
+            should_stop=self.should_stop,
+        )
+        if not enough:
+            raise StoppedError
+
+    def _folders(self, sessions: list[Session]) -> list[Path]:
+        return [f for session in sessions for f in session_folders(self.episodes / self.plan.task, session)]
 
     def _train(self, number: int) -> dict[str, Any]:
         """The version of this round has its number, and is there whole or not at all."""
@@ -129,8 +155,7 @@ class Work:
     def _data(self, number: int) -> list[Path]:
         """The files that round `number` learns from: those of the sessions before it, whatever else lies there."""
         by_round = [random_sessions(self.plan), *(round_sessions(self.plan, r) for r in range(1, number))]
-        folder = self.episodes / self.plan.task
-        return recent(self.plan, number, [episode_files(folder / s.name for s in made) for made in by_round])
+        return recent(self.plan, number, [episode_files(self._folders(made)) for made in by_round])
 
     def _actor(self, number: int) -> str:
         """The version that collects in round `number`: its own, or the best one if that was not accepted."""

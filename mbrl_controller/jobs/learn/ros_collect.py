@@ -1,0 +1,154 @@
+"""Episodes through the running nodes in real time, as on a real hand: sim, controller and logger as the demo has them.
+
+Random motion is not among them: no node moves a hand without a plan, so that is collected in lockstep.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.errors import MbrlError
+from mbrl_controller.jobs.demo import STOP_ORDER
+from mbrl_controller.jobs.demo_record import DemoRecord
+from mbrl_controller.jobs.learn.plan import LearnPlan
+from mbrl_controller.jobs.learn.sessions import Session
+from mbrl_controller.jobs.processes import ProcessGroup, free_domain, local_environment, ros_arguments, wait_for
+from mbrl_controller.resources import share_dir
+
+AGAIN = "-again"
+START_S = 30.0  # until the controller ticks
+PATIENCE_S = 60.0  # beyond an episode's length, until the next one is logged
+POLL_S = 0.1
+
+
+def session_folders(base: Path, session: Session) -> list[Path]:
+    """The folders below `base` that hold a session's episodes: where it was interrupted, there are several."""
+    again = sorted(base.glob(f"{session.name}{AGAIN}*"))
+    return [folder for folder in (base / session.name, *again) if folder.is_dir()]
+
+
+def collect_through_ros(
+    plan: LearnPlan,
+    session: Session,
+    *,
+    contract: RobotContract,
+    contract_file: Path,
+    version: str,
+    models_dir: Path,
+    episodes_dir: Path,
+    on_episode: Callable[[], None],
+    should_stop: Callable[[], bool],
+) -> bool:
+    """Log episodes of `session` until there are as many as it asks for; False where `should_stop` ended it before.
+
+    What was logged already counts. The one that runs when there are enough is kept as far as it came. Raises
+    MbrlError, also for a process that fails.
+    """
+    from mbrl_controller.jobs.demo_monitor import DemoMonitor
+
+    base = episodes_dir / plan.task
+    seen = _logged(base, session)
+    for _ in range(min(seen, session.episodes)):
+        on_episode()
+    if seen >= session.episodes:
+        return True
+    began_before = len(session_folders(base, session))
+    name = f"{session.name}{AGAIN}{began_before:03d}" if began_before else session.name
+    environment = local_environment(free_domain())
+    os.environ.update(environment)  # the monitor is a node in this process
+    seconds = plan.seconds or contract.task.episode_s
+    given = parameters(plan, session, name, contract_file, version, models_dir, episodes_dir, seconds)
+    with ProcessGroup(environment, STOP_ORDER) as group:
+        for node, own in given.items():
+            files = [share_dir() / "config" / f"{node}.yaml"]
+            group.start(node, f"mbrl_controller.nodes.{node}", ros_arguments(files, own))
+        record = DemoRecord(contract.task, contract.action.period)
+        with DemoMonitor(contract, record) as monitor:
+            for node in ("logger", "controller"):
+                monitor.change(node, "configure", group)
+            monitor.change("logger", "activate", group)
+            monitor.wait_until_connected(2, group)  # this process and the logger
+            monitor.change("controller", "activate", group)
+            wait_for(lambda: record.rows, "the controller does not tick", START_S, group)
+            finished = _wait(base, session, seen, seconds + PATIENCE_S, group, on_episode, should_stop)
+        group.stop()
+        group.check()
+    return finished
+
+
+def parameters(
+    plan: LearnPlan,
+    session: Session,
+    name: str,
+    contract_file: Path,
+    version: str,
+    models_dir: Path,
+    episodes_dir: Path,
+    seconds: float,
+) -> dict[str, dict[str, Any]]:
+    """Each node's parameters for a session called `name`: what plans.Who says, in the nodes' words."""
+    contract = str(contract_file)
+    core = plan.core
+    controller: dict[str, Any] = {
+        "autostart": False,
+        "contract": contract,
+        "models_dir": str(models_dir),
+        "model_version": version,
+        "precision": plan.precision,
+        "session": name,
+        "seed": session.seed,
+        "episode_s": float(seconds),  # 0 would be: without end
+        "auto_reset": True,
+        "reset_service": "sim/reset",
+        "exploration": float(session.who["exploration"]),
+        "goal_options": json.dumps(session.who["goal_options"]),
+        # A model at the beginning is unsure everywhere; to hold still then would be to learn nothing.
+        "check_disagreement": False,
+        "drop_cost": float(core.drop_cost),
+        "delay_s": float(core.delay_s),
+        "risk.kind": core.risk.kind,
+        "risk.k": float(core.risk.k),
+        "planner.name": plan.planner_name,
+        # An empty list has no type that ROS could tell; it is what the planner takes by itself.
+        **{f"planner.{option}": value for option, value in plan.planner.items() if value != []},
+    }
+    sim = {f"options.{option}": value for option, value in session.who.get("sim_options", {}).items()}
+    return {
+        "sim": {"autostart": True, "contract": contract, "seed": session.seed, "preset": plan.sim, **sim},
+        "controller": controller,
+        "logger": {"autostart": False, "contract": contract, "log_dir": str(episodes_dir)},
+    }
+
+
+def _wait(
+    base: Path,
+    session: Session,
+    seen: int,
+    patience: float,
+    group: ProcessGroup,
+    on_episode: Callable[[], None],
+    should_stop: Callable[[], bool],
+) -> bool:
+    """Until enough episodes are logged (True) or someone wants to stop (False)."""
+    last = time.monotonic()
+    while seen < session.episodes:
+        group.check()
+        if should_stop():
+            return False
+        if _logged(base, session) > seen:
+            seen, last = seen + 1, time.monotonic()
+            on_episode()
+        elif time.monotonic() - last > patience:
+            raise MbrlError(f"{session.name}: no episode was logged for {patience:.0f} s")
+        time.sleep(POLL_S)
+    return True
+
+
+def _logged(base: Path, session: Session) -> int:
+    return sum(len(list(folder.glob("*.mcap"))) for folder in session_folders(base, session))

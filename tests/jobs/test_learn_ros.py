@@ -1,0 +1,92 @@
+"""Learning through the running nodes: the logger's episodes are what it learns from, and a stop loses none of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy")
+pytest.importorskip("torch")
+
+from mbrl_controller.episodes.reader import read_episode
+from mbrl_controller.jobs.learn import ros_collect, sessions
+from mbrl_controller.jobs.learn.plan import make_plan
+from mbrl_controller.jobs.learn.records import read_rows
+
+from .test_demo import finish, processes_of
+from .test_learn import SMALL
+
+
+def learn(home: Path, *arguments: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "MBRL_HOME": str(home), "COLUMNS": "160", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "mbrl_controller", "learn", "valve", "--run", "run", *arguments]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.ros
+@pytest.mark.slow
+def test_a_round_through_the_nodes_survives_a_stop(tmp_path: Path) -> None:
+    settings = {**SMALL, "explore_share": 0.5, "start_spread": 0.0}
+    pairs = [part for name, value in settings.items() for part in ("--set", f"{name}={value}".replace(" ", ""))]
+    process = learn(tmp_path, "--through-ros", *pairs)
+    folder = tmp_path / "runs" / "learn" / "valve" / "run"
+    logged = folder / "episodes" / "valve"
+    deadline = time.monotonic() + 90
+    while not list(logged.glob("r001-plain/*.mcap")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None, finish(process)
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    code, out, err = finish(process, timeout=60)
+    assert code == 130, out + err
+    assert "--resume" in out
+    assert not processes_of(tmp_path)
+    before = {path: path.read_bytes() for path in logged.glob("r001-plain/*.mcap")}
+
+    code, out, err = finish(learn(tmp_path, "--resume"))
+    assert code == 0, out + err
+    rows = read_rows(folder / "log.jsonl")
+    assert [row.step for row in rows] == ["random", "train", "evaluate", "collect", "train", "evaluate"]
+    assert {path: path.read_bytes() for path in before} == before
+    episodes = [read_episode(path) for path in sorted(logged.glob("r001-*/*.mcap"))]
+    assert len(episodes) >= settings["episodes"]
+    assert rows[4].transitions == pytest.approx(rows[3].points, abs=3 * len(episodes))
+    for episode in episodes:
+        assert episode.whole
+        assert (episode.info.source, episode.info.model_version) == ("logger", "v0001")
+        assert sessions.episode_figures(episode.path, episode.contract).steps <= 11  # of 1 s at 10 Hz
+    assert not processes_of(tmp_path)
+
+
+def test_the_nodes_get_what_lockstep_would_plan_with(tmp_path: Path) -> None:
+    from mbrl_controller.nodes.controller_options import general_specs, planner_specs
+
+    plan = make_plan("baoding", settings={"start_spread": 1.0, "lead": 0.3, "exploration": 0.1, "through_ros": True})
+    turned = sessions.round_sessions(plan, 1)[-1]
+    nodes = ros_collect.parameters(
+        plan, turned, "r001", tmp_path / "contract.yaml", "v0001", tmp_path / "models", tmp_path / "episodes", 10.0
+    )
+    controller, sim = nodes["controller"], nodes["sim"]
+    known = {spec.name: spec.default for spec in [*general_specs(), *planner_specs("pddm")]}
+    assert controller.keys() <= known.keys()
+    for name, value in controller.items():
+        assert isinstance(value, type(known[name])), name
+    for name, value in plan.planner.items():
+        assert controller.get(f"planner.{name}", []) == value
+    assert (controller["goal_options"], controller["exploration"]) == ('{"lead": 0.3, "phase": "observed"}', 0.1)
+    assert sim["options.start_turn"] == 1.0
+    assert nodes["logger"]["log_dir"] == str(tmp_path / "episodes")
+
+
+def test_a_session_that_was_interrupted_has_several_folders(tmp_path: Path) -> None:
+    session = sessions.Session("r001-plain", 4, 0)
+    for name in ("r001-plain", "r001-plain-again002", "r001-plain-again001", "r001-plain-turned", "r0011"):
+        (tmp_path / name).mkdir()
+    found = [folder.name for folder in ros_collect.session_folders(tmp_path, session)]
+    assert found == ["r001-plain", "r001-plain-again001", "r001-plain-again002"]
