@@ -153,6 +153,16 @@ def test_a_run_can_be_watched(learned: loop.Learned) -> None:
     assert [e.value for e in events.Scalars("train/one_step_nrmse")] == pytest.approx(trained)
 
 
+def test_without_tensorboard_it_says_so_once_and_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    notes: list[str] = []
+    listener = LearnListener()
+    monkeypatch.setattr(listener, "note", notes.append)
+    assert learn(tmp_path, settings={"rounds": 1}, listener=listener).finished
+    assert len(notes) == 1
+    assert "pip install tensorboard" in notes[0]
+
+
 def test_a_seed_gives_a_run_again_and_another_does_not(learned: loop.Learned, tmp_path: Path) -> None:
     again, other = learn(tmp_path, "again"), learn(tmp_path, "other", seed=1)
     assert same(again.rows) == same(learned.rows)
@@ -315,3 +325,38 @@ def test_times_are_read_as_people_say_them() -> None:
     from mbrl_controller.jobs.learn.display import duration
 
     assert [duration(s) for s in (5.2, 65, 3723, 600)] == ["5 s", "1:05", "1:02:03", "10:00"]
+
+
+# --- as a command ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_command_shows_a_line_a_step_and_says_how_to_go_on(tmp_path: Path) -> None:
+    def mbrl(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "MBRL_HOME": str(tmp_path), "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", "mbrl_controller", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+
+    pairs = [part for name, value in SMALL.items() for part in ("--set", f"{name}={value}".replace(" ", ""))]
+    done = mbrl("learn", "valve", "--run", "a", "--processes", "1", *pairs)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stderr.splitlines()]
+    steps = [(words[1], words[2]) for words in lines if len(words) > 3 and words[3] == "points"]
+    assert steps == [
+        ("random", "240"),
+        ("train", "240"),
+        ("evaluate", "240"),
+        ("collect", "280"),
+        ("train", "280"),
+        ("evaluate", "280"),
+    ]
+    assert "best version" in done.stdout
+    kept = mbrl("learn", "valve", "--resume", "--run", "a", "--keep")
+    assert kept.returncode == 0, kept.stderr
+    assert "is current in your models" in kept.stdout
+    assert Registry(tmp_path / "models").current("valve").card().command == "mbrl learn valve --seed 0"
+    curves = mbrl("learn-curve", str(tmp_path / "runs/learn/valve"), "--plot", str(tmp_path / "c.png"))
+    assert "1 run, seed 0" in curves.stdout
+    assert (tmp_path / "c.png").exists()
+    wrong = mbrl("learn", "valve", "--set", "colour=red")
+    assert (wrong.returncode, wrong.stderr.strip().startswith("error: learning options: colour")) == (2, True)

@@ -25,7 +25,7 @@ class LearnDisplay(LearnListener):
             TextColumn("{task.fields[left]}"),
         )
         self._progress = Progress(*columns, console=error_console)
-        self._whole = self._progress.add_task("run", left="")
+        self._whole = self._progress.add_task("run", left="", visible=False)
         self._step = self._progress.add_task("", left="", visible=False)
         self._name, self._unit = "", "rounds"
 
@@ -39,7 +39,7 @@ class LearnDisplay(LearnListener):
     def run(self, plan: LearnPlan, rows: list[Row]) -> None:
         """See LearnListener."""
         self._unit = "points" if plan.points else "rounds"
-        self._progress.update(self._whole, description=self._unit, total=plan.points or plan.rounds)
+        self._progress.update(self._whole, description=self._unit, total=plan.points or plan.rounds, visible=True)
         for row in rows:
             self._show(row)
 
