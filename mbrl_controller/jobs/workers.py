@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Literal
 
@@ -95,32 +97,55 @@ def make_core(contract: RobotContract, plan: EpisodePlan, model: ControlModel) -
 @contextmanager
 def episode_pool(plan: EpisodePlan, processes: int) -> Iterator[Callable[[list[int]], Iterator[EpisodeRecord]]]:
     """A function from seeds to their records, in the order of the seeds. One process runs them here."""
-    if processes <= 1:
+    if processes <= 1 and _shared is None:
         runner = EpisodeRunner(plan)
         yield lambda seeds: (runner.run(seed) for seed in seeds)
         return
     EpisodeRunner(plan)  # what is wrong with the plan is raised here, not in every worker
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_begin, initargs=(plan,)) as pool:
+    with contextlib.ExitStack() as stack:
+        pool = _shared or stack.enter_context(_started(processes))
+        yield lambda seeds: pool.map(_run, repeat(plan), seeds)
+
+
+@contextmanager
+def shared_workers(processes: int) -> Iterator[None]:
+    """Within the block `episode_pool` has its episodes run by these processes: starting some takes seconds."""
+    global _shared
+    if processes <= 1:
+        yield
+        return
+    with _started(processes) as pool:
+        _shared = pool
         try:
-            yield lambda seeds: pool.map(_run, seeds)
+            yield
+        finally:
+            _shared = None
+
+
+@contextmanager
+def _started(processes: int) -> Iterator[ProcessPoolExecutor]:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_begin) as pool:
+        try:
+            yield pool
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-_runner: EpisodeRunner | None = None
+_shared: ProcessPoolExecutor | None = None
+_runner: EpisodeRunner | None = None  # of a worker, for the plan that it ran last
 
 
-def _begin(plan: EpisodePlan) -> None:
-    global _runner
+def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends the pool
     die_with_parent(signal.SIGKILL)  # a parent that was killed cannot: its workers would wait for ever
-    _runner = EpisodeRunner(plan)
 
 
-def _run(seed: int) -> EpisodeRecord:
-    assert _runner is not None
+def _run(plan: EpisodePlan, seed: int) -> EpisodeRecord:
+    global _runner
+    if _runner is None or _runner.plan != plan:
+        _runner = EpisodeRunner(plan)
     return _runner.run(seed)
 
 

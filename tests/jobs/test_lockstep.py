@@ -9,7 +9,7 @@ import pytest
 
 from mbrl_controller.errors import MbrlError
 from mbrl_controller.jobs.task_defaults import contract_for, planner_defaults, task_defaults
-from mbrl_controller.jobs.workers import EpisodePlan, EpisodeRunner, episode_pool
+from mbrl_controller.jobs.workers import EpisodePlan, EpisodeRunner, episode_pool, shared_workers
 from mbrl_controller.registry import Registry
 from mbrl_controller.simulation.options import preset
 from mbrl_controller.tasks.catalog import TASKS
@@ -55,6 +55,19 @@ def test_processes_do_not_change_the_episodes() -> None:
     assert [r.seed for r in there] == seeds
     for a, b in zip(here, there, strict=True):
         assert np.array_equal(a.states, b.states)
+
+
+def test_shared_workers_run_several_plans_in_turn() -> None:
+    plans = [plan("valve", policy="random"), plan("valve", policy="hold")]
+    with shared_workers(2):
+        there = []
+        for episodes in [*plans, plans[0]]:
+            with episode_pool(episodes, 2) as run_there:
+                there.append(list(run_there([3, 1, 2])))
+    for episodes, records in zip([*plans, plans[0]], there, strict=True):
+        with episode_pool(episodes, 1) as run_here:
+            for a, b in zip(run_here([3, 1, 2]), records, strict=True):
+                assert np.array_equal(a.states, b.states)
 
 
 def test_holding_still_keeps_the_balls_and_turns_nothing() -> None:

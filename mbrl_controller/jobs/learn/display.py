@@ -30,7 +30,6 @@ class LearnDisplay(LearnListener):
         self._name, self._unit = "", "rounds"
 
     def __enter__(self) -> LearnDisplay:
-        self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -38,6 +37,7 @@ class LearnDisplay(LearnListener):
 
     def run(self, plan: LearnPlan, rows: list[Row]) -> None:
         """See LearnListener."""
+        self._progress.start()
         self._unit = "points" if plan.points else "rounds"
         self._progress.update(self._whole, description=self._unit, total=plan.points or plan.rounds, visible=True)
         for row in rows:

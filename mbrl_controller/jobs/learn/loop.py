@@ -28,6 +28,7 @@ from mbrl_controller.jobs.learn.plan import LearnPlan, make_plan
 from mbrl_controller.jobs.learn.records import LOG_FILE, Records, Row
 from mbrl_controller.jobs.learn.steps import StoppedError, Work
 from mbrl_controller.jobs.learn.time_left import time_left
+from mbrl_controller.jobs.workers import shared_workers
 from mbrl_controller.registry import Registry, Version
 from mbrl_controller.resources import home_dir
 
@@ -119,7 +120,8 @@ class _Run:
         listener.run(self.plan, self.records.rows)
         live = Live(self.folder, f"{self.plan.task} {self.folder.name}", self.records.rows, listener.note)
         try:
-            return self._steps(live)
+            with shared_workers(self.work.processes):
+                return self._steps(live)
         finally:
             live.close()
 

@@ -18,6 +18,7 @@ from mbrl_controller.jobs.learn.plan import ACCEPT_SEEDS, LearnPlan
 from mbrl_controller.jobs.learn.records import Records, Row
 from mbrl_controller.jobs.learn.ros_collect import collect_through_ros, session_folders
 from mbrl_controller.jobs.learn.sessions import Session, figures_below, random_sessions, recent, round_sessions
+from mbrl_controller.jobs.workers import default_processes
 from mbrl_controller.registry import ALONE_FILE, Registry, Version
 
 JUDGEMENT = ("episodes", "kept_rate", "degrees_turned_median", "success_90", "success_180", "goal_rate", "return_mean")
@@ -40,7 +41,8 @@ class Work:
         listener: LearnListener,
     ) -> None:
         self.folder, self.plan, self.records = folder, plan, records
-        self.processes, self.should_stop, self.listener = processes, should_stop, listener
+        self.processes = processes or default_processes()
+        self.should_stop, self.listener = should_stop, listener
         self.contract = parse_contract(plan.contract, str(folder / "plan.json"))
         self.contract_file = folder / "contract.yaml"
         write_atomically(self.contract_file, plan.contract.encode())
