@@ -116,9 +116,13 @@ class DynamicsEnsemble(nn.Module):
         """Outputs [E, N, W] of the hidden layers."""
         return list(self._layers(state, action))[:-1]
 
-    def _layers(self, state: Tensor, action: Tensor) -> Iterator[Tensor]:
+    def scaled_features(self, state: Tensor, action: Tensor) -> Tensor:
+        """What the first layer gets [E, N, F]: in standard deviations, clamped."""
         x = (self.features(state, action) - self.feature_mean) / self.feature_std
-        x = x.clamp(-self.input_clamp, self.input_clamp)
+        return x.clamp(-self.input_clamp, self.input_clamp)
+
+    def _layers(self, state: Tensor, action: Tensor) -> Iterator[Tensor]:
+        x = self.scaled_features(state, action)
         last = len(self.weights) - 1
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = torch.baddbmm(bias, x, weight)

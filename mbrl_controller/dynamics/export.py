@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
+from mbrl_controller.dynamics.quantisation import INPUT_ZERO, QuantisedLayer, quantise
 from mbrl_controller.dynamics.weights import write_atomically
 from mbrl_controller.errors import ModelError
 from mbrl_controller.model_probe import INT8_RMS_TOLERANCE, Probe
@@ -58,11 +59,11 @@ def export_onnx(
             "delta_scale": tuple(float(v) for v in model.delta_std),
         }
     )
-    ranges = hidden_ranges(model, *samples) if precision == "int8" else None
+    quantised = quantise(model, *samples) if precision == "int8" else None
     opsets = [helper.make_opsetid("", OPSET)]
-    if ranges is not None:
+    if quantised is not None:
         opsets.append(helper.make_opsetid(RUNTIME_DOMAIN, RUNTIME_OPSET))
-    graph = _Graph(model, spec, ranges).build()
+    graph = _Graph(model, spec, quantised).build()
     proto = helper.make_model(graph, producer_name="mbrl_controller", opset_imports=opsets, ir_version=IR_VERSION)
     metadata = spec.to_metadata()
     if precision == "int8":
@@ -127,39 +128,19 @@ def _made_up(model: DynamicsEnsemble) -> tuple[Array, Array]:
     return state, rng.uniform(model.lower.numpy(), model.upper.numpy(), (256, A))
 
 
-@torch.no_grad()
-def hidden_ranges(model: DynamicsEnsemble, state: Array, action: Array) -> NDArray[np.float64]:
-    """The largest value [layers - 1, E] that each hidden layer takes where a planner goes from `state` [N, S].
-
-    That is not only where the data is: candidates are wilder than what was executed, and a prediction goes on from
-    predictions. So the ranges come from the data's actions and from targets drawn over the joints' whole range, for
-    three steps.
-    """
-    rng = np.random.default_rng(0)
-    ranges = np.zeros((len(model.weights) - 1, model.size))
-    drawn = rng.uniform(model.lower.cpu().numpy(), model.upper.cpu().numpy(), (len(state), len(model.lower)))
-    device = model.delta_std.device
-    for targets in (action, drawn):
-        target = torch.tensor(targets, dtype=torch.float32, device=device)
-        now = torch.tensor(state, dtype=torch.float32, device=device).expand(model.size, -1, -1)
-        for _ in range(3):
-            for i, hidden in enumerate(model.hidden_activations(now, target)):
-                ranges[i] = np.maximum(ranges[i], hidden.amax((1, 2)).double().cpu().numpy())
-            now = model(now, target)
-    return np.maximum(ranges, 1e-6)
-
-
 class _Graph:
     """Nodes of the graph. Each member has its own chain of matrix products: ONNX Runtime prepacks those, which is
     faster than one batched MatMul.
 
-    With `ranges` [layers - 1, E] of the hidden layers, the products are of 8-bit integers. Scales are fixed, not
-    found anew from each batch: no pass over the numbers to find their range, no candidate that coarsens the others,
-    and what lies outside is cut, which does the clamp of the inputs and the ReLU on the way.
+    `quantised` (dynamics/quantisation.py): the products are of 8-bit integers. Scales are fixed, not found anew from
+    each batch: no pass over the numbers to find their range, no candidate that coarsens the others, and what lies
+    outside is cut, which does the clamp of the inputs and the ReLU on the way.
     """
 
-    def __init__(self, model: DynamicsEnsemble, spec: ModelSpec, ranges: NDArray[np.float64] | None) -> None:
-        self.model, self.spec, self.ranges = model, spec, ranges
+    def __init__(
+        self, model: DynamicsEnsemble, spec: ModelSpec, quantised: tuple[float, list[list[QuantisedLayer]]] | None
+    ) -> None:
+        self.model, self.spec, self.quantised = model, spec, quantised
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
@@ -205,14 +186,16 @@ class _Graph:
         model = self.model
         centred = self._add("Sub", features, self._float("feature_mean", model.feature_mean))
         scaled = self._add("Div", centred, self._float("feature_std", model.feature_std))
-        clamp = np.float32(model.input_clamp)
-        if self.ranges is None:
-            return self._between("input", scaled, np.array([-clamp]), np.array([clamp]))
-        return self._quantised(scaled, "input", model.input_clamp / 127, 128)
+        if self.quantised is not None:
+            return self._levels(scaled, "input", self.quantised[0], INPUT_ZERO)
+        clamp = np.array([model.input_clamp])
+        return self._between("input", scaled, -clamp, clamp)
 
     def _member(self, x: str, e: int) -> str:
         """Change [N, S] in physical units: the output scaling is part of the last layer."""
-        model, source = self.model, "input"
+        if self.quantised is not None:
+            return self._member_in_8_bit(x, self.quantised[1][e], f"member{e}")
+        model = self.model
         last = len(model.weights) - 1
         for i, (weights, biases) in enumerate(zip(model.weights, model.biases, strict=True)):
             weight, bias = weights[e].detach().double(), biases[e, 0].detach().double()
@@ -220,37 +203,31 @@ class _Graph:
                 scale, mean = model.delta_std.double(), model.delta_mean.double()
                 weight, bias = weight * scale, bias * scale + mean
             name = f"member{e}_layer{i}"
-            x = self._layer(x, weight.numpy(), bias.numpy(), name, source, i == last)
-            if i < last and self.ranges is None:
+            x = self._add("Gemm", x, self._float(f"{name}_weight", weight), self._float(f"{name}_bias", bias))
+            if i < last:
                 x = self._add("Relu", x)
-            elif i < last and self.ranges is not None:
-                source = name
-                x = self._quantised(x, name, self.ranges[i, e] / 255, 0)  # zero is the least: this is the ReLU too
         return x
 
-    def _layer(self, x: str, weight: Array, bias: Array, name: str, source: str, last: bool) -> str:
-        """weight, bias on x; in 8 bit, x has the scale and zero point of the quantiser `source`."""
-        if self.ranges is None:
-            return self._add("Gemm", x, self._float(f"{name}_weight", weight), self._float(f"{name}_bias", bias))
-        # The full 8 bit: with 7, which no processor could overflow, the rounding error is half as large again. Where 8
-        # do overflow, the probe says so (model_probe.py). One scale for a hidden layer: one per column makes a plan 7 %
-        # slower and ranks its candidates no better; the outputs, whose units differ, need their own.
-        step = np.maximum(np.abs(weight).max(axis=0) / 127, 1e-30)
-        if not last:
-            step = step.max()
-        return self._add(
-            "MatMulIntegerToFloat",
-            x,
-            self._constant(f"{name}_weight", np.rint(weight / step).astype(np.int8)),
-            f"{source}_step",
-            self._float(f"{name}_weight_step", step),
-            f"{source}_zero",
-            "",
-            self._float(f"{name}_bias", bias),
-            domain=RUNTIME_DOMAIN,
-        )
+    def _member_in_8_bit(self, x: str, layers: list[QuantisedLayer], member: str) -> str:
+        source = "input"
+        for i, layer in enumerate(layers):
+            name = f"{member}_layer{i}"
+            x = self._add(
+                "MatMulIntegerToFloat",
+                x,
+                self._constant(f"{name}_weight", layer.weight),
+                f"{source}_step",
+                self._constant(f"{name}_weight_step", layer.weight_step),
+                f"{source}_zero",
+                "",
+                self._constant(f"{name}_bias", layer.bias),
+                domain=RUNTIME_DOMAIN,
+            )
+            if i < len(layers) - 1:
+                x, source = self._levels(x, name, layer.output_step, 0), name  # zero is the least: this is the ReLU too
+        return x
 
-    def _quantised(self, x: str, name: str, step: float, zero: int) -> str:
+    def _levels(self, x: str, name: str, step: float, zero: int) -> str:
         """x in steps of `step` from `zero`, cut to 0 ... 255."""
         unit = self._constant(f"{name}_step", np.float32(step))
         return self._add("QuantizeLinear", x, unit, self._constant(f"{name}_zero", np.uint8(zero)))

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 pytest.importorskip("torch")
 
-from mbrl_controller.dynamics import export
+from mbrl_controller.dynamics import export, quantisation
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.episodes.reader import read_info
 from mbrl_controller.errors import DatasetError, MbrlError, ModelError, RegistryError
@@ -102,8 +102,8 @@ def test_the_same_files_and_data_give_the_same_bytes(folder: Path, data) -> None
 
 def test_layers_that_are_cut_are_refused_with_the_number(folder: Path, data, monkeypatch) -> None:
     """Whatever the export's own check would say: the comparison sees what planning needs."""
-    ranges = export.hidden_ranges
-    monkeypatch.setattr(export, "hidden_ranges", lambda *arguments: 0.1 * ranges(*arguments))
+    ranges = quantisation._ranges
+    monkeypatch.setattr(quantisation, "_ranges", lambda *arguments: 0.1 * ranges(*arguments))
     monkeypatch.setattr(export, "check_export", lambda *arguments: 0.0)
     monkeypatch.setattr(OnnxEnsemble, "_check_probe", lambda *arguments: None)
     verdict = add(folder, data)

@@ -62,7 +62,7 @@ CONTESTANTS = (
 )  # fmt: skip
 LEARNED = (25, 50, 100, 200, 350, 700, 1400)
 ORACLE = (25, 50, 100, 200)  # the simulator is no fast model
-EPISODES = {"learned": {"baoding": 32, "valve": 48}, "oracle": {"baoding": 6, "valve": 8}}
+EPISODES = {"learned": {"baoding": 24, "valve": 48}, "oracle": {"baoding": 4, "valve": 6}}
 ORACLE_SECONDS = {"baoding": 5.0, "valve": None}
 
 

@@ -96,7 +96,7 @@ class Served:
 
 
 def served(task: str, options: dict[str, Any] | None = None, file: Path | None = None) -> Served:
-    """The current version of `task` (the file that is served, or `file`) under the task's own planner with `options` changed.
+    """The current version of `task` (the file that is served, or `file`), its own planner with `options` changed.
 
     Raises MbrlError when there is no such version.
     """

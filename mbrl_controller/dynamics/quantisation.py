@@ -1,0 +1,90 @@
+"""Weights and activations in 8 bit, so that the network they came from is repeated as well as possible.
+
+Scales are fixed from real data. Rounded weights would shift what a unit puts out, because the activations they meet
+are not negative: each bias is corrected by the mean of that shift (Nagel et al., "Data-Free Quantization Through Weight
+Equalization and Bias Correction", ICCV 2019, with data). A shift is what control feels: it adds up over the horizon.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
+from mbrl_controller.tasks.spaces import Array
+
+INPUT_ZERO = 128  # of the 256 steps between the clamps
+
+
+@dataclass(frozen=True)
+class QuantisedLayer:
+    """y = (x - zero) step * weight * weight_step + bias, with x [N, I] the 256 levels of the layer's input."""
+
+    weight: NDArray[np.int8]  # [I, O]
+    weight_step: NDArray[np.float32]  # [O]
+    bias: NDArray[np.float32]  # [O]
+    output_step: float  # of the levels that the next layer gets, from zero: what is negative is cut, as ReLU does
+
+
+@torch.no_grad()
+def quantise(model: DynamicsEnsemble, state: Array, action: Array) -> tuple[float, list[list[QuantisedLayer]]]:
+    """The step of the inputs' levels, and each member's layers, from real states [N, S] and targets [N, A].
+
+    A layer's range is the largest value that it takes where a planner goes from there, and that is not only where the
+    data is: candidates are wilder than what was executed, and a prediction goes on from predictions. So the ranges come
+    from the data's actions and from targets drawn over the joints' whole range, for three steps.
+    """
+    ranges = _ranges(model, state, action)
+    step = model.input_clamp / 127
+    x = model.scaled_features(_tensor(model, state).expand(model.size, -1, -1), _tensor(model, action)).double()
+    levels = (torch.round(x / step) + INPUT_ZERO).clamp(0, 255)
+    rounded = (levels - INPUT_ZERO) * step
+    members: list[list[QuantisedLayer]] = [[] for _ in range(model.size)]
+    last = len(model.weights) - 1
+    for i, (weights, biases) in enumerate(zip(model.weights, model.biases, strict=True)):
+        weight, bias = weights.detach().double(), biases.detach().double()
+        if i == last:  # the output scaling is part of the last layer
+            weight, bias = weight * model.delta_std, bias * model.delta_std + model.delta_mean
+        # The full 8 bit: with 7, which no processor could overflow, the rounding error is half as large again. Where 8
+        # do overflow, the probe says so (model_probe.py).
+        weight_step = (weight.abs().amax(1, keepdim=True) / 127).clamp(min=1e-30)
+        integer = torch.round(weight / weight_step)
+        exact, found = torch.bmm(x, weight) + bias, torch.bmm(rounded, integer * weight_step) + bias
+        shift = (exact - found).mean(1, keepdim=True)
+        bias, found = bias + shift, found + shift
+        for e, layers in enumerate(members):
+            layers.append(
+                QuantisedLayer(
+                    weight=integer[e].cpu().numpy().astype(np.int8),
+                    weight_step=weight_step[e, 0].cpu().numpy().astype(np.float32),
+                    bias=bias[e, 0].cpu().numpy().astype(np.float32),
+                    output_step=float(ranges[i, e]) / 255 if i < last else 0.0,
+                )
+            )
+        if i < last:
+            unit = torch.tensor(ranges[i] / 255, device=x.device)[:, None, None]
+            x, rounded = exact.relu(), torch.round(found / unit).clamp(0, 255) * unit
+    return step, members
+
+
+def _ranges(model: DynamicsEnsemble, state: Array, action: Array) -> NDArray[np.float64]:
+    """The largest value [layers - 1, E] of each hidden layer."""
+    rng = np.random.default_rng(0)
+    ranges = np.zeros((len(model.weights) - 1, model.size))
+    drawn = rng.uniform(model.lower.cpu().numpy(), model.upper.cpu().numpy(), (len(state), len(model.lower)))
+    for targets in (action, drawn):
+        target = _tensor(model, targets)
+        now = _tensor(model, state).expand(model.size, -1, -1)
+        for _ in range(3):
+            for i, hidden in enumerate(model.hidden_activations(now, target)):
+                ranges[i] = np.maximum(ranges[i], hidden.amax((1, 2)).double().cpu().numpy())
+            now = model(now, target)
+    return np.maximum(ranges, 1e-6)
+
+
+def _tensor(model: DynamicsEnsemble, values: Array) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32, device=model.delta_std.device)
