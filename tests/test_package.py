@@ -145,3 +145,20 @@ def test_installed_wheel_has_a_command_that_finds_its_data(wheel: Path, tmp_path
     assert run(str(prefix / "bin" / "mbrl"), "--version") == f"mbrl {mbrl_controller.__version__}"
     code = "from mbrl_controller.resources import share_dir; print(share_dir())"
     assert run(sys.executable, "-c", code) == str(prefix / "share" / "mbrl_controller")
+
+
+UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+NETWORK = {"socket", "socketserver", "http", "urllib", "requests", "ftplib", "xmlrpc", "asyncio", "aiohttp", "zmq"}
+LOCAL_ONLY = {"viewer.py", "demo.py", "processes.py"}  # the viewer's port on 127.0.0.1
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_is_unpickled_and_nothing_but_ros_listens(path: Path) -> None:
+    """A model, a log or a message can run no code, and the only wire is DDS."""
+    used = {name.partition(".")[0] for name in imports(path)}
+    assert not used & UNSAFE
+    assert not used & NETWORK or path.name in LOCAL_ONLY
+    text = path.read_text()
+    assert "torch.load" not in text
+    assert "allow_pickle=True" not in text
+    assert text.count("np.load(") == text.count("allow_pickle=False")
