@@ -54,7 +54,15 @@ def report(monkeypatch):
         counters = Counters()
         counters.late = late
         level, message, _ = maker.make(
-            session, loop, counters, Thresholds(), lockstep=False, active=True, model={}, refused=[], other_commanders=[]
+            session,
+            loop,
+            counters,
+            Thresholds(),
+            lockstep=False,
+            active=True,
+            model={},
+            refused=[],
+            other_commanders=[],
         )
         return level, message
 
