@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 
 from mbrl_controller.errors import MbrlError
 from mbrl_controller.jobs import evaluate
-from mbrl_controller.jobs.learn import sessions, steps
+from mbrl_controller.jobs.learn import loop, sessions, steps
 from mbrl_controller.jobs.learn.plan import goal_options, make_plan
 from mbrl_controller.jobs.plans import Who, prepare
 from mbrl_controller.jobs.task_defaults import contract_for
@@ -186,3 +186,32 @@ def test_a_run_that_accepts_goes_on_after_a_stop(tmp_path: Path, monkeypatch: py
     stopped = learn(tmp_path, "cut", settings=settings, should_stop=lambda: next(stop))
     assert not stopped.finished
     assert same(resume(tmp_path, "cut").rows) == same(whole.rows)
+
+
+# --- and it learns --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_it_learns_the_valve_from_nothing(tmp_path: Path) -> None:
+    """15 minutes of a hand's time, a minute and a half of two cores'. Random motion reaches no goal."""
+    network = {"hidden": [200, 200], "ensemble_size": 2, "batch": 128, "max_epochs": 25, "patience": 25, "horizon": 1}
+    settings = {
+        "rounds": 5,
+        "explore_share": 0.25,
+        "start": "warm",
+        "precision": "fp32",
+        "threads": 1,
+        "evaluate_every": 5,
+        **{f"training.{name}": value for name, value in network.items()},
+    }
+    learned = loop.run("valve", settings=settings, name="run", runs_dir=tmp_path)
+    floor, best = learned.rows[0], learned.best
+    assert floor.step == "random"
+    assert floor.goal_rate is not None
+    assert floor.goal_rate <= 0.05
+    assert best is not None
+    assert best.points <= 9_000
+    assert best.goal_rate is not None
+    assert best.goal_rate >= 0.6
+    assert best.degrees_turned_median is not None
+    assert best.degrees_turned_median >= 75

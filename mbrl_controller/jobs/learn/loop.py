@@ -73,7 +73,7 @@ def run(
     """Learn `task` from nothing. `settings`: options of LearnPlan. `name`: of the run's folder, else the time.
 
     `resume` goes on with the run `name`, or the newest unfinished one, and takes nothing else. `should_stop` is asked
-    between steps and while training. Raises MbrlError.
+    between steps and episodes and while training. Raises MbrlError.
     """
     base = (runs_dir or home_dir() / "runs") / "learn" / task
     if resume:

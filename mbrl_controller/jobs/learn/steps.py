@@ -213,6 +213,8 @@ class Work:
 
     def _episode(self, record: object) -> None:
         self.listener.episode()
+        if self.should_stop():  # a collected episode is on the disk by now
+            raise StoppedError
 
 
 def weights_digest(version: Version) -> str:
