@@ -241,3 +241,19 @@ def test_a_writer_killed_at_any_moment_leaves_a_current_version(registry: Regist
         writer.join()
         assert registry.current("valve").name in names
         registry.promote("valve", names[0])  # the lock of the killed one is gone
+
+
+def test_a_registry_that_stands_alone_shows_no_shipped_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mbrl_controller.registry.share_dir", lambda: tmp_path)
+    add(Registry(tmp_path / "models", shipped=tmp_path / "none"))
+    root = tmp_path / "run" / "models"
+    assert len(Registry(root).versions("valve")) == 1
+    root.mkdir(parents=True)
+    (root / "alone").touch()
+    registry = Registry(root)
+    assert registry.versions("valve") == []
+    assert add(registry) == "v0001"
+    registry.promote("valve", "v0001")
+    assert Registry(root).current("valve").folder == root / "valve" / "v0001"
+    with pytest.raises(RegistryError, match="roll back"):
+        registry.roll_back("valve")

@@ -235,3 +235,29 @@ def test_the_same_seed_gives_the_same_episodes() -> None:
 
     np.testing.assert_array_equal(commands(3), commands(3))
     assert (commands(3) != commands(4)).any()
+
+
+class Watching:
+    """A goal that wants what it saw last, and remembers when that was."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[float, float]] = []
+
+    def at(self, times: Any) -> Any:
+        return np.full((*np.shape(times), 1), self.seen[-1][1])
+
+    def observe(self, state: Any, time: float) -> None:
+        self.seen.append((time, float(state[-2])))  # the valve's angle
+
+
+def test_a_goal_that_observes_sees_each_state_before_it_is_asked() -> None:
+    bench, goal = Bench(), Watching()
+    bench.session.set_goal(goal, 1.0)
+    for i, angle in enumerate((0.1, 0.3, 0.2)):
+        bench.feed(1.0 + i * PERIOD, valve=angle)
+        step = bench.step(1.0 + i * PERIOD)
+        assert step.goal is not None
+        assert step.goal[0] == pytest.approx(angle)
+        assert step.tick.request is not None
+        assert step.tick.request.goals[:, 0] == pytest.approx(angle)
+    assert goal.seen == [(pytest.approx(i * PERIOD), a) for i, a in enumerate((0.1, 0.3, 0.2))]

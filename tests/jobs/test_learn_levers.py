@@ -9,8 +9,9 @@ import pytest
 
 pytest.importorskip("torch")
 
+from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs import evaluate
+from mbrl_controller.jobs import collect, evaluate
 from mbrl_controller.jobs.learn import loop, sessions, steps
 from mbrl_controller.jobs.learn.plan import goal_options, make_plan
 from mbrl_controller.jobs.plans import Who, prepare
@@ -91,6 +92,27 @@ def test_turned_starts_lie_all_around_and_the_targets_begin_there() -> None:
     assert len(sectors) == 4
     again = runner.run(3)
     assert np.array_equal(again.states, EpisodeRunner(prepare(who).plan).run(3).states)
+
+
+def test_waiting_targets_are_logged_where_they_were(tmp_path: Path) -> None:
+    """Balls at rest hold them at the lead; what the file keeps is what was asked at the time."""
+    done = collect.run(
+        "baoding",
+        episodes=1,
+        policy="hold",
+        seconds=3.0,
+        goal_options={"phase": "observed", "lead": 0.4, "period": 4.0},
+        episodes_dir=tmp_path,
+        session="s",
+        processes=1,
+    )
+    episode = read_episode(next(done.folder.glob("*.mcap")))
+    task = episode.contract.task
+    asked = np.unwrap([task.ball_angle(_targets(goal)) for goal in episode.goals.values])
+    assert len(asked) == 31
+    assert np.diff(asked)[:2] == pytest.approx(0.1 * 2 * np.pi / 4, abs=1e-6)
+    assert asked[-1] - asked[0] == pytest.approx(0.4, abs=0.1)  # the balls move a little
+    assert (np.diff(asked) >= -1e-6).all()
 
 
 def _targets(goal: np.ndarray) -> np.ndarray:

@@ -48,9 +48,9 @@ class Learned:
 
     @property
     def best(self) -> Row | None:
-        """The held-out evaluation with the highest return, the newest of equals; None before the first."""
+        """The held-out evaluation with the highest return, the first of equals; None before the first."""
         judged = [row for row in self.rows if row.step == "evaluate" and row.return_mean is not None]
-        return max(judged, key=lambda row: (row.return_mean, row.round), default=None)
+        return max(judged, key=lambda row: row.return_mean or 0.0, default=None)
 
     def best_version(self) -> Version | None:
         """The version of `best`, in the run's own registry."""
