@@ -34,12 +34,12 @@ class CemPlanner(GaussianPlanner):
 
     def _begin(self, state: PlannerState) -> Search:
         search = super()._begin(state)
-        search.std = np.tile(self._scale, (self.config.horizon, 1))
+        search.std = np.tile(self._width, (self.config.horizon, 1))
         return search
 
     def _sample(self, search: Search, state: PlannerState, rng: np.random.Generator, count: int) -> Array:
         actions = self._noise(rng, count)
-        actions *= search.std.astype(np.float32)[:, None]
+        actions *= (search.std / self._width).astype(np.float32)[:, None]
         actions += search.mean.astype(np.float32)[:, None]
         return actions.transpose(1, 0, 2)
 

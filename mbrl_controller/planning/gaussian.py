@@ -31,12 +31,18 @@ class GaussianPlanner(Planner):
         if config.joint_scale and len(config.joint_scale) != action_size:
             raise ValueError(f"joint_scale has {len(config.joint_scale)} entries, the hand {action_size} joints")
         basis = noise_basis(config.noise, config.horizon, beta=config.beta, colour=config.colour, knots=config.knots)
-        self._basis = basis.astype(np.float32)
+        scale = np.array(config.joint_scale or (1.0,) * action_size)
+        self._width = config.sigma * scale  # [A] standard deviation of the noise
+        # The width is in the basis, and joints are told apart only where they differ: a pass over all candidates less.
+        self._basis = (config.sigma * basis).astype(np.float32)
+        self._joint_scale = scale.astype(np.float32) if config.joint_scale else None
         standard_normal(np.random.default_rng(0), (1,))  # its table is made now, not in the first tick
-        self._scale = config.sigma * np.array(config.joint_scale or (1.0,) * action_size)
 
     def _noise(self, rng: np.random.Generator, count: int) -> Array:
-        """Smooth noise of deviation 1 [H, count, A] (less where a filter takes some off), float32."""
+        """Smooth noise of the configured width [H, count, A] (less where a filter takes some off), float32."""
         white = standard_normal(rng, (self._basis.shape[1], count * self.action_size))
         # einsum and not matmul: it does not wake BLAS's threads, which wait for each other on a busy machine.
-        return np.einsum("hk,kn->hn", self._basis, white).reshape(-1, count, self.action_size)
+        noise = np.einsum("hk,kn->hn", self._basis, white).reshape(-1, count, self.action_size)
+        if self._joint_scale is not None:
+            noise *= self._joint_scale
+        return noise

@@ -43,7 +43,8 @@ class RolloutObjective:
         targets = self.action.to_target(candidates)
         states = self.model.rollout(self.state, targets)
         with np.errstate(invalid="ignore", over="ignore"):
-            rewards = self.task.reward(states, targets, self.goal)
+            goal = self.goal.astype(states.dtype, copy=False)  # else every reward would be computed in double
+            rewards = self.task.reward(states, targets, goal)
             lost = np.maximum.accumulate(self.task.at_risk(states), axis=-1)
             returns = (rewards - self.drop_cost * lost).sum(-1)
             return self.risk.aggregate(returns)

@@ -56,7 +56,10 @@ class OnnxEnsemble:
             raise ModelError(f"{path}: ONNX Runtime cannot load it: {_one_line(error)}") from error
         _check_format(metadata, path)
         spec = ModelSpec.from_metadata(metadata, str(path))
-        _check_interface(session, spec, path)
+        try:
+            _check_interface(session, spec, path)
+        except UnicodeDecodeError as error:  # ONNX Runtime takes any bytes for a name
+            raise ModelError(f"{path}: its inputs or outputs have names that are no text") from error
         if task is not None and action is not None:
             try:
                 spec.check_fits(task, action)

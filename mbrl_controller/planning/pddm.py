@@ -42,8 +42,8 @@ class PddmPlanner(GaussianPlanner):
         c = self.config
         actions = self._noise(rng, count)
         # The calm ones are spread over the chunk, so that a chunk of any size has its share of them.
-        scale = np.where((np.arange(count) + 0.5) * c.calm_fraction % 1 >= 1 - c.calm_fraction, CALM, 1.0)
-        actions *= (scale[:, None] * self._scale).astype(np.float32)
+        calm = np.flatnonzero((np.arange(count) + 0.5) * c.calm_fraction % 1 >= 1 - c.calm_fraction)
+        actions[:, calm] *= np.float32(CALM)
         mean = search.mean
         if c.noise == "filtered" and c.filter == "released":
             # a_t = beta (mu_t + u_t) + (1 - beta) a_{t-1}, a_{-1} the action executed last: linear, so the mean goes

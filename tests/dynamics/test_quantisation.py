@@ -8,7 +8,7 @@ import torch
 
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.export import export_onnx
-from mbrl_controller.dynamics.quantisation import INPUT_ZERO, quantise
+from mbrl_controller.dynamics.quantisation import INPUT_ZERO, LEAST, _equalised, quantise
 from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
 
 
@@ -41,8 +41,9 @@ def change(model: DynamicsEnsemble, state: np.ndarray, action: np.ndarray, corre
 
 
 def plain_bias(model: DynamicsEnsemble, i: int, e: int) -> np.ndarray:
-    bias = model.biases[i][e, 0].detach().double()
-    return (bias * model.delta_std + model.delta_mean if i == len(model.weights) - 1 else bias).numpy()
+    """What the bias would be without the correction."""
+    ones = [torch.ones(model.size, width, dtype=torch.float64) for width in model.hidden]
+    return _equalised(model, ones)[0][i][1][e, 0].numpy()
 
 
 def test_the_graph_computes_the_layers(model, toy_spec, toy_record, tmp_path) -> None:
@@ -78,11 +79,34 @@ def test_new_data_is_shifted_less_than_without_the_correction(model, toy_record)
     assert shift < 0.7 * plain
 
 
-def test_every_column_uses_its_whole_range(model, toy_record) -> None:
+def test_weights_use_their_whole_range(model, toy_record) -> None:
+    """In hidden layers one step serves all columns, and equalisation leaves none with less than its share of it."""
     data = toy_record(5, 20, seed=1)
-    for layers in quantise(model, data.state, data.action)[1]:
-        for layer in layers:
-            assert (np.abs(layer.weight.astype(int)).max(0) == 127).all()
+    for *hidden, last in quantise(model, data.state, data.action)[1]:
+        assert (np.abs(last.weight.astype(int)).max(0) == 127).all()
+        assert last.weight_step.shape == (last.weight.shape[1],)
+        for layer in hidden:
+            assert np.abs(layer.weight.astype(int)).max() == 127
+            assert layer.weight_step.shape == ()
+
+
+def test_equalisation_changes_no_prediction(model, toy_record) -> None:
+    data = toy_record(5, 20, seed=1)
+    with torch.no_grad():
+        model.weights[0][:, :, 3] *= 0.01  # a unit of hardly any weight
+        model.weights[0][:, :, 5] = 0.0
+    ranges = [torch.rand(model.size, width, dtype=torch.float64) + 0.1 for width in model.hidden]
+    layers, largest = _equalised(model, ranges)
+    inputs = (torch.tensor(v, dtype=torch.float32) for v in (data.state[None].repeat(2, 0), data.action))
+    x = model.scaled_features(*inputs).double()
+    for i, (weight, bias) in enumerate(layers):
+        x = torch.bmm(x, weight) + bias
+        x = x.relu() if i < len(layers) - 1 else x
+    exact = model.predictor()(data.state[None].repeat(2, 0), data.action) - data.state
+    assert np.allclose(x.detach().numpy(), exact, atol=1e-5)
+    for unit, found in zip(ranges, largest, strict=True):
+        assert (found >= unit.amax(1) - 1e-12).all()
+        assert (found <= unit.amax(1) / LEAST + 1e-12).all()
 
 
 def test_ranges_hold_what_a_planner_may_try(model, toy_record) -> None:

@@ -103,7 +103,7 @@ def test_the_same_files_and_data_give_the_same_bytes(folder: Path, data) -> None
 def test_layers_that_are_cut_are_refused_with_the_number(folder: Path, data, monkeypatch) -> None:
     """Whatever the export's own check would say: the comparison sees what planning needs."""
     ranges = quantisation._ranges
-    monkeypatch.setattr(quantisation, "_ranges", lambda *arguments: 0.1 * ranges(*arguments))
+    monkeypatch.setattr(quantisation, "_ranges", lambda *arguments: [0.1 * r for r in ranges(*arguments)])
     monkeypatch.setattr(export, "check_export", lambda *arguments: 0.0)
     monkeypatch.setattr(OnnxEnsemble, "_check_probe", lambda *arguments: None)
     verdict = add(folder, data)

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
@@ -156,6 +156,7 @@ def test_every_truncation_is_refused(tmp_path_factory, cut) -> None:
 
 
 @given(noise=st.binary(min_size=1, max_size=300), at=st.floats(0, 1))
+@example(noise=b"\x80", at=0.3046875)  # a name that is no UTF-8
 @settings(deadline=None, max_examples=100)
 def test_damage_raises_nothing_but_model_error(tmp_path_factory, noise, at) -> None:
     content = graph_model().SerializeToString()
