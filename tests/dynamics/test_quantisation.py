@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from mbrl_controller.dynamics import quantisation
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.export import export_onnx
 from mbrl_controller.dynamics.quantisation import INPUT_ZERO, LEAST, _equalised, quantise
@@ -46,7 +47,9 @@ def plain_bias(model: DynamicsEnsemble, i: int, e: int) -> np.ndarray:
     return _equalised(model, ones)[0][i][1][e, 0].numpy()
 
 
-def test_the_graph_computes_the_layers(model, toy_spec, toy_record, tmp_path) -> None:
+@pytest.mark.parametrize("coarse", [True, False])
+def test_the_graph_computes_the_layers(model, toy_spec, toy_record, tmp_path, monkeypatch, coarse) -> None:
+    monkeypatch.setattr(quantisation, "COARSE_RMS", 1.0 if coarse else 0.0)
     data = toy_record(5, 20, seed=1)
     export_onnx(model, toy_spec, tmp_path / "m.onnx", precision="int8", samples=(data.state, data.action))
     served = OnnxEnsemble.load(tmp_path / "m.onnx").predict(data.state, data.action)
@@ -79,15 +82,19 @@ def test_new_data_is_shifted_less_than_without_the_correction(model, toy_record)
     assert shift < 0.7 * plain
 
 
-def test_weights_use_their_whole_range(model, toy_record) -> None:
-    """In hidden layers one step serves all columns, and equalisation leaves none with less than its share of it."""
+@pytest.mark.parametrize("coarse", [True, False])
+def test_weights_use_their_whole_range(model, toy_record, monkeypatch, coarse) -> None:
+    """The outputs have a step per column; hidden layers one for all, unless that rounds too much."""
+    monkeypatch.setattr(quantisation, "COARSE_RMS", 1.0 if coarse else 0.0)
     data = toy_record(5, 20, seed=1)
     for *hidden, last in quantise(model, data.state, data.action)[1]:
         assert (np.abs(last.weight.astype(int)).max(0) == 127).all()
         assert last.weight_step.shape == (last.weight.shape[1],)
         for layer in hidden:
-            assert np.abs(layer.weight.astype(int)).max() == 127
-            assert layer.weight_step.shape == ()
+            largest = np.abs(layer.weight.astype(int)).max(0)
+            assert largest.max() == 127
+            assert layer.weight_step.shape == (() if coarse else (layer.weight.shape[1],))
+            assert coarse or (largest == 127).all()
 
 
 def test_equalisation_changes_no_prediction(model, toy_record) -> None:
