@@ -19,15 +19,16 @@ def plot_samples(rows: list[dict[str, Any]], path: Path) -> Path:
     figure, axes = plt.subplots(1, len(panels), figsize=(4.2 * len(panels), 3.8), squeeze=False)
     for axis, (task, dynamics) in zip(axes[0], panels, strict=True):
         here = [row for row in rows if (row["task"], row["dynamics"]) == (task, dynamics)]
+        # Returns may be positive on some tasks: what counts is the distance to the best that was reached.
+        best = max(row["return_mean_ci95"][1] for row in here)
+        least = 0.5 * min(best - row["return_mean"] for row in here)  # where a logarithmic axis ends
         for planner in dict.fromkeys(row["planner"] for row in here):
             mine = sorted((row for row in here if row["planner"] == planner), key=lambda row: row["candidates"])
             counts = np.array([row["candidates"] for row in mine])
-            # Returns may be positive on some tasks: what counts is the distance to the best that was reached.
-            best = max(row["return_mean_ci95"][1] for row in here)
             loss = best - np.array([row["return_mean"] for row in mine])
             low, high = best - np.array([row["return_mean_ci95"] for row in mine]).T[::-1]
-            (line,) = axis.plot(counts, np.maximum(loss, 1e-3), marker=".", label=planner)
-            axis.fill_between(counts, np.maximum(low, 1e-3), np.maximum(high, 1e-3), alpha=0.12, color=line.get_color())
+            (line,) = axis.plot(counts, loss, marker=".", label=planner)
+            axis.fill_between(counts, np.maximum(low, least), high, alpha=0.12, color=line.get_color())
         axis.set(title=f"{task}, {dynamics} model", xlabel="candidates a tick", xscale="log", yscale="log")
         ticks = sorted({row["candidates"] for row in here})
         axis.set_xticks(ticks, [str(n) for n in ticks], minor=False)
