@@ -17,7 +17,7 @@ PROBE_KEY = "mbrl_controller_probe"
 
 # How far an 8-bit graph may lie from the network it was made from: root mean square over rows, members and entries, in
 # units of one step's change. Those of the shipped models lie at .02 to .03; a processor that overflows, far above.
-INT8_RMS_TOLERANCE = 0.1
+INT8_RMS_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
