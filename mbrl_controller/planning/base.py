@@ -112,7 +112,8 @@ class Planner(ABC):
             )
         rng = state.rng()
         search = self._begin(state)
-        self.pace.learn()
+        if deadline is not None:
+            self.pace.learn()
         done = evaluated = 0
         for i in range(self.config.iterations):
             count = max(2, round(self.config.candidates / self.config.decay**i))
