@@ -30,7 +30,7 @@ def planner(
 ) -> None:
     """What a plan takes, how it keeps deadlines, its memory, the loop under load, and how well each planner controls.
 
-    All parts take more than an hour, nearly all of it `samples`: with --json, that one goes on where it was stopped.
+    All parts take the better part of an hour, most of it `samples`: with --json, that one goes on where it was stopped.
     """
     from mbrl_controller.jobs.benchmark import planner as job
     from mbrl_controller.jobs.benchmark.settings import Settings
