@@ -39,6 +39,7 @@ class TrainConfig(BaseModel):
     input_noise: float = Field(default=0.01, ge=0, le=1)
     target_noise: float = Field(default=0.01, ge=0, le=1)
     weight_decay: float = Field(default=1e-4, ge=0, le=1)
+    huber: float | None = Field(default=None, gt=0)  # errors above it, in units of the scale, count linearly
     horizon: int = Field(default=5, ge=1, le=50)  # steps of the second stage's rollouts; 1: no second stage
     horizon_epochs: int = Field(default=20, ge=0, le=10_000)
     horizon_learning_rate: float = Field(default=4e-4, gt=0, le=1)
@@ -288,8 +289,16 @@ class _Fit:
             error = self._wrapped(state - offset - rows.next_state[windows[..., j]]) / scale[j]
             if noise is not None:
                 error = error + noise[1]
-            total = total + (error.square() * self.loss_weight).mean((1, 2))
+            total = total + (self._loss(error) * self.loss_weight).mean((1, 2))
         return total / windows.shape[-1]
+
+    def _loss(self, error: Tensor) -> Tensor:
+        """Squared, and beyond `huber` linear with the slope it has there: a few balls in flight do not rule the fit."""
+        edge = self.config.huber
+        if edge is None:
+            return error.square()
+        size = error.abs()
+        return torch.where(size < edge, error.square(), edge * (2 * size - edge))
 
     def _train_epoch(self, stage: _Stage, rows: _Rows, scale: Tensor, optimiser: torch.optim.Optimizer) -> float | None:
         """One pass; None when stopped within it. A stage of k steps draws 1/k of its windows: equal work an epoch."""
