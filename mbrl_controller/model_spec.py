@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mbrl_controller.errors import ModelError
+from mbrl_controller.geometry import HandGeometry
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace, VectorSpec
 
@@ -47,6 +48,7 @@ class ModelSpec(BaseModel):
     metrics: dict[str, float] = Field(default_factory=dict)
     delta_scale: tuple[float, ...] = ()  # [S] std of one step's change in training, the unit of disagreement
     disagreement_limit: float | None = None  # see planning.risk.disagreement; None: no limit known
+    geometry: HandGeometry | None = None  # of the contact features that it computes from the state; None: it has none
 
     @classmethod
     def of(cls, task: Task, robot: str, action: ActionSpace, ensemble_size: int, hidden: tuple[int, ...]) -> ModelSpec:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mbrl_controller.dynamics.contacts import TorchContacts
 from mbrl_controller.dynamics.data import TransitionSet, robust_scale
 from mbrl_controller.dynamics.validation import Predictor
 from mbrl_controller.errors import ModelError
@@ -21,6 +22,8 @@ ActionInput = Literal["target", "error"]
 
 # A warm start keeps the old function under a new scaling, unless the old scale was a floor and says nothing.
 _RESCALE_LIMIT = 10.0
+# Least scale of a contact feature (they lie between 0 and 1.7): a surface that was hardly ever near is not made loud.
+_CONTACT_STD = 0.05
 SCALING = ("feature_mean", "feature_std", "delta_mean", "delta_std")
 
 
@@ -32,7 +35,8 @@ class DynamicsEnsemble(nn.Module):
     a joint that stands further outside its limits than it can move in a period). Then: `action_input="target"` feeds
     that target, `"error"` feeds it minus the joint's position: the push that a position actuator really gets.
 
-    A periodic angle enters as sine and cosine and leaves unwrapped (state + change).
+    A periodic angle enters as sine and cosine and leaves unwrapped (state + change). Where the spec has a geometry, the
+    contact features of the state come last.
     Scaled inputs are clamped to +-`input_clamp` (standard deviations): nothing is extrapolated far, and one candidate
     that throws a ball away does not coarsen the quantisation of all the others.
     """
@@ -57,9 +61,12 @@ class DynamicsEnsemble(nn.Module):
         self.size = spec.ensemble_size
         S, A = len(spec.state_names), len(spec.action_names)
         self._layout_buffers(spec)
-        F = S + len(spec.periodic) + A
+        self.contacts = None if spec.geometry is None else TorchContacts(spec.geometry, spec.state)
+        touching = 0 if self.contacts is None else self.contacts.layout.size
+        F = S + len(spec.periodic) + A + touching
         self.feature_units = [spec.state_units[i] for i in self.linear.tolist()]
         self.feature_units += ["sin"] * len(spec.periodic) + ["cos"] * len(spec.periodic) + ["action"] * A
+        self.feature_units += ["contact"] * touching
         self.register_buffer("error_input", torch.tensor(action_input == "error"))
         self.register_buffer("feature_mean", torch.zeros(F))
         self.register_buffer("feature_std", torch.ones(F))
@@ -98,15 +105,16 @@ class DynamicsEnsemble(nn.Module):
                 bias[member].uniform_(-bound, bound, generator=source)
 
     def features(self, state: Tensor, action: Tensor) -> Tensor:
-        """Network inputs [E, N, F] before scaling: plain entries, sines, cosines, action."""
+        """Network inputs [E, N, F] before scaling: plain entries, sines, cosines, action, contacts."""
         position = state.index_select(-1, self.joint)
         target = torch.minimum(torch.maximum(action, self.lower), self.upper)
         push = torch.minimum(torch.maximum(target - position, -self.reach), self.reach)
         action_part = push if self.action_input == "error" else position + push
-        if not len(self.angle):
-            return torch.cat([state, action_part], -1)
-        angle = state.index_select(-1, self.angle)
-        return torch.cat([state.index_select(-1, self.linear), angle.sin(), angle.cos(), action_part], -1)
+        parts = [state, action_part]
+        if len(self.angle):
+            angle = state.index_select(-1, self.angle)
+            parts = [state.index_select(-1, self.linear), angle.sin(), angle.cos(), action_part]
+        return torch.cat(parts if self.contacts is None else [*parts, self.contacts(state)], -1)
 
     def forward(self, state: Tensor, action: Tensor) -> Tensor:
         *_, x = self._layers(state, action)
@@ -137,6 +145,8 @@ class DynamicsEnsemble(nn.Module):
         mean, std = robust_scale(features.double().numpy(), self.feature_units)
         bounded = np.isin(self.feature_units, ["sin", "cos"])
         mean[bounded], std[bounded] = 0.0, 1.0
+        contact = np.array(self.feature_units) == "contact"
+        std[contact] = np.maximum(std[contact], _CONTACT_STD)
         change = robust_scale(spec.state.difference(data.next_state, data.state), spec.state_units)
         scaling = [torch.tensor(v, dtype=torch.float32) for v in (mean, std, *change)]
         if keep_function:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from mbrl_controller.dynamics.contacts import ContactLayout, contact_features
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.quantisation import INPUT_ZERO, QuantisedLayer, quantise
 from mbrl_controller.dynamics.weights import write_atomically
@@ -175,11 +176,14 @@ class _Graph:
         target = self._between("target_limit", "action", lower, upper)  # [N, A]: before it meets the members' states
         push = self._between("reach", self._add("Sub", target, position), -reach, reach)
         fed = self._add("Add", position, push, output=FED_TARGET) if model.action_input == "target" else push
-        if not len(model.angle):
-            return self._add("Concat", "state", fed, axis=2)
-        angle = self._pick("angle", model.angle.numpy())
-        sine, cosine = self._add("Sin", angle), self._add("Cos", angle)
-        return self._add("Concat", self._pick("linear", model.linear.numpy()), sine, cosine, fed, axis=2)
+        parts = ["state", fed]
+        if len(model.angle):
+            angle = self._pick("angle", model.angle.numpy())
+            sine, cosine = self._add("Sin", angle), self._add("Cos", angle)
+            parts = [self._pick("linear", model.linear.numpy()), sine, cosine, fed]
+        if model.contacts is not None:
+            parts.append(contact_features(_Contacts(self, model.contacts.layout), model.contacts.layout, "state"))
+        return self._add("Concat", *parts, axis=2)
 
     def _scaled(self, features: str) -> str:
         """Network inputs, clamped."""
@@ -258,3 +262,73 @@ class _Graph:
         outputs = output if isinstance(output, tuple) else (output or f"v{len(self.nodes)}",)
         self.nodes.append(helper.make_node(kind, inputs, outputs, name=f"n{len(self.nodes)}", **attributes))
         return outputs[0]
+
+
+class _Contacts:
+    """The operations of contact features as nodes of a graph; arrays [E, N, n] and [E, N, n, m] are their names."""
+
+    def __init__(self, graph: _Graph, layout: ContactLayout) -> None:
+        self.graph, self.layout = graph, layout
+        self.known: set[str] = set()
+
+    def constant(self, name: str) -> str:
+        return self._given(name, self.layout.constants[name])
+
+    def pick(self, x: str, indices: str) -> str:
+        return self.graph._add("Gather", x, self.constant(indices), axis=2)
+
+    def linear(self, x: str, matrix: str) -> str:
+        return self.graph._add("MatMul", x, self.constant(matrix))
+
+    def split(self, x: str, sizes: list[int], axis: int = -1) -> list[str]:
+        outputs = tuple(f"v{len(self.graph.nodes)}_{i}" for i in range(len(sizes)))
+        lengths = self._given(f"split_{'_'.join(map(str, sizes))}", np.array(sizes))
+        self.graph._add("Split", x, lengths, output=outputs, axis=axis)
+        return list(outputs)
+
+    def join(self, parts: list[str], axis: int = -1) -> str:
+        return self.graph._add("Concat", *parts, axis=axis)
+
+    def shaped(self, x: str, *shape: int) -> str:
+        sizes = self._given(f"shape_{'_'.join(map(str, shape))}", np.array([0, 0, *shape]))  # 0: as it is
+        return self.graph._add("Reshape", x, sizes)
+
+    def add(self, a: str, b: str) -> str:
+        return self.graph._add("Add", a, b)
+
+    def sub(self, a: str, b: str) -> str:
+        return self.graph._add("Sub", a, b)
+
+    def mul(self, a: str, b: str) -> str:
+        return self.graph._add("Mul", a, b)
+
+    def div(self, a: str, b: str) -> str:
+        return self.graph._add("Div", a, b)
+
+    def least(self, a: str, b: str) -> str:
+        return self.graph._add("Min", a, b)
+
+    def most(self, a: str, b: str) -> str:
+        return self.graph._add("Max", a, b)
+
+    def sin(self, x: str) -> str:
+        return self.graph._add("Sin", x)
+
+    def cos(self, x: str) -> str:
+        return self.graph._add("Cos", x)
+
+    def exp(self, x: str) -> str:
+        return self.graph._add("Exp", x)
+
+    def sqrt(self, x: str) -> str:
+        return self.graph._add("Sqrt", x)
+
+    def sum_rows(self, x: str) -> str:
+        first, second, third = self.split(x, [1, 1, 1], axis=-2)  # three times as fast as ReduceSum along that axis
+        return self.add(self.add(first, second), third)
+
+    def _given(self, name: str, value: NDArray[Any]) -> str:
+        if name not in self.known:
+            self.known.add(name)
+            self.graph._constant(name, value)
+        return name

@@ -49,6 +49,7 @@ class TrainConfig(BaseModel):
     seed: int = Field(default=0, ge=0, lt=2**63)
     action_input: ActionInput = "error"
     input_clamp: float = Field(default=5.0, gt=0)
+    contacts: bool = False  # contact features; they need the hand's geometry, which its scene in sim/ tells
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ from mbrl_controller.model_spec import ModelSpec, describe_validation
 from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.registry import INT8_FILE, MODEL_FILE, ModelCard, Registry, Version, file_sha256
 from mbrl_controller.resources import home_dir
+from mbrl_controller.simulation.geometry import hand_geometry
 
 MIN_TRANSITIONS = 200
 MIN_EPISODES = 2
@@ -157,6 +158,8 @@ class _Run:
             plan.train.ensemble_size,
             plan.train.hidden,
         )
+        if plan.train.contacts:
+            spec = spec.model_copy(update={"geometry": hand_geometry(self.contract)})
         parent = self._parent()
         listener.stage(f"training on {len(train)} transitions, judging on {len(held_out)}")
         result = fit(

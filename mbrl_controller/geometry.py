@@ -1,0 +1,86 @@
+"""The shape of a hand that touches balls: where its surfaces are follows from its joint angles, and need not be learnt.
+
+Plain numbers, taken from a scene (simulation/geometry.py), kept in a model's description and used by dynamics/contacts.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from mbrl_controller.tasks.spaces import Array
+
+Numbers3 = tuple[float, float, float]
+Numbers9 = tuple[float, float, float, float, float, float, float, float, float]
+Length = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
+MOST = 200  # hinges, shapes
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Frame(_Strict):
+    """A pose in another frame: the rotation matrix row by row, and the origin (m)."""
+
+    rotation: Numbers9
+    position: Numbers3
+
+    @classmethod
+    def of(cls, rotation: Array, position: Array) -> Frame:
+        """From a matrix [3, 3] and a vector [3]."""
+        return cls.model_validate({"rotation": np.ravel(rotation).tolist(), "position": np.ravel(position).tolist()})
+
+    @property
+    def matrix(self) -> Array:
+        """The rotation [3, 3]."""
+        return np.array(self.rotation).reshape(3, 3)
+
+
+class Hinge(_Strict):
+    """A joint: its frame turns about its own z axis by the joint's angle."""
+
+    joint: str = Field(description="its angle is the state entry <joint>.position, rad")
+    parent: int = Field(ge=-1, description="index of the hinge that carries it; -1: the world")
+    frame: Frame = Field(description="in the parent's frame, at angle 0")
+
+
+class Shape(_Strict):
+    """A box with rounded edges, all points within `radius` of its core: a capsule where the core is a line."""
+
+    hinge: int = Field(ge=0, description="index of the hinge that carries it")
+    frame: Frame = Field(description="in the hinge's frame; the core is centred in it")
+    half: tuple[Length, Length, Length] = Field(description="half extents of the core, m")
+    radius: Length
+
+
+class Ball(_Strict):
+    """An object whose centre is in the state as <name>.position.{x,y,z}, in the frame that is the geometry's world."""
+
+    name: str
+    radius: Length
+
+
+class HandGeometry(_Strict):
+    """Hinges (each after its parent), the surfaces they carry, and the balls that these touch."""
+
+    hinges: tuple[Hinge, ...] = Field(min_length=1, max_length=MOST)
+    shapes: tuple[Shape, ...] = Field(min_length=1, max_length=MOST)
+    balls: tuple[Ball, ...] = Field(min_length=1, max_length=8)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> HandGeometry:
+        for i, hinge in enumerate(self.hinges):
+            if hinge.parent >= i:
+                raise ValueError(f"hinge {hinge.joint}: its parent must come before it")
+        if any(shape.hinge >= len(self.hinges) for shape in self.shapes):
+            raise ValueError("a shape is carried by a hinge that does not exist")
+        return self
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """The state entries that it needs."""
+        centres = [f"{ball.name}.position.{axis}" for ball in self.balls for axis in "xyz"]
+        return (*(f"{hinge.joint}.position" for hinge in self.hinges), *centres)

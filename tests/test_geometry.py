@@ -1,0 +1,41 @@
+"""A geometry comes out of files that others may have written: what does not fit together is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from mbrl_controller.geometry import MOST, Ball, Frame, HandGeometry, Hinge, Shape
+
+HERE = Frame.of(np.eye(3), np.zeros(3))
+BALL = (Ball(name="ball", radius=0.01),)
+
+
+def hinge(parent: int = -1) -> Hinge:
+    return Hinge(joint="A", parent=parent, frame=HERE)
+
+
+def shape(**values) -> Shape:
+    return Shape(**{"hinge": 0, "frame": HERE, "half": (0.0, 0.0, 0.01), "radius": 0.01, **values})
+
+
+def test_a_hinge_comes_after_its_parent() -> None:
+    with pytest.raises(ValidationError, match="parent"):
+        HandGeometry(hinges=(hinge(0),), shapes=(shape(),), balls=BALL)
+
+
+def test_a_shape_needs_its_hinge() -> None:
+    with pytest.raises(ValidationError, match="hinge"):
+        HandGeometry(hinges=(hinge(),), shapes=(shape(hinge=1),), balls=BALL)
+
+
+@pytest.mark.parametrize("values", [{"radius": np.nan}, {"radius": -1.0}, {"half": (0, np.inf, 0)}, {"radius": 1e9}])
+def test_lengths_are_lengths(values) -> None:
+    with pytest.raises(ValidationError):
+        shape(**values)
+
+
+def test_sizes_are_bounded() -> None:
+    with pytest.raises(ValidationError):
+        HandGeometry(hinges=(hinge(),), shapes=(shape(),) * (MOST + 1), balls=BALL)
