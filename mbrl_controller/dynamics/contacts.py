@@ -20,6 +20,8 @@ REACH = 8e-3  # m; over it a surface's influence falls by e. Ball and finger mov
 DEEPEST = -4e-3  # m; contacts are soft, but what is predicted deeper than this is not more of a contact
 NEAREST = 1e-4  # m, from a core: below it the direction means nothing
 
+AXES = {"line": 1, "box": 3}  # along which the core of a surface has an extent: z alone, or all
+
 X = TypeVar("X")
 
 
@@ -69,7 +71,8 @@ class ContactLayout:
     """A geometry as matrices: hinges by their depth, so that all of a depth are turned at once.
 
     A frame is 12 numbers: its axes x, y, z and its origin. n frames lie side by side as [12 n], entry c of frame j at
-    c n + j. A pose given in another frame is then a constant linear map of that frame's numbers.
+    c n + j. A pose given in another frame is then a constant linear map of that frame's numbers. Surfaces are of two
+    kinds, since most are capsules: of a line only the axis z and the origin are needed, of a box all.
     """
 
     def __init__(self, geometry: HandGeometry, state: VectorSpec) -> None:
@@ -78,89 +81,111 @@ class ContactLayout:
         depth: list[int] = []
         for hinge in geometry.hinges:
             depth.append(0 if hinge.parent < 0 else depth[hinge.parent] + 1)
-        levels = range(max(depth) + 1)
-        self.levels = [[i for i, d in enumerate(depth) if d == level] for level in levels]
-        self.level_shapes = [[shape for shape in geometry.shapes if depth[shape.hinge] == level] for level in levels]
-        self.shapes = len(geometry.shapes)
+        self.levels = [[i for i, d in enumerate(depth) if d == level] for level in range(max(depth) + 1)]
         for level, hinges in enumerate(self.levels):
             frames = [geometry.hinges[i].frame for i in hinges]
             parents = [geometry.hinges[i].parent for i in hinges]
-            self._put(f"frames{level}", self._maps(level - 1, parents, frames) if level else _columns(frames))
+            self._put(f"frames{level}", self._maps(parents, frames, level - 1) if level else _columns(frames))
             joints = state.indices([f"{geometry.hinges[i].joint}.position" for i in hinges])
             self._put(f"angles{level}", np.tile(joints, 3))
-            carried = self.level_shapes[level]
-            if carried:
-                self._put(f"shapes{level}", self._maps(level, [s.hinge for s in carried], [s.frame for s in carried]))
-        shapes = [shape for carried in self.level_shapes for shape in carried]
-        half = np.array([shape.half for shape in shapes]).T
-        for axis, extent in zip("xyz", half, strict=True):
-            self._put(f"half_{axis}", extent[None])
-            self._put(f"minus_half_{axis}", -extent[None])
+        self.kinds = {
+            "line": [shape for shape in geometry.shapes if not any(shape.half[:2])],
+            "box": [shape for shape in geometry.shapes if any(shape.half[:2])],
+        }
+        for kind, shapes in self.kinds.items():
+            shapes.sort(key=lambda shape: depth[shape.hinge])
+            for level in range(len(self.levels)):
+                carried = [shape for shape in shapes if depth[shape.hinge] == level]
+                if carried:
+                    placed = self._maps([s.hinge for s in carried], [s.frame for s in carried], level)
+                    self._put(f"{kind}{level}", placed[:, -_numbers(kind) * len(carried) :])
+            half = np.array([shape.half for shape in shapes]).reshape(-1, 3)
+            for axis in range(3 - AXES[kind], 3):
+                self._put(f"{kind}_{'xyz'[axis]}", half[None, :, axis])
+                self._put(f"{kind}_minus_{'xyz'[axis]}", -half[None, :, axis])
+        self.shapes = [*self.kinds["line"], *self.kinds["box"]]
         for ball in geometry.balls:
             self._put(f"{ball.name}_centre", state.indices([f"{ball.name}.position.{axis}" for axis in "xyz"]))
-            self._put(f"{ball.name}_touch", np.array([shape.radius + ball.radius for shape in shapes])[None])
+            self._put(f"{ball.name}_touch", np.array([shape.radius + ball.radius for shape in self.shapes])[None])
         for name, value in (("nothing", 0.0), ("nearest", NEAREST**2), ("deepest", DEEPEST), ("reach", -1 / REACH)):
             self._put(f"contact_{name}", np.array(value))
 
     @property
     def size(self) -> int:
         """How many features there are."""
-        return 4 * self.shapes * len(self.balls)
+        return 4 * len(self.shapes) * len(self.balls)
 
     def _put(self, name: str, value: Array | NDArray[np.intp]) -> None:
         whole = np.issubdtype(value.dtype, np.integer)
         self.constants[name] = value.astype(np.int64 if whole else np.float32)
 
-    def _maps(self, level: int, parents: list[int], frames: list[Frame]) -> Array:
-        """From the frames of a level [12 p] to those that `frames` are in them [12 n]: a matrix [12 p, 12 n]."""
+    def _maps(self, parents: list[int], frames: list[Frame], level: int) -> Array:
+        """From the p frames of a level [12 p] to those of `frames`, given in some of them, [12 n]: [12 p, 12 n]."""
         index = {hinge: j for j, hinge in enumerate(self.levels[level])}
-        count, n = len(index), len(frames)
-        matrix = np.zeros((12, count, 12, n))
+        matrix = np.zeros((12, len(index), 12, len(frames)))
         for j, (parent, frame) in enumerate(zip(parents, frames, strict=True)):
             placed = np.zeros((4, 4))  # [axis or origin of the parent, axis or origin of the child]
             placed[:3, :3], placed[:3, 3], placed[3, 3] = frame.matrix, frame.position, 1.0
             for component in range(3):
                 matrix[component::3, index[parent], component::3, j] = placed
-        return matrix.reshape(12 * count, 12 * n)
+        return matrix.reshape(12 * len(index), -1)
 
 
 def contact_features(ops: Operations[X], layout: ContactLayout, state: X) -> X:
     """Features [..., F] of states [..., S]: for each ball, for each surface in layout's order, its influence
     w = exp(-gap / REACH), all of them, then w times each component of the direction from surface to ball."""
-    shapes: list[X] = []
+    placed: dict[str, list[X]] = {kind: [] for kind in layout.kinds}
     frames: Any = None
     for level, hinges in enumerate(layout.levels):
-        n = len(hinges)
-        frames = ops.linear(frames, f"frames{level}") if level else ops.constant("frames0")
-        x, y, rest = ops.split(frames, [3 * n, 3 * n, 6 * n])
-        angle = ops.pick(state, f"angles{level}")
-        sine, cosine = ops.sin(angle), ops.cos(angle)
-        turned_x = ops.add(ops.mul(cosine, x), ops.mul(sine, y))
-        turned_y = ops.sub(ops.mul(cosine, y), ops.mul(sine, x))
-        if not level:  # constants, of which there is one for all states
-            zero = ops.mul(sine, ops.constant("contact_nothing"))
-            rest = ops.add(rest, ops.join([zero, zero]))
-        frames = ops.join([turned_x, turned_y, rest])
-        if layout.level_shapes[level]:
-            placed = ops.linear(frames, f"shapes{level}")
-            shapes.append(ops.shaped(placed, 12, len(layout.level_shapes[level])))
-    *axes, origin = ops.split(ops.join(shapes), [3, 3, 3, 3], axis=-2)
-    return ops.join([_of_ball(ops, layout, state, ball, axes, origin) for ball in layout.balls])
+        frames = _turned(ops, state, frames, level, len(hinges))
+        for kind, found in placed.items():
+            if f"{kind}{level}" in layout.constants:
+                numbers = ops.linear(frames, f"{kind}{level}")
+                count = layout.constants[f"{kind}{level}"].shape[1] // _numbers(kind)
+                found.append(ops.shaped(numbers, _numbers(kind), count))
+    surfaces = {
+        kind: ops.split(ops.join(found), [3] * (AXES[kind] + 1), axis=-2) for kind, found in placed.items() if found
+    }
+    return ops.join([_of_ball(ops, layout, state, ball, surfaces) for ball in layout.balls])
 
 
-def _of_ball(ops: Operations[X], layout: ContactLayout, state: X, ball: str, axes: list[X], origin: X) -> X:
-    apart = ops.sub(ops.shaped(ops.pick(state, f"{ball}_centre"), 3, 1), origin)  # [..., 3, G]
-    gap_vector = apart
-    for name, axis in zip("xyz", axes, strict=True):  # to the core's nearest point
-        along = ops.sum_rows(ops.mul(axis, apart))
-        along = ops.least(ops.most(along, ops.constant(f"minus_half_{name}")), ops.constant(f"half_{name}"))
-        gap_vector = ops.sub(gap_vector, ops.mul(axis, along))
-    squared = ops.sum_rows(ops.mul(gap_vector, gap_vector))
+def _turned(ops: Operations[X], state: X, parents: Any, level: int, n: int) -> X:
+    """The frames of a level [..., 12 n], each turned about its z, from those of the level above."""
+    x, y, rest = ops.split(
+        ops.linear(parents, f"frames{level}") if level else ops.constant("frames0"), [3 * n, 3 * n, 6 * n]
+    )
+    angle = ops.pick(state, f"angles{level}")
+    sine, cosine = ops.sin(angle), ops.cos(angle)
+    if not level:  # constants, of which there is one for all states
+        zero = ops.mul(sine, ops.constant("contact_nothing"))
+        rest = ops.add(rest, ops.join([zero, zero]))
+    turned_x = ops.add(ops.mul(cosine, x), ops.mul(sine, y))
+    turned_y = ops.sub(ops.mul(cosine, y), ops.mul(sine, x))
+    return ops.join([turned_x, turned_y, rest])
+
+
+def _of_ball(ops: Operations[X], layout: ContactLayout, state: X, ball: str, surfaces: dict[str, list[X]]) -> X:
+    centre = ops.shaped(ops.pick(state, f"{ball}_centre"), 3, 1)
+    gaps = []
+    for kind, (*axes, origin) in surfaces.items():
+        apart = gap = ops.sub(centre, origin)  # [..., 3, surfaces]
+        for name, axis in zip("xyz"[-AXES[kind] :], axes, strict=True):  # to the core's nearest point
+            along = ops.sum_rows(ops.mul(axis, apart))
+            along = ops.least(ops.most(along, ops.constant(f"{kind}_minus_{name}")), ops.constant(f"{kind}_{name}"))
+            gap = ops.sub(gap, ops.mul(axis, along))
+        gaps.append(gap)
+    from_core = ops.join(gaps)
+    squared = ops.sum_rows(ops.mul(from_core, from_core))
     distance = ops.sqrt(ops.most(squared, ops.constant("contact_nearest")))
-    gap = ops.most(ops.sub(distance, ops.constant(f"{ball}_touch")), ops.constant("contact_deepest"))
-    influence = ops.exp(ops.mul(gap, ops.constant("contact_reach")))
-    direction = ops.mul(gap_vector, ops.div(influence, distance))
-    return ops.shaped(ops.join([influence, direction], axis=-2), 4 * layout.shapes)
+    between = ops.most(ops.sub(distance, ops.constant(f"{ball}_touch")), ops.constant("contact_deepest"))
+    influence = ops.exp(ops.mul(between, ops.constant("contact_reach")))
+    direction = ops.mul(from_core, ops.div(influence, distance))
+    return ops.shaped(ops.join([influence, direction], axis=-2), 4 * len(layout.shapes))
+
+
+def _numbers(kind: str) -> int:
+    """That tell where a surface is: its axes, and the origin."""
+    return 3 * AXES[kind] + 3
 
 
 def _columns(frames: list[Frame]) -> Array:
