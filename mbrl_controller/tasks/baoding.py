@@ -15,6 +15,7 @@ import numpy as np
 from mbrl_controller.errors import GoalError
 from mbrl_controller.tasks.base import EpisodeMetrics, Goal, Symmetry, Task
 from mbrl_controller.tasks.observed_targets import ObservedTargets
+from mbrl_controller.tasks.placed_ball import NEAR, PLACES, PlacedBall
 from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec, wrap_angle
 
 BALLS = ("ball_a", "ball_b")
@@ -106,11 +107,14 @@ class Baoding(Task):
 
     def sample_goal(self, rng: np.random.Generator, **options: Any) -> Goal:
         """Options: `direction`, `period` (s), `phase` (rad; drawn within +-0.3 of the task's own if absent; `observed`:
-        where the balls are at the first state seen), `lead` (rad; the targets wait for the balls when so far ahead)."""
+        where the balls are at the first state seen), `lead` (rad; the targets wait for the balls when so far ahead). Or
+        `place` alone: ball_a goes to one of four places (0 to 3, or `any` of them), ball_b may go where it likes."""
+        if "place" in options:
+            return self._placed(rng, options)
         known = ("direction", "lead", "period", "phase")
         unknown = set(options) - set(known)
         if unknown:
-            raise GoalError(f"{self.name}: unknown goal options {sorted(unknown)}; known: {', '.join(known)}")
+            raise GoalError(f"{self.name}: unknown goal options {sorted(unknown)}; known: {', '.join(known)}, place")
         direction = options.get("direction", "counterclockwise")
         if direction not in ("counterclockwise", "clockwise"):
             raise GoalError(f"{self.name}: direction must be counterclockwise or clockwise, got {direction!r}")
@@ -127,6 +131,16 @@ class Baoding(Task):
         if begin or lead is not None:
             return ObservedTargets(targets, self.ball_angle, begin=begin, lead=lead)
         return targets
+
+    def _placed(self, rng: np.random.Generator, options: dict[str, Any]) -> Goal:
+        place = options["place"]
+        if len(options) > 1:
+            raise GoalError(f"{self.name}: `place` goes with no other option, got {sorted(options)}")
+        if place == "any":
+            place = int(rng.integers(len(PLACES)))
+        if isinstance(place, bool) or place not in range(len(PLACES)):
+            raise GoalError(f"{self.name}: place must be 0 to {len(PLACES) - 1} or any, got {place!r}")
+        return PlacedBall(PLACES[place], self._xy[1])
 
     def ball_angle(self, state: Array) -> float:
         """Where the balls are on the targets' ellipse in a state [S]: rad, of ball_a as seen from ball_b."""
@@ -152,7 +166,10 @@ class Baoding(Task):
     def metrics(self, states: Array, actions: Array, goals: Array, period: float) -> EpisodeMetrics:
         kept = self.time_kept(states, period)
         end = round(kept / period) + 1
-        error = (self._distance(states, goals, 0) + self._distance(states, goals, 1))[:end] / 2
+        moved = (goals != goals[0]).any(axis=0)
+        placed = bool(moved[2:].any() and not moved[:2].any())  # ball_a has a place to go to, ball_b has none
+        error = self._distance(states, goals, 0)
+        error = (error if placed else (error + self._distance(states, goals, 1)) / 2)[:end]
         dropped = bool(self.dropped(states).any())
         on_palm = end
         while dropped and on_palm > 1 and self.at_risk(states[on_palm - 1]):
@@ -165,7 +182,7 @@ class Baoding(Task):
             degrees_turned=turned,
             goal_error=float(error[1:].mean()) if len(error) > 1 else float("nan"),
             final_goal_error=float(error[-1]),
-            goal_reached=not dropped and turned >= 180.0,
+            goal_reached=not dropped and bool(error[-1] <= NEAR if placed else turned >= 180.0),
         )
 
     def markers(self, goal: Array) -> Array:
