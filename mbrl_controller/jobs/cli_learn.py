@@ -22,7 +22,8 @@ def learn(
     points: Annotated[int | None, typer.Option(min=1, help="control steps of experience after which it ends")] = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="trainings after which it ends")] = None,
     options: Annotated[
-        list[str] | None, typer.Option("--set", help="option of the run as name=value: episodes=20, training.batch=256")
+        list[str] | None,
+        typer.Option("--set", help="option of the run as name=value: grow=0.1, collect.plain.episodes=9"),
     ] = None,
     run: Annotated[str | None, typer.Option("--run", help="name of the run (default: the time)")] = None,
     resume: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -15,21 +16,22 @@ pytest.importorskip("torch")
 
 from mbrl_controller.errors import MbrlError
 from mbrl_controller.jobs.learn import comparing, curve, keeping, loop, sessions
+from mbrl_controller.jobs.learn.behaviour import MOST_EPISODES
 from mbrl_controller.jobs.learn.listener import LearnListener
 from mbrl_controller.jobs.learn.plan import OWN_SEEDS, LearnPlan, make_plan
 from mbrl_controller.jobs.learn.records import Records, Row, read_rows
 from mbrl_controller.jobs.learn.time_left import time_left
-from mbrl_controller.jobs.task_defaults import planner_defaults
+from mbrl_controller.jobs.task_defaults import contract_for, planner_defaults
 from mbrl_controller.registry import Registry
 
 from .conftest import TINY
 
+SHORT = {"episodes": 2, "seconds": 1.0}
 SMALL = {
     "rounds": 2,
     "random_episodes": 8,
     "random_seconds": 3.0,
-    "episodes": 4,
-    "seconds": 1.0,
+    **{f"collect.{name}.{option}": value for name in ("plain", "explore") for option, value in SHORT.items()},
     "evaluate_episodes": 2,
     "threads": 1,
     "precision": "fp32",
@@ -66,18 +68,21 @@ def test_a_plan_takes_the_tasks_defaults_and_what_is_set_above_them() -> None:
     wanted = planner_defaults("valve", "pddm").planner_options
     assert {name: plan.planner[name] for name in wanted} == wanted
     assert plan.planner["iterations"] >= 1  # also what config/tasks.yaml leaves to the planner itself
-    changed = make_plan("valve", seed=3, settings={"episodes": 7, "training.batch": 64, "core.risk.k": 2.0})
-    assert (changed.seed, changed.episodes, changed.training.batch) == (3, 7, 64)
+    changed = make_plan("valve", seed=3, settings={"grow": 0.5, "training.batch": 64, "core.risk.k": 2.0})
+    assert (changed.seed, changed.grow, changed.training.batch) == (3, 0.5, 64)
     assert changed.training.hidden == (250, 250)
     assert changed.core.risk.k == 2.0
 
 
-def test_points_end_a_run_in_the_place_of_the_tasks_rounds() -> None:
+def test_an_end_that_is_asked_for_takes_the_place_of_the_tasks_own() -> None:
     plan = make_plan("valve", settings={"points": 5000})
     assert plan.rounds is None
     assert [plan.is_last(n, p) for n, p in ((1, 0), (50, 4999), (2, 5000))] == [False, False, True]
     both = make_plan("valve", settings={"points": 5000, "rounds": 3})
     assert [both.is_last(n, 0) for n in (2, 3)] == [False, True]
+    assert make_plan("baoding").rounds is None
+    rounds = make_plan("baoding", settings={"rounds": 3})
+    assert (rounds.rounds, rounds.points) == (3, None)
 
 
 @pytest.mark.parametrize(
@@ -86,8 +91,7 @@ def test_points_end_a_run_in_the_place_of_the_tasks_rounds() -> None:
         ({"colour": "red"}, "colour"),
         ({"training.colour": "red"}, "colour"),
         ({"planner.colour": "red"}, "colour"),
-        ({"episodes": 0}, "episodes"),
-        ({"goal_options": {"period": 3}}, "period"),
+        ({"grow": -1}, "grow"),
         ({"evaluation_seed": OWN_SEEDS}, "evaluation_seed"),
     ],
 )
@@ -98,24 +102,17 @@ def test_what_does_not_fit_is_named_before_anything_runs(tmp_path: Path, setting
 
 
 def test_no_episode_has_a_seed_of_another_or_of_the_evaluation() -> None:
-    seeds: set[int] = set()
-    count = 0
+    taken: list[range] = []
     for seed in (0, 1):
-        plan = make_plan("valve", seed=seed, settings={"random_scales": [1.0, 0.5]})
-        for session in sessions.random_sessions(plan) + [
-            s for r in range(1, 900) for s in sessions.round_sessions(plan, r)
-        ]:
-            seeds |= set(range(session.seed, session.seed + session.episodes))
-            count += session.episodes
-    assert len(seeds) == count
-    assert min(seeds) >= OWN_SEEDS > plan.evaluation_seed + plan.evaluate_episodes
-
-
-def test_a_share_of_the_episodes_explores() -> None:
-    plan = make_plan("valve", settings={"episodes": 10, "explore_share": 0.3, "exploration": 0.4})
-    assert [(s.episodes, s.who["exploration"]) for s in sessions.round_sessions(plan, 1)] == [(7, 0.0), (3, 0.4)]
-    plan = plan.model_copy(update={"explore_share": 1.0})
-    assert [s.episodes for s in sessions.round_sessions(plan, 1)] == [10]
+        settings = {"random_scales": [1.0, 0.5], "grow": 1.0, "collect.third.episodes": 1}
+        plan, contract = make_plan("valve", seed=seed, settings=settings), contract_for("valve")
+        made = sessions.random_sessions(plan)
+        made += [s for r in range(1, 900) for s in sessions.round_sessions(plan, contract, r, 10_000_000)]
+        assert max(s.episodes for s in made) == MOST_EPISODES
+        taken += [range(s.seed, s.seed + s.episodes) for s in made]
+    taken.sort(key=lambda seeds: seeds.start)
+    assert all(one.stop <= next_one.start for one, next_one in itertools.pairwise(taken))
+    assert taken[0].start >= OWN_SEEDS > plan.evaluation_seed + plan.evaluate_episodes
 
 
 # --- a run ----------------------------------------------------------------------------------------------------------
@@ -281,6 +278,14 @@ def test_the_time_left_grows_with_the_data() -> None:
     assert time_left(plan, rows) == 0
 
 
+def test_the_time_left_knows_that_rounds_grow() -> None:
+    plan = LearnPlan.model_construct(rounds=3, points=None, evaluate_every=3, grow=1.0)
+    rows = [a_row(step="random", round=0, points=100), a_row(points=100, wall_s=10.0)]
+    rows += [a_row(step="collect", points=200, wall_s=3.0)]
+    # trainings of 200 and 400 points at .1 s a point; between them a collection of 200 points at .03 s a point
+    assert time_left(plan, rows) == pytest.approx(20 + 6 + 40)
+
+
 # --- what becomes of it ---------------------------------------------------------------------------------------------
 
 
@@ -304,15 +309,32 @@ def test_the_best_version_is_kept_under_a_name_of_its_new_registry(learned: loop
 def test_runs_are_compared_by_their_options(learned: loop.Learned, tmp_path: Path) -> None:
     base = learned.folder.parent
     learn(base.parents[1], "seed1", seed=1)
-    learn(base.parents[1], "noisy", settings={"exploration": 0.5})
+    learn(base.parents[1], "noisy", settings={"collect.explore.exploration": 0.5})
     found = comparing.compare([base])
-    assert sorted({f.group for f in found}) == ["valve exploration=0.2", "valve exploration=0.5"]
+    assert sorted({f.group for f in found}) == [f"valve collect.explore.exploration={e}" for e in (0.2, 0.5)]
     comparing.plot(tmp_path / "bands.png", found)
     assert (tmp_path / "bands.png").read_bytes().startswith(b"\x89PNG")
     assert [table.row_count for table in comparing.tables(found)] == [2, 2]
-    assert len(comparing.report(found)["valve exploration=0.2"]) == 2
+    assert len(comparing.report(found)["valve collect.explore.exploration=0.2"]) == 2
     with pytest.raises(MbrlError, match="no learning run"):
         comparing.compare([tmp_path])
+
+
+def test_a_behaviour_that_a_plan_lacks_is_named_by_its_episodes(tmp_path: Path) -> None:
+    changes = {"as-is": {}, "other": {"collect.calm.core.risk.k": 0.0, "collect.calm.episodes": 9}, "less": {}}
+    for name, settings in changes.items():
+        plan = make_plan("valve", settings=settings)
+        if name == "less":
+            plan = plan.model_copy(update={"collect": plan.collect[:1]})
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "plan.json").write_text(plan.model_dump_json())
+        Records(tmp_path / name / "log.jsonl").append(a_row())
+    groups = {found.folder.name: found.group for found in comparing.compare([tmp_path])}
+    assert groups == {
+        "as-is": "valve collect.calm.episodes=0 collect.explore.episodes=20",
+        "less": "valve collect.calm.episodes=0 collect.explore.episodes=0",
+        "other": "valve collect.calm.episodes=9 collect.explore.episodes=20",
+    }
 
 
 def test_a_common_grid_goes_as_far_as_every_run() -> None:

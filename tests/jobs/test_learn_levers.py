@@ -13,7 +13,7 @@ from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.errors import MbrlError
 from mbrl_controller.jobs import collect, evaluate
 from mbrl_controller.jobs.learn import loop, sessions, steps
-from mbrl_controller.jobs.learn.plan import goal_options, make_plan
+from mbrl_controller.jobs.learn.plan import make_plan
 from mbrl_controller.jobs.plans import Who, prepare
 from mbrl_controller.jobs.task_defaults import contract_for
 from mbrl_controller.jobs.workers import EpisodeRunner
@@ -24,54 +24,21 @@ from mbrl_controller.simulation.options import SimOptions
 from .test_learn import learn, resume, same
 
 
-def baoding(**settings):
-    return make_plan("baoding", settings={"rounds": 9, **settings})
+def test_by_default_every_training_is_fresh() -> None:
+    assert {make_plan("valve").start_of(n) for n in range(1, 9)} == {"fresh"}
 
 
-def test_by_default_every_round_is_like_the_next() -> None:
+def test_what_is_collected_does_not_reach_an_evaluation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     plan = make_plan("baoding")
-    first, later = sessions.round_sessions(plan, 1), sessions.round_sessions(plan, 9)
-    assert [(s.episodes, s.who) for s in first] == [(s.episodes, s.who) for s in later]
-    assert first[0].who["goal_options"] == {}
-    assert {plan.start_of(n) for n in range(1, 9)} == {"fresh"}
-
-
-# --- what is collected ----------------------------------------------------------------------------------------------
-
-
-def test_the_period_shortens_to_the_tasks_own() -> None:
-    plan = baoding(period_start=10.0, period_rounds=4)
-    periods = [goal_options(plan, n).get("period") for n in range(1, 7)]
-    assert periods == [10.0, 9.0, 8.0, 7.0, None, None]  # the contract's own is 6 s
-    with pytest.raises(MbrlError, match="no period"):
-        make_plan("valve", settings={"period_start": 9.0})
-
-
-def test_targets_wait_while_collecting_and_not_in_evaluation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    plan = baoding(lead=0.4)
-    assert all(s.who["goal_options"]["lead"] == 0.4 for s in sessions.round_sessions(plan, 3))
     asked: dict = {}
     monkeypatch.setattr(evaluate, "run", lambda task, **who: asked.update(who) or dict.fromkeys(steps.JUDGEMENT, 1))
     work = steps.Work(tmp_path, plan, None, 1, lambda: False, None)  # type: ignore[arg-type]
     assert work._judge("v0001", 5, 2)["kept_rate"] == 1
-    assert not {"goal_options", "sim_options", "exploration"} & asked.keys()
+    assert not {"goal_options", "sim_options", "exploration", "seconds"} & asked.keys()
+    assert (asked["planner_options"], asked["core"]) == (plan.planner, plan.core)
 
 
-def test_a_share_of_the_episodes_starts_turned() -> None:
-    plan = baoding(start_spread=3.0, spread_share=0.25, episodes=40)
-    made = {s.name: s for s in sessions.round_sessions(plan, 2)}
-    assert {name: s.episodes for name, s in made.items()} == {
-        "r002-plain": 15,
-        "r002-plain-turned": 5,
-        "r002-explore": 15,
-        "r002-explore-turned": 5,
-    }
-    turned, plain = made["r002-explore-turned"].who, made["r002-explore"].who
-    assert (turned["sim_options"], turned["goal_options"]) == ({"start_turn": 3.0}, {"phase": "observed"})
-    assert "sim_options" not in plain
-    assert turned["exploration"] == plain["exploration"] > 0
-    with pytest.raises(MbrlError, match="valve"):
-        make_plan("valve", settings={"start_spread": 1.0})
+# --- what is collected ----------------------------------------------------------------------------------------------
 
 
 def test_turned_starts_lie_all_around_and_the_targets_begin_there() -> None:
@@ -219,7 +186,8 @@ def test_it_learns_the_valve_from_nothing(tmp_path: Path) -> None:
     network = {"hidden": [200, 200], "ensemble_size": 2, "batch": 128, "max_epochs": 25, "patience": 25, "horizon": 1}
     settings = {
         "rounds": 5,
-        "explore_share": 0.25,
+        "collect.plain.episodes": 30,
+        "collect.explore.episodes": 10,
         "start": "warm",
         "precision": "fp32",
         "threads": 1,

@@ -18,9 +18,10 @@ from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.jobs.learn import ros_collect, sessions
 from mbrl_controller.jobs.learn.plan import make_plan
 from mbrl_controller.jobs.learn.records import read_rows
+from mbrl_controller.jobs.task_defaults import contract_for
 
 from .test_demo import finish, processes_of
-from .test_learn import SMALL
+from .test_learn import SHORT, SMALL
 
 
 def learn(home: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -32,8 +33,7 @@ def learn(home: Path, *arguments: str) -> subprocess.Popen[str]:
 @pytest.mark.ros
 @pytest.mark.slow
 def test_a_round_through_the_nodes_survives_a_stop(tmp_path: Path) -> None:
-    settings = {**SMALL, "explore_share": 0.5, "start_spread": 0.0}
-    pairs = [part for name, value in settings.items() for part in ("--set", f"{name}={value}".replace(" ", ""))]
+    pairs = [part for name, value in SMALL.items() for part in ("--set", f"{name}={value}".replace(" ", ""))]
     process = learn(tmp_path, "--through-ros", *pairs)
     folder = tmp_path / "runs" / "learn" / "valve" / "run"
     logged = folder / "episodes" / "valve"
@@ -55,7 +55,7 @@ def test_a_round_through_the_nodes_survives_a_stop(tmp_path: Path) -> None:
     assert [row.step for row in rows] == ["random", "train", "evaluate", "collect", "train", "evaluate"]
     assert {path: path.read_bytes() for path in before} == before
     episodes = [read_episode(path) for path in sorted(logged.glob("r001-*/*.mcap"))]
-    assert len(episodes) >= settings["episodes"]
+    assert len(episodes) >= 2 * SHORT["episodes"]
     assert rows[4].transitions == pytest.approx(rows[3].points, abs=3 * len(episodes))
     for episode in episodes:
         assert episode.whole
@@ -67,26 +67,42 @@ def test_a_round_through_the_nodes_survives_a_stop(tmp_path: Path) -> None:
 def test_the_nodes_get_what_lockstep_would_plan_with(tmp_path: Path) -> None:
     from mbrl_controller.nodes.controller_options import general_specs, planner_specs
 
-    plan = make_plan("baoding", settings={"start_spread": 1.0, "lead": 0.3, "exploration": 0.1, "through_ros": True})
-    turned = sessions.round_sessions(plan, 1)[-1]
+    settings = {
+        "collect": [
+            {
+                "name": "bold",
+                "episodes": 5,
+                "planner": {"beta": 1, "candidates": 300},
+                "core": {"risk": {"k": 0}, "drop_cost": 7},
+                "exploration": 0.1,
+                "goal": {"lead": 0.3},
+                "start_turn": 1,
+            }
+        ],
+        "through_ros": True,
+    }
+    plan = make_plan("baoding", settings=settings)
+    (bold,) = sessions.round_sessions(plan, contract_for("baoding"), 1, 0)
     nodes = ros_collect.parameters(
-        plan, turned, "r001", tmp_path / "contract.yaml", "v0001", tmp_path / "models", tmp_path / "episodes", 10.0
+        plan, bold, "r001", tmp_path / "contract.yaml", "v0001", tmp_path / "models", tmp_path / "episodes", 10.0
     )
     controller, sim = nodes["controller"], nodes["sim"]
     known = {spec.name: spec.default for spec in [*general_specs(), *planner_specs("pddm")]}
     assert controller.keys() <= known.keys()
     for name, value in controller.items():
         assert isinstance(value, type(known[name])), name
-    for name, value in plan.planner.items():
+    assert [controller[f"planner.{name}"] for name in ("beta", "candidates")] == [1.0, 300]
+    assert [controller[name] for name in ("risk.kind", "risk.k", "drop_cost")] == [plan.core.risk.kind, 0.0, 7.0]
+    for name, value in {**plan.planner, "beta": 1.0, "candidates": 300}.items():
         assert controller.get(f"planner.{name}", []) == value
-    assert (controller["goal_options"], controller["exploration"]) == ('{"lead": 0.3, "phase": "observed"}', 0.1)
+    assert (controller["goal_options"], controller["exploration"]) == ('{"phase": "observed", "lead": 0.3}', 0.1)
     assert sim["options.start_turn"] == 1.0
     assert nodes["logger"]["log_dir"] == str(tmp_path / "episodes")
 
 
 def test_a_session_that_was_interrupted_has_several_folders(tmp_path: Path) -> None:
     session = sessions.Session("r001-plain", 4, 0)
-    for name in ("r001-plain", "r001-plain-again002", "r001-plain-again001", "r001-plain-turned", "r0011"):
+    for name in ("r001-plain", "r001-plain_again002", "r001-plain_again001", "r001-plain-again", "r0011"):
         (tmp_path / name).mkdir()
     found = [folder.name for folder in ros_collect.session_folders(tmp_path, session)]
-    assert found == ["r001-plain", "r001-plain-again001", "r001-plain-again002"]
+    assert found == ["r001-plain", "r001-plain_again001", "r001-plain_again002"]

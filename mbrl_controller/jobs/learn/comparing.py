@@ -117,8 +117,13 @@ def _plan(folder: Path) -> dict[str, Any]:
 
 
 def _groups(plans: Sequence[dict[str, Any]]) -> list[str]:
-    """A name for each plan's group: its task, and the options in which the plans differ, the seed aside."""
-    flat = [dict(_leaves(plan)) for plan in plans]
+    """A name for each plan's group: its task, and the options in which the plans differ, the seed aside.
+
+    A behaviour that a plan lacks counts as one without episodes, which is all that it is then named by.
+    """
+    own = [{b["name"]: b for b in plan.get("collect", ())} for plan in plans]
+    none = {name: {**b, "episodes": 0} for behaviours in own for name, b in behaviours.items()}
+    flat = [dict(_leaves({**plan, "collect": {**none, **has}})) for plan, has in zip(plans, own, strict=True)]
     names = sorted({name for plan in flat for name in plan} - {"seed", "task", "contract"})
     differing = [name for name in names if len({json.dumps(plan.get(name)) for plan in flat}) > 1]
     return [

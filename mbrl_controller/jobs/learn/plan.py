@@ -5,6 +5,7 @@ What a run does follows from its plan and from nothing that may change later: co
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,8 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from mbrl_controller.control.core import CoreConfig
 from mbrl_controller.dynamics.training import TrainConfig
-from mbrl_controller.episodes.contract import RobotContract, parse_contract
-from mbrl_controller.errors import GoalError, MbrlError
+from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.errors import MbrlError
+from mbrl_controller.jobs.learn.behaviour import MOST_EPISODES, Behaviour
+from mbrl_controller.jobs.learn.settings import merged, nested
 from mbrl_controller.jobs.task_defaults import contract_for, planner_defaults, task_defaults
 from mbrl_controller.jobs.workers import default_processes
 from mbrl_controller.model_spec import describe_validation
@@ -25,7 +28,8 @@ EVALUATION_SEEDS = 100_000
 ACCEPT_SEEDS = 200_000
 OWN_SEEDS = 10_000_000
 MOST_ROUNDS = 900
-NESTED = ("training", "warm_training", "planner", "core")  # options with options of their own
+MOST_BEHAVIOURS = 10
+PLAIN_AND_EXPLORE = (Behaviour(name="plain", episodes=20), Behaviour(name="explore", episodes=20, exploration=0.1))
 
 
 class LearnPlan(BaseModel):
@@ -46,22 +50,14 @@ class LearnPlan(BaseModel):
     )
     random_seconds: float | None = Field(default=None, gt=0, description="their length, s; None: the task's")
 
-    episodes: int = Field(default=40, ge=1, le=2500, description="episodes with the planner in a round")
-    seconds: float | None = Field(default=None, gt=0, description="their length, s; None: the task's")
-    explore_share: float = Field(default=0.5, ge=0, le=1, description="share of them with noise on the action")
-    exploration: float = Field(default=0.2, ge=0, le=1, description="its deviation, normalised actions")
+    collect: tuple[Behaviour, ...] = Field(
+        default=PLAIN_AND_EXPLORE, min_length=1, max_length=MOST_BEHAVIOURS, description="what a round's episodes are"
+    )
+    grow: float = Field(
+        default=0.0, ge=0, le=10, description="least share of the experience so far that a round collects"
+    )
     through_ros: bool = Field(default=False, description="collect through the running nodes, in real time")
     sim: Literal["nominal", "perturbed"] = Field(default="nominal", description="simulated hand, in evaluation too")
-    goal_options: dict[str, Any] = Field(default_factory=dict, description="fixed of the goals it collects with")
-
-    # What makes collecting easier or wider than what is asked in the end; evaluation never has any of it.
-    period_start: float | None = Field(default=None, gt=0.5, description="s a turn in the first round; None: its own")
-    period_rounds: int = Field(default=5, ge=1, description="rounds until the goals have the task's own period")
-    lead: float | None = Field(
-        default=None, gt=0, lt=3.1, description="rad; targets wait when so far ahead of the balls"
-    )
-    start_spread: float = Field(default=0.0, ge=0, le=3.15, description="balls start turned by up to so much, rad")
-    spread_share: float = Field(default=0.5, ge=0, le=1, description="share of the episodes that start so")
 
     training: TrainConfig = TrainConfig()
     start: Literal["fresh", "warm"] = Field(default="fresh", description="warm: from the weights that collected last")
@@ -96,6 +92,15 @@ class LearnPlan(BaseModel):
             raise ValueError(f"evaluation_seed: held-out seeds must lie below {OWN_SEEDS}, where collecting begins")
         return self
 
+    @model_validator(mode="after")
+    def _collects(self) -> LearnPlan:
+        names = [behaviour.name for behaviour in self.collect]
+        if len(set(names)) < len(names):
+            raise ValueError(f"collect: names must differ, got {', '.join(names)}")
+        if not any(behaviour.episodes and not behaviour.from_points for behaviour in self.collect):
+            raise ValueError("collect: no behaviour has episodes from the first round on")
+        return self
+
     def is_last(self, number: int, points: int) -> bool:
         """Whether the run ends with round `number`, which learns from `points`."""
         by_points = self.points is not None and points >= self.points
@@ -111,6 +116,22 @@ class LearnPlan(BaseModel):
         options = self.warm_training if self.start_of(number) == "warm" else {}
         return TrainConfig.model_validate({**self.training.model_dump(), **options, "seed": self.seed * 1000 + number})
 
+    def planner_of(self, behaviour: Behaviour) -> dict[str, Any]:
+        """The planner's options while it collects."""
+        return {**self.planner, **behaviour.planner}
+
+    def core_of(self, behaviour: Behaviour) -> CoreConfig:
+        """The core's options while it collects."""
+        return CoreConfig.model_validate(merged(self.core.model_dump(), behaviour.core))
+
+    def episodes_of(self, behaviour: Behaviour, points: int, robot: RobotContract) -> int:
+        """Its episodes in a round that begins at `points` of experience; `grow` counts episodes at full length."""
+        if points < behaviour.from_points:
+            return 0
+        seconds = sum(b.episodes * (b.seconds or robot.task.episode_s) for b in self.collect if points >= b.from_points)
+        factor = max(1.0, self.grow * points * robot.action.period / seconds)
+        return min(math.ceil(behaviour.episodes * factor), MOST_EPISODES)
+
 
 def make_plan(
     task: str, *, seed: int = 0, contract: Path | None = None, settings: dict[str, Any] | None = None
@@ -123,8 +144,9 @@ def make_plan(
     asked = nested(settings or {})
     robot, defaults = contract_for(task, contract), task_defaults(task)
     given = merged(nested(defaults.learning), asked)
-    if "points" in asked and "rounds" not in asked:
-        given.pop("rounds", None)  # the task's own number of rounds is an end for those who name none
+    for end, other in (("points", "rounds"), ("rounds", "points")):
+        if end in asked and other not in asked:
+            given.pop(other, None)  # the task's own end is for those who name none
     name = given.get("planner_name", "pddm")
     planning = planner_defaults(task, name)
     base = {
@@ -132,56 +154,52 @@ def make_plan(
         "planner": planning.planner_options,
         "core": planning.core.model_dump(),
         "threads": default_processes(),
+        "collect": [behaviour.model_dump() for behaviour in PLAIN_AND_EXPLORE],
     }
+    options = merged(base, given)
+    options["collect"] = _behaviours(options["collect"])
     try:
-        plan = LearnPlan.model_validate(
-            {**merged(base, given), "task": task, "contract": robot.text, "seed": seed}, strict=False
-        )
+        plan = LearnPlan.model_validate({**options, "task": task, "contract": robot.text, "seed": seed}, strict=False)
     except ValidationError as error:
         raise MbrlError(f"learning options: {describe_validation(error)}") from error
-    planner = make_planner(plan.planner_name, len(robot.action), plan.planner)
-    _check(plan, robot)
-    return plan.model_copy(update={"planner": planner.config.model_dump(mode="json")})
+    return _check(plan, robot)
 
 
-def _check(plan: LearnPlan, robot: RobotContract) -> None:
-    """Raises MbrlError for what would fail only rounds later."""
+def _behaviours(given: Any) -> Any:
+    """`given`, each item read; raises MbrlError naming the behaviour. What is no list is for the plan to refuse."""
+    if not isinstance(given, list):
+        return given
+    read = []
+    for i, item in enumerate(given):
+        try:
+            read.append(Behaviour.model_validate(item))
+        except ValidationError as error:
+            name = item.get("name", i) if isinstance(item, dict) else i
+            raise MbrlError(f"learning options: collect.{name}: {describe_validation(error)}") from error
+    return read
+
+
+def _check(plan: LearnPlan, robot: RobotContract) -> LearnPlan:
+    """The plan with planner options as their planner reads them; raises MbrlError for what would fail only later."""
+    planner = make_planner(plan.planner_name, len(robot.action), plan.planner).config.model_dump(mode="json")
+    plan = plan.model_copy(update={"planner": planner})
     try:
-        for number in (1, 2, MOST_ROUNDS):
-            robot.task.sample_goal(np.random.default_rng(0), **goal_options(plan, number))
-            plan.training_of(number)
-        if plan.start_spread:
-            robot.task.turn_objects(np.zeros((2, 3)), 0.0)
+        plan.training_of(2)
     except ValidationError as error:
         raise MbrlError(f"learning options: warm_training: {describe_validation(error)}") from error
+    return plan.model_copy(update={"collect": tuple(_checked(behaviour, plan, robot) for behaviour in plan.collect)})
+
+
+def _checked(behaviour: Behaviour, plan: LearnPlan, robot: RobotContract) -> Behaviour:
+    try:
+        planner = make_planner(plan.planner_name, len(robot.action), plan.planner_of(behaviour)).config
+        plan.core_of(behaviour)
+        robot.task.sample_goal(np.random.default_rng(0), **behaviour.goal_options)
+        if behaviour.start_turn:
+            robot.task.turn_objects(np.zeros((2, 3)), 0.0)
+    except ValidationError as error:
+        raise MbrlError(f"learning options: collect.{behaviour.name}: core: {describe_validation(error)}") from error
     except (MbrlError, TypeError, ValueError) as error:
-        raise MbrlError(f"learning options: {error}") from error
-
-
-def goal_options(plan: LearnPlan, number: int) -> dict[str, Any]:
-    """What is fixed of the goals that round `number` collects with; raises GoalError where the task has no period."""
-    options = dict(plan.goal_options)
-    if plan.period_start is not None and number <= plan.period_rounds:
-        own = getattr(parse_contract(plan.contract).task, "period", None)
-        if own is None:
-            raise GoalError(f"period_start: the goals of {plan.task} have no period")
-        options["period"] = plan.period_start + (own - plan.period_start) * (number - 1) / plan.period_rounds
-    return options if plan.lead is None else {**options, "lead": plan.lead}
-
-
-def nested(settings: dict[str, Any]) -> dict[str, Any]:
-    """`{"training.batch": 64}` as `{"training": {"batch": 64}}`."""
-    result: dict[str, Any] = {}
-    for name, value in settings.items():
-        outer, dot, inner = name.partition(".")
-        result = merged(result, {outer: nested({inner: value})} if dot else {name: value})
-    return result
-
-
-def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Options of both, `above` winning; those of NESTED and of their options are merged likewise."""
-    result = dict(below)
-    for name, value in above.items():
-        both = isinstance(value, dict) and isinstance(result.get(name), dict) and name in (*NESTED, "risk")
-        result[name] = merged(result[name], value) if both else value
-    return result
+        raise MbrlError(f"learning options: collect.{behaviour.name}: {error}") from error
+    read = planner.model_dump(mode="json")
+    return behaviour.model_copy(update={"planner": {name: read[name] for name in behaviour.planner}})

@@ -21,7 +21,7 @@ from mbrl_controller.jobs.learn.sessions import Session
 from mbrl_controller.jobs.processes import ProcessGroup, free_domain, local_environment, ros_arguments, wait_for
 from mbrl_controller.resources import share_dir
 
-AGAIN = "-again"
+AGAIN = "_again"  # with a letter that no name of a behaviour has
 START_S = 30.0  # until the controller ticks
 PATIENCE_S = 60.0  # beyond an episode's length, until the next one is logged
 POLL_S = 0.1
@@ -62,7 +62,7 @@ def collect_through_ros(
     name = f"{session.name}{AGAIN}{began_before:03d}" if began_before else session.name
     environment = local_environment(free_domain())
     os.environ.update(environment)  # the monitor is a node in this process
-    seconds = plan.seconds or contract.task.episode_s
+    seconds = session.who["seconds"] or contract.task.episode_s
     given = parameters(plan, session, name, contract_file, version, models_dir, episodes_dir, seconds)
     with ProcessGroup(environment, STOP_ORDER) as group:
         for node, own in given.items():
@@ -94,7 +94,7 @@ def parameters(
 ) -> dict[str, dict[str, Any]]:
     """Each node's parameters for a session called `name`: what plans.Who says, in the nodes' words."""
     contract = str(contract_file)
-    core = plan.core
+    core = session.who["core"]
     controller: dict[str, Any] = {
         "autostart": False,
         "contract": contract,
@@ -116,9 +116,9 @@ def parameters(
         "risk.k": float(core.risk.k),
         "planner.name": plan.planner_name,
         # An empty list has no type that ROS could tell; it is what the planner takes by itself.
-        **{f"planner.{option}": value for option, value in plan.planner.items() if value != []},
+        **{f"planner.{option}": value for option, value in session.who["planner_options"].items() if value != []},
     }
-    sim = {f"options.{option}": value for option, value in session.who.get("sim_options", {}).items()}
+    sim = {f"options.{option}": value for option, value in session.who["sim_options"].items()}
     return {
         "sim": {"autostart": True, "contract": contract, "seed": session.seed, "preset": plan.sim, **sim},
         "controller": controller,

@@ -12,11 +12,12 @@ from mbrl_controller.episodes.contract import RobotContract
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.transitions import transitions
 from mbrl_controller.jobs.dataset import episode_files
-from mbrl_controller.jobs.learn.plan import OWN_SEEDS, LearnPlan, goal_options
+from mbrl_controller.jobs.learn.behaviour import MOST_EPISODES
+from mbrl_controller.jobs.learn.plan import OWN_SEEDS, LearnPlan
 from mbrl_controller.tasks.base import EpisodeMetrics
 
 ROUND_SEEDS = 10_000  # set aside for a round
-SESSION_SEEDS = 2_500  # for each of its sessions
+RANDOM_SEEDS = 2_500  # for each scale of random motion
 
 
 @dataclass(frozen=True)
@@ -29,46 +30,44 @@ class Session:
     who: dict[str, Any] = field(default_factory=dict)
 
 
-def first_seed(plan: LearnPlan, number: int, session: int) -> int:
-    """The first seed of a round's session: a run's seeds are no other run's, and none that judges."""
-    return OWN_SEEDS * (plan.seed + 1) + ROUND_SEEDS * number + SESSION_SEEDS * session
+def first_seed(plan: LearnPlan, number: int) -> int:
+    """The first seed of a round: a run's seeds are no other run's, and none that judges."""
+    return OWN_SEEDS * (plan.seed + 1) + ROUND_SEEDS * number
 
 
 def random_sessions(plan: LearnPlan) -> list[Session]:
-    """The motion before there is a model. Names sort as the sessions were made, which the split of the data needs."""
+    """The motion before there is a model. Names sort as rounds were made, which the split of the data needs."""
     return [
         Session(
             f"r000-random{i}",
             plan.random_episodes,
-            first_seed(plan, 0, i),
+            first_seed(plan, 0) + RANDOM_SEEDS * i,
             {"policy": "random", "random_scale": scale, "seconds": plan.random_seconds, "sim": plan.sim},
         )
         for i, scale in enumerate(plan.random_scales)
     ]
 
 
-def round_sessions(plan: LearnPlan, number: int) -> list[Session]:
-    """The sessions of round `number`, from 1 on; none is empty."""
-    exploring = round(plan.explore_share * plan.episodes)
-    sessions = []
-    for i, (kind, count, noise) in enumerate(
-        [("plain", plan.episodes - exploring, 0.0), ("explore", exploring, plan.exploration)]
-    ):
-        who: dict[str, Any] = {
-            "planner": plan.planner_name,
-            "planner_options": plan.planner,
-            "core": plan.core,
-            "seconds": plan.seconds,
-            "sim": plan.sim,
-            "goal_options": goal_options(plan, number),
-            "exploration": noise,
-        }
-        turned = round(plan.spread_share * count) if plan.start_spread else 0
-        sessions.append(Session(f"r{number:03d}-{kind}", count - turned, first_seed(plan, number, 2 * i), who))
-        # The targets begin where the balls are: else they would have to be caught first.
-        options = {"goal_options": {**who["goal_options"], "phase": "observed"}}
-        who = {**who, **options, "sim_options": {"start_turn": plan.start_spread}}
-        sessions.append(Session(f"r{number:03d}-{kind}-turned", turned, first_seed(plan, number, 2 * i + 1), who))
+def round_sessions(plan: LearnPlan, contract: RobotContract, number: int, points: int) -> list[Session]:
+    """The sessions of round `number`, from 1 on, that begins at `points` of experience; none is empty."""
+    sessions = [
+        Session(
+            f"r{number:03d}-{behaviour.name}",
+            plan.episodes_of(behaviour, points, contract),
+            first_seed(plan, number) + MOST_EPISODES * i,
+            {
+                "planner": plan.planner_name,
+                "planner_options": plan.planner_of(behaviour),
+                "core": plan.core_of(behaviour),
+                "seconds": behaviour.seconds,
+                "sim": plan.sim,
+                "sim_options": behaviour.sim_options,
+                "goal_options": behaviour.goal_options,
+                "exploration": behaviour.exploration,
+            },
+        )
+        for i, behaviour in enumerate(plan.collect)
+    ]
     return [session for session in sessions if session.episodes]
 
 

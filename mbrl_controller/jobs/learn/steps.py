@@ -59,7 +59,7 @@ class Work:
             "train": self._train,
             "accept": self._accept,
             "evaluate": self._evaluate,
-            "collect": lambda number: self._collect(number, round_sessions(self.plan, number), self._actor(number)),
+            "collect": lambda number: self._collect(number, self._sessions(number), self._actor(number)),
         }
         return steps[step](number)
 
@@ -156,8 +156,14 @@ class Work:
 
     def _data(self, number: int) -> list[Path]:
         """The files that round `number` learns from: those of the sessions before it, whatever else lies there."""
-        by_round = [random_sessions(self.plan), *(round_sessions(self.plan, r) for r in range(1, number))]
+        by_round = [random_sessions(self.plan), *map(self._sessions, range(1, number))]
         return recent(self.plan, number, [episode_files(self._folders(made)) for made in by_round])
+
+    def _sessions(self, number: int) -> list[Session]:
+        """What round `number` collects, or collected: it follows from the experience that it learnt from."""
+        trained = self.records.find("train", number)
+        assert trained is not None  # a round collects with what it has learnt
+        return round_sessions(self.plan, self.contract, number, trained.points)
 
     def _actor(self, number: int) -> str:
         """The version that collects in round `number`: its own, or the best one if that was not accepted."""

@@ -26,8 +26,9 @@ def time_left(plan: LearnPlan, rows: list[Row]) -> float | None:
             left += evaluation
         if last:
             return left
-        left += collected[-1].wall_s
-        points += gain
+        growth = max(1.0, plan.grow * points / gain)
+        left += growth * collected[-1].wall_s
+        points += round(growth * gain)
         step = "collect"
 
 
