@@ -64,7 +64,7 @@ def make_core(
         model or PlainModel(),  # type: ignore[arg-type]
         planner,
         CoreConfig(**config),
-        Safety(contract.action, safety or SafetyConfig(), contract.file.command.safe),
+        Safety(contract.action, safety or SafetyConfig(ramp_s=0.0), contract.file.command.safe),
     )
 
 
