@@ -66,10 +66,11 @@ class CoreConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Observation:
-    """A state [S] and when it was measured (s, the sources' clock)."""
+    """A state [S], when its oldest entry was measured (s, the sources' clock), and how much newer each entry is."""
 
     state: Array
     stamp: float
+    newer: float | Array = 0.0  # s, of all entries or of each [S]
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ class ControllerCore:
         return PlanRequest(
             observation=observation,
             delay=delay,
-            replay=commands_in_force(self._sent, now, delay.total, period),
+            replay=commands_in_force(self._sent, now, self._bridged(delay, observation), period),
             goals=goals,
             planner_state=self._planner_state,
             model=self.model,
@@ -299,6 +300,12 @@ class ControllerCore:
         now = observation.stamp if now is None else now
         request = self.prepare(observation, goal, episode_time, now)
         return self.conclude(request, self.solve(request, deadline), now, disturb)
+
+    def _bridged(self, delay: Delay, observation: Observation) -> float | Array:
+        """s from each measurement to the command's effect; only where stamps are looked at do they differ."""
+        if self.config.delay != "measured":
+            return delay.total
+        return np.maximum(delay.total - observation.newer, delay.lead)
 
     def _sensors(self, observation: Observation) -> str:
         """Which sensor is frozen; empty if none is."""

@@ -25,7 +25,7 @@ WHOLE = 1e-3  # of a period: less is rounding of the times
 
 @dataclass(frozen=True)
 class Delay:
-    """`total` (s): from the measurement to the new command's effect; `lead` (s) of it still lies ahead."""
+    """`total` (s): from the oldest measurement to the new command's effect; `lead` (s) of it still lies ahead."""
 
     total: float = 0.0
     lead: float = 0.0
@@ -71,25 +71,30 @@ class SentCommands:
 
 @dataclass(frozen=True)
 class Replay:
-    """Commands [A] to replay: `first` for `fraction` of a period, then each of `whole` for one, oldest first."""
+    """Commands [A] to replay: `first` for `fraction` of a period, then each of `whole` for one, oldest first. The
+    fraction is one for all, or one for each entry of the state [S]."""
 
     first: Array | None = None
-    fraction: float = 0.0
+    fraction: float | Array = 0.0
     whole: tuple[Array, ...] = ()
 
 
-def commands_in_force(sent: SentCommands, now: float, delay: float, period: float) -> Replay:
+def commands_in_force(sent: SentCommands, now: float, delay: float | Array, period: float) -> Replay:
     """The commands in force during the last `delay` seconds of sending before `now` (s), cut into control periods
     that end there. In each it is the command sent last before the middle: ticks jitter, and one that another soon
-    superseded does not count. Time before the first command is left out: the hand rests."""
-    count = math.floor(delay / period + WHOLE)
-    fraction = delay / period - count
+    superseded does not count. Time before the first command is left out: the hand rests.
+
+    Where a state's entries [S] were measured at different times, so is `delay` [S]: as many whole periods as the newest
+    entry needs, and what is left for each.
+    """
+    count = math.floor(np.min(delay) / period + WHOLE)
+    fraction = np.maximum(np.asarray(delay) / period - count, 0.0)
 
     def of(i: int) -> Array | None:
         return sent.at(now - (i - 0.5) * period)
 
     whole = tuple(command for i in range(count, 0, -1) if (command := of(i)) is not None)
-    first = of(count + 1) if fraction > WHOLE else None
+    first = of(count + 1) if np.max(fraction) > WHOLE else None
     return Replay(first, fraction if first is not None else 0.0, whole)
 
 

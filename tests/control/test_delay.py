@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from mbrl_controller.control.core import Observation
 from mbrl_controller.control.delay import LONGEST, Delay, Replay, SentCommands, commands_in_force, estimate, predict
+from mbrl_controller.control.state_input import StateInput
 from mbrl_controller.tasks.base import constant_goal
 from mbrl_controller.tasks.spaces import VectorSpec
 
 from .conftest import PlainModel, make_core
+from .test_session import joint_state
 
 PERIOD = 0.05
 NOW = 3.0
@@ -129,6 +131,32 @@ def test_the_prediction_is_linear_between_periods(count: float, start: float) ->
     first = 0.0 if replay.first is None else float(replay.first[0])
     part = replay.fraction * ((first + math.pi) % (2 * math.pi) - math.pi)  # a turntable's change is the shorter way
     assert predict(Turning(), Turning.spec, np.array([start]), replay) == pytest.approx(start + part + whole)
+
+
+@given(st.lists(st.floats(0, 1.9), min_size=3, max_size=3), st.lists(st.floats(-3, 3), min_size=3, max_size=3))
+def test_entries_of_different_age_are_each_taken_to_the_same_moment(ages: list[float], start: list[float]) -> None:
+    """Where all move by the same command at a steady speed, they end where each would alone."""
+    sent = SentCommands()
+    for k in range(60, 0, -1):
+        sent.add(NOW - k * PERIOD, np.full(3, 0.5))
+    spec = VectorSpec(("a.position", "b.position", "c.position"), ("rad",) * 3)
+    replay = commands_in_force(sent, NOW, np.array(ages), PERIOD)
+    moved = predict(Turning(), spec, np.array(start), replay) - start
+    np.testing.assert_allclose(moved, 0.5 * np.array(ages) / PERIOD, atol=1e-3)
+
+
+def test_a_late_camera_does_not_take_new_joints_along() -> None:
+    inputs = StateInput(make_core().contract)
+    inputs.receive("joint_states", joint_state(["J0", "J1", "J2"], [0.1] * 3, 1.0), 1.0)
+    inputs.receive("valve/joint_states", joint_state(["valve"], [0.0], 0.97), 1.0)
+    observation = inputs.observation(None, None)
+    assert observation.stamp == pytest.approx(0.97)
+    np.testing.assert_allclose(observation.newer, [0.03] * 6 + [0.0] * 2, atol=1e-9)
+    core = make_core(delay="measured")
+    core.hold("", Observation(np.zeros(8), 0.9), 0.95)
+    replay = core.prepare(observation, GOAL, 0.0, 1.0).replay
+    np.testing.assert_allclose(replay.fraction, [0.0] * 6 + [0.6] * 2, atol=1e-6)
+    assert core.prepare(observation, GOAL, 0.0, 0.9).replay == Replay()  # all of it is from the future
 
 
 def test_without_a_delay_the_state_is_the_one_measured() -> None:
