@@ -49,7 +49,9 @@ class SafetyConfig(BaseModel):
     check_disagreement: bool = Field(default=True, description="hold above the model's disagreement limit")
     max_disagreeing_plans: int = Field(default=3, ge=1, description="plans above the limit in a row before holding")
     # While a joint is anywhere between where it was and its command, the rate limit alone keeps to twice the reach.
-    max_jump: float = Field(default=2.0, ge=0.1, le=10, description="change of a command from the one before, reaches")
+    max_jump: float = Field(
+        default=2.0, ge=0.1, le=10, description="largest change between commands, in max_rate times period"
+    )
     safe_speed: float = Field(default=0.5, gt=0, le=1, description="speed of the way to neutral, of max_rate")
     ramp_s: float = Field(default=0.5, ge=0, le=10, description="s in which commands gain speed after a hold or start")
     frozen_periods: int = Field(
