@@ -8,14 +8,24 @@ as lockstep evaluation does.
 from __future__ import annotations
 
 import time
-from collections import deque
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from mbrl_controller.control.safety import Safety, SafetyState
+from mbrl_controller.control.delay import (
+    LONGEST,
+    Delay,
+    DelayKind,
+    Replay,
+    SentCommands,
+    commands_in_force,
+    estimate,
+    predict,
+)
+from mbrl_controller.control.frozen import FrozenSensors
+from mbrl_controller.control.safety import SILENT, Safety, SafetyState
 from mbrl_controller.episodes.contract import RobotContract
 from mbrl_controller.planning.base import Planner, PlannerState, PlanResult
 from mbrl_controller.planning.objective import RolloutModel, RolloutObjective
@@ -46,15 +56,21 @@ class CoreConfig(BaseModel):
 
     risk: Risk = Risk()
     drop_cost: float = Field(default=20.0, ge=0, description="charged for each step from a predicted drop on")
-    delay_s: float = Field(default=0.0, ge=0, le=2, description="from a command to its effect, replayed in the model")
+    delay: DelayKind = Field(
+        default="given",
+        description="what is bridged by replaying commands: none; given: delay_s alone; measured: the state's age and "
+        "the planning time, too",
+    )
+    delay_s: float = Field(default=0.0, ge=0, le=LONGEST, description="s from a command to its effect")
 
 
 @dataclass(frozen=True)
 class Observation:
-    """A state [S] and when it was measured (s, the sources' clock)."""
+    """A state [S], when its oldest entry was measured (s, the sources' clock), and how much newer each entry is."""
 
     state: Array
     stamp: float
+    newer: float | Array = 0.0  # s, of all entries or of each [S]
 
 
 @dataclass(frozen=True)
@@ -62,7 +78,8 @@ class PlanRequest:
     """All that `solve` needs, taken at one moment."""
 
     observation: Observation
-    in_flight: tuple[Array, ...]  # commands [A] sent but not yet acting, oldest first
+    delay: Delay  # from the observation to the effect of the command asked for
+    replay: Replay  # the commands in force meanwhile
     goals: Array  # [H, G] at the ends of the planned steps
     planner_state: PlannerState
     model: ControlModel
@@ -118,6 +135,8 @@ class ControllerCore:
         self.safety = safety or Safety(contract.action, safe=contract.file.command.safe)
         self.epoch = 0
         self._joints = self.task.joint_positions
+        self._sent = SentCommands()
+        self._frozen = FrozenSensors(contract)
         self.reset(seed)
 
     def reset(self, seed: int, position: Array | None = None) -> None:
@@ -128,7 +147,8 @@ class ControllerCore:
         last = None if position is None else self.contract.action.to_normalised(position)
         self._planner_state = self.planner.initial_state(seed, last)
         self._targets: Array | None = None  # what is left of the last plan
-        self._sent: deque[Array] = deque(maxlen=64)
+        self._sent.clear()
+        self._frozen.reset()
         self._late = self._disagreeing = 0
         self.epoch += 1
         self.sequence = 0
@@ -146,16 +166,25 @@ class ControllerCore:
         planner.pace = self.planner.pace  # what a candidate takes is the machine's, not the planner's
         self.planner, self.config = planner, config
 
-    def prepare(self, observation: Observation, goal: Goal, episode_time: float) -> PlanRequest:
-        """Freeze what the next plan is made from. `episode_time`: s since the goal's zero."""
+    def prepare(
+        self,
+        observation: Observation,
+        goal: Goal,
+        episode_time: float,
+        now: float | None = None,
+        execution: float = 0.0,
+    ) -> PlanRequest:
+        """Freeze what the next plan is made from. `episode_time`: s since the goal's zero; `now`: s, the same moment by
+        the stamps' clock (None: the observation's own); `execution`: s from now until the command is sent."""
         period = self.contract.action.period
-        waiting = round(self.config.delay_s / period)
-        begin = episode_time + waiting * period
-        goals = goal.at(begin + period * np.arange(1, self.planner.config.horizon + 1))
-        in_flight = tuple(list(self._sent)[-waiting:]) if waiting else ()
+        now = observation.stamp if now is None else now
+        delay = estimate(self.config.delay, self.config.delay_s, now - observation.stamp, execution)
+        times = episode_time + delay.lead + period * np.arange(1, self.planner.config.horizon + 1)
+        goals = goal.at(times)
         return PlanRequest(
             observation=observation,
-            in_flight=in_flight,
+            delay=delay,
+            replay=commands_in_force(self._sent, now, self._bridged(delay, observation), period),
             goals=goals,
             planner_state=self._planner_state,
             model=self.model,
@@ -168,10 +197,7 @@ class ControllerCore:
     def solve(self, request: PlanRequest, deadline: float | None = None) -> Solution:
         """Plan from the state predicted for the moment the command acts. Pure: safe on another thread."""
         began = time.monotonic()
-        state = request.observation.state
-        if request.in_flight:
-            replay = np.stack(request.in_flight)[None]
-            state = request.model.rollout(state, replay)[:, 0, -1].mean(0).astype(float)
+        state = predict(request.model, self.task.state, request.observation.state, request.replay)
         objective = RolloutObjective(
             model=request.model,
             task=self.task,
@@ -193,14 +219,15 @@ class ControllerCore:
         self, request: PlanRequest, solution: Solution | None, now: float = 0.0, disturb: Array | None = None
     ) -> Tick:
         """The command for this step. `solution` None means that the planner was late."""
-        if self.safety.state in (SafetyState.STOPPED, SafetyState.INACTIVE):
+        if self.safety.state in SILENT:
             return self._nothing_sent()
         if request.epoch != self.epoch:
             return self.hold("the plan was made before a reset", request.observation, now)
         if not np.isfinite(request.observation.state).all():
             return self.hold("the state has non-finite entries", request.observation, now, request, solution)
         position = request.observation.state[self._joints]
-        problem = self._judge(solution, request.model)
+        frozen = self._sensors(request.observation)  # asked in any case: it counts periods
+        problem = self._judge(solution, request.model) or frozen or self.safety.obstacle(position)
         if problem:
             return self.hold(problem, request.observation, now, request, solution)
         if solution is not None:
@@ -219,7 +246,7 @@ class ControllerCore:
             target = self.contract.action.to_target(np.clip(normalised, -1.0, 1.0))
         command = self.safety.command(target, position)
         self.safety.change(SafetyState.RUNNING, reason, now)
-        return self._sent_tick(command, source, request, solution)
+        return self._sent_tick(command, source, now, request, solution)
 
     def hold(
         self,
@@ -229,16 +256,20 @@ class ControllerCore:
         request: PlanRequest | None = None,
         solution: Solution | None = None,
     ) -> Tick:
-        """The safe command, with its reason; in `stopped` and `inactive` nothing is sent."""
-        if self.safety.state in (SafetyState.STOPPED, SafetyState.INACTIVE):
+        """The safe command, with its reason; without an observation, from the last command. Nothing is sent in the
+        states that are `SILENT`, and where no command keeps all limits."""
+        if self.safety.state in SILENT:
             return self._nothing_sent()
-        self.safety.change(SafetyState.HOLDING, reason, now)
         self._targets = None
         position = None if observation is None else observation.state[self._joints]
         command = self.safety.safe_command(position)
+        obstacle = "" if command is not None else self.safety.obstacle(position)
+        if obstacle not in reason:
+            reason = f"{reason}; {obstacle}"
+        self.safety.change(SafetyState.HOLDING, reason, now)
         if command is None:
             return Tick(None, "none", self.safety.state, reason, self.epoch, self.sequence, request, solution)
-        return self._sent_tick(command, "safe", request, solution)
+        return self._sent_tick(command, "safe", now, request, solution)
 
     def stop(self, reason: str, observation: Observation | None = None, now: float = 0.0) -> Tick:
         """The safe command once more, then none: latched until `safety.clear_stop`."""
@@ -260,12 +291,32 @@ class ControllerCore:
         episode_time: float,
         deadline: float | None = None,
         disturb: Array | None = None,
+        now: float | None = None,
     ) -> Tick:
-        """Prepare, solve and conclude in a row; `disturb` [A] (normalised) is exploration added to the action."""
-        if self.safety.state in (SafetyState.STOPPED, SafetyState.INACTIVE):
+        """Prepare, solve and conclude in a row; `disturb` [A] (normalised) is exploration added to the action, `now` as
+        for `prepare`."""
+        if self.safety.state in SILENT:
             return self._nothing_sent()
-        request = self.prepare(observation, goal, episode_time)
-        return self.conclude(request, self.solve(request, deadline), observation.stamp, disturb)
+        now = observation.stamp if now is None else now
+        request = self.prepare(observation, goal, episode_time, now)
+        return self.conclude(request, self.solve(request, deadline), now, disturb)
+
+    def _bridged(self, delay: Delay, observation: Observation) -> float | Array:
+        """s from each measurement to the command's effect; only where stamps are looked at do they differ."""
+        if self.config.delay != "measured":
+            return delay.total
+        return np.maximum(delay.total - observation.newer, delay.lead)
+
+    def _sensors(self, observation: Observation) -> str:
+        """Which sensor is frozen; empty if none is."""
+        config = self.safety.config
+        return self._frozen.problem(
+            observation.state,
+            observation.stamp,
+            self.safety.last_command,
+            config.frozen_periods,
+            config.frozen_object_periods,
+        )
 
     def _judge(self, solution: Solution | None, model: ControlModel) -> str:
         """Why this solution must not be followed; empty if it may."""
@@ -289,8 +340,10 @@ class ControllerCore:
     def _nothing_sent(self) -> Tick:
         return Tick(None, "none", self.safety.state, self.safety.reason, self.epoch, self.sequence)
 
-    def _sent_tick(self, command: Array, source: str, request: PlanRequest | None, solution: Solution | None) -> Tick:
-        self._sent.append(command)
+    def _sent_tick(
+        self, command: Array, source: str, now: float, request: PlanRequest | None, solution: Solution | None
+    ) -> Tick:
+        self._sent.add(now, command)
         self._planner_state = self._planner_state.executed(self.contract.action.to_normalised(command))
         self.sequence += 1
         return Tick(

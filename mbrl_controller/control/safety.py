@@ -1,7 +1,7 @@
 """The one place that decides what may be sent, and in which state the controller is.
 
-inactive -> ready -> running -> holding (recoverable) -> stopped (latched: only `clear_stop` leaves it). Every
-transition keeps its reason.
+inactive -> ready -> running -> holding (recoverable) -> stopped (latched: only `clear_stop` leaves it); and handed_over
+while someone else commands the hand (only `take_back` leaves it for ready). Every transition keeps its reason.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from enum import Enum
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from mbrl_controller.control.limits import allowed, obstacle
 from mbrl_controller.tasks.spaces import ActionSpace, Array
 
 
@@ -24,25 +25,41 @@ class SafetyState(str, Enum):
     RUNNING = "running"
     HOLDING = "holding"
     STOPPED = "stopped"
+    HANDED_OVER = "handed_over"
 
 
+SILENT = {SafetyState.INACTIVE, SafetyState.STOPPED, SafetyState.HANDED_OVER}  # nothing is sent
 ALLOWED = {
     SafetyState.INACTIVE: {SafetyState.READY, SafetyState.STOPPED},
     SafetyState.READY: {SafetyState.RUNNING, SafetyState.HOLDING, SafetyState.INACTIVE, SafetyState.STOPPED},
     SafetyState.RUNNING: {SafetyState.HOLDING, SafetyState.READY, SafetyState.INACTIVE, SafetyState.STOPPED},
     SafetyState.HOLDING: {SafetyState.RUNNING, SafetyState.READY, SafetyState.INACTIVE, SafetyState.STOPPED},
     SafetyState.STOPPED: set(),
+    SafetyState.HANDED_OVER: {SafetyState.INACTIVE, SafetyState.STOPPED},
 }
 
 
 class SafetyConfig(BaseModel):
-    """When the controller holds."""
+    """When the controller holds, and how fast a command may change. A command's *reach* is what the contract's
+    max_rate allows a joint in one period."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_late_plans: int = Field(default=3, ge=1, description="late plans in a row before holding")
     check_disagreement: bool = Field(default=True, description="hold above the model's disagreement limit")
     max_disagreeing_plans: int = Field(default=3, ge=1, description="plans above the limit in a row before holding")
+    # While a joint is anywhere between where it was and its command, the rate limit alone keeps to twice the reach.
+    max_jump: float = Field(
+        default=2.0, ge=0.1, le=10, description="largest change between commands, in max_rate times period"
+    )
+    safe_speed: float = Field(default=0.5, gt=0, le=1, description="speed of the way to neutral, of max_rate")
+    ramp_s: float = Field(default=0.5, ge=0, le=10, description="s in which commands gain speed after a hold or start")
+    frozen_periods: int = Field(
+        default=5, ge=0, description="periods after which joints that stand still under moving commands hold; 0: never"
+    )
+    frozen_object_periods: int = Field(
+        default=0, ge=0, description="the same for sources of objects, where these cannot rest; 0: never"
+    )
 
 
 @dataclass(frozen=True)
@@ -67,6 +84,8 @@ class Safety:
         self.transitions: deque[Transition] = deque(maxlen=1000)
         self.count = 0  # transitions made
         self._last_command: Array | None = None
+        self._handed_over = ""  # why; kept while stopped, since clearing a stop does not take the hand back
+        self._running = 0  # commands sent since the last hold
 
     def change(self, after: SafetyState, reason: str, now: float = 0.0) -> bool:
         """Go to `after`; False, and nothing changes, where that transition does not exist."""
@@ -80,41 +99,100 @@ class Safety:
         return True
 
     def clear_stop(self, reason: str, now: float = 0.0) -> bool:
-        """Leave `stopped` for `ready`: a person's decision. False if not stopped."""
+        """Leave `stopped`: a person's decision. To `ready`, or to `handed_over` where the hand still is someone
+        else's. False if not stopped."""
         if self.state is not SafetyState.STOPPED:
             return False
-        self._go(SafetyState.READY, reason, now)
+        if self._handed_over:
+            self._go(SafetyState.HANDED_OVER, self._handed_over, now)
+        else:
+            self._go(SafetyState.READY, reason, now)
+        return True
+
+    def hand_over(self, reason: str, now: float = 0.0) -> bool:
+        """Send nothing more: someone else commands the hand. False where inactive."""
+        if self.state is SafetyState.INACTIVE:
+            return False
+        self._handed_over = self._handed_over or reason
+        if self.state not in SILENT:
+            self._go(SafetyState.HANDED_OVER, reason, now)
+        return True
+
+    def take_back(self, reason: str, now: float = 0.0) -> bool:
+        """Be `ready` again, and start from where the hand is. False if it was not handed over; a stop stays."""
+        if not self._handed_over:
+            return False
+        self._handed_over = ""
+        self.forget_command()
+        if self.state is SafetyState.HANDED_OVER:
+            self._go(SafetyState.READY, reason, now)
         return True
 
     def _go(self, after: SafetyState, reason: str, now: float) -> None:
         self.transitions.append(Transition(now, self.state, after, reason))
         self.count += 1
         self.state, self.reason = after, reason
+        if after is not SafetyState.RUNNING:
+            self._running = 0
+        if after is SafetyState.INACTIVE:
+            self._handed_over = ""
 
     @property
     def last_command(self) -> Array | None:
         """The command sent last [A], None before the first."""
         return self._last_command
 
+    @property
+    def is_handed_over(self) -> bool:
+        """Whether someone else commands the hand; also while stopped."""
+        return bool(self._handed_over)
+
     def forget_command(self) -> None:
         """The hand was moved by someone else: the next command starts from where it is."""
         self._last_command = None
 
+    def obstacle(self, position: Array | None) -> str:
+        """Why no command can be sent while the joints are at `position` [A] (None: not known); empty if one can."""
+        return obstacle(self.action, position, self._last_command, self.config.max_jump)
+
     def command(self, target: Array, position: Array) -> Array:
-        """The command [A] for a planned `target`, from where the joints are; raises ValueError if not finite."""
+        """The command [A] for a planned `target`, from where the joints are. Raises ValueError if they are not finite
+        or if there is an `obstacle`."""
         if not (np.isfinite(target).all() and np.isfinite(position).all()):
             raise ValueError("non-finite target or position")
-        self._last_command = self.action.limit(target, position)
-        return self._last_command
+        # A tolerance: 0.3 s are three periods of 0.1 s, whatever their sum comes to.
+        speed = (self._running + 1) * self.action.period / self.config.ramp_s if self.config.ramp_s else np.inf
+        if speed < 1 + 1e-9:
+            target = self._slowed(target, position, speed)
+        command = self._send(target, position)
+        self._running += 1
+        return command
 
     def safe_command(self, position: Array | None) -> Array | None:
         """What keeps the hand safe: the last command (it keeps the grip), or the way to neutral where the contract
-        says so; from the measured `position` [A] where nothing was sent yet. None if nothing is known at all."""
+        says so; from the measured `position` [A] where nothing was sent yet. None where nothing is known at all, or
+        there is an `obstacle`."""
         if position is not None and not np.isfinite(position).all():
             position = None
         held = self._last_command if self._last_command is not None else position
-        if held is None:
+        self._running = 0
+        if held is None or self.obstacle(position):
             return None
-        wanted = self.action.neutral if self.safe == "neutral" else held
-        self._last_command = self.action.limit(wanted, held if position is None else position)
+        if self.safe == "neutral":
+            return self._send(self._slowed(self.action.neutral, held, self.config.safe_speed), position)
+        return self._send(held, position)
+
+    def _slowed(self, target: Array, position: Array, speed: float) -> Array:
+        """`target` no further from the last command (before the first: `position`) than `speed` reaches."""
+        start = position if self._last_command is None else self._last_command
+        reach = speed * self.action.max_rate * self.action.period
+        return np.clip(target, start - reach, start + reach)
+
+    def _send(self, target: Array, position: Array | None) -> Array:
+        """The limits come last: they hold whatever was asked for."""
+        problem = self.obstacle(position)
+        if problem:
+            raise ValueError(problem)
+        window = allowed(self.action, position, self._last_command, self.config.max_jump)
+        self._last_command = window.nearest(target)
         return self._last_command

@@ -7,6 +7,8 @@ planning, keeps them apart, and what a step came to is handed to `send` under it
 from __future__ import annotations
 
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -24,7 +26,7 @@ from mbrl_controller.control.core import (
     Solution,
     Tick,
 )
-from mbrl_controller.control.safety import SafetyConfig, SafetyState
+from mbrl_controller.control.safety import SILENT, SafetyConfig, SafetyState
 from mbrl_controller.control.state_input import StateInput
 from mbrl_controller.errors import MessageError
 from mbrl_controller.planning.base import Planner
@@ -32,6 +34,7 @@ from mbrl_controller.tasks.base import Goal, ObservingGoal
 from mbrl_controller.tasks.spaces import Array
 
 Solve = Callable[[PlanRequest], Solution | None]
+RECENT = 9  # steps whose median execution is expected of the next
 
 
 class SessionConfig(BaseModel):
@@ -58,7 +61,8 @@ class Phase(str, Enum):
 
 @dataclass(frozen=True)
 class EpisodeEvent:
-    """An episode begins or ends. `reason` of an end: drop, timeout, reset, deactivate, stop."""
+    """An episode begins or ends. `reason` of an end: drop, timeout, reset, deactivate, stop, hand-over, the clock went
+    back."""
 
     event: str
     episode: int
@@ -110,6 +114,7 @@ class ControlSession:
         self._last: Observation | None = None
         self._last_step: Step | None = None
         self.last_sent: Step | None = None
+        self._execution: deque[float] = deque(maxlen=RECENT)  # s from a step's begin to its command
         self._noise = np.zeros(len(core.contract.action))
         self._rng = np.random.default_rng(config.seed)
 
@@ -117,6 +122,7 @@ class ControlSession:
 
     def step(self, stamp: float, now: float | None, clock: float | None, solve: Solve) -> Step:
         """One control step at time `stamp` (s). `now` and `clock` as in StateInput.observation."""
+        began = time.monotonic()
         with self._lock:
             prepared = self._prepare(stamp, now, clock)
             if isinstance(prepared, Step):
@@ -135,6 +141,7 @@ class ControlSession:
                 tick = self.core.conclude(request, solution, stamp, self._disturbance())
             reward = self._reward(observation, goal)
             step = Step(stamp, tick, self.episode, stamp - self._begun, observation, goal, reward, False, events)
+            self._execution.append(time.monotonic() - began)
             return self._finish(step)
 
     def hold(self, reason: str, stamp: float) -> Step:
@@ -145,14 +152,16 @@ class ControlSession:
     def _prepare(
         self, stamp: float, now: float | None, clock: float | None
     ) -> Step | tuple[PlanRequest, Observation, Array, tuple[EpisodeEvent, ...]]:
-        if self.core.safety.state in (SafetyState.STOPPED, SafetyState.INACTIVE):
+        if self.core.safety.state in SILENT:
             return self._idle(stamp, self.core.hold("", None))
         try:
             observation = self.inputs.observation(now, clock)
         except MessageError as error:
-            return self._idle(stamp, self.core.hold(str(error), self._last, stamp))
+            self._last = None  # where the hand is now, nobody knows
+            return self._idle(stamp, self.core.hold(str(error), None, stamp))
         if not np.isfinite(observation.state).all():
-            return self._idle(stamp, self.core.hold("the state has non-finite entries", self._last, stamp))
+            self._last = None
+            return self._idle(stamp, self.core.hold("the state has non-finite entries", None, stamp))
         previous = self._last_step
         if self.lockstep and previous is not None and _answers(previous, observation):
             return replace(previous, events=(), repeated=True)
@@ -165,7 +174,7 @@ class ControlSession:
             if not self.config.auto_reset or dropped:
                 hint = "waiting for the object" if self.config.auto_reset else "call ~/reset"
                 return self._wait(f"episode over: {self._over}; {hint}", stamp, observation)
-            self._forget(keep_inputs=True)
+            self._wait_for_begin(keep_inputs=True)
             self._last = observation
         events: tuple[EpisodeEvent, ...] = ()
         if self.phase is Phase.WAITING:
@@ -186,7 +195,10 @@ class ControlSession:
                 self._end(reason, stamp),
             )  # fmt: skip
         assert self._goal is not None
-        return self.core.prepare(observation, self._goal, stamp - self._goal_zero), observation, goal, events
+        # In lockstep the hand waits for its command: planning takes none of its time.
+        execution = float(np.median(self._execution)) if self._execution and not self.lockstep else 0.0
+        request = self.core.prepare(observation, self._goal, stamp - self._goal_zero, stamp, execution)
+        return request, observation, goal, events
 
     def _idle(self, stamp: float, tick: Tick) -> Step:
         return Step(stamp, tick, self.episode, self._elapsed(stamp))
@@ -217,7 +229,7 @@ class ControlSession:
             return ()
         self.phase, self._over = Phase.OVER, reason
         event = self._event("end", stamp, reason)
-        if reason != "stop" and reason != "deactivate" and self.config.auto_reset:
+        if reason not in ("stop", "deactivate", "hand-over") and self.config.auto_reset:
             self._ask_for_reset()
         return (event,)
 
@@ -240,6 +252,7 @@ class ControlSession:
     def enter(self, stamp: float) -> None:
         """Become ready: a new session of episodes. A latched stop stays."""
         with self._lock:
+            self.core.safety.take_back("activated", stamp)
             self.core.reset(self.config.seed)
             self._forget()
 
@@ -271,6 +284,26 @@ class ControlSession:
             if self.config.auto_reset:
                 self._ask_for_reset()
             return events
+
+    def hand_over(self, reason: str, stamp: float) -> bool:
+        """End the episode and send nothing more, until `take_back`: someone else commands the hand. False where
+        inactive."""
+        with self._lock:
+            if not self.core.safety.hand_over(reason, stamp):
+                return False
+            events = self._end("hand-over", stamp)
+            if events:
+                self._finish(replace(self._idle(stamp, self.core.hold("", None)), events=events))
+            return True
+
+    def take_back(self, reason: str, stamp: float) -> bool:
+        """Begin a new episode with the next good state, from where the hand is. False if it was not handed over."""
+        with self._lock:
+            if not self.core.safety.take_back(reason, stamp):
+                return False
+            self.core.reset(self.config.seed)
+            self._forget()
+            return True
 
     def scene_was_reset(self) -> None:
         """The scene is in place: the next state begins an episode."""
@@ -305,8 +338,11 @@ class ControlSession:
     # --- helpers, under the lock --------------------------------------------------------------------------------
 
     def _forget(self, keep_inputs: bool = False) -> None:
-        self.phase = Phase.WAITING
         self.core.safety.forget_command()  # others may have moved the hand meanwhile
+        self._wait_for_begin(keep_inputs)
+
+    def _wait_for_begin(self, keep_inputs: bool) -> None:
+        self.phase = Phase.WAITING
         self._last = self._last_step = None
         if not keep_inputs:
             self.inputs.reset()

@@ -6,10 +6,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from mbrl_controller.control.core import Observation
 from mbrl_controller.episodes.contract import RobotContract
-from mbrl_controller.episodes.state_assembly import StateAssembler
+from mbrl_controller.episodes.state_assembly import StateAssembler, join_samples
 from mbrl_controller.errors import MessageError
+from mbrl_controller.tasks.spaces import Array
 
 
 class StateInput:
@@ -77,7 +80,15 @@ class StateInput:
                         raise MessageError(
                             f"{source.topic}: stamped {-age:.2f} s in the future; are the clocks in step?"
                         )
-            return Observation(state, stamp)
+            return Observation(state, stamp, self._stamps() - stamp)
+
+    def _stamps(self) -> Array:
+        """When each entry of the state [S] was measured (s)."""
+        parts = []
+        for source in self.contract.sources:
+            sample = self._assembler.samples[source.topic]
+            parts.append(np.full(len(sample.values), sample.stamp))
+        return join_samples(self.contract, parts)
 
     @property
     def newest_stamp(self) -> float | None:

@@ -1,4 +1,4 @@
-"""`mbrl benchmark`: what planning takes on this machine."""
+"""`mbrl benchmark`: what planning takes on this machine, and what control keeps under latency."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from mbrl_controller.jobs.reporting import error_console, report_errors
 
-app = typer.Typer(help="Measure planning on this machine.", no_args_is_help=True)
+app = typer.Typer(help="Measure planning and control on this machine.", no_args_is_help=True)
 
 
 @app.command()
@@ -45,3 +45,22 @@ def planner(
         on_machine=job.show_machine,
     )
     job.show_headlines(report)
+
+
+@app.command()
+@report_errors
+def delay(
+    task: Annotated[list[str] | None, typer.Option(help="baoding or valve, repeatable (default: both)")] = None,
+    episodes: Annotated[int, typer.Option(min=1, help="episodes of each row, on the same seeds")] = 24,
+    json: Annotated[Path | None, typer.Option("--json", help="write the figures to this file")] = None,
+) -> None:
+    """Control under 0 to 150 ms of latency, with and without compensation for it, in simulation."""
+    from mbrl_controller.jobs.benchmark import delay as job
+
+    report = job.run(
+        task or job.TASKS,
+        episodes,
+        json,
+        on_begin=lambda what: error_console.print(f"{what} ...", highlight=False),
+    )
+    job.show(report)

@@ -54,10 +54,11 @@ class ControllerPolicy:
             fresh = self.exploration * self._rng.standard_normal(self._noise.shape)
             self._noise = self.beta * fresh + (1 - self.beta) * self._noise
             disturb = self._noise
-        tick = self.core.tick(observation, goal, episode_time, disturb=disturb)
-        if tick.command is None:
+        tick = self.core.tick(observation, goal, episode_time, disturb=disturb, now=episode_time)
+        command = self.core.safety.last_command  # stays in force where nothing is sent
+        if command is None:
             raise RuntimeError(f"the controller sent nothing: {tick.reason}")
-        return tick.command, tick
+        return command, tick
 
 
 class HoldPolicy:

@@ -88,9 +88,9 @@ class EpisodeRunner:
 def make_core(contract: RobotContract, plan: EpisodePlan, model: ControlModel) -> ControllerCore:
     """The controller of a plan; the same class that the node runs."""
     planner = make_planner(plan.planner, len(contract.action), plan.planner_options)
-    safety = Safety(
-        contract.action, SafetyConfig(check_disagreement=plan.check_disagreement), contract.file.command.safe
-    )
+    # Simulated hands need no ramp: what is learnt and compared is control at full speed from the first step on.
+    config = SafetyConfig(check_disagreement=plan.check_disagreement, ramp_s=0.0)
+    safety = Safety(contract.action, config, contract.file.command.safe)
     return ControllerCore(contract, model, planner, plan.core, safety)
 
 

@@ -14,7 +14,7 @@ from nav_msgs.msg import Odometry
 from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
-from std_srvs.srv import Trigger
+from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from mbrl_controller.control.core import ControllerCore, PlanRequest, Solution
@@ -48,7 +48,7 @@ from mbrl_controller.nodes.scene_reset import SceneReset
 
 MESSAGE_TYPES = {JOINT_STATE: JointState, ODOMETRY: Odometry, POSE: PoseStamped}
 HOUSEKEEPING_S = 0.1
-CONTEST_S = 5.0  # discovery of another commander can take seconds: so long after activation the newcomer gives way
+CONTEST_S = 5.0  # discovery of another commander can take seconds: so long after activation both give way
 REPORT_S = 1.0
 REFINE_MARGIN = 0.05  # of the period, between the planner's own deadline and the one after which it is late
 
@@ -182,6 +182,7 @@ class ControllerNode(ManagedNode):
         self._services_made = [
             self.create_service(Trigger, "~/reset", self._on_reset),
             self.create_service(Trigger, "~/e_stop", self._on_e_stop_service),
+            self.create_service(SetBool, "~/hand_over", self._on_hand_over),
         ]
         # Loading a model must not hold up an e-stop.
         self._loader = SlowService(self, Trigger, "~/load_model", self._on_load_model)
@@ -280,6 +281,25 @@ class ControllerNode(ManagedNode):
             self._report_now = True
         return response
 
+    def _on_hand_over(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        """True: someone else commands the hand from now on; false: this controller does again."""
+        session = self._session
+        if session is None or not self.is_active:
+            response.message = "not active: nothing is commanded"
+        elif request.data:
+            response.success = session.hand_over("asked for (service)", self._now())
+            response.message = "handed over: nothing more is sent"
+        else:
+            # Discovery is asked for its present knowledge: a master that still lives is in it.
+            response.message = self._commanders.contested(own=True)
+            if not response.message:
+                response.success = session.take_back("taken back (service)", self._now())
+                response.message = (
+                    "a new episode begins with the next good state" if response.success else "it was not handed over"
+                )
+        self._report_now = True
+        return response
+
     def _scene_was_reset(self) -> None:
         session = self._session
         if session is not None:
@@ -346,10 +366,12 @@ class ControllerNode(ManagedNode):
                 scene.poll()
             self._log_transitions(session)
         now = time.monotonic()
-        if self.is_active and now - self._activated < CONTEST_S:
+        if session is not None and self.is_active and not session.core.safety.is_handed_over:
             contested = self._commanders.contested(own=True)
-            if contested:
+            if contested and now - self._activated < CONTEST_S:
                 self.give_up(contested)
+            elif contested:
+                session.hand_over(contested, self._now())
         if self._report_now or now - self._reported >= REPORT_S:
             self._reported, self._report_now = now, False
             self._publish_report(session)
@@ -360,7 +382,7 @@ class ControllerNode(ManagedNode):
         self._seen = count
         for change in list(session.core.safety.transitions)[-new:] if new else []:
             text = f"{change.before.value} -> {change.after.value}: {change.reason}"
-            if change.after in (SafetyState.HOLDING, SafetyState.STOPPED):
+            if change.after in (SafetyState.HOLDING, SafetyState.STOPPED, SafetyState.HANDED_OVER):
                 self.get_logger().warning(text, throttle_duration_sec=1.0)
             else:
                 self.get_logger().info(text, throttle_duration_sec=1.0)
@@ -382,7 +404,8 @@ class ControllerNode(ManagedNode):
             for who in incompatible_publishers(self, topic, profile)
         ]
         refused = [*(loop.refused if loop else []), *(planner.refused if planner else [])]
-        others = self._commanders.others(own=True) if self.is_active else []
+        expected = not self.is_active or session.core.safety.is_handed_over
+        others = [] if expected else self._commanders.others(own=True)
         level, message, values = self._report.make(
             session,
             loop.statistics if loop is not None else LoopStatistics(),

@@ -91,6 +91,7 @@ GENERAL = [
     Spec("scheduling_priority", 0, "SCHED_FIFO priority of loop and planner; 0: normal scheduling", lower=0, upper=98),
     Spec("cpus", [-1], "CPUs for loop and planner, [-1]: all"),
 ]  # fmt: skip
+CORE = ("drop_cost", "delay", "delay_s")
 SESSION_LIVE = {"episode_s", "auto_reset", "exploration", "exploration_beta"}
 
 
@@ -102,7 +103,7 @@ def general_specs() -> list[Spec]:
         if name != "goal_options"
     ]
     goal = Spec("goal_options", "{}", "options of the task's goal, YAML: {direction: clockwise}", live=True)
-    core = [spec_of(name, CoreConfig.model_fields[name], live=True) for name in ("drop_cost", "delay_s")]
+    core = [spec_of(name, CoreConfig.model_fields[name], live=True) for name in CORE]
     return [
         *GENERAL,
         *session,
@@ -141,7 +142,7 @@ def read_options(values: dict[str, Any]) -> ControllerOptions:
         planner_options={option: values[f"planner.{option}"] for option in known},
         core=_build(
             CoreConfig,
-            {"risk": {"kind": values["risk.kind"], "k": values["risk.k"]}} | _take(values, ("drop_cost", "delay_s")),
+            {"risk": {"kind": values["risk.kind"], "k": values["risk.k"]}} | _take(values, CORE),
         ),
         safety=_build(SafetyConfig, _take(values, SafetyConfig.model_fields)),
         session=_build(
@@ -181,8 +182,7 @@ def task_values(task: str, planner: str) -> dict[str, Any]:
     values |= {f"planner.{name}": value for name, value in defaults.planner_options.items()}
     core = defaults.core
     return values | {
-        "drop_cost": core.drop_cost,
-        "delay_s": core.delay_s,
+        **{name: getattr(core, name) for name in CORE},
         "risk.kind": core.risk.kind,
         "risk.k": core.risk.k,
     }

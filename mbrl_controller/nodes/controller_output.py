@@ -28,7 +28,7 @@ TICK_ROW = (
     "episode",
     "episode_time",  # s
     "source",  # index into none, safe, previous_plan, plan
-    "safety_state",  # index into inactive, ready, running, holding, stopped
+    "safety_state",  # index into inactive, ready, running, holding, stopped, handed_over
     "state_stamp",  # s, the oldest measurement in the state
     "reward",
     "dropped",
@@ -161,8 +161,6 @@ class ControllerOutput:
 
     def _publish_plan(self, step: Step, solution: Solution) -> None:
         period = self._contract.action.period
-        delay = step.tick.request.config.delay_s if step.tick.request is not None else 0.0
+        lead = step.tick.request.delay.lead if step.tick.request is not None else 0.0
         times = period * np.arange(len(solution.targets))
-        self._plan.publish(
-            messages.trajectory(self._contract.action.names, solution.targets, times, step.stamp + delay)
-        )
+        self._plan.publish(messages.trajectory(self._contract.action.names, solution.targets, times, step.stamp + lead))

@@ -86,13 +86,14 @@ class ControllerReport:
             return ERROR, f"stopped: {reason}"
         if not active:
             return OK, "inactive"
-        if state is SafetyState.HOLDING:
-            return WARN, f"holding: {reason}"
+        if state in (SafetyState.HOLDING, SafetyState.HANDED_OVER):
+            return WARN, f"{state.value}: {reason}"
         return OK, state.value
 
     def _details(self, session: ControlSession, counters: Counters) -> dict[str, object]:
         step = session.last_sent
         solution = step.tick.solution if step is not None else None
+        request = step.tick.request if step is not None else None
         core = session.core
         return {
             "late plans": counters.late,
@@ -102,6 +103,7 @@ class ControllerReport:
             "predicted return": solution.plan.predicted_return if solution else float("nan"),
             "disagreement": solution.disagreement if solution else float("nan"),
             "disagreement limit": core.model.disagreement_limit,
+            "delay bridged (ms)": 1e3 * request.delay.total if request else float("nan"),
             "plan duration (ms)": 1e3 * solution.duration if solution else float("nan"),
             "episode": session.episode,
             "episode phase": session.phase.value,

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from mbrl_controller.control.core import ControllerCore, CoreConfig
 from mbrl_controller.control.safety import Safety, SafetyConfig
 from mbrl_controller.episodes.contract import RobotContract, parse_contract
 from mbrl_controller.planning.catalog import make_planner
+
+settings.register_profile("control", deadline=None)  # how long an example takes says nothing on a busy machine
+settings.load_profile("control")
 
 CONTRACT = """
 format_version: 1
@@ -64,7 +68,7 @@ def make_core(
         model or PlainModel(),  # type: ignore[arg-type]
         planner,
         CoreConfig(**config),
-        Safety(contract.action, safety or SafetyConfig(), contract.file.command.safe),
+        Safety(contract.action, safety or SafetyConfig(ramp_s=0.0), contract.file.command.safe),
     )
 
 

@@ -14,9 +14,11 @@ from mbrl_controller.tasks.base import constant_goal
 
 from .conftest import PlainModel, make_contract, make_core
 
+SILENT = {SafetyState.INACTIVE, SafetyState.STOPPED, SafetyState.HANDED_OVER}
 GOAL = constant_goal(np.array([1.0]))
 number = st.one_of(st.floats(-3, 3), st.sampled_from([np.nan, np.inf, -np.inf, 1e300]))
 state = st.lists(number, min_size=8, max_size=8).map(np.array)
+pose = st.tuples(st.floats(-1, 1), st.floats(-0.5, 1), st.floats(-1, 0.4)).map(np.array)
 event = st.one_of(
     st.tuples(st.just("tick"), state),
     st.tuples(st.just("late"), state),
@@ -25,7 +27,9 @@ event = st.one_of(
     st.tuples(st.just("disagreeing model"), state),
     st.tuples(st.just("hold"), st.one_of(st.none(), state)),
     st.tuples(st.just("stale request"), state),
-    st.tuples(st.sampled_from(["reset", "stop", "clear", "leave", "forget", "swap", "exploration"]), st.none()),
+    st.tuples(
+        st.sampled_from(["reset", "stop", "clear", "leave", "hand over", "take back", "swap", "exploration"]), st.none()
+    ),
 )
 
 
@@ -35,8 +39,10 @@ def play(core: ControllerCore, kind: str, value: Any, model: Any) -> Any:
         return core.reset(1)
     if kind == "clear":
         return core.safety.clear_stop("cleared")
-    if kind == "forget":
-        return core.safety.forget_command()
+    if kind == "hand over":
+        return core.safety.hand_over("operator")
+    if kind == "take back":
+        return core.safety.take_back("back")
     if kind == "swap":
         return core.swap(model())
     if kind == "stop":
@@ -65,14 +71,14 @@ def play(core: ControllerCore, kind: str, value: Any, model: Any) -> Any:
 @given(st.lists(event, max_size=25), st.sampled_from(["hold", "neutral"]))
 def test_no_command_leaves_the_limits(events: list[tuple[str, Any]], safe: str) -> None:
     core = make_core(make_contract(safe), PlainModel())
-    action = core.contract.action
+    action, config = core.contract.action, core.safety.config
     reach = action.max_rate * action.period + 1e-9
     for kind, value in events:
         before = core.safety.state
         last = core.safety.last_command
         tick = play(core, kind, value, PlainModel)
         command = getattr(tick, "command", None)
-        if before is SafetyState.STOPPED or (before is SafetyState.INACTIVE and kind != "stale request"):
+        if before in SILENT and (before is not SafetyState.INACTIVE or kind != "stale request"):
             assert command is None  # (that one resets, which makes ready)
         if before is SafetyState.STOPPED and kind != "clear":
             assert core.safety.state is SafetyState.STOPPED
@@ -84,12 +90,10 @@ def test_no_command_leaves_the_limits(events: list[tuple[str, Any]], safe: str) 
         position = None if value is None else value[:3]
         if kind == "exploration":
             position = np.zeros(3)
-        # Rate: from where the joints are measured, else from the command before; a joint that stands outside its
-        # limits is brought back to them at once.
-        start = position if position is not None and np.isfinite(position).all() else last
-        if start is not None:
-            inside = np.clip(start, action.lower, action.upper)
-            assert (np.abs(command - inside) <= reach).all()
+        if position is not None and np.isfinite(position).all():
+            assert (np.abs(command - position) <= reach).all()
+        if last is not None:
+            assert (np.abs(command - last) <= config.max_jump * reach).all()
 
 
 def test_first_reason_for_a_stop_stays(core: ControllerCore) -> None:
@@ -130,12 +134,97 @@ def test_disagreement_holds_after_some_plans_unless_switched_off() -> None:
         assert ("the ensemble disagrees" in tick.reason) is checked
 
 
-def test_neutral_is_approached_at_the_rate_limit() -> None:
-    core = make_core(make_contract("neutral"))
-    position = np.array([0.9, 0.9, -0.9])
-    action = core.contract.action
-    for _ in range(40):
-        command = core.hold("test", Observation(np.concatenate([position, np.zeros(5)]), 0.0)).command
-        assert (np.abs(command - position) <= action.max_rate * action.period + 1e-12).all()
-        position = command
-    np.testing.assert_allclose(position, action.neutral)
+@given(pose, pose, st.floats(0.1, 1.0))
+def test_neutral_is_approached_at_the_safe_speed(start: np.ndarray, hand: np.ndarray, speed: float) -> None:
+    """Also with a hand that stays behind, and without knowing where it is: only the rate limit may make it faster."""
+    action = make_contract().action
+    reach = action.max_rate * action.period
+    safety = Safety(action, SafetyConfig(safe_speed=speed), "neutral")
+    command = safety.safe_command(start)
+    for position in (hand, None, None):
+        before, command = command, safety.safe_command(position)
+        if command is None:
+            assert position is not None
+            assert (np.abs(before - position) > reach).any()
+            return
+        forced = 0.0 if position is None else np.maximum(np.abs(before - position) - reach, 0)
+        assert (np.abs(command - before) <= np.maximum(speed * reach, forced) + 1e-9).all()
+    for _ in range(400):
+        command = safety.safe_command(None)
+    np.testing.assert_allclose(command, action.neutral)
+
+
+@given(pose, pose, st.floats(0.06, 1.0))
+def test_commands_gain_speed_from_where_the_hand_is(start: np.ndarray, target: np.ndarray, ramp: float) -> None:
+    action = make_contract().action
+    reach = action.max_rate * action.period
+    safety = Safety(action, SafetyConfig(ramp_s=ramp))
+    before, steps = start, 0
+    while (steps + 1) * action.period < ramp:
+        command = safety.command(target, before)  # a hand that follows
+        steps += 1
+        assert (np.abs(command - before) <= reach * steps * action.period / ramp + 1e-9).all()
+        before = command
+    safety.safe_command(before)
+    slow = safety.command(target, before) - before
+    assert (np.abs(slow) <= reach * action.period / ramp + 1e-9).all()  # a hold begins it anew
+
+
+def test_a_hand_that_is_not_where_its_command_is_gets_none_until_it_is_back_or_a_person_resets() -> None:
+    core = make_core()
+    near, far = (Observation(np.concatenate([[angle] * 3, np.zeros(5)]), 0.0) for angle in (0.0, 0.4))
+    assert core.tick(near, GOAL, 0.0).command is not None
+    last = core.safety.last_command
+    lost = core.tick(far, GOAL, 0.0)
+    assert (lost.command, lost.state) == (None, SafetyState.HOLDING)
+    assert "J2 is measured at 0.4 rad, too far from its command" in lost.reason
+    assert core.safety.last_command is last
+    assert core.tick(near, GOAL, 0.0).command is not None
+    core.safety.forget_command()
+    assert core.tick(far, GOAL, 0.0).command is not None
+
+
+def test_a_joint_far_outside_its_limits_gets_no_command() -> None:
+    core = make_core()
+    state = np.zeros(8)
+    state[2] = 0.44  # its limit is 0.4, and it may move by 0.05 in a period
+    assert core.tick(Observation(state, 0.0), GOAL, 0.0).command[2] <= 0.4
+    core.safety.forget_command()
+    state[2] = 0.46
+    tick = core.tick(Observation(state, 0.0), GOAL, 0.0)
+    assert tick.command is None
+    assert "J2 is measured at 0.46 rad, 0.06 outside its limits" in tick.reason
+
+
+def test_a_hold_gives_its_own_reason_and_why_nothing_is_sent() -> None:
+    core = make_core()
+    core.tick(Observation(np.zeros(8), 0.0), GOAL, 0.0)
+    reason = core.hold("late", Observation(np.full(8, 0.4), 0.0)).reason
+    assert reason.startswith("late; J2 is measured")
+    assert core.tick(Observation(np.full(8, 0.4), 0.0), GOAL, 0.0).reason.count("J2") == 1
+
+
+def test_a_hand_over_survives_a_stop_and_ends_with_taking_back_alone(core: ControllerCore) -> None:
+    observation = Observation(np.zeros(8), 0.0)
+    core.tick(observation, GOAL, 0.0)
+    assert core.safety.hand_over("operator")
+    assert core.tick(observation, GOAL, 0.0).command is None
+    assert core.hold("late", observation).command is None
+    core.reset(0)
+    assert core.safety.state is SafetyState.HANDED_OVER
+    assert core.stop("e-stop", observation).command is None
+    assert core.safety.clear_stop("by hand")
+    assert (core.safety.state, core.safety.reason) == (SafetyState.HANDED_OVER, "operator")
+    assert core.safety.take_back("back")
+    assert core.safety.last_command is None
+    assert core.tick(observation, GOAL, 0.0).command is not None
+    assert not core.safety.take_back("again")
+
+
+def test_deactivation_ends_a_hand_over(core: ControllerCore) -> None:
+    core.safety.hand_over("operator")
+    assert core.leave("deactivated").command is None
+    assert not core.safety.is_handed_over
+    assert not core.safety.hand_over("operator")  # nothing to hand over
+    core.reset(0)
+    assert core.safety.state is SafetyState.READY

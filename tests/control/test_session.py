@@ -120,6 +120,71 @@ def test_auto_reset_without_a_scene_goes_straight_on() -> None:
     assert all(s.tick.command is not None for s in steps)
 
 
+def test_a_new_episode_of_a_hand_that_nobody_moved_keeps_to_the_command_before() -> None:
+    bench = Bench(episode_s=0.2, auto_reset=True)
+    last = bench.run(1.0, 5)[-1].tick.command
+    bench.feed(1.25, position=0.4)  # the last joint is now further from its command than anything allows
+    step = bench.step(1.25)
+    assert step.tick.command is None
+    assert "too far from its command" in step.tick.reason
+    bench.session.reset(1.3)  # a person says that it is there
+    bench.feed(1.3, position=0.4)
+    step = bench.step(1.3)
+    assert step.tick.source == "plan"
+    assert np.abs(step.tick.command - last).max() > 0.1
+
+
+def test_a_hold_without_a_state_keeps_the_last_command_and_nothing_else() -> None:
+    bench = Bench()
+    last = bench.run(1.0, 3)[-1].tick.command
+    for stamp in (1.4, 1.45):  # silent since 1.1
+        assert (bench.step(stamp).tick.command == last).all()
+    assert (bench.session.stop("e-stop", 1.5).tick.command == last).all()
+
+
+def test_an_operator_takes_the_hand_and_gives_it_back() -> None:
+    bench = Bench(auto_reset=True, reset_scene=True)
+    bench.run(1.0, 3)
+    sent = len(bench.sent)
+    assert bench.session.hand_over("operator", 1.15)
+    assert [step.tick.command for step in bench.sent[sent:]] == [None]
+    assert bench.events[-1] == ("end", 0, "hand-over")
+    assert bench.resets == 0  # the operator has the scene, too
+    assert all(step.tick.command is None for step in bench.run(1.2, 3))
+    assert bench.session.hand_over("operator", 1.4)  # once more changes nothing
+    assert len(bench.events) == 2
+    assert bench.session.take_back("back", 2.0)
+    assert bench.step(2.0).tick.command is None  # what was known before counts no more
+    bench.feed(2.05, position=0.4)  # wherever the operator left it
+    assert bench.step(2.05).tick.source == "plan"
+    assert bench.events[-1] == ("begin", 1, "")
+    assert not bench.session.take_back("back", 2.1)
+    bench.session.leave(2.1)
+    assert not bench.session.hand_over("operator", 2.2)
+
+
+def test_activation_after_a_stopped_hand_over_takes_the_hand_but_not_the_stop_back() -> None:
+    bench = Bench()
+    bench.run(1.0, 2)
+    bench.session.hand_over("operator", 1.1)
+    bench.session.stop("e-stop", 1.15)
+    bench.session.leave(1.2)
+    bench.session.enter(2.0)
+    assert bench.core.safety.state is SafetyState.STOPPED
+    bench.session.reset(2.1)
+    assert bench.core.safety.state is SafetyState.READY
+
+
+def test_the_planning_time_counts_as_delay_but_not_in_lockstep() -> None:
+    for lockstep in (False, True):
+        bench = Bench(lockstep=lockstep)
+        bench.core.config = bench.core.config.model_copy(update={"delay": "measured"})
+        steps = bench.run(1.0, 4)
+        leads = [step.tick.request.delay.lead for step in steps]
+        assert leads[0] == 0.0  # nothing is known of it yet
+        assert all((lead > 0) is not lockstep for lead in leads[1:])
+
+
 def test_auto_reset_waits_for_the_scene_and_for_what_comes_after_it() -> None:
     bench = Bench(episode_s=0.2, auto_reset=True, reset_scene=True)
     bench.run(1.0, 6)

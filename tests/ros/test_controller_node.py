@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Float64MultiArray, String
-from std_srvs.srv import Trigger
+from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from mbrl_controller.nodes import qos
+from mbrl_controller.nodes.controller import CONTEST_S
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 
@@ -32,12 +34,12 @@ JOINTS = ["J0", "J1", "J2"]
 
 
 class FakeHand:
-    """Publishes joint and valve states at 50 Hz from a thread; tests spoil them. The hand never moves."""
+    """Publishes joint and valve states at 50 Hz from a thread; tests spoil them. The hand trembles, but never moves."""
 
     def __init__(self, ros: Any, silent: bool = False) -> None:
         self.ros = ros
         self.names, self.position = list(JOINTS), [0.0, 0.1, 0.2]
-        self.silent = silent
+        self.silent, self.frozen, self.trembling = silent, False, 0.0
         self._joints = ros.publisher("joint_states", JointState)
         self._valve = ros.publisher("valve/joint_states", JointState)
         self._stop = threading.Event()
@@ -48,7 +50,8 @@ class FakeHand:
         """One full set of states."""
         stamp = stamp or self.ros.node.get_clock().now().to_msg()
         n = len(self.names)
-        joints = JointState(name=self.names, position=self.position[:n], velocity=[0.0] * n)
+        self.trembling += 0.0 if self.frozen else 1e-9
+        joints = JointState(name=self.names, position=self.position[:n], velocity=[self.trembling] * n)
         valve = JointState(name=["valve"], position=[0.0], velocity=[0.0])
         for publisher, message in ((self._joints, joints), (self._valve, valve)):
             message.header.stamp = stamp
@@ -158,6 +161,8 @@ def test_refuses_what_does_not_fit(ros: Any, small_hand: Path, tmp_path: Path, c
 
 def test_bad_states_hold_and_good_ones_recover(ros: Any, hand: FakeHand) -> None:
     for spoilt, word in (
+        ({"frozen": True}, "joint_states: the same values for"),
+        ({"position": [0.0, 0.1, 1.5]}, "J2 is measured at 1.5 rad, 0.5 outside its limits"),
         ({"position": [0.0, float("nan"), 0.2]}, "non-finite value for J1.position"),
         ({"names": ["J0", "J2"]}, "joint J1 missing"),
         ({"silent": True}, "nothing received for"),
@@ -166,10 +171,14 @@ def test_bad_states_hold_and_good_ones_recover(ros: Any, hand: FakeHand) -> None
         hand.__dict__.update(spoilt)
         report(ros, word)
         ros.commands.clear()
-        ros.wait(lambda: len(ros.commands) > 2, "the held command")
-        held = {tuple(message.data) for message in ros.commands[1:]}
-        assert len(held) == 1
-        assert np.isfinite(list(held)).all()
+        if "outside" in word:
+            report(ros, word)
+            assert len(ros.commands) <= 1  # at most one that was under way: nothing is sent
+        else:
+            ros.wait(lambda: len(ros.commands) > 2, "the held command")
+            held = {tuple(message.data) for message in ros.commands[1:]}
+            assert len(held) == 1
+            assert np.isfinite(list(held)).all()
         hand.__dict__.update(good)
         wait_state(ros, "running")
     values = report(ros, "running", "safety state")
@@ -196,6 +205,45 @@ def test_e_stop_is_latched_until_reset(ros: Any, hand: FakeHand) -> None:
     report(ros, "e-stop (service)")
     ros.wait(lambda: len(events(ros)) >= 4, "episode events")
     assert events(ros)[:4] == [("begin", 0, ""), ("end", 0, "stop"), ("begin", 1, ""), ("end", 1, "stop")]
+
+
+def test_the_hand_is_handed_over_and_taken_back(ros: Any, hand: FakeHand) -> None:
+    assert ros.call("controller/hand_over", SetBool, SetBool.Request(data=True)).success
+    values = report(ros, "handed_over", "safety state")
+    assert values["reason"] == "asked for (service)"
+    ros.commands.clear()
+    operator = ros.node.create_publisher(Float64MultiArray, "hand/commands", 1)
+    ros.reports.clear()
+    ros.wait(lambda: len(ros.reports) >= 2, "reports with the operator there")
+    assert ros.call("controller/reset", Trigger).success  # does not take it back
+    answer = ros.call("controller/hand_over", SetBool, SetBool.Request(data=False))
+    assert not answer.success
+    assert "is already commanded by /observer" in answer.message
+    assert not ros.commands
+    ros.node.destroy_publisher(operator)
+
+    def taken_back() -> bool:
+        return bool(ros.call("controller/hand_over", SetBool, SetBool.Request(data=False)).success)
+
+    ros.wait(taken_back, "the operator to be forgotten")
+    ros.wait(lambda: len(ros.commands) > 2, "commands again")
+    ros.wait(lambda: len(events(ros)) >= 3, "episode events")
+    assert events(ros)[:3] == [("begin", 0, ""), ("end", 0, "hand-over"), ("begin", 1, "")]
+    assert not ros.call("controller/hand_over", SetBool, SetBool.Request(data=False)).success
+
+
+def test_who_comes_later_gets_the_hand(ros: Any, hand: FakeHand) -> None:
+    """Some seconds after activation a second commander is an operator, whoever that is: two would fight."""
+    end = time.monotonic() + CONTEST_S
+    ros.wait(lambda: time.monotonic() > end, "the time of contest to pass")
+    operator = ros.node.create_publisher(Float64MultiArray, "hand/commands", 1)
+    values = report(ros, "handed_over", "safety state")
+    assert "is already commanded by /observer" in values["reason"]
+    ros.commands.clear()
+    assert ros.call("controller/reset", Trigger).success
+    report(ros, "handed_over", "safety state")
+    assert not ros.commands
+    ros.node.destroy_publisher(operator)
 
 
 def test_parameters_are_taken_whole_or_not_at_all(ros: Any, hand: FakeHand) -> None:
@@ -257,9 +305,14 @@ def test_one_hand_has_one_master(ros: Any, hand: FakeHand, small_hand: Path) -> 
     assert second.stop() == 0
 
 
-def test_a_rival_on_the_command_topic_is_an_error(ros: Any, hand: FakeHand) -> None:
+def test_a_rival_right_after_activation_makes_it_give_way(ros: Any, hand: FakeHand) -> None:
     rival = ros.node.create_publisher(Float64MultiArray, "hand/commands", 1)
-    ros.wait(lambda: any(r[0] == DiagnosticStatus.ERROR for r in ros.reports), "an error about the rival")
+    ros.wait(
+        lambda: any(
+            "is already commanded by" in r[1] or r[2].get("safety state") == "handed_over" for r in ros.reports
+        ),
+        "the rival to be noticed",
+    )
     ros.node.destroy_publisher(rival)
 
 

@@ -93,17 +93,20 @@ def quantised(settings: Settings) -> dict[str, Any]:
     return {"rows": rows, "pairs": pairs, "missing": missing}
 
 
-def paired(one: list[EpisodeRecord], two: list[EpisodeRecord]) -> dict[str, Any]:
+def paired(
+    one: list[EpisodeRecord], two: list[EpisodeRecord], names: tuple[str, str] = ("fp32", "int8")
+) -> dict[str, Any]:
     """Differences two - one of episodes on the same seeds: of mean return, mean degrees turned, final error; and how
-    many episodes each alone kept."""
+    many episodes each alone kept, by `names` of the two."""
     figures: dict[str, Any] = {}
     for name in ("episode_return", "degrees_turned", "final_goal_error"):
         difference = np.array([getattr(b.metrics, name) - getattr(a.metrics, name)
                                for a, b in zip(one, two, strict=True)])  # fmt: skip
         figures[f"{name}_difference"] = float(difference.mean())
         figures[f"{name}_difference_ci95"] = bootstrap(difference, np.mean)
-    for name, first, second in (("only_fp32_kept", one, two), ("only_int8_kept", two, one)):
-        figures[name] = sum(not a.metrics.dropped and b.metrics.dropped for a, b in zip(first, second, strict=True))
+    kept = [(not a.metrics.dropped, not b.metrics.dropped) for a, b in zip(one, two, strict=True)]
+    figures[f"only_{names[0]}_kept"] = kept.count((True, False))
+    figures[f"only_{names[1]}_kept"] = kept.count((False, True))
     return figures
 
 

@@ -1,0 +1,118 @@
+"""From the moment at which a state was measured to the moment at which a new command acts.
+
+In between, commands that were sent before are in force: they are replayed through the model, so that a plan begins
+from the state that it will meet. Times of sending decide: what was sent at s acts from s + lead on, whatever the lead
+is, so the last `delay` seconds of sending are what is in force from the measurement to the effect.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mbrl_controller.planning.objective import RolloutModel
+from mbrl_controller.tasks.spaces import Array, VectorSpec
+
+DelayKind = Literal["none", "given", "measured"]
+LONGEST = 2.0  # s; what is older than this is stale and not late
+REMEMBERED = 4096  # commands: 8 s at 500 Hz
+WHOLE = 1e-3  # of a period: less is rounding of the times
+
+
+@dataclass(frozen=True)
+class Delay:
+    """`total` (s): from the oldest measurement to the new command's effect; `lead` (s) of it still lies ahead."""
+
+    total: float = 0.0
+    lead: float = 0.0
+
+
+def estimate(kind: DelayKind, given: float, age: float = 0.0, execution: float = 0.0) -> Delay:
+    """The delay by what is known. `given` (s): from a command to its effect.
+
+    `measured` adds the state's `age` (s, tick less stamp) and what the controller itself takes until it sends
+    (`execution`, s). A stamp from the future or one that is not a number counts as no age.
+    """
+    if kind == "none":
+        return Delay()
+    lead = _seconds(given) + (_seconds(execution) if kind == "measured" else 0.0)
+    age = _seconds(age) if kind == "measured" else 0.0
+    return Delay(min(age + lead, LONGEST), min(lead, LONGEST))
+
+
+class SentCommands:
+    """What was sent when. A command sent at the same time as one before, or earlier (the clock went back), takes its
+    place."""
+
+    def __init__(self) -> None:
+        self._sent: deque[tuple[float, Array]] = deque(maxlen=REMEMBERED)
+
+    def add(self, time: float, command: Array) -> None:
+        """`command` [A] was sent at `time` (s)."""
+        while self._sent and not self._sent[-1][0] < time:
+            self._sent.pop()
+        self._sent.append((time, command))
+
+    def clear(self) -> None:
+        """Forget them all."""
+        self._sent.clear()
+
+    def at(self, time: float) -> Array | None:
+        """The command [A] sent last up to `time` (s); None where none was."""
+        for sent, command in reversed(self._sent):
+            if sent <= time:
+                return command
+        return None
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Commands [A] to replay: `first` for `fraction` of a period, then each of `whole` for one, oldest first. The
+    fraction is one for all, or one for each entry of the state [S]."""
+
+    first: Array | None = None
+    fraction: float | Array = 0.0
+    whole: tuple[Array, ...] = ()
+
+
+def commands_in_force(sent: SentCommands, now: float, delay: float | Array, period: float) -> Replay:
+    """The commands in force during the last `delay` seconds of sending before `now` (s), cut into control periods
+    that end there. In each it is the command sent last before the middle: ticks jitter, and one that another soon
+    superseded does not count. Time before the first command is left out: the hand rests.
+
+    Where a state's entries [S] were measured at different times, so is `delay` [S]: as many whole periods as the newest
+    entry needs, and what is left for each.
+    """
+    count = math.floor(np.min(delay) / period + WHOLE)
+    fraction = np.maximum(np.asarray(delay) / period - count, 0.0)
+
+    def of(i: int) -> Array | None:
+        return sent.at(now - (i - 0.5) * period)
+
+    whole = tuple(command for i in range(count, 0, -1) if (command := of(i)) is not None)
+    first = of(count + 1) if np.max(fraction) > WHOLE else None
+    return Replay(first, fraction if first is not None else 0.0, whole)
+
+
+def predict(model: RolloutModel, spec: VectorSpec, state: Array, replay: Replay) -> Array:
+    """`state` [S] after the replay, by the mean of the model's members. The model knows whole periods only: of the
+    first, a fraction of the change that it predicts is taken."""
+    if replay.first is not None:
+        change = spec.difference(_mean(model.rollout(state, replay.first[None, None])), state)
+        state = state + replay.fraction * change
+    if replay.whole:
+        state = _mean(model.rollout(state, np.stack(replay.whole)[None]))
+    return state
+
+
+def _mean(states: Array) -> Array:
+    """The last states [S] of a rollout [E, 1, H, S], averaged over the members."""
+    return np.asarray(states[:, 0, -1].mean(0), dtype=float)
+
+
+def _seconds(value: float) -> float:
+    return min(value, LONGEST) if value > 0 else 0.0  # NaN is not above 0

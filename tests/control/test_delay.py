@@ -1,0 +1,194 @@
+"""What is replayed between a measurement and a command's effect."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mbrl_controller.control.core import Observation
+from mbrl_controller.control.delay import LONGEST, Delay, Replay, SentCommands, commands_in_force, estimate, predict
+from mbrl_controller.control.state_input import StateInput
+from mbrl_controller.tasks.base import constant_goal
+from mbrl_controller.tasks.spaces import VectorSpec
+
+from .conftest import PlainModel, make_core
+from .test_session import joint_state
+
+PERIOD = 0.05
+NOW = 3.0
+GOAL = constant_goal(np.array([1.0]))
+any_float = st.floats(allow_nan=True, allow_infinity=True)
+delays = st.floats(0, LONGEST)
+
+
+def ticks(count: int = 60, jitter: np.ndarray | None = None) -> SentCommands:
+    """Command k was sent k periods before NOW; k = 1 last."""
+    sent = SentCommands()
+    for k in range(count, 0, -1):
+        sent.add(NOW - k * PERIOD + (0.0 if jitter is None else jitter[k - 1]), np.array([float(k)]))
+    return sent
+
+
+def numbers(replay: Replay) -> list[float]:
+    first = [] if replay.first is None else [float(replay.first[0])]
+    return first + [float(command[0]) for command in replay.whole]
+
+
+def periods(replay: Replay) -> float:
+    return replay.fraction + len(replay.whole)
+
+
+@given(any_float, any_float, any_float)
+def test_an_estimate_is_a_time_whatever_the_stamps_say(given_s: float, age: float, execution: float) -> None:
+    for kind in ("none", "given", "measured"):
+        delay = estimate(kind, given_s, age, execution)  # type: ignore[arg-type]
+        assert 0 <= delay.lead <= delay.total <= LONGEST
+    assert estimate("none", given_s, age, execution) == Delay()
+    if not age > 0:  # no number, or from the future
+        assert estimate("measured", 0.1, age) == estimate("given", 0.1) == Delay(0.1, 0.1)
+
+
+def test_what_is_measured_adds_up() -> None:
+    assert estimate("given", 0.03, 0.04, 0.02) == Delay(0.03, 0.03)
+    measured = estimate("measured", 0.03, 0.04, 0.02)
+    assert (measured.total, measured.lead) == (pytest.approx(0.09), pytest.approx(0.05))
+
+
+@given(st.integers(0, 39))
+def test_whole_periods_replay_exactly_the_commands_in_flight(count: int) -> None:
+    replay = commands_in_force(ticks(), NOW, count * PERIOD, PERIOD)
+    assert replay.first is None
+    assert numbers(replay) == [float(k) for k in range(count, 0, -1)]
+
+
+@given(st.floats(0.01, 39.9), st.lists(st.floats(-0.2, 0.2), min_size=60, max_size=60))
+def test_of_the_oldest_command_a_fraction_is_replayed_however_ticks_jitter(count: float, jitter: list) -> None:
+    whole = int(count)
+    fraction = min(max(count - whole, 0.01), 0.99)
+    replay = commands_in_force(ticks(jitter=PERIOD * np.array(jitter)), NOW, (whole + fraction) * PERIOD, PERIOD)
+    assert numbers(replay) == [float(k) for k in range(whole + 1, 0, -1)]
+    assert replay.fraction == pytest.approx(fraction)
+
+
+@given(delays, delays)
+def test_it_reaches_as_far_as_the_delay_and_no_further(one: float, two: float) -> None:
+    short, long = (commands_in_force(ticks(), NOW, d, PERIOD) for d in sorted((one, two)))
+    assert periods(short) <= periods(long)
+    assert periods(long) == pytest.approx(max(one, two) / PERIOD, abs=2e-3)
+    assert numbers(short) == numbers(long)[-len(numbers(short)) or len(numbers(long)) :]
+
+
+@given(delays, st.lists(st.sampled_from([0.0, -0.002, -0.004]), max_size=5))
+def test_superseded_commands_are_not_replayed(delay: float, offsets: list[float]) -> None:
+    sent = SentCommands()
+    for k in range(60, 0, -1):
+        time = NOW - k * PERIOD
+        for offset in sorted(offsets):
+            sent.add(time + offset, np.array([-1.0]))
+        sent.add(time, np.array([float(k)]))
+    assert numbers(commands_in_force(sent, NOW, delay, PERIOD)) == numbers(
+        commands_in_force(ticks(), NOW, delay, PERIOD)
+    )
+
+
+def test_a_missed_tick_leaves_its_command_in_force() -> None:
+    sent = SentCommands()
+    for k in (5, 4, 2, 1):
+        sent.add(NOW - k * PERIOD, np.array([float(k)]))
+    assert numbers(commands_in_force(sent, NOW, 4 * PERIOD, PERIOD)) == [4, 4, 2, 1]
+
+
+def test_a_clock_that_goes_back_takes_what_was_sent_after_it_along() -> None:
+    sent = ticks()
+    sent.add(1.0, np.array([-7.0]))
+    assert sent.at(2.9) == -7.0
+    assert sent.at(0.99) == 41.0  # sent 41 periods before 3 s
+
+
+def test_before_the_first_command_the_hand_rests() -> None:
+    assert numbers(commands_in_force(ticks(2), NOW, 7.5 * PERIOD, PERIOD)) == [2, 1]
+    assert commands_in_force(SentCommands(), NOW, 1.0, PERIOD) == Replay()
+
+
+class Turning:
+    """The one joint of a turntable moves by the command, each member by a little more."""
+
+    spec = VectorSpec(("table.position",), ("rad",), periodic=(0,))
+
+    def rollout(self, state: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        steps = np.cumsum(actions, axis=1)
+        return np.stack([state + steps * gain for gain in (0.9, 1.1)])
+
+
+@given(st.floats(0, 39), st.floats(-3, 3))
+def test_the_prediction_is_linear_between_periods(count: float, start: float) -> None:
+    replay = commands_in_force(ticks(), NOW, count * PERIOD, PERIOD)
+    whole = sum(range(1, len(replay.whole) + 1))
+    first = 0.0 if replay.first is None else float(replay.first[0])
+    part = replay.fraction * ((first + math.pi) % (2 * math.pi) - math.pi)  # a turntable's change is the shorter way
+    assert predict(Turning(), Turning.spec, np.array([start]), replay) == pytest.approx(start + part + whole)
+
+
+@given(st.lists(st.floats(0, 1.9), min_size=3, max_size=3), st.lists(st.floats(-3, 3), min_size=3, max_size=3))
+def test_entries_of_different_age_are_each_taken_to_the_same_moment(ages: list[float], start: list[float]) -> None:
+    """Where all move by the same command at a steady speed, they end where each would alone."""
+    sent = SentCommands()
+    for k in range(60, 0, -1):
+        sent.add(NOW - k * PERIOD, np.full(3, 0.5))
+    spec = VectorSpec(("a.position", "b.position", "c.position"), ("rad",) * 3)
+    replay = commands_in_force(sent, NOW, np.array(ages), PERIOD)
+    moved = predict(Turning(), spec, np.array(start), replay) - start
+    np.testing.assert_allclose(moved, 0.5 * np.array(ages) / PERIOD, atol=1e-3)
+
+
+def test_a_late_camera_does_not_take_new_joints_along() -> None:
+    inputs = StateInput(make_core().contract)
+    inputs.receive("joint_states", joint_state(["J0", "J1", "J2"], [0.1] * 3, 1.0), 1.0)
+    inputs.receive("valve/joint_states", joint_state(["valve"], [0.0], 0.97), 1.0)
+    observation = inputs.observation(None, None)
+    assert observation.stamp == pytest.approx(0.97)
+    np.testing.assert_allclose(observation.newer, [0.03] * 6 + [0.0] * 2, atol=1e-9)
+    core = make_core(delay="measured")
+    core.hold("", Observation(np.zeros(8), 0.9), 0.95)
+    replay = core.prepare(observation, GOAL, 0.0, 1.0).replay
+    np.testing.assert_allclose(replay.fraction, [0.0] * 6 + [0.6] * 2, atol=1e-6)
+    assert core.prepare(observation, GOAL, 0.0, 0.9).replay == Replay()  # all of it is from the future
+
+
+def test_without_a_delay_the_state_is_the_one_measured() -> None:
+    state = np.array([0.3])
+    assert predict(Turning(), Turning.spec, state, commands_in_force(ticks(), NOW, 0.0, PERIOD)) is state
+
+
+def test_the_core_plans_from_where_the_commands_in_flight_lead() -> None:
+    """A state one period and a half old, in a hand whose joints go where they are told."""
+    core = make_core(model=PlainModel(), delay="measured", delay_s=0.5 * PERIOD)
+    commands = []
+    for k in range(5):
+        now = k * PERIOD
+        request = core.prepare(Observation(np.zeros(8), now - PERIOD), GOAL, now, now)
+        expected = [command.tolist() for command in commands[-2:]]
+        got = [] if request.replay.first is None else [request.replay.first.tolist()]
+        assert got + [command.tolist() for command in request.replay.whole] == expected
+        assert request.delay.lead == pytest.approx(0.5 * PERIOD)
+        tick = core.conclude(request, core.solve(request), now)
+        commands.append(tick.command)
+    core.reset(1)
+    assert core.prepare(Observation(np.zeros(8), -1.0), GOAL, 0.0, 0.0).replay == Replay()
+
+
+def test_the_goal_is_that_of_the_moment_the_command_acts() -> None:
+    asked: list[np.ndarray] = []
+
+    class Moving:
+        def at(self, times: np.ndarray) -> np.ndarray:
+            asked.append(np.asarray(times))
+            return np.zeros((*np.shape(times), 1))
+
+    core = make_core(delay="measured", delay_s=0.02)
+    core.prepare(Observation(np.zeros(8), 0.9), Moving(), 5.0, now=1.0, execution=0.01)
+    np.testing.assert_allclose(asked[-1], 5.03 + PERIOD * np.arange(1, 5))

@@ -1,0 +1,93 @@
+"""A sensor that sends on without measuring is told from a hand at rest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mbrl_controller.control.frozen import MOVED, FrozenSensors
+from mbrl_controller.control.safety import SafetyConfig, SafetyState
+from mbrl_controller.tasks.base import constant_goal
+
+from .conftest import make_contract, make_core
+
+CONTRACT = make_contract()
+REACH = CONTRACT.action.max_rate * CONTRACT.action.period
+STATE = np.zeros(8)  # joint positions and velocities, valve position and velocity
+GOAL = constant_goal(np.array([1.0]))
+
+
+def watch(states: Any, commands: Any, joints: int = 5, objects: int = 0, stamps: Any = None) -> list[str]:
+    sensors = FrozenSensors(CONTRACT)
+    stamps = range(len(states)) if stamps is None else stamps
+    return [
+        sensors.problem(np.asarray(s, dtype=float), float(t), c, joints, objects)
+        for s, c, t in zip(states, commands, stamps, strict=True)
+    ]
+
+
+def moving(count: int) -> list[np.ndarray]:
+    return [(i % 2) * REACH for i in range(count)]
+
+
+def test_joints_that_stand_still_under_moving_commands_are_frozen_until_one_moves() -> None:
+    states = [STATE] * 8 + [STATE + 1e-12]
+    found = watch(states, moving(9))
+    assert [bool(text) for text in found] == [False] * 5 + [True] * 3 + [False]
+    assert found[5].startswith("joint_states: the same values for 5 periods")
+
+
+def test_a_hand_at_rest_is_not_frozen() -> None:
+    assert not any(watch([STATE] * 50, [REACH] * 50))
+    assert not any(watch([STATE] * 50, [i % 2 * 0.9 * MOVED * REACH for i in range(50)]))
+    assert not any(watch([STATE] * 50, [None] * 50))
+
+
+def test_values_whose_stamps_stand_still_are_stale_and_not_frozen() -> None:
+    assert not any(watch([STATE] * 50, moving(50), stamps=[1.0] * 50))
+
+
+def test_a_single_blocked_joint_is_not_frozen() -> None:
+    states = [STATE + np.array([0, 0, 1e-6 * i, 0, 0, 0, 0, 0]) for i in range(50)]
+    assert not any(watch(states, moving(50)))
+
+
+def test_objects_are_watched_where_someone_says_so() -> None:
+    states = [STATE + np.array([*[1e-6 * i] * 6, 0, 0]) for i in range(10)]
+    assert not any(watch(states, moving(10)))
+    assert watch(states, moving(10), objects=7)[7].startswith("valve/joint_states")
+    assert not any(watch([STATE] * 20, moving(20), joints=0))
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(1, 8))
+def test_it_takes_exactly_so_many_still_periods(changes: list[bool], enough: int) -> None:
+    value, still, states, expected = 0.0, 0, [STATE], [False]
+    for change in changes:
+        value, still = value + change, 0 if change else still + 1
+        states.append(STATE + value)
+        # One more period, since a first command has none before it that it could differ from.
+        expected.append(still >= enough)
+    found = [bool(text) for text in watch(states, moving(len(states)), joints=enough)]
+    assert found == expected
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_the_controller_holds_and_goes_on(frozen: bool) -> None:
+    core = make_core(safety=SafetyConfig(ramp_s=0.0))
+    from mbrl_controller.control.core import Observation
+
+    sources = []
+    for i in range(20):
+        state = STATE + (0.0 if frozen and i < 15 else 1e-9 * i)
+        sources.append(core.tick(Observation(state, 0.05 * i), GOAL, 0.05 * i).source)
+    if frozen:
+        assert set(sources[:5]) == {"plan"}
+        assert set(sources[8:15]) == {"safe"}
+    else:
+        assert set(sources) == {"plan"}
+    assert sources[15:] == ["plan"] * 5
+    assert core.safety.state is SafetyState.RUNNING
