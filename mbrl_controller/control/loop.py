@@ -39,7 +39,7 @@ class FixedRateLoop:
         if not (period > 0 and math.isfinite(period)):
             raise ValueError(f"period must be positive, got {period}")
         self.period = period
-        self.statistics = LoopStatistics()
+        self.statistics = LoopStatistics(period)
         self.refused: list[str] = []  # what the system did not grant
         self._tick, self._on_error, self._in_slack = tick, on_error, in_slack
         self._priority, self._cpus, self._name = priority, tuple(cpus), name

@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 
 from mbrl_controller.tasks.spaces import Array
 
-# Percentiles come from counts in buckets whose width is a share of their value, as in HDR histograms.
-SHORTEST, LONGEST = 1e-6, 1e3  # s; what lies outside is counted at the ends
-WIDTH = 0.01  # of a bucket, of its value: a percentile is off by half of it at most
+# Percentiles come from counts in buckets whose width is a share of their distance from a centre, as in HDR histograms.
+SHORTEST, LONGEST = 1e-6, 1e3  # s, distances; what lies outside is counted at the ends
+WIDTH = 0.01  # of a bucket, of its distance: a percentile is off by half of it at most
 _LOG_RATIO = math.log1p(WIDTH)
-_BUCKETS = math.ceil(math.log(LONGEST / SHORTEST) / _LOG_RATIO) + 1
+_BUCKETS = math.ceil(math.log(LONGEST / SHORTEST) / _LOG_RATIO) + 1  # on either side of the centre
 
 
 @dataclass(frozen=True)
 class Summary:
     """What a series of times came to, s; NaN where nothing was added yet.
 
-    Percentiles are of all values, to .5 %, or to 1 µs where they are shorter than that.
+    Percentiles are of all values, to .5 % of their distance from the centre, or to 1 µs where that is more.
     """
 
     count: int
@@ -37,16 +37,20 @@ class Summary:
 
 
 class RunningStatistics:
-    """Mean, deviation, extremes and percentiles of the times (s) added since the last clear. Thread-safe."""
+    """Mean, deviation, extremes and percentiles of the times (s) added since the last clear. Thread-safe.
 
-    def __init__(self) -> None:
+    Percentiles are most exact near `centre` (s).
+    """
+
+    def __init__(self, centre: float = 0.0) -> None:
+        self._centre = centre
         self._lock = threading.Lock()
         self.clear()
 
     def clear(self) -> None:
         """Start again."""
         with self._lock:
-            self._counts = np.zeros(_BUCKETS, dtype=np.int64)
+            self._counts = np.zeros(2 * _BUCKETS, dtype=np.int64)
             self._count = 0
             self._mean = self._squares = 0.0
             self._min, self._max, self._last = math.inf, -math.inf, math.nan
@@ -58,9 +62,10 @@ class RunningStatistics:
 
     def add(self, value: float) -> None:
         """Take in a value (Welford's recurrence: no sum of squares that loses its digits)."""
-        bucket = math.floor(math.log(value / SHORTEST) / _LOG_RATIO) if value > SHORTEST else 0
+        distance = min(max(abs(value - self._centre), SHORTEST), LONGEST)
+        bucket = math.floor(math.log(distance / SHORTEST) / _LOG_RATIO)
         with self._lock:
-            self._counts[min(bucket, _BUCKETS - 1)] += 1
+            self._counts[_BUCKETS + bucket if value >= self._centre else _BUCKETS - 1 - bucket] += 1
             self._count += 1
             delta = value - self._mean
             self._mean += delta / self._count
@@ -76,22 +81,22 @@ class RunningStatistics:
             counts = self._counts.copy()
         if not count:
             return Summary(0, *[math.nan] * 8)
-        p50, p99, p999 = np.clip(_percentiles(counts, [0.5, 0.99, 0.999]), low, high)
+        p50, p99, p999 = np.clip(self._centre + _percentiles(counts, [0.5, 0.99, 0.999]), low, high)
         return Summary(count, mean, math.sqrt(squares / count), low, high, float(p50), float(p99), float(p999), last)
 
 
 def _percentiles(counts: NDArray[np.int64], shares: list[float]) -> Array:
-    """The middles (s) of the buckets in which the smallest value lies that so many of all do not exceed."""
+    """The middles (s from the centre) of the buckets of the smallest values that so many of all do not exceed."""
     total = np.cumsum(counts)
-    buckets = np.searchsorted(total, np.ceil(np.array(shares) * total[-1]))
-    return SHORTEST * np.exp(_LOG_RATIO * (buckets + 0.5))
+    places = np.searchsorted(total, np.ceil(np.array(shares) * total[-1])) - _BUCKETS + 0.5
+    return np.sign(places) * SHORTEST * np.exp(_LOG_RATIO * np.abs(places))
 
 
 class LoopStatistics:
-    """Timing of a fixed-rate loop, in s: period between ticks' starts, lateness of the start, execution."""
+    """Timing of a loop, in s: period between ticks' starts (`period` is the one meant), lateness, execution."""
 
-    def __init__(self) -> None:
-        self.period = RunningStatistics()
+    def __init__(self, period: float = 0.0) -> None:
+        self.period = RunningStatistics(period)
         self.lateness = RunningStatistics()
         self.execution = RunningStatistics()
         self.ticks = 0
