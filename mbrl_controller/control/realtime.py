@@ -1,4 +1,4 @@
-"""What a loop asks of the whole process: memory that stays in RAM, and a garbage collector that waits for its turn."""
+"""What a loop asks of the whole process: threads that run at once, memory in RAM, garbage that waits."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ctypes
 import gc
 import os
 import resource
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,8 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _MCL_CURRENT, _MCL_FUTURE = 1, 2
 _CAP_IPC_LOCK = 14
 _TIMER_ABSTIME = 1
+
+SWITCH_S = 5e-4  # s for which another thread may go on in Python when the loop wakes; by itself Python allows 5 ms
 
 YOUNG_OBJECTS = 700  # new objects from which on a collection is worth its time, and
 PER_GENERATION = 10  # collections of a generation before the next older one: Python's own thresholds
@@ -57,6 +60,18 @@ def unlock_memory() -> None:
     _LIBC.munlockall()
 
 
+def schedule_all(policy: int, priority: int) -> list[str]:
+    """Schedule every thread of this process, those of libraries too, by `policy` (os.SCHED_*); what was refused."""
+    for thread in map(int, os.listdir("/proc/self/task")):
+        try:
+            os.sched_setscheduler(thread, policy, os.sched_param(priority))
+        except ProcessLookupError:
+            continue  # ended meanwhile
+        except OSError as error:
+            return [f"SCHED_FIFO priority {priority}: {error.strerror}"]
+    return []
+
+
 def locked_mib() -> float:
     """Memory that this process has locked, MiB."""
     return float(_status("VmLck").split()[0]) / 1024
@@ -73,15 +88,19 @@ def _status(name: str) -> str:
 
 
 class QuietProcess:
-    """What a process asks for while its loop runs; given nothing, it asks for nothing.
+    """What a process does for its loop while that runs.
 
-    `lock_memory`: its memory is kept in RAM. `gc_in_slack`: garbage is collected by `in_slack` alone.
+    Its threads give up Python's lock soon (SWITCH_S). `priority`: all of them are scheduled before ordinary work
+    (SCHED_FIFO, 0: left as they are), for one that waits for a core while it holds Python's lock, or one of DDS, holds
+    up the loop; loop and planner ask for more themselves. `lock_memory`: memory is kept in RAM. `gc_in_slack`: garbage
+    is collected by `in_slack` alone.
     """
 
-    def __init__(self, *, lock_memory: bool = False, gc_in_slack: bool = False) -> None:
+    def __init__(self, *, priority: int = 0, lock_memory: bool = False, gc_in_slack: bool = False) -> None:
         self.refused: list[str] = []  # what the system did not grant
-        self._lock = lock_memory
+        self._priority, self._lock = priority, lock_memory
         self._collector = SlackCollector() if gc_in_slack else None
+        self._switch_before: float | None = None  # None: not started
 
     @property
     def in_slack(self) -> Callable[[float], None] | None:
@@ -89,25 +108,33 @@ class QuietProcess:
         return self._collector.collect if self._collector is not None else None
 
     def start(self) -> None:
-        """Ask, when everything is loaded and made."""
+        """Ask, when everything is loaded and before the loop's own threads are made."""
+        self._switch_before = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_S)
         if self._collector is not None:
             self._collector.start()
+        if self._priority:
+            self.refused += schedule_all(os.SCHED_FIFO, self._priority)
         if self._lock:
-            self.refused = lock_memory()
+            self.refused += lock_memory()
 
     def stop(self) -> None:
-        """Everything as before `start`; to be called once after it."""
+        """Everything as before `start`, where that was called; the loop's threads have ended."""
+        if self._switch_before is None:
+            return
+        sys.setswitchinterval(self._switch_before)
+        self._switch_before, self.refused = None, []
         if self._collector is not None:
             self._collector.stop()
-            self._collector = None
+        if self._priority:
+            schedule_all(os.SCHED_OTHER, 0)
         if self._lock:
             unlock_memory()
-            self._lock, self.refused = False, []
 
     def values(self) -> dict[str, object]:
         """Values for /diagnostics."""
-        collector = self._collector
         values: dict[str, object] = {"locked memory (MiB)": locked_mib()}
+        collector = self._collector
         if collector is not None:
             values |= {
                 "garbage collections": collector.collections,

@@ -54,7 +54,7 @@ def loop(
     rate: Annotated[
         float | None, typer.Option(min=1.0, max=500.0, help="of the loop, Hz (default: the model's own)")
     ] = None,
-    seconds: Annotated[float, typer.Option(min=1.0, help="how long, s")] = 60.0,
+    seconds: Annotated[float, typer.Option(min=2.0, help="how long, s")] = 60.0,
     busy_cores: Annotated[int, typer.Option(min=0, help="processes that load the machine meanwhile")] = 0,
     realtime: Annotated[bool, typer.Option(help="ask for SCHED_FIFO and locked memory")] = True,
     model: Annotated[str, typer.Option(help="model version, as `mbrl models list` names it")] = "current",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
-from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -25,6 +25,7 @@ TRANSITIONS = {"configure": Transition.TRANSITION_CONFIGURE, "activate": Transit
 DISCOVERY_S = 30.0
 TRANSITION_S = 60.0
 FIRST_TICK_S = 20.0
+CATCH_UP_S = 60.0
 
 
 class ServiceMonitor:
@@ -36,7 +37,8 @@ class ServiceMonitor:
         self.contract = contract
         self.reports: dict[str, dict[str, str]] = {}  # the newest values on /diagnostics, by the status's name
         self._on_row = on_row
-        self._ticking = False
+        self._newest_row = 0.0  # s, stamp of the newest row
+        self._closing = False
 
     def __enter__(self) -> ServiceMonitor:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
@@ -51,6 +53,7 @@ class ServiceMonitor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._closing = True
         self._executor.shutdown(timeout_sec=2.0)
         self._thread.join()
         self._node.destroy_node()
@@ -66,7 +69,12 @@ class ServiceMonitor:
     def begin(self, group: ProcessGroup) -> None:
         """Activate the controller and wait for its first tick."""
         self.change("controller", "activate", group)
-        wait_for(lambda: self._ticking, "the controller does not tick", FIRST_TICK_S, group)
+        wait_for(lambda: self._newest_row, "the controller does not tick", FIRST_TICK_S, group)
+
+    def catch_up(self, group: ProcessGroup) -> None:
+        """Wait for the rows of all ticks until now: on a busy machine this process is behind."""
+        now = time.time()
+        wait_for(lambda: self._newest_row >= now, "the controller's rows do not arrive", CATCH_UP_S, group)
 
     def change(self, name: str, transition: str, group: ProcessGroup) -> None:
         """Ask a lifecycle node for a transition; raises ProcessError with its last words if it refuses."""
@@ -103,12 +111,17 @@ class ServiceMonitor:
     def _on_tick(self, message: Any) -> None:
         row = {dimension.label: value for dimension, value in zip(message.layout.dim, message.data, strict=True)}
         self._on_row(row)
-        self._ticking = True
+        self._newest_row = row["stamp"]
 
     def _on_diagnostics(self, message: Any) -> None:
         for status in message.status:
             self.reports[status.name] = {value.key: value.value for value in status.values}
 
     def _spin(self) -> None:
-        with suppress(ExternalShutdownException):
+        try:
             self._executor.spin()
+        except ExternalShutdownException:
+            pass
+        except Exception:
+            if not self._closing:  # rclpy takes parts away from an executor that is shut down while it waits
+                raise

@@ -19,7 +19,7 @@ class TickFigures:
         self._late_plans = 0
         self._first = self._last = math.nan  # s, stamps
         self._lateness, self._missed = math.nan, 0  # of the row before
-        self._worst = math.nan  # lateness since it was last asked for
+        self._worst: float | None = None  # lateness since it was last asked for, s
 
     def add(self, row: dict[str, float]) -> None:
         """A tick's row."""
@@ -32,21 +32,26 @@ class TickFigures:
         if math.isfinite(row["previous_execution"]):
             s.execution.add(row["previous_execution"])
         self._last, self._lateness, self._missed = row["stamp"], lateness, missed
-        self._worst = lateness if math.isnan(self._worst) else max(self._worst, lateness)
+        self._worst = lateness if self._worst is None else max(self._worst, lateness)
         self._late_plans = int(row["late_plans"])
         s.missed = missed
         s.ticks += 1
 
-    def take_worst_ms(self) -> float:
-        """The greatest lateness since this was last asked, ms; NaN if there was no tick."""
-        worst, self._worst = self._worst, math.nan
-        return 1e3 * worst
+    @property
+    def seconds(self) -> float:
+        """s from the first tick to the end of the last one's period."""
+        return self._last - self._first + self._period if self._statistics.ticks else 0.0
+
+    def take_worst_ms(self) -> float | None:
+        """The greatest lateness since this was last asked, ms; None if there was no tick."""
+        worst, self._worst = self._worst, None
+        return None if worst is None else 1e3 * worst
 
     def counts(self) -> dict[str, int]:
         """Ticks, missed ticks and late plans so far; `rows_lost`: ticks of which this process did not hear."""
         s = self._statistics
         ticks, missed = s.ticks, s.missed
-        span = round((self._last - self._first) / self._period) + 1 if ticks else 0
+        span = round(self.seconds / self._period)
         return {
             "ticks": ticks,
             "missed": missed,

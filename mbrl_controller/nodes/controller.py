@@ -125,9 +125,13 @@ class ControllerNode(ManagedNode):
                 self._tick_lockstep, on_error=self._loop_failed, ready=lambda: self._output.listeners > 0
             )
         else:
-            self._planner = LatePlanner(session.core.solve, o.priority, o.cpus)
-            self._process = QuietProcess(lock_memory=o.lock_memory, gc_in_slack=o.gc_in_slack)
+            self._process = QuietProcess(
+                priority=max(o.priority - 1, 1) if o.priority else 0,
+                lock_memory=o.lock_memory,
+                gc_in_slack=o.gc_in_slack,
+            )
             self._process.start()
+            self._planner = LatePlanner(session.core.solve, o.priority, o.cpus)
             self._loop = FixedRateLoop(
                 self._period,
                 self._tick,

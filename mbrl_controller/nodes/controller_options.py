@@ -99,7 +99,8 @@ GENERAL = [
     Spec("threads", 1, "the model's CPU threads; one keeps its pace best on a busy machine", lower=1, upper=64),
     Spec("reset_service", "", "std_srvs/Trigger that puts the object back, called where auto_reset is true"),
     Spec("session", "", "name of this session's episodes; empty: time of activation (UTC)"),
-    Spec("scheduling_priority", 0, "SCHED_FIFO priority of loop and planner; 0: normal scheduling", lower=0, upper=98),
+    Spec("scheduling_priority", 0, "SCHED_FIFO priority of the planner; the loop has one more, all other threads have "
+         "one less; 0: normal scheduling", lower=0, upper=98),
     Spec("cpus", [-1], "CPUs for loop and planner, [-1]: all"),
     Spec("lock_memory", False, "keep the process's memory in RAM while active (mlockall)"),
     Spec("gc_in_slack", True, "while active, collect garbage only after a tick, where there is time before the next"),

@@ -112,8 +112,8 @@ def test_slack_is_told_after_each_tick_and_ends_where_the_next_one_is_due() -> N
     assert enough.wait(30)
     loop.stop()
     for next_due, following in zip(told, seen[1:], strict=False):
-        assert following.due >= seen[0].due
-        assert next_due >= following.due - 1e-6
+        begun_late = following.due - next_due  # whole periods that passed before it began
+        assert begun_late <= following.missed * 0.01 + 1e-6
 
 
 def test_an_exception_in_the_slack_ends_the_loop_through_on_error() -> None:

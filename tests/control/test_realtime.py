@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import resource
 import subprocess
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ from collections.abc import Iterator
 import pytest
 
 from mbrl_controller.control import realtime
-from mbrl_controller.control.realtime import YOUNG_OBJECTS, QuietProcess, SlackCollector, sleep_until
+from mbrl_controller.control.realtime import YOUNG_OBJECTS, QuietProcess, SlackCollector, locked_mib, sleep_until
 
 LOCK = """
 import json, resource, sys
@@ -67,14 +69,65 @@ def test_memory_is_locked_while_running_where_the_system_grants_it() -> None:
     assert after == 0.0
 
 
-def test_a_process_that_asks_for_nothing_gets_nothing() -> None:
-    before = gc.isenabled(), gc.get_freeze_count()
+def standing() -> tuple[object, ...]:
+    """All that a process can change."""
+    threads = map(int, os.listdir("/proc/self/task"))
+    return (
+        gc.isenabled(),
+        gc.get_freeze_count(),
+        sys.getswitchinterval(),
+        locked_mib(),
+        {os.sched_getscheduler(thread) for thread in threads},
+    )
+
+
+def test_afterwards_everything_is_as_before() -> None:
+    before = standing()
+    process = QuietProcess(priority=1, gc_in_slack=True)
+    process.stop()  # never started: nothing to undo
+    process.start()
+    assert not gc.isenabled()
+    assert sys.getswitchinterval() < before[2]  # type: ignore[operator]
+    process.stop()
+    process.stop()
+    assert standing() == before
+    assert process.refused == []
+
+
+def test_without_options_memory_garbage_and_scheduling_are_left_alone() -> None:
+    before = standing()
     process = QuietProcess()
     process.start()
-    assert process.in_slack is None
-    assert (gc.isenabled(), gc.get_freeze_count()) == before
+    after = standing()
     process.stop()
-    assert process.refused == []
+    assert process.in_slack is None
+    assert (after[:2], after[3:]) == (before[:2], before[3:])
+
+
+@pytest.mark.parametrize("granted", [True, False])
+def test_all_threads_are_scheduled_first_or_the_refusal_is_told(granted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether this user may is the system's to say; so what it says is made up."""
+    asked: list[tuple[int, int]] = []
+
+    def answer(thread: int, policy: int, parameters: os.sched_param) -> None:
+        asked.append((thread, parameters.sched_priority))
+        if not granted:
+            raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setscheduler", answer)
+    leave = threading.Event()
+    other = threading.Thread(target=leave.wait)
+    other.start()
+    process = QuietProcess(priority=7)
+    process.start()
+    leave.set()
+    other.join()
+    if granted:
+        assert {(threading.get_native_id(), 7), (other.native_id, 7)} <= set(asked)
+        assert process.refused == []
+    else:
+        assert process.refused == ["SCHED_FIFO priority 7: Operation not permitted"]
+    process.stop()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 from mbrl_controller.jobs.benchmark import machine
 from mbrl_controller.jobs.benchmark.tables import print_rows
 from mbrl_controller.jobs.evaluate import write_json
-from mbrl_controller.jobs.processes import ProcessGroup, wait_for
+from mbrl_controller.jobs.processes import ProcessGroup
 from mbrl_controller.jobs.reporting import console
 from mbrl_controller.jobs.service import ServicePlan, plan_service, run_service, watch
 from mbrl_controller.jobs.tick_figures import FIGURES, TickFigures
@@ -19,7 +19,6 @@ from mbrl_controller.resources import home_dir
 REALTIME = {"scheduling_priority": 50, "lock_memory": True, "gc_in_slack": True}
 ORDINARY = {"scheduling_priority": 0, "lock_memory": False, "gc_in_slack": True}
 REPORT = "controller: control"
-REPORT_S = 5.0  # the controller reports each second
 PLAIN_EVERY_S = 10.0
 
 
@@ -62,7 +61,8 @@ def run(
             monitor.prepare(group)
             monitor.begin(group)
             watch(seconds, group, lambda elapsed: line(elapsed, figures), plain_every=PLAIN_EVERY_S)
-            refused[:] = not_granted(monitor.reports, group)
+            monitor.catch_up(group)
+            refused[:] = not_granted(monitor.reports)
 
     try:
         finished = run_service(plan, control, busy_cores)
@@ -90,10 +90,9 @@ def describe(plan: ServicePlan, busy_cores: int, realtime: bool) -> dict[str, An
     }
 
 
-def not_granted(reports: dict[str, dict[str, str]], group: ProcessGroup) -> list[str]:
-    """What the controller says that the system refused it."""
-    wait_for(lambda: REPORT in reports, "the controller does not report on /diagnostics", REPORT_S, group)
-    return [text for text in reports[REPORT]["not granted"].split("; ") if text]
+def not_granted(reports: dict[str, dict[str, str]]) -> list[str]:
+    """What the controller says on /diagnostics that the system refused it."""
+    return [text for text in reports.get(REPORT, {}).get("not granted", "").split("; ") if text]
 
 
 def line(elapsed: float, figures: TickFigures) -> str:
