@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import socket
 import time
@@ -21,6 +22,7 @@ from mbrl_controller.resources import home_dir
 
 __all__ = ["STOP_ORDER", "require_modules", "run"]
 
+WATCHER_NICE = 5  # to look on must not cost the controller its pace
 VIEWER_PORT = 8080
 VIEWER_S = 60.0
 PLAIN_EVERY_S = 5.0  # a line this often where there is no terminal
@@ -70,6 +72,7 @@ def _control(plan: ServicePlan, seconds: float, record: DemoRecord, group: Proce
     console.print(f"{task}: model {plan.version}, {plan.rate:g} Hz, {seconds:g} s")
     with ExitStack() as stack:
         starting = stack.enter_context(console.status("starting the sim, the controller and the logger"))
+        os.nice(WATCHER_NICE)
         monitor = stack.enter_context(DemoMonitor(plan.contract, record))
         monitor.prepare(group)
         if "viewer_port" in plan.sim:

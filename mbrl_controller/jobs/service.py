@@ -23,7 +23,6 @@ from mbrl_controller.registry import Registry
 from mbrl_controller.resources import share_dir
 
 STOP_ORDER = ("controller", "logger", "sim")  # the hand's master first, and nothing is logged of an unmoved hand
-NICE = 5  # to look on must not cost the controller its pace
 NEEDED = ("rclpy", "mujoco")
 REFRESH_S = 0.25
 STATES_A_TICK = 2.0  # at least, for a loop that is faster than the sim's own rate allows for
@@ -123,7 +122,7 @@ def require_modules() -> None:
 def run_service(plan: ServicePlan, control: Callable[[ProcessGroup], None], busy_cores: int = 0) -> bool:
     """Start the nodes, call `control`, stop them in order; False if Ctrl-C came. Raises MbrlError for one that fails.
 
-    `busy_cores`: so many processes load the machine meanwhile. This process becomes a nice one, for good.
+    `busy_cores`: so many processes load the machine meanwhile.
     """
     interrupted = False
     environment = local_environment(free_domain())
@@ -134,7 +133,6 @@ def run_service(plan: ServicePlan, control: Callable[[ProcessGroup], None], busy
                 files = [share_dir() / "config" / f"{name}.yaml"]
                 group.start(name, f"mbrl_controller.nodes.{name}", ros_arguments(files, own))
             with burners(busy_cores):
-                os.nice(NICE)
                 control(group)
         except KeyboardInterrupt:
             interrupted = True
