@@ -7,34 +7,22 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from mbrl_controller.control.pacing import Pacer, TickTime
+from mbrl_controller.control.realtime import sleep_until
 from mbrl_controller.control.timing import LoopStatistics
 
-SPIN = 2e-4  # s before a deadline from which on the thread watches the clock instead of sleeping
+NEAR = 0.01  # s before a tick from which on stop() no longer ends the sleep
+SPIN = 2e-4  # s before a tick from which on the thread watches the clock instead of sleeping
 STACK_BYTES = 1 << 20  # the default of 8 MiB makes mlockall expensive
-
-
-@dataclass(frozen=True)
-class TickTime:
-    """When a tick was due and when it began (s, time.monotonic)."""
-
-    index: int  # of the period since the start; skipped ones are counted
-    due: float
-    began: float
-    missed: int  # whole periods skipped just before this tick
-
-    @property
-    def lateness(self) -> float:
-        """s from due to begun."""
-        return self.began - self.due
 
 
 class FixedRateLoop:
     """Calls `tick` at start, start + period, start + 2 period, ...
 
     A tick that overruns skips the periods it covered: they are counted in `statistics.missed` and never made up for
-    in a bunch. An exception in `tick` goes to `on_error`, and the loop ends.
+    in a bunch. After each tick `in_slack`, if given, is called with the time (s) until the next one. An exception in
+    either goes to `on_error`, and the loop ends.
     """
 
     def __init__(
@@ -43,6 +31,7 @@ class FixedRateLoop:
         tick: Callable[[TickTime], None],
         *,
         on_error: Callable[[Exception], None],
+        in_slack: Callable[[float], None] | None = None,
         priority: int = 0,
         cpus: Sequence[int] = (),
         name: str = "control_loop",
@@ -50,9 +39,9 @@ class FixedRateLoop:
         if not (period > 0 and math.isfinite(period)):
             raise ValueError(f"period must be positive, got {period}")
         self.period = period
-        self.statistics = LoopStatistics()
+        self.statistics = LoopStatistics(period)
         self.refused: list[str] = []  # what the system did not grant
-        self._tick, self._on_error = tick, on_error
+        self._tick, self._on_error, self._in_slack = tick, on_error, in_slack
         self._priority, self._cpus, self._name = priority, tuple(cpus), name
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -81,30 +70,25 @@ class FixedRateLoop:
     def _run(self, ready: threading.Event) -> None:
         self.refused = apply_scheduling(self._priority, self._cpus)
         ready.set()
-        start = time.monotonic()
-        index, skipped, previous = 0, 0, math.nan
-        statistics = self.statistics
-        while self._wait_until(start + index * self.period):
-            began = time.monotonic()
-            # Woken a whole period late or more: those periods are lost, this tick is the newest of them.
-            newest = max(index, math.floor((began - start) / self.period))
-            missed, index = skipped + newest - index, newest
-            statistics.missed += missed
-            due = start + index * self.period
+        pacer, statistics, previous = Pacer(time.monotonic(), self.period), self.statistics, math.nan
+        while self._wait_until(pacer.due):
+            when = pacer.begin(time.monotonic())
+            statistics.missed += when.missed
             try:
-                self._tick(TickTime(index, due, began, missed))
+                self._tick(when)
+                ended = time.monotonic()
+                pacer.end(ended)
+                statistics.ticks += 1
+                statistics.lateness.add(when.lateness)
+                statistics.execution.add(ended - when.began)
+                if not math.isnan(previous):
+                    statistics.period.add(when.began - previous)
+                previous = when.began
+                if self._in_slack is not None:
+                    self._in_slack(pacer.due - time.monotonic())
             except Exception as error:
                 self._on_error(error)
                 return
-            ended = time.monotonic()
-            statistics.ticks += 1
-            statistics.lateness.add(began - due)
-            statistics.execution.add(ended - began)
-            if not math.isnan(previous):
-                statistics.period.add(began - previous)
-            previous = began
-            following = max(index + 1, math.ceil((ended - start) / self.period))
-            skipped, index = following - index - 1, following
 
     def _wait_until(self, due: float) -> bool:
         """Sleep, then watch the clock; False as soon as the loop is to end."""
@@ -112,8 +96,10 @@ class FixedRateLoop:
             left = due - time.monotonic()
             if left <= 0:
                 return True
-            if left > SPIN:
-                self._stop.wait(left - SPIN)
+            if left > NEAR:
+                self._stop.wait(left - NEAR)
+            elif left > SPIN:
+                sleep_until(due - SPIN)
         return False
 
 

@@ -1,4 +1,4 @@
-"""Streaming statistics of times. Memory is bounded: counts and moments since the start, percentiles of a window."""
+"""Streaming statistics of times since the start. Memory is bounded, however long that is ago."""
 
 from __future__ import annotations
 
@@ -7,13 +7,23 @@ import threading
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-WINDOW = 4096  # ticks the percentiles look back on: 7 min at 10 Hz, 8 s at 500 Hz
+from mbrl_controller.tasks.spaces import Array
+
+# Percentiles come from counts in buckets whose width is a share of their distance from a centre, as in HDR histograms.
+SHORTEST, LONGEST = 1e-6, 1e3  # s, distances; what lies outside is counted at the ends
+WIDTH = 0.01  # of a bucket, of its distance: a percentile is off by half of it at most
+_LOG_RATIO = math.log1p(WIDTH)
+_BUCKETS = math.ceil(math.log(LONGEST / SHORTEST) / _LOG_RATIO) + 1  # on either side of the centre
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a series came to; NaN where nothing was added yet. Same unit as the values added."""
+    """What a series of times came to, s; NaN where nothing was added yet.
+
+    Percentiles are of all values, to .5 % of their distance from the centre, or to 1 µs where that is more.
+    """
 
     count: int
     mean: float
@@ -27,16 +37,20 @@ class Summary:
 
 
 class RunningStatistics:
-    """Mean, deviation and extremes since the last clear, percentiles over the last `window` values. Thread-safe."""
+    """Mean, deviation, extremes and percentiles of the times (s) added since the last clear. Thread-safe.
 
-    def __init__(self, window: int = WINDOW) -> None:
-        self._values = np.empty(window)
+    Percentiles are most exact near `centre` (s).
+    """
+
+    def __init__(self, centre: float = 0.0) -> None:
+        self._centre = centre
         self._lock = threading.Lock()
         self.clear()
 
     def clear(self) -> None:
         """Start again."""
         with self._lock:
+            self._counts = np.zeros(2 * _BUCKETS, dtype=np.int64)
             self._count = 0
             self._mean = self._squares = 0.0
             self._min, self._max, self._last = math.inf, -math.inf, math.nan
@@ -48,8 +62,10 @@ class RunningStatistics:
 
     def add(self, value: float) -> None:
         """Take in a value (Welford's recurrence: no sum of squares that loses its digits)."""
+        distance = min(max(abs(value - self._centre), SHORTEST), LONGEST)
+        bucket = math.floor(math.log(distance / SHORTEST) / _LOG_RATIO)
         with self._lock:
-            self._values[self._count % len(self._values)] = value
+            self._counts[_BUCKETS + bucket if value >= self._centre else _BUCKETS - 1 - bucket] += 1
             self._count += 1
             delta = value - self._mean
             self._mean += delta / self._count
@@ -58,24 +74,31 @@ class RunningStatistics:
             self._last = value
 
     def summary(self) -> Summary:
-        """Where the series stands. The percentiles are sorted on the caller's thread, outside the lock."""
+        """Where the series stands. The percentiles are searched on the caller's thread, outside the lock."""
         with self._lock:
             count, mean, squares = self._count, self._mean, self._squares
             low, high, last = self._min, self._max, self._last
-            window = self._values[: min(count, len(self._values))].copy()
+            counts = self._counts.copy()
         if not count:
             return Summary(0, *[math.nan] * 8)
-        p50, p99, p999 = np.percentile(window, [50, 99, 99.9])
+        p50, p99, p999 = np.clip(self._centre + _percentiles(counts, [0.5, 0.99, 0.999]), low, high)
         return Summary(count, mean, math.sqrt(squares / count), low, high, float(p50), float(p99), float(p999), last)
 
 
-class LoopStatistics:
-    """Timing of a fixed-rate loop, in s: period between ticks' starts, lateness of the start, execution."""
+def _percentiles(counts: NDArray[np.int64], shares: list[float]) -> Array:
+    """The middles (s from the centre) of the buckets of the smallest values that so many of all do not exceed."""
+    total = np.cumsum(counts)
+    places = np.searchsorted(total, np.ceil(np.array(shares) * total[-1])) - _BUCKETS + 0.5
+    return np.sign(places) * SHORTEST * np.exp(_LOG_RATIO * np.abs(places))
 
-    def __init__(self, window: int = WINDOW) -> None:
-        self.period = RunningStatistics(window)
-        self.lateness = RunningStatistics(window)
-        self.execution = RunningStatistics(window)
+
+class LoopStatistics:
+    """Timing of a loop, in s: period between ticks' starts (`period` is the one meant), lateness, execution."""
+
+    def __init__(self, period: float = 0.0) -> None:
+        self.period = RunningStatistics(period)
+        self.lateness = RunningStatistics()
+        self.execution = RunningStatistics()
         self.ticks = 0
         self.missed = 0
 

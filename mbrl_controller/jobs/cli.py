@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from mbrl_controller import __version__
-from mbrl_controller.jobs import cli_benchmark, cli_episodes, cli_learn, cli_models
+from mbrl_controller.jobs import cli_benchmark, cli_episodes, cli_learn, cli_models, cli_soak
 from mbrl_controller.jobs.pairs import parse_pairs
 from mbrl_controller.jobs.reporting import INTERRUPTED, REFUSED, report_errors
 
@@ -255,6 +255,7 @@ def retrain(
 
 app.command()(cli_learn.learn)
 app.command("learn-curve")(cli_learn.learn_curve)
+app.command()(cli_soak.soak)
 
 
 def main() -> None:

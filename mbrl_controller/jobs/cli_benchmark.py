@@ -1,4 +1,4 @@
-"""`mbrl benchmark`: what planning takes on this machine, and what control keeps under latency."""
+"""`mbrl benchmark`: what planning takes on this machine, how well the service keeps time, and what latency costs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from mbrl_controller.jobs.reporting import error_console, report_errors
 
-app = typer.Typer(help="Measure planning and control on this machine.", no_args_is_help=True)
+app = typer.Typer(help="Measure planning, timing and control on this machine.", no_args_is_help=True)
 
 
 @app.command()
@@ -64,3 +64,29 @@ def delay(
         on_begin=lambda what: error_console.print(f"{what} ...", highlight=False),
     )
     job.show(report)
+
+
+@app.command()
+@report_errors
+def loop(
+    task: Annotated[Literal["baoding", "valve"], typer.Option(help="what the hand does meanwhile")] = "baoding",
+    rate: Annotated[
+        float | None, typer.Option(min=1.0, max=500.0, help="of the loop, Hz (default: the model's own)")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=2.0, help="how long, s")] = 60.0,
+    busy_cores: Annotated[int, typer.Option(min=0, help="processes that load the machine meanwhile")] = 0,
+    realtime: Annotated[bool, typer.Option(help="ask for SCHED_FIFO and locked memory")] = True,
+    model: Annotated[str, typer.Option(help="model version, as `mbrl models list` names it")] = "current",
+    seed: Annotated[int, typer.Option(min=0, help="seed of the planner and of the simulated hand")] = 0,
+    json: Annotated[Path | None, typer.Option("--json", help="write the figures to this file")] = None,
+) -> None:
+    """How well the service keeps time: sim, controller and logger as processes, for a while at a rate.
+
+    A rate other than the model's own is for timing only: plans still count in the model's period.
+    """
+    from mbrl_controller.jobs.benchmark import loop as job
+
+    job.run(
+        task, rate=rate, seconds=seconds, busy_cores=busy_cores, realtime=realtime, model=model, seed=seed,
+        json_file=json,
+    )  # fmt: skip

@@ -7,46 +7,25 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rich.live import Live
 from rich.table import Table
 
-from mbrl_controller.episodes.contract import RobotContract
 from mbrl_controller.jobs.demo_record import DemoRecord
-from mbrl_controller.jobs.processes import ProcessGroup, free_domain, local_environment, ros_arguments, wait_for
+from mbrl_controller.jobs.processes import ProcessGroup, wait_for
 from mbrl_controller.jobs.reporting import console, error_console
-from mbrl_controller.jobs.task_defaults import contract_for, contract_path
-from mbrl_controller.registry import Registry
-from mbrl_controller.resources import home_dir, share_dir
+from mbrl_controller.jobs.service import STOP_ORDER, ServicePlan, plan_service, require_modules, run_service, watch
+from mbrl_controller.resources import home_dir
 
-STOP_ORDER = ("controller", "logger", "sim")  # the hand's master first, and nothing is logged of an unmoved hand
-NEEDED = ("rclpy", "mujoco")
+__all__ = ["STOP_ORDER", "require_modules", "run"]
+
 WATCHER_NICE = 5  # to look on must not cost the controller its pace
 VIEWER_PORT = 8080
 VIEWER_S = 60.0
-REFRESH_S = 0.25
 PLAIN_EVERY_S = 5.0  # a line this often where there is no terminal
-
-
-@dataclass(frozen=True)
-class DemoPlan:
-    """What is run."""
-
-    contract_path: Path
-    contract: RobotContract
-    version: str
-    session: str
-    log_dir: Path
-    seconds: float
-    rate: float | None
-    seed: int
-    viewer: bool
 
 
 def run(
@@ -64,114 +43,43 @@ def run(
     Raises MbrlError for what cannot be run, and when a process fails; KeyboardInterrupt after an orderly stop.
     """
     began = time.monotonic()
-    require_modules()
-    plan = _make_plan(task, seconds, rate, headless, model, seed)
+    plan = plan_service("demo", task, home_dir() / "episodes", rate=rate, model=model, seed=seed)
+    viewer = not headless
+    if viewer and importlib.util.find_spec("mjviser") is None:
+        error_console.print("no viewer: pip install 'mbrl_controller\\[viewer]' (or --headless)")
+        viewer = False
+    if viewer:
+        plan = replace(plan, sim={"viewer_port": _free_port()})
     record = DemoRecord(plan.contract.task, plan.contract.action.period)
-    interrupted = False
-    environment = local_environment(free_domain())
-    os.environ.update(environment)  # the monitor is a node in this process
-    with ProcessGroup(environment, STOP_ORDER) as group:
-        try:
-            _control(plan, record, group)
-        except KeyboardInterrupt:
-            interrupted = True
-        group.stop()
-        if not interrupted:
-            group.check()
-    report = _report(plan, record, began)
+    finished = run_service(plan, lambda group: _control(plan, seconds, record, group))
+    report = _report(plan, seconds, record, began)
     console.print(_table(report))
     console.print(f"episodes in {report['folder']}", soft_wrap=True)
     if json_file is not None:
         from mbrl_controller.jobs.evaluate import write_json
 
         write_json(json_file, report)
-    if interrupted:
+    if not finished:
         raise KeyboardInterrupt
     return report
 
 
-def require_modules() -> None:
-    """Raises ModuleNotFoundError now, rather than as the failure of a process later."""
-    for module in NEEDED:
-        if importlib.util.find_spec(module) is None:
-            raise ModuleNotFoundError(f"No module named {module!r}", name=module)
-
-
-def _make_plan(task: str, seconds: float, rate: float | None, headless: bool, model: str, seed: int) -> DemoPlan:
-    """Everything that can be wrong is found here, before a process is started."""
-    from mbrl_controller.nodes.controller_options import check_rate
-
-    contract = contract_for(task)
-    check_rate(rate or 0.0, contract.action.period)
-    version = Registry().resolve(task, model)
-    version.check_digest().spec.check_fits(contract.task, contract.action)
-    viewer = not headless
-    if viewer and importlib.util.find_spec("mjviser") is None:
-        error_console.print("no viewer: pip install 'mbrl_controller\\[viewer]' (or --headless)")
-        viewer = False
-    return DemoPlan(
-        contract_path=contract_path(task),
-        contract=contract,
-        version=version.name,
-        session=f"demo-{datetime.now(timezone.utc):%Y%m%dT%H%M%S}",
-        log_dir=home_dir() / "episodes",
-        seconds=seconds,
-        rate=rate,
-        seed=seed,
-        viewer=viewer,
-    )
-
-
-def _control(plan: DemoPlan, record: DemoRecord, group: ProcessGroup) -> None:
+def _control(plan: ServicePlan, seconds: float, record: DemoRecord, group: ProcessGroup) -> None:
     """From the first process to the end of the time asked for."""
     from mbrl_controller.jobs.demo_monitor import DemoMonitor
 
     task = plan.contract.task.name
-    console.print(f"{task}: model {plan.version}, {1 / plan.contract.action.period:g} Hz, {plan.seconds:g} s")
+    console.print(f"{task}: model {plan.version}, {plan.rate:g} Hz, {seconds:g} s")
     with ExitStack() as stack:
         starting = stack.enter_context(console.status("starting the sim, the controller and the logger"))
-        _start(plan, group)
         os.nice(WATCHER_NICE)
         monitor = stack.enter_context(DemoMonitor(plan.contract, record))
-        for name in ("logger", "controller"):
-            monitor.change(name, "configure", group)
-        monitor.change("logger", "activate", group)
-        monitor.wait_until_connected(2, group)  # this process and the logger
-        if plan.viewer:
+        monitor.prepare(group)
+        if "viewer_port" in plan.sim:
             console.print(f"watch at {_viewer_url(group)}")
-        monitor.change("controller", "activate", group)
-        wait_for(lambda: record.rows, "the controller does not tick", 20.0, group)
+        monitor.begin(group)
         starting.stop()
-        _watch(plan, record, group)
-
-
-def _start(plan: DemoPlan, group: ProcessGroup) -> None:
-    config = share_dir() / "config"
-    contract = str(plan.contract_path)
-    controller: dict[str, Any] = {
-        "autostart": False,
-        "contract": contract,
-        "model_version": plan.version,
-        "session": plan.session,
-        "seed": plan.seed,
-        "episode_s": float(plan.contract.task.episode_s),
-        "auto_reset": True,
-        "reset_service": "sim/reset",
-    }
-    if plan.rate:
-        controller["rate"] = plan.rate
-    parameters: dict[str, dict[str, Any]] = {
-        "sim": {
-            "autostart": True,
-            "contract": contract,
-            "seed": plan.seed,
-            "viewer_port": _free_port() if plan.viewer else 0,
-        },
-        "controller": controller,
-        "logger": {"autostart": False, "contract": contract, "log_dir": str(plan.log_dir)},
-    }
-    for name, own in parameters.items():
-        group.start(name, f"mbrl_controller.nodes.{name}", ros_arguments([config / f"{name}.yaml"], own))
+        watch(seconds, group, lambda elapsed: _line(plan, record, elapsed), plain_every=PLAIN_EVERY_S)
 
 
 def _free_port() -> int:
@@ -198,34 +106,7 @@ def _viewer_url(group: ProcessGroup) -> str:
     return found[0]
 
 
-@contextmanager
-def _display(plan: DemoPlan, record: DemoRecord) -> Iterator[Any]:
-    """A callback that shows the present: a live line on a terminal, a plain one now and then elsewhere."""
-    last = time.monotonic()
-    if console.is_terminal:
-        with Live(console=console, refresh_per_second=1 / REFRESH_S, transient=True) as live:
-            yield lambda elapsed: live.update(_line(plan, record, elapsed))
-        return
-
-    def show(elapsed: float) -> None:
-        nonlocal last
-        if time.monotonic() - last >= PLAIN_EVERY_S:
-            last = time.monotonic()
-            console.print(_line(plan, record, elapsed), soft_wrap=True)
-
-    yield show
-
-
-def _watch(plan: DemoPlan, record: DemoRecord, group: ProcessGroup) -> None:
-    began = time.monotonic()
-    with _display(plan, record) as show:
-        while (elapsed := time.monotonic() - began) < plan.seconds:
-            group.check()
-            show(elapsed)
-            time.sleep(min(REFRESH_S, plan.seconds - elapsed))
-
-
-def _line(plan: DemoPlan, record: DemoRecord, elapsed: float) -> str:
+def _line(plan: ServicePlan, record: DemoRecord, elapsed: float) -> str:
     row = record.rows[-1]
     task = plan.contract.task
     parts = [
@@ -243,19 +124,18 @@ def _line(plan: DemoPlan, record: DemoRecord, elapsed: float) -> str:
     return " | ".join(part for part in parts if "nan" not in part)
 
 
-def _report(plan: DemoPlan, record: DemoRecord, began: float) -> dict[str, Any]:
-    folder = plan.log_dir / plan.contract.task.name / plan.session
+def _report(plan: ServicePlan, seconds: float, record: DemoRecord, began: float) -> dict[str, Any]:
     first = None if record.first_plan is None else record.first_plan - began
     return {
         "task": plan.contract.task.name,
         "model": plan.version,
         "seed": plan.seed,
-        "seconds": plan.seconds,
+        "seconds": seconds,
         "time to first motion (s)": first,
         "time in all (s)": time.monotonic() - began,
         **record.summary(),
-        "episode files": len(list(folder.glob("*.mcap"))),
-        "folder": str(folder),
+        "episode files": len(list(plan.folder.glob("*.mcap"))),
+        "folder": str(plan.folder),
     }
 
 

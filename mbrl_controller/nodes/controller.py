@@ -21,6 +21,7 @@ from mbrl_controller.control.core import ControllerCore, PlanRequest, Solution
 from mbrl_controller.control.late_planner import LatePlanner
 from mbrl_controller.control.lockstep import LockstepLoop
 from mbrl_controller.control.loop import FixedRateLoop, TickTime
+from mbrl_controller.control.realtime import QuietProcess
 from mbrl_controller.control.safety import Safety, SafetyState
 from mbrl_controller.control.session import ControlSession
 from mbrl_controller.control.state_input import StateInput
@@ -34,7 +35,6 @@ from mbrl_controller.nodes.controller_options import (
     ControllerOptions,
     all_planner_specs,
     check_goal_options,
-    check_rate,
     general_specs,
     read_options,
     task_values,
@@ -61,6 +61,8 @@ class ControllerNode(ManagedNode):
         self._session: ControlSession | None = None
         self._loop: FixedRateLoop | LockstepLoop | None = None
         self._planner: LatePlanner | None = None
+        self._process = QuietProcess()
+        self._told_refused: list[str] = []
         self._counters = Counters()
         self._table = Parameters(
             self, [*general_specs(), *all_planner_specs()], self._check_parameters, self._apply_parameters
@@ -78,7 +80,7 @@ class ControllerNode(ManagedNode):
         contract = load_contract(read_options(first).contract)
         self._table.set_defaults(task_values(contract.task.name, first["planner.name"]))
         o = self._options = read_options(self._table.values())
-        check_rate(o.rate, contract.action.period)
+        self._period = o.period(contract.action.period)
         check_goal_options(contract, o)
         planner = o.make_planner(len(contract.action))
         model = load_model(contract, o)
@@ -103,7 +105,7 @@ class ControllerNode(ManagedNode):
         self.get_logger().info(
             f"{contract.file.robot}, task {contract.task.name}, model {model.version} "
             f"({model.ensemble.spec.precision}), planner {o.planner}, "
-            f"{1 / contract.action.period:.6g} Hz{', in lockstep' if o.lockstep else ''}"
+            f"{1 / self._period:.6g} Hz{', in lockstep' if o.lockstep else ''}"
         )
         self._tell_fallback(model)
 
@@ -123,11 +125,18 @@ class ControllerNode(ManagedNode):
                 self._tick_lockstep, on_error=self._loop_failed, ready=lambda: self._output.listeners > 0
             )
         else:
+            self._process = QuietProcess(
+                priority=max(o.priority - 1, 1) if o.priority else 0,
+                lock_memory=o.lock_memory,
+                gc_in_slack=o.gc_in_slack,
+            )
+            self._process.start()
             self._planner = LatePlanner(session.core.solve, o.priority, o.cpus)
             self._loop = FixedRateLoop(
-                self._contract.action.period,
+                self._period,
                 self._tick,
                 on_error=self._loop_failed,
+                in_slack=self._process.in_slack,
                 priority=min(o.priority + 1, 99) if o.priority else 0,
                 cpus=o.cpus,
             )
@@ -139,10 +148,12 @@ class ControllerNode(ManagedNode):
             self._session.leave(self._now())
         if self._loop is not None:
             self._loop.stop()
+            self.get_logger().info(diagnostics.timing_line(self._loop.statistics))
             self._loop = None
         if self._planner is not None:
             self._planner.close()
             self._planner = None
+        self._process.stop()
         self._output.close_command()
 
     def teardown(self) -> None:
@@ -343,7 +354,7 @@ class ControllerNode(ManagedNode):
     def _check_parameters(self, values: dict[str, Any]) -> None:
         options = read_options(values)
         if self._session is not None:
-            check_rate(options.rate, self._contract.action.period)
+            options.period(self._contract.action.period)
             check_goal_options(self._contract, options)
             options.make_planner(len(self._contract.action))
 
@@ -403,7 +414,9 @@ class ControllerNode(ManagedNode):
             for topic, profile in self._profiles.items()
             for who in incompatible_publishers(self, topic, profile)
         ]
-        refused = [*(loop.refused if loop else []), *(planner.refused if planner else [])]
+        refused = [*(loop.refused if loop else []), *(planner.refused if planner else []), *self._process.refused]
+        refused = list(dict.fromkeys(refused))
+        self._tell_refused(refused)
         expected = not self.is_active or session.core.safety.is_handed_over
         others = [] if expected else self._commanders.others(own=True)
         level, message, values = self._report.make(
@@ -411,18 +424,24 @@ class ControllerNode(ManagedNode):
             loop.statistics if loop is not None else LoopStatistics(),
             self._counters,
             self._options.thresholds,
+            period=self._period,
             lockstep=self._options.lockstep,
             active=self.is_active,
             model=identity(session.core.model),
-            refused=list(dict.fromkeys(refused)),
+            refused=refused,
             other_commanders=others,
         )
         if self.is_active and loop is not None and not loop.running:
             level = diagnostics.ERROR
         elif not self.is_active and " failed: " in self.reason:
             level, message = diagnostics.ERROR, self.reason
-        values = {"lifecycle state": state, "transition": self.reason, **values}
+        values = {"lifecycle state": state, "transition": self.reason, **values, **self._process.values()}
         self._diagnostics.publish(level, message, values, self._contract.file.robot)
+
+    def _tell_refused(self, refused: list[str]) -> None:
+        if refused and refused != self._told_refused:
+            self.get_logger().warning(f"the system did not grant: {'; '.join(refused)}")
+        self._told_refused = refused
 
 
 def main(args: Sequence[str] | None = None) -> None:

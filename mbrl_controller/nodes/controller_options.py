@@ -58,6 +58,7 @@ class ControllerOptions:
     session: SessionConfig
     thresholds: Thresholds
     rate: float  # Hz, 0: the contract's
+    any_rate: bool
     lockstep: bool
     deadline_fraction: float
     threads: int
@@ -65,6 +66,15 @@ class ControllerOptions:
     session_name: str
     priority: int
     cpus: tuple[int, ...]
+    lock_memory: bool
+    gc_in_slack: bool
+
+    def period(self, contract_period: float) -> float:
+        """s from tick to tick; raises MbrlError for another than the contract's, unless `any_rate` allows it."""
+        if self.any_rate and self.rate:
+            return 1.0 / self.rate
+        check_rate(self.rate, contract_period)
+        return contract_period
 
     def make_planner(self, action_size: int) -> Planner:
         """The planner these options describe; raises MbrlError."""
@@ -83,13 +93,17 @@ GENERAL = [
     Spec("planner.name", "pddm", "planning algorithm", choices=tuple(PLANNERS)),
     Spec("rate", 0.0, "control rate in Hz; must be the contract's, which the model was trained at; 0.0: the contract's",
          lower=0.0),
+    Spec("any_rate", False, "take any `rate`, to time the loop in simulation: plans still count in the model's period"),
     Spec("lockstep", False, "tick when a full new set of states arrives (simulation) instead of by time"),
     Spec("deadline_fraction", 0.8, "share of the period after which a plan is late", live=True, lower=0.1, upper=1.0),
     Spec("threads", 1, "the model's CPU threads; one keeps its pace best on a busy machine", lower=1, upper=64),
     Spec("reset_service", "", "std_srvs/Trigger that puts the object back, called where auto_reset is true"),
     Spec("session", "", "name of this session's episodes; empty: time of activation (UTC)"),
-    Spec("scheduling_priority", 0, "SCHED_FIFO priority of loop and planner; 0: normal scheduling", lower=0, upper=98),
+    Spec("scheduling_priority", 0, "SCHED_FIFO priority of the planner; the loop has one more, all other threads have "
+         "one less; 0: normal scheduling", lower=0, upper=98),
     Spec("cpus", [-1], "CPUs for loop and planner, [-1]: all"),
+    Spec("lock_memory", False, "keep the process's memory in RAM while active (mlockall)"),
+    Spec("gc_in_slack", True, "while active, collect garbage only after a tick, where there is time before the next"),
 ]  # fmt: skip
 CORE = ("drop_cost", "delay", "delay_s")
 SESSION_LIVE = {"episode_s", "auto_reset", "exploration", "exploration_beta"}
@@ -152,6 +166,7 @@ def read_options(values: dict[str, Any]) -> ControllerOptions:
         ),
         thresholds=_build(Thresholds, {n: values[f"diagnostics.{n}"] for n in Thresholds.model_fields}),
         rate=values["rate"],
+        any_rate=values["any_rate"],
         lockstep=values["lockstep"],
         deadline_fraction=values["deadline_fraction"],
         threads=values["threads"],
@@ -159,6 +174,8 @@ def read_options(values: dict[str, Any]) -> ControllerOptions:
         session_name=values["session"],
         priority=values["scheduling_priority"],
         cpus=tuple(cpu for cpu in values["cpus"] if cpu >= 0),
+        lock_memory=values["lock_memory"],
+        gc_in_slack=values["gc_in_slack"],
     )
     # Its options are checked by what it is made of; how many joints there are, only the contract knows.
     options.make_planner(len(options.planner_options.get("joint_scale", ())) or 1)

@@ -44,17 +44,18 @@ class ControllerReport:
         counters: Counters,
         thresholds: Thresholds,
         *,
+        period: float,
         lockstep: bool,
         active: bool,
         model: dict[str, object],
         refused: list[str],
         other_commanders: list[str],
     ) -> tuple[int, str, dict[str, object]]:
-        """Level, message and values; `model`: the values that tell of the model."""
+        """Level, message and values; `period` (s): the loop's; `model`: the values that tell of the model."""
         safety = session.core.safety
-        period = session.core.contract.action.period
         level, message = self._safety_level(safety.state, safety.reason, active)
         values: dict[str, object] = {"safety state": safety.state.value, "reason": safety.reason}
+        values["not granted"] = "; ".join(refused)
         problems: list[tuple[int, str]] = []
         ticks = max(loop.ticks - self._before.ticks, 0)
         missed = max(loop.missed - self._before.missed, 0)

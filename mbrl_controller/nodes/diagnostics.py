@@ -40,7 +40,7 @@ def text(value: object) -> str:
 
 
 def timing(statistics: LoopStatistics, period: float) -> dict[str, object]:
-    """Keys of a loop's timing; times in ms. `period` (s): what is aimed at."""
+    """Keys of a loop's timing since its start; times in ms. `period` (s): what is aimed at."""
     actual = statistics.period.summary()
     rate = 1.0 / actual.mean if actual.count and actual.mean > 0 else math.nan
     values: dict[str, object] = {
@@ -48,6 +48,7 @@ def timing(statistics: LoopStatistics, period: float) -> dict[str, object]:
         "Actual frequency (Hz)": rate,
         "ticks": statistics.ticks,
         "missed ticks": statistics.missed,
+        "figures cover": f"{statistics.ticks} ticks in {period * (statistics.ticks + statistics.missed):.6g} s",
     }
     values.update(series("periodicity", actual))
     values.update(series("execution time", statistics.execution.summary()))
@@ -62,9 +63,22 @@ def series(name: str, summary: Summary) -> dict[str, object]:
         ("standard deviation", summary.std),
         ("min", summary.min),
         ("max", summary.max),
+        ("p50", summary.p50),
         ("p99", summary.p99),
+        ("p99.9", summary.p999),
     )
     return {f"{name}.{key} (ms)": 1e3 * value for key, value in entries}
+
+
+def timing_line(statistics: LoopStatistics) -> str:
+    """A loop's timing since its start in one line, for the log."""
+    parts = [f"{statistics.ticks} ticks, {statistics.missed} missed"]
+    for name in ("lateness", "execution", "period"):
+        s = getattr(statistics, name).summary()
+        if s.count:
+            values = " / ".join(f"{1e3 * value:.4g}" for value in (s.p50, s.p99, s.p999, s.max))
+            parts.append(f"{name} p50 / p99 / p99.9 / max {values} ms")
+    return "; ".join(parts)
 
 
 def worse(value: float, warn: float, error: float) -> int:

@@ -97,6 +97,39 @@ def test_what_the_system_refuses_is_told() -> None:
     assert loop.refused[0].startswith("CPUs [100000]")
 
 
+def test_slack_is_told_after_each_tick_and_ends_where_the_next_one_is_due() -> None:
+    told: list[float] = []
+    seen: list[TickTime] = []
+    enough = threading.Event()
+
+    def in_slack(left: float) -> None:
+        told.append(time.monotonic() + left)
+        if len(told) == 10:
+            enough.set()
+
+    loop = FixedRateLoop(0.01, seen.append, on_error=lambda error: None, in_slack=in_slack)
+    loop.start()
+    assert enough.wait(30)
+    loop.stop()
+    for next_due, following in zip(told, seen[1:], strict=False):
+        begun_late = following.due - next_due  # whole periods that passed before it began
+        assert begun_late <= following.missed * 0.01 + 1e-6
+
+
+def test_an_exception_in_the_slack_ends_the_loop_through_on_error() -> None:
+    caught: list[Exception] = []
+
+    def in_slack(left: float) -> None:
+        raise ValueError("no slack")
+
+    loop = FixedRateLoop(0.001, lambda when: None, on_error=caught.append, in_slack=in_slack)
+    loop.start()
+    assert loop._thread is not None
+    loop._thread.join(30)
+    assert [str(error) for error in caught] == ["no slack"]
+    assert loop.statistics.ticks == 1
+
+
 @pytest.mark.parametrize("period", [0.0, -1.0, math.inf, math.nan])
 def test_a_period_must_be_a_positive_number(period: float) -> None:
     with pytest.raises(ValueError, match="period must be positive"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import threading
@@ -377,3 +378,38 @@ def test_publishers_that_cannot_be_heard_are_named(ros: Any, small_hand: Path) -
     deaf = ros.node.create_publisher(JointState, "joint_states", qos.SENSOR)
     ros.wait(lambda: any("incompatible QoS on joint_states" in message for _, message, _ in reports), "a warning")
     ros.node.destroy_publisher(deaf)
+
+
+def test_what_the_system_refuses_the_loop_is_told_and_logged(ros: Any, small_hand: Path) -> None:
+    ros.reports = ros.diagnostics("controller: control")
+    process = ros.start(MODULE, parameters(small_hand, cpus=[4000], lock_memory=True))
+    values = report(ros, "CPUs [4000]", "not granted")
+    locked = float(values["locked memory (MiB)"]) > 0
+    assert locked is not ("locked memory: " in values["not granted"])
+    ros.wait(lambda: "did not grant: " in process.output, "a warning in the log")
+    assert "CPUs [4000]" in process.output
+    assert process.stop() == 0, process.output
+
+
+def test_a_loop_at_any_rate_keeps_the_models_period_and_sums_itself_up(ros: Any, small_hand: Path) -> None:
+    """The contract's rate is 20 Hz; without any_rate another is refused (see spoil)."""
+    ros.reports = ros.diagnostics("controller: control")
+    rows = ros.collect("controller/tick", Float64MultiArray)
+    process = ros.start(MODULE, parameters(small_hand, rate=40.0, any_rate=True))
+    fake = FakeHand(ros)
+    try:
+        ros.wait(lambda: any(r[2].get("safety state") == "running" for r in ros.reports), "control")
+        rows.clear()
+        ros.wait(lambda: len(rows) > 60, "ticks")
+    finally:
+        fake.close()
+    values = ros.reports[-1][2]
+    assert float(values["Target frequency (Hz)"]) == 40.0
+    assert float(values["lateness.p99.9 (ms)"]) <= float(values["lateness.max (ms)"]) * 1.001
+    assert re.fullmatch(r"\d+ ticks in [\d.]+ s", values["figures cover"])
+    first, last = (dict(zip([d.label for d in row.layout.dim], row.data, strict=True)) for row in (rows[0], rows[60]))
+    steps = 60 + last["missed_ticks"] - first["missed_ticks"]
+    assert (last["stamp"] - first["stamp"]) * 40.0 == pytest.approx(steps, rel=0.25)
+    assert ros.change("controller", "deactivate")
+    ros.wait(lambda: re.search(r"\d+ ticks, \d+ missed; lateness p50", process.output), "the loop's summary")
+    assert process.stop() == 0, process.output

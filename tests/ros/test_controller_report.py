@@ -58,6 +58,7 @@ def report(monkeypatch):
             loop,
             counters,
             Thresholds(),
+            period=PERIOD,
             lockstep=False,
             active=True,
             model={},

@@ -1,0 +1,63 @@
+"""Which tick is due when: arithmetic only, so that it can be tested without waiting."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TickTime:
+    """When a tick was due and when it began (s, time.monotonic)."""
+
+    index: int  # of the period since the start; skipped ones are counted
+    due: float
+    began: float
+    missed: int  # whole periods skipped just before this tick
+
+    @property
+    def lateness(self) -> float:
+        """s from due to begun."""
+        return self.began - self.due
+
+
+class Pacer:
+    """Ticks at start, start + period, start + 2 period, ... (s), each told when it begins and when it has ended.
+
+    Due times are computed from the index and never summed, so rounding does not grow with time. Periods that pass
+    while a tick runs, or before it begins, are skipped and counted; none is made up for.
+    """
+
+    def __init__(self, start: float, period: float) -> None:
+        self._start, self._period = start, period
+        self._index = self._skipped = 0
+
+    @property
+    def due(self) -> float:
+        """When the next tick is to begin (s)."""
+        return self._due(self._index)
+
+    def begin(self, now: float) -> TickTime:
+        """The tick that begins at `now` (s), not before `due`: begun a whole period late or more, it is the newest."""
+        newest = max(self._index, self._newest(now))
+        missed = self._skipped + newest - self._index
+        self._index, self._skipped = newest, 0
+        return TickTime(newest, self._due(newest), now, missed)
+
+    def end(self, now: float) -> None:
+        """The tick that was begun has ended at `now` (s); the next is the first that is not yet due then."""
+        newest = self._newest(now)
+        following = max(self._index + 1, newest if self._due(newest) >= now else newest + 1)
+        self._skipped, self._index = following - self._index - 1, following
+
+    def _due(self, index: int) -> float:
+        return self._start + index * self._period
+
+    def _newest(self, now: float) -> int:
+        """The last index due at or before `now`; the quotient alone can be off by one, at the due times themselves."""
+        index = math.floor((now - self._start) / self._period)
+        while self._due(index) > now:
+            index -= 1
+        while self._due(index + 1) <= now:
+            index += 1
+        return index

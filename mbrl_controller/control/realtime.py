@@ -1,0 +1,197 @@
+"""What a loop asks of the whole process: threads that run at once, memory in RAM, garbage that waits."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_MCL_CURRENT, _MCL_FUTURE = 1, 2
+_CAP_IPC_LOCK = 14
+_TIMER_ABSTIME = 1
+
+SWITCH_S = 5e-4  # s for which another thread may go on in Python when the loop wakes; by itself Python allows 5 ms
+
+YOUNG_OBJECTS = 700  # new objects from which on a collection is worth its time, and
+PER_GENERATION = 10  # collections of a generation before the next older one: Python's own thresholds
+EXPECTED_S = 0.002  # of a collection, before the first
+MARGIN = 2.0  # times what the last one took, to be expected of the next
+FADING = 0.9  # of that expectation each time there was no room: one slow collection must not be the last
+
+
+class _Timespec(ctypes.Structure):
+    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+
+
+def sleep_until(moment: float) -> None:
+    """Sleep until `moment` (s, time.monotonic), or until a signal comes.
+
+    What holds this thread up on its way into the sleep does not make the sleep end later, as it would with a duration.
+    """
+    whole = int(moment)
+    wanted = _Timespec(whole, int(1e9 * (moment - whole)))
+    _LIBC.clock_nanosleep(time.CLOCK_MONOTONIC, _TIMER_ABSTIME, ctypes.byref(wanted), None)
+
+
+def lock_memory() -> list[str]:
+    """Keep this process's memory, present and future, in RAM; what was refused, as for apply_scheduling.
+
+    Under a finite limit nothing is locked: allocations beyond it would fail, in the middle of the run.
+    """
+    limit, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    if limit != resource.RLIM_INFINITY and hard == resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (hard, hard))
+        limit = hard
+    if limit != resource.RLIM_INFINITY and not _may_lock_all():
+        return [f"locked memory: limited to {limit // 1024} KiB (memlock in limits.conf must be unlimited)"]
+    if _LIBC.mlockall(_MCL_CURRENT | _MCL_FUTURE) != 0:
+        return [f"locked memory: {os.strerror(ctypes.get_errno())}"]
+    return []
+
+
+def unlock_memory() -> None:
+    """Undo lock_memory."""
+    _LIBC.munlockall()
+
+
+def schedule_all(policy: int, priority: int) -> list[str]:
+    """Schedule every thread of this process, those of libraries too, by `policy` (os.SCHED_*); what was refused."""
+    for thread in map(int, os.listdir("/proc/self/task")):
+        try:
+            os.sched_setscheduler(thread, policy, os.sched_param(priority))
+        except ProcessLookupError:
+            continue  # ended meanwhile
+        except OSError as error:
+            return [f"SCHED_FIFO priority {priority}: {error.strerror}"]
+    return []
+
+
+def locked_mib() -> float:
+    """Memory that this process has locked, MiB."""
+    return float(_status("VmLck").split()[0]) / 1024
+
+
+def _may_lock_all() -> bool:
+    return bool(int(_status("CapEff"), 16) >> _CAP_IPC_LOCK & 1)
+
+
+def _status(name: str) -> str:
+    """An entry of /proc/self/status."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(f"{name}:")), "0")
+
+
+class QuietProcess:
+    """What a process does for its loop while that runs.
+
+    Its threads give up Python's lock soon (SWITCH_S). `priority`: all of them are scheduled before ordinary work
+    (SCHED_FIFO, 0: left as they are), for one that waits for a core while it holds Python's lock, or one of DDS, holds
+    up the loop; loop and planner ask for more themselves. `lock_memory`: memory is kept in RAM. `gc_in_slack`: garbage
+    is collected by `in_slack` alone.
+    """
+
+    def __init__(self, *, priority: int = 0, lock_memory: bool = False, gc_in_slack: bool = False) -> None:
+        self.refused: list[str] = []  # what the system did not grant
+        self._priority, self._lock = priority, lock_memory
+        self._collector = SlackCollector() if gc_in_slack else None
+        self._switch_before: float | None = None  # None: not started
+
+    @property
+    def in_slack(self) -> Callable[[float], None] | None:
+        """To be called after each tick with the time left (s), unless None."""
+        return self._collector.collect if self._collector is not None else None
+
+    def start(self) -> None:
+        """Ask, when everything is loaded and before the loop's own threads are made."""
+        self._switch_before = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_S)
+        if self._collector is not None:
+            self._collector.start()
+        if self._priority:
+            self.refused += schedule_all(os.SCHED_FIFO, self._priority)
+        if self._lock:
+            self.refused += lock_memory()
+
+    def stop(self) -> None:
+        """Everything as before `start`, where that was called; the loop's threads have ended."""
+        if self._switch_before is None:
+            return
+        sys.setswitchinterval(self._switch_before)
+        self._switch_before, self.refused = None, []
+        if self._collector is not None:
+            self._collector.stop()
+        if self._priority:
+            schedule_all(os.SCHED_OTHER, 0)
+        if self._lock:
+            unlock_memory()
+
+    def values(self) -> dict[str, object]:
+        """Values for /diagnostics."""
+        values: dict[str, object] = {"locked memory (MiB)": locked_mib()}
+        collector = self._collector
+        if collector is not None:
+            values |= {
+                "garbage collections": collector.collections,
+                "garbage collections postponed": collector.postponed,
+                "garbage collection.max (ms)": 1e3 * collector.longest,
+            }
+        return values
+
+
+class SlackCollector:
+    """Python's garbage collector, kept out of the ticks of a loop: it works only in the time that one has to spare.
+
+    What is there at the start is set aside; of what comes after, new objects are collected often and old ones
+    seldom, as Python would, but in `collect` and only where the next tick is further away than it should take.
+    """
+
+    def __init__(self) -> None:
+        self.collections = self.postponed = 0  # postponed: there was garbage, but not the time
+        self.longest = 0.0  # s
+        self._expected = [EXPECTED_S] * 3  # s, by generation
+        self._since = [0, 0]  # collections of a generation since the last one of an older
+        self._was_enabled = True
+
+    def start(self) -> None:
+        """Collect everything, set aside what is left, and switch automatic collection off."""
+        self._was_enabled = gc.isenabled()
+        gc.disable()
+        gc.collect()
+        gc.freeze()
+
+    def stop(self) -> None:
+        """Everything as before `start`."""
+        gc.unfreeze()
+        if self._was_enabled:
+            gc.enable()
+
+    def collect(self, left: float) -> None:
+        """Collect if there is enough garbage and it should take less than `left` (s)."""
+        if gc.get_count()[0] < YOUNG_OBJECTS:
+            return
+        oldest = 0
+        while oldest < 2 and self._since[oldest] >= PER_GENERATION:
+            oldest += 1
+        for generation in range(oldest, -1, -1):
+            if self._expected[generation] < left:
+                self._collect(generation)
+                return
+            self._expected[generation] *= FADING
+        self.postponed += 1
+
+    def _collect(self, generation: int) -> None:
+        began = time.monotonic()
+        gc.collect(generation)
+        took = time.monotonic() - began
+        self._expected[generation] = MARGIN * took
+        self._since[:generation] = [0] * generation
+        if generation < 2:
+            self._since[generation] += 1
+        self.collections += 1
+        self.longest = max(self.longest, took)

@@ -1,0 +1,127 @@
+"""A job's own node beside a service: takes the nodes through their lifecycle and hears what the controller tells."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+from std_msgs.msg import Float64MultiArray
+
+from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.jobs.processes import ProcessError, ProcessGroup, wait_for
+from mbrl_controller.nodes import qos
+from mbrl_controller.nodes.logger import listener_qos
+
+TRANSITIONS = {"configure": Transition.TRANSITION_CONFIGURE, "activate": Transition.TRANSITION_ACTIVATE}
+DISCOVERY_S = 30.0
+TRANSITION_S = 60.0
+FIRST_TICK_S = 20.0
+CATCH_UP_S = 60.0
+
+
+class ServiceMonitor:
+    """A node on a thread of its own, for the time of a `with` block; `on_row` gets each tick's row, on that thread."""
+
+    hears = frozenset({"tick"})  # of the controller's records
+
+    def __init__(self, contract: RobotContract, on_row: Callable[[dict[str, float]], None]) -> None:
+        self.contract = contract
+        self.reports: dict[str, dict[str, str]] = {}  # the newest values on /diagnostics, by the status's name
+        self._on_row = on_row
+        self._newest_row = 0.0  # s, stamp of the newest row
+        self._closing = False
+
+    def __enter__(self) -> ServiceMonitor:
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        self._node = rclpy.create_node("monitor")
+        self._listen()
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._node)
+        self._thread = threading.Thread(target=self._spin, name="monitor")
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing = True
+        self._executor.shutdown(timeout_sec=2.0)
+        self._thread.join()
+        self._node.destroy_node()
+        rclpy.try_shutdown()
+
+    def prepare(self, group: ProcessGroup) -> None:
+        """Everything up to the controller's activation."""
+        for name in ("logger", "controller"):
+            self.change(name, "configure", group)
+        self.change("logger", "activate", group)
+        self.wait_until_connected(2, group)  # this process and the logger
+
+    def begin(self, group: ProcessGroup) -> None:
+        """Activate the controller and wait for its first tick."""
+        self.change("controller", "activate", group)
+        wait_for(lambda: self._newest_row, "the controller does not tick", FIRST_TICK_S, group)
+
+    def catch_up(self, group: ProcessGroup) -> None:
+        """Wait for the rows of all ticks until now: on a busy machine this process is behind."""
+        now = time.time()
+        wait_for(lambda: self._newest_row >= now, "the controller's rows do not arrive", CATCH_UP_S, group)
+
+    def change(self, name: str, transition: str, group: ProcessGroup) -> None:
+        """Ask a lifecycle node for a transition; raises ProcessError with its last words if it refuses."""
+        client = self._node.create_client(ChangeState, f"{name}/change_state")
+        wait_for(client.service_is_ready, f"{name}: no lifecycle service", DISCOVERY_S, group)
+        request = ChangeState.Request(transition=Transition(id=TRANSITIONS[transition]))
+        future = client.call_async(request)
+        wait_for(future.done, f"{name}: {transition} unanswered", TRANSITION_S, group)
+        if not future.result().success:
+            words = group.children[name].last_words()
+            raise ProcessError(f"{name} refused to {transition}. Its last lines:\n{words}")
+
+    def wait_until_connected(self, listeners: int, group: ProcessGroup) -> None:
+        """Wait until the state topics have their publisher and the controller's records `listeners` subscribers, this
+        process among them for what it hears."""
+        node = self._node
+        for source in self.contract.sources:
+            topic = source.topic
+            wait_for(lambda t=topic: node.count_publishers(t), f"no publisher of {topic}", DISCOVERY_S, group)  # type: ignore[misc]
+        for name in ("tick", "command", "goal", "episode"):
+            topic, wanted = f"controller/{name}", listeners - (name not in self.hears)
+            wait_for(
+                lambda t=topic, n=wanted: node.count_subscribers(t) >= n,  # type: ignore[misc]
+                f"not all nodes are connected to {topic}",
+                DISCOVERY_S,
+                group,
+            )
+
+    def _listen(self) -> None:
+        node, deep = self._node, listener_qos(False, latched=False)
+        node.create_subscription(Float64MultiArray, "controller/tick", self._on_tick, deep)
+        node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.DIAGNOSTICS)
+
+    def _on_tick(self, message: Any) -> None:
+        row = {dimension.label: value for dimension, value in zip(message.layout.dim, message.data, strict=True)}
+        self._on_row(row)
+        self._newest_row = row["stamp"]
+
+    def _on_diagnostics(self, message: Any) -> None:
+        for status in message.status:
+            self.reports[status.name] = {value.key: value.value for value in status.values}
+
+    def _spin(self) -> None:
+        try:
+            self._executor.spin()
+        except ExternalShutdownException:
+            pass
+        except Exception:
+            if not self._closing:  # rclpy takes parts away from an executor that is shut down while it waits
+                raise

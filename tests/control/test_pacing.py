@@ -1,0 +1,80 @@
+"""Due times never drift, and no tick is made up for: on clocks of our own, so for hours at once."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from mbrl_controller.control.pacing import Pacer, TickTime
+
+HOUR = 3600  # s
+GRAIN = 1e-8  # s: rounding of times after four months of uptime
+
+
+def run(pacer: Pacer, delays: list[tuple[float, float]]) -> list[tuple[TickTime, float]]:
+    """Ticks that begin `delays[k][0]` s after they are due and take `delays[k][1]` s, and when each ended."""
+    now, seen = pacer.due, []
+    for late, work in delays:
+        now = max(now, pacer.due) + late
+        when = pacer.begin(now)
+        now += work
+        pacer.end(now)
+        seen.append((when, now))
+    return seen
+
+
+@given(st.floats(0.0, 1e7), st.sampled_from([10, 20, 30, 50, 60, 90, 100, 240, 333, 1000]))
+@example(0.0, 30)
+def test_due_times_of_an_hour_are_those_of_exact_arithmetic(start: float, rate: int) -> None:
+    pacer = Pacer(start, 1 / rate)
+    for index in (1, 2, 3, 7, 36_000, HOUR * rate):
+        pacer._index = index
+        assert abs(Fraction(pacer.due) - (Fraction(start) + Fraction(index, rate))) < Fraction(5, 10**9)
+
+
+@pytest.mark.parametrize("rate", [10, 30])
+def test_36000_ticks_in_time_are_36000_periods(rate: int) -> None:
+    pacer = Pacer(12345.678, 1 / rate)
+    seen = run(pacer, [(0.3 / rate, 0.4 / rate)] * 36_000)
+    assert [when.index for when, _ in seen] == list(range(36_000))
+    assert not any(when.missed for when, _ in seen)
+    assert pacer.due == pytest.approx(12345.678 + 36_000 / rate, abs=1e-8)
+
+
+waits = st.floats(0.0, 5.0)  # periods
+due_again = st.integers(0, 4).map(float)  # exactly at a due time, where rounding is at its worst
+
+
+@given(
+    st.floats(0.0, 1e7),
+    st.sampled_from([0.1, 1 / 30, 0.02, 1e-3]),
+    st.lists(st.tuples(waits | due_again, waits | due_again), max_size=60),
+)
+def test_what_is_missed_is_counted_and_never_bunched_up(
+    start: float, period: float, delays: list[tuple[float, float]]
+) -> None:
+    pacer = Pacer(start, period)
+    free, next_index, missed = start, 0, 0  # when the tick before ended
+    for when, ended in run(pacer, [(late * period, work * period) for late, work in delays]):
+        assert when.due >= free or when.lateness < period  # begun late itself, or not due before the last had ended
+        assert 0 <= when.lateness < period + GRAIN
+        assert when.missed == when.index - next_index
+        missed += when.missed
+        next_index, free = when.index + 1, ended
+    assert next_index == len(delays) + missed
+    if delays:
+        assert free <= pacer.due < free + period + GRAIN  # the next one is the first after the last one's end
+
+
+@given(st.floats(0.0, 1e7), st.integers(0, 10_000), st.sampled_from([0.1, 1 / 30, 0.007]))
+def test_a_tick_that_ends_as_the_next_is_due_costs_none(start: float, index: int, period: float) -> None:
+    pacer = Pacer(start, period)
+    pacer._index = index
+    pacer.begin(pacer.due)
+    following = pacer._due(index + 1)
+    pacer.end(following)
+    assert pacer.due == following
+    assert pacer.begin(following).missed == 0
