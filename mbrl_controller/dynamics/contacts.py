@@ -87,7 +87,7 @@ class ContactLayout:
             parents = [geometry.hinges[i].parent for i in hinges]
             self._put(f"frames{level}", self._maps(parents, frames, level - 1) if level else _columns(frames))
             joints = state.indices([f"{geometry.hinges[i].joint}.position" for i in hinges])
-            self._put(f"angles{level}", np.tile(joints, 3))
+            self._put(f"angles{level}", joints)
         self.kinds = {
             "line": [shape for shape in geometry.shapes if not any(shape.half[:2])],
             "box": [shape for shape in geometry.shapes if any(shape.half[:2])],
@@ -155,7 +155,7 @@ def _turned(ops: Operations[X], state: X, parents: Any, level: int, n: int) -> X
         ops.linear(parents, f"frames{level}") if level else ops.constant("frames0"), [3 * n, 3 * n, 6 * n]
     )
     angle = ops.pick(state, f"angles{level}")
-    sine, cosine = ops.sin(angle), ops.cos(angle)
+    sine, cosine = (ops.join([value] * 3) for value in (ops.sin(angle), ops.cos(angle)))  # for each component
     if not level:  # constants, of which there is one for all states
         zero = ops.mul(sine, ops.constant("contact_nothing"))
         rest = ops.add(rest, ops.join([zero, zero]))

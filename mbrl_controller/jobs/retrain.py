@@ -27,6 +27,7 @@ from mbrl_controller.dynamics.validation import JUDGED, evaluate, longest_horizo
 from mbrl_controller.dynamics.weights import Weights, write_atomically
 from mbrl_controller.episodes.contract import RobotContract, parse_contract
 from mbrl_controller.errors import DatasetError, MbrlError, ModelError, RegistryError
+from mbrl_controller.geometry import HandGeometry
 from mbrl_controller.jobs.dataset import Dataset, episode_files, load_dataset
 from mbrl_controller.jobs.quantise import PLANNER, Int8Verdict, add_int8
 from mbrl_controller.jobs.task_defaults import contract_for, planner_defaults, task_defaults
@@ -158,9 +159,8 @@ class _Run:
             plan.train.ensemble_size,
             plan.train.hidden,
         )
-        if plan.train.contacts:
-            spec = spec.model_copy(update={"geometry": hand_geometry(self.contract)})
         parent = self._parent()
+        spec = spec.model_copy(update={"geometry": self._geometry(parent)})
         listener.stage(f"training on {len(train)} transitions, judging on {len(held_out)}")
         result = fit(
             train,
@@ -249,6 +249,12 @@ class _Run:
 
     def _parent(self) -> Version | None:
         return self.registry.resolve(self.plan.task, self.plan.parent) if self.plan.parent else None
+
+    def _geometry(self, parent: Version | None) -> HandGeometry | None:
+        """Of the contact features; a warm start has those of the weights that it starts from."""
+        if self.plan.start == "warm" and parent is not None:
+            return parent.card().spec.geometry
+        return hand_geometry(self.contract) if self.plan.train.contacts else None
 
     def _initial_weights(self, parent: Version | None) -> Weights | None:
         if self.plan.start == "fresh":

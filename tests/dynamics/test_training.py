@@ -224,3 +224,18 @@ def test_too_little_data_is_said_before_training(small, toy_record, toy_spec) ->
 def test_settings_out_of_range_or_unknown_are_refused(bad) -> None:
     with pytest.raises(ValidationError):
         TrainConfig(**bad)
+
+
+def test_with_an_edge_a_few_wild_rows_do_not_rule_the_fit(toy_record, toy_spec) -> None:
+    data = toy_record(40, 30)
+    wild = np.array(data.next_state)
+    wild[::50, 3] += np.random.default_rng(0).choice([-1.0, 1.0], len(wild[::50])) * 3.0  # the box, hit by something
+    spoilt = TransitionSet(data.state, data.action, wild, data.episode, data.step, data.episode_keys)
+    fresh = toy_record(10, 30, seed=9)
+    errors = {}
+    for edge in (None, 1e6, 0.5):
+        config = QUICK.model_copy(update={"max_epochs": 15, "horizon": 1, "huber": edge})
+        model = fit(*spoilt.split_by_episode(0.1), toy_spec, (), config).model
+        errors[edge] = evaluate(model.predictor(), fresh, toy_spec, horizon=1)["one_step_rmse.box.velocity"]
+    assert errors[1e6] == pytest.approx(errors[None], rel=1e-6)  # beyond every error: the squared loss itself
+    assert errors[0.5] < 0.7 * errors[None]

@@ -26,7 +26,7 @@ ONE = [{"name": "one", "episodes": 3}]
 
 
 def baoding(**settings) -> LearnPlan:
-    return make_plan("baoding", settings={"collect": ONE, **settings})
+    return make_plan("baoding", settings={"collect": ONE, "grow": 0.0, **settings})
 
 
 def by_name(plan: LearnPlan, number: int = 1, points: int = 0) -> dict[str, sessions.Session]:
@@ -97,7 +97,7 @@ def test_a_task_that_names_none_has_two(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ({"collect.bold.planner.colour": 1}, r"collect\.bold: .*colour"),
+        ({"collect.bold.planner.flavour": 1}, r"collect\.bold: .*flavour"),
         ({"collect.bold.planner.beta": 7}, r"collect\.bold: .*beta"),
         ({"collect.bold.core.colour": 1}, r"collect\.bold: core: colour"),
         ({"collect.bold.core.risk.k": -1}, r"collect\.bold: core: risk\.k"),

@@ -16,13 +16,14 @@ import pytest
 
 pytest.importorskip("torch")
 
-from mbrl_controller.errors import DatasetError, EpisodeError, MbrlError, ModelError, RegistryError
+from mbrl_controller.errors import ContractError, DatasetError, EpisodeError, MbrlError, ModelError, RegistryError
 from mbrl_controller.jobs import collect, retrain
 from mbrl_controller.jobs.dataset import episode_files, load_dataset
 from mbrl_controller.jobs.retrain import compare, too_little
 from mbrl_controller.jobs.task_defaults import contract_for
 from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.registry import Registry
+from mbrl_controller.simulation.geometry import hand_geometry
 
 from .conftest import TINY
 
@@ -263,3 +264,32 @@ def test_a_collection_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
     assert {name: after[name] for name in before} == before
     with pytest.raises(EpisodeError, match="session"):
         collected(session="../elsewhere", episodes=1)
+
+
+def test_contact_features_come_from_the_scene_and_stay_through_a_warm_start(tmp_path: Path) -> None:
+    folder = collect.run(
+        "baoding", episodes=12, seconds=3.0, policy="random", random_scale=0.3, episodes_dir=tmp_path, processes=1
+    ).folder
+
+    def learn(**changes) -> OnnxEnsemble:
+        result = retrain.run(
+            "baoding",
+            episodes=[folder],
+            models_dir=tmp_path / "models",
+            runs_dir=tmp_path / "runs",
+            force=True,
+            threads=1,
+            **{"options": {**TINY, "contacts": True}, **changes},
+        )
+        assert result.version is not None
+        return OnnxEnsemble.load(result.version.model)
+
+    geometry = hand_geometry(contract_for("baoding"))
+    assert learn().spec.geometry == geometry
+    assert learn(start="warm", options={**TINY, "max_epochs": 0, "contacts": False}).spec.geometry == geometry
+    assert learn(options={**TINY, "contacts": False}).spec.geometry is None
+
+
+def test_contact_features_need_balls(tmp_path: Path, valve_episodes: Path) -> None:
+    with pytest.raises(ContractError, match="no balls"):
+        run(tmp_path, valve_episodes, options={**TINY, "contacts": True})
