@@ -63,14 +63,15 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> loop.Learned:
 
 def test_a_plan_takes_the_tasks_defaults_and_what_is_set_above_them() -> None:
     plan = make_plan("valve")
-    assert plan.rounds == 8
-    assert plan.training.hidden == (250, 250)
+    defaults = task_defaults("valve")
+    assert plan.points == defaults.learning["points"]
+    assert plan.training.hidden == tuple(defaults.training["hidden"])
     wanted = planner_defaults("valve", "pddm").planner_options
     assert {name: plan.planner[name] for name in wanted} == wanted
     assert plan.planner["iterations"] >= 1  # also what config/tasks.yaml leaves to the planner itself
     changed = make_plan("valve", seed=3, settings={"grow": 0.5, "training.batch": 64, "core.risk.k": 2.0})
     assert (changed.seed, changed.grow, changed.training.batch) == (3, 0.5, 64)
-    assert changed.training.hidden == (250, 250)
+    assert changed.training.hidden == plan.training.hidden
     assert changed.core.risk.k == 2.0
 
 
