@@ -21,7 +21,7 @@ from mbrl_controller.jobs.learn.listener import LearnListener
 from mbrl_controller.jobs.learn.plan import OWN_SEEDS, LearnPlan, make_plan
 from mbrl_controller.jobs.learn.records import Records, Row, read_rows
 from mbrl_controller.jobs.learn.time_left import time_left
-from mbrl_controller.jobs.task_defaults import contract_for, planner_defaults
+from mbrl_controller.jobs.task_defaults import contract_for, planner_defaults, task_defaults
 from mbrl_controller.registry import Registry
 
 from .conftest import TINY
