@@ -17,10 +17,8 @@ from rich.table import Table
 from mbrl_controller.jobs.demo_record import DemoRecord
 from mbrl_controller.jobs.processes import ProcessGroup, wait_for
 from mbrl_controller.jobs.reporting import console, error_console
-from mbrl_controller.jobs.service import STOP_ORDER, ServicePlan, plan_service, require_modules, run_service, watch
+from mbrl_controller.jobs.service import ServicePlan, plan_service, run_service, watch
 from mbrl_controller.resources import home_dir
-
-__all__ = ["STOP_ORDER", "require_modules", "run"]
 
 WATCHER_NICE = 5  # to look on must not cost the controller its pace
 VIEWER_PORT = 8080

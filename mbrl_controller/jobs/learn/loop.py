@@ -21,13 +21,13 @@ from pydantic import ValidationError
 
 from mbrl_controller.dynamics.weights import write_atomically
 from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs.demo import require_modules
 from mbrl_controller.jobs.learn.listener import LearnListener
 from mbrl_controller.jobs.learn.live import Live
 from mbrl_controller.jobs.learn.plan import LearnPlan, make_plan
 from mbrl_controller.jobs.learn.records import LOG_FILE, Records, Row
 from mbrl_controller.jobs.learn.steps import StoppedError, Work
 from mbrl_controller.jobs.learn.time_left import time_left
+from mbrl_controller.jobs.service import require_modules
 from mbrl_controller.jobs.workers import shared_workers
 from mbrl_controller.registry import Registry, Version
 from mbrl_controller.resources import home_dir

@@ -14,11 +14,11 @@ from typing import Any
 
 from mbrl_controller.episodes.contract import RobotContract
 from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs.demo import STOP_ORDER
 from mbrl_controller.jobs.demo_record import DemoRecord
 from mbrl_controller.jobs.learn.plan import LearnPlan
 from mbrl_controller.jobs.learn.sessions import Session
 from mbrl_controller.jobs.processes import ProcessGroup, free_domain, local_environment, ros_arguments, wait_for
+from mbrl_controller.jobs.service import STOP_ORDER
 from mbrl_controller.resources import share_dir
 
 AGAIN = "_again"  # with a letter that no name of a behaviour has
