@@ -10,6 +10,7 @@ import typer
 
 from mbrl_controller import __version__
 from mbrl_controller.jobs import cli_benchmark, cli_episodes, cli_learn, cli_models, cli_soak
+from mbrl_controller.jobs.cli_options import JsonOption, ModelOption, SeedOption
 from mbrl_controller.jobs.pairs import parse_pairs
 from mbrl_controller.jobs.reporting import INTERRUPTED, REFUSED, report_errors
 
@@ -29,10 +30,7 @@ Planner = Literal["pddm", "cem", "icem", "random_shooting"]
 Backend = Literal["onnx", "torch"]
 Precision = Literal["auto", "fp32", "int8"]
 TaskArgument = Annotated[str, typer.Argument(help="baoding or valve")]
-ModelOption = Annotated[str, typer.Option(help="model version, as `mbrl models list` names it")]
 PrecisionOption = Annotated[Precision, typer.Option(help="of the model served; auto: int8 where the version has it")]
-JsonOption = Annotated[Path | None, typer.Option("--json", help="write the figures to this file")]
-SeedOption = Annotated[int, typer.Option(min=0, help="seed of the planner and of the simulated hand")]
 ModelsOption = Annotated[
     Path | None, typer.Option("--models-dir", help="registry (default: models/ below MBRL_HOME or ~/.mbrl)")
 ]

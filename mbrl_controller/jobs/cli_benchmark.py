@@ -7,6 +7,14 @@ from typing import Annotated, Literal
 
 import typer
 
+from mbrl_controller.jobs.cli_options import (
+    BusyCoresOption,
+    JsonOption,
+    LoopRateOption,
+    ModelOption,
+    RealtimeOption,
+    SeedOption,
+)
 from mbrl_controller.jobs.reporting import error_console, report_errors
 
 app = typer.Typer(help="Measure planning, timing and control on this machine.", no_args_is_help=True)
@@ -26,7 +34,7 @@ def planner(
         Path | None, typer.Option(help="Python interpreter that has the other planners' packages")
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="draw return against candidates into this PNG")] = None,
-    json: Annotated[Path | None, typer.Option("--json", help="write the figures to this file")] = None,
+    json: JsonOption = None,
 ) -> None:
     """What a plan takes, how it keeps deadlines, its memory, the loop under load, and how well each planner controls.
 
@@ -52,7 +60,7 @@ def planner(
 def delay(
     task: Annotated[list[str] | None, typer.Option(help="baoding or valve, repeatable (default: both)")] = None,
     episodes: Annotated[int, typer.Option(min=1, help="episodes of each row, on the same seeds")] = 24,
-    json: Annotated[Path | None, typer.Option("--json", help="write the figures to this file")] = None,
+    json: JsonOption = None,
 ) -> None:
     """Control under 0 to 150 ms of latency, with and without compensation for it, in simulation."""
     from mbrl_controller.jobs.benchmark import delay as job
@@ -70,15 +78,13 @@ def delay(
 @report_errors
 def loop(
     task: Annotated[Literal["baoding", "valve"], typer.Option(help="what the hand does meanwhile")] = "baoding",
-    rate: Annotated[
-        float | None, typer.Option(min=1.0, max=500.0, help="of the loop, Hz (default: the model's own)")
-    ] = None,
+    rate: LoopRateOption = None,
     seconds: Annotated[float, typer.Option(min=2.0, help="how long, s")] = 60.0,
-    busy_cores: Annotated[int, typer.Option(min=0, help="processes that load the machine meanwhile")] = 0,
-    realtime: Annotated[bool, typer.Option(help="ask for SCHED_FIFO and locked memory")] = True,
-    model: Annotated[str, typer.Option(help="model version, as `mbrl models list` names it")] = "current",
-    seed: Annotated[int, typer.Option(min=0, help="seed of the planner and of the simulated hand")] = 0,
-    json: Annotated[Path | None, typer.Option("--json", help="write the figures to this file")] = None,
+    busy_cores: BusyCoresOption = 0,
+    realtime: RealtimeOption = True,
+    model: ModelOption = "current",
+    seed: SeedOption = 0,
+    json: JsonOption = None,
 ) -> None:
     """How well the service keeps time: sim, controller and logger as processes, for a while at a rate.
 
