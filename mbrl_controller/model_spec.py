@@ -9,7 +9,7 @@ import math
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mbrl_controller.errors import ModelError
 from mbrl_controller.geometry import HandGeometry
@@ -49,6 +49,14 @@ class ModelSpec(BaseModel):
     delta_scale: tuple[float, ...] = ()  # [S] std of one step's change in training, the unit of disagreement
     disagreement_limit: float | None = None  # see planning.risk.disagreement; None: no limit known
     geometry: HandGeometry | None = None  # of the contact features that it computes from the state; None: it has none
+
+    @model_validator(mode="after")
+    def _geometry_fits(self) -> ModelSpec:
+        needed = self.geometry.state_names if self.geometry is not None else ()
+        missing = [name for name in needed if name not in self.state_names]
+        if missing:
+            raise ValueError(f"its geometry needs state entries that it has not: {', '.join(missing)}")
+        return self
 
     @classmethod
     def of(cls, task: Task, robot: str, action: ActionSpace, ensemble_size: int, hidden: tuple[int, ...]) -> ModelSpec:

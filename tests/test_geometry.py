@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from mbrl_controller.errors import ModelError
 from mbrl_controller.geometry import MOST, Ball, Frame, HandGeometry, Hinge, Shape
+from mbrl_controller.jobs.task_defaults import contract_for
+from mbrl_controller.model_spec import ModelSpec
 
 HERE = Frame.of(np.eye(3), np.zeros(3))
 BALL = (Ball(name="ball", radius=0.01),)
@@ -34,6 +37,14 @@ def test_a_shape_needs_its_hinge() -> None:
 def test_lengths_are_lengths(values) -> None:
     with pytest.raises(ValidationError):
         shape(**values)
+
+
+def test_a_model_that_lacks_what_its_geometry_needs_is_refused_by_name() -> None:
+    contract = contract_for("baoding")
+    geometry = HandGeometry(hinges=(hinge(),), shapes=(shape(),), balls=BALL)
+    spec = ModelSpec.of(contract.task, contract.file.robot, contract.action, 3, (8,))
+    with pytest.raises(ModelError, match=r"A\.position, ball\.position\.x"):
+        ModelSpec.parse(spec.model_copy(update={"geometry": geometry}).model_dump_json(), "a file")
 
 
 def test_sizes_are_bounded() -> None:
