@@ -54,7 +54,7 @@ class Probe:
             N = len(state)
             if not N or (state.shape, action.shape, after.shape) != ((N, S), (N, A), (spec.ensemble_size, N, S)):
                 raise ValueError("its sizes are not the model's")
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise ModelError(f"{where}: an int8 model needs the rows it is checked on: {error}") from error
         return cls(state, action, after)
 

@@ -5,6 +5,7 @@ The fields travel as metadata inside the ONNX file (key `mbrl_controller`, JSON)
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any, Literal
 
@@ -47,7 +48,10 @@ class ModelSpec(BaseModel):
     transitions: int = 0
     metrics: dict[str, float] = Field(default_factory=dict)
     delta_scale: tuple[float, ...] = ()  # [S] std of one step's change in training, the unit of disagreement
-    disagreement_limit: float | None = None  # see planning.risk.disagreement; None: no limit known
+    # NaN or infinity would switch the check off
+    disagreement_limit: float | None = Field(
+        default=None, ge=0, allow_inf_nan=False
+    )  # see planning.risk.disagreement; None: no limit known
     geometry: HandGeometry | None = None  # of the contact features that it computes from the state; None: it has none
 
     @model_validator(mode="after")
@@ -119,10 +123,25 @@ class ModelSpec(BaseModel):
     @classmethod
     def parse(cls, text: str | bytes, where: str) -> ModelSpec:
         """Parse JSON; raises ModelError naming the fields at fault."""
+        check_format(text, where)
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
             raise ModelError(f"{where}: bad model description: {describe_validation(error)}") from error
+
+
+def check_format(text: str | bytes, where: str, within: str | None = None) -> None:
+    """Raises ModelError if the JSON object `text` (or its entry `within`) is of another format.
+
+    A newer format may differ in any field: say that first, rather than complain about its fields.
+    """
+    try:
+        document = json.loads(text)
+        version = (document[within] if within else document).get("format_version", FORMAT_VERSION)
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+        return  # which pydantic explains
+    if version != FORMAT_VERSION:
+        raise ModelError(f"{where}: model format {version!r:.100}, but this controller reads format {FORMAT_VERSION}")
 
 
 def describe_validation(error: ValidationError) -> str:

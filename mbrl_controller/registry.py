@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import re
 import shutil
@@ -26,7 +25,8 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mbrl_controller.errors import ModelError, RegistryError
-from mbrl_controller.model_spec import ModelSpec, describe_validation
+from mbrl_controller.model_file import MAX_TEXT_BYTES, ModelFile, read_bounded
+from mbrl_controller.model_spec import ModelSpec, check_format, describe_validation
 from mbrl_controller.resources import home_dir, share_dir
 
 MODEL_FILE = "model.onnx"
@@ -77,6 +77,7 @@ class Version:
     task: str
     name: str
     folder: Path
+    shipped: bool = False  # then it may be installed as links; a user's own may not lead elsewhere
 
     @property
     def model(self) -> Path:
@@ -88,8 +89,9 @@ class Version:
         """Where the 8-bit ONNX file is, if the version has one."""
         return self.folder / INT8_FILE
 
-    def served(self, precision: str = "auto") -> Path:
-        """The file to serve; auto: the 8-bit one if the card tells of it and it is there.
+    def served(self, precision: str = "auto", card: ModelCard | None = None) -> Path:
+        """The file to serve; auto: the 8-bit one if the card (`card`, if it was read before) tells of it and it is
+        there.
 
         Raises ModelError for a bad card, for an unknown precision, and for "int8" where there is no such file.
         """
@@ -97,8 +99,8 @@ class Version:
             raise ModelError(f"unknown precision {precision!r}; known: {', '.join(PRECISIONS)}")
         if precision == "fp32":
             return self.model
-        card = self.card()
-        if card.int8_sha256 and self.int8.is_file():
+        card = card or self.card()
+        if card.int8_sha256 and os.path.lexists(self.int8):
             return self.int8
         if precision == "int8":
             why = card.int8_refused or f"none was made: mbrl models quantise {self.task} {self.name}"
@@ -108,25 +110,30 @@ class Version:
     def card(self) -> ModelCard:
         """Its card; raises ModelError."""
         path = self.folder / CARD_FILE
+        if self.folder.is_symlink() and not self.shipped:
+            raise ModelError(f"{self.folder}: it is a symbolic link, which may lead anywhere; a version is a folder")
         try:
-            return ModelCard.model_validate_json(path.read_bytes())
+            content = read_bounded(path, MAX_TEXT_BYTES, links=self.shipped)
+            check_format(content, str(path), within="spec")
+            return ModelCard.model_validate_json(content)
         except OSError as error:
             raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
         except ValidationError as error:
             raise ModelError(f"{path}: bad card: {describe_validation(error)}") from error
 
-    def check_digest(self, only: Path | None = None) -> ModelCard:
-        """Its card, after checking that its model files (or the one at `only`) are those the card was written for.
+    def read(self, path: Path, card: ModelCard) -> ModelFile:
+        """One of its two model files, if it is the one that `card` was written for; raises ModelError."""
+        digest = card.int8_sha256 if path == self.int8 else card.model_sha256
+        return ModelFile.read(path, digest or "", links=self.shipped)
+
+    def check_digest(self) -> ModelCard:
+        """Its card, after checking that its model files are those the card was written for.
 
         Raises ModelError for another file, and for one that is missing.
         """
         card = self.card()
-        files = [(self.model, card.model_sha256)]
-        if card.int8_sha256:
-            files.append((self.int8, card.int8_sha256))
-        for path, digest in files:
-            if only in (None, path) and file_sha256(path) != digest:
-                raise ModelError(f"{path}: its sha256 is not the one in {CARD_FILE}: damaged or exchanged")
+        for path in (self.model, self.int8) if card.int8_sha256 else (self.model,):
+            self.read(path, card)
         return card
 
 
@@ -147,7 +154,7 @@ class Registry:
             if folder.is_dir():
                 for path in folder.iterdir():
                     if VERSION.match(path.name) and path.is_dir():
-                        found[path.name] = Version(task, path.name, path)
+                        found[path.name] = Version(task, path.name, path, shipped=base != self.root)
         return sorted(found.values(), key=lambda v: _number(v.name))
 
     def current(self, task: str) -> Version:
@@ -181,6 +188,8 @@ class Registry:
                     if path.is_file():
                         shutil.copy2(path, aside / path.name)
                 (aside / CARD_FILE).write_text(card.model_dump_json(indent=2) + "\n")
+                for path in aside.iterdir():
+                    _to_disk(path)  # or a power cut could leave the folder's name and empty files
                 aside.chmod(0o755)
                 os.rename(aside, folder / name)
             except BaseException:
@@ -258,9 +267,9 @@ class Registry:
             if file is None:
                 found.int8.unlink(missing_ok=True)
                 return found
-            content = _read(file)
-            _replace(found.int8, content)
-            card = card.model_copy(update={"int8_sha256": hashlib.sha256(content).hexdigest()})
+            new = ModelFile.read(file)
+            _replace(found.int8, new.content)
+            card = card.model_copy(update={"int8_sha256": new.sha256})
             _replace(card_file, card.model_dump_json(indent=2))
             return found
 
@@ -275,11 +284,13 @@ class Registry:
     def _read_current(self, folder: Path) -> _Current | None:
         path = folder / CURRENT_FILE
         try:
-            return _Current.model_validate_json(path.read_bytes())
+            return _Current.model_validate_json(read_bounded(path, MAX_TEXT_BYTES, links=folder.parent != self.root))
         except FileNotFoundError:
             return None
-        except (OSError, ValidationError) as error:
-            raise RegistryError(f"{path}: cannot be read: {error}") from error
+        except OSError as error:
+            raise RegistryError(f"{path}: cannot be read: {error.strerror or error}") from error
+        except ValidationError as error:
+            raise RegistryError(f"{path}: cannot be read: {describe_validation(error)}") from error
 
     @contextlib.contextmanager
     def _locked(self, task: str) -> Iterator[Path]:
@@ -298,15 +309,8 @@ class Registry:
 
 
 def file_sha256(path: Path) -> str:
-    """Digest of a file; raises ModelError if it cannot be read."""
-    return hashlib.sha256(_read(path)).hexdigest()
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
+    """Digest of a model file; raises ModelError if it cannot be read."""
+    return ModelFile.read(path).sha256
 
 
 def _number(name: str) -> int:
@@ -314,10 +318,19 @@ def _number(name: str) -> int:
     return int(match.group(1)) if match else 0
 
 
+def _to_disk(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def _replace(path: Path, content: str | bytes) -> None:
     part = path.with_suffix(".part")
     try:
-        with part.open("wb") as file:
+        part.unlink(missing_ok=True)  # of a writer that was killed; or a link to what is none of ours
+        with part.open("xb") as file:
             file.write(content if isinstance(content, bytes) else f"{content}\n".encode())
             file.flush()
             os.fsync(file.fileno())

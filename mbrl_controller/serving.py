@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from mbrl_controller.errors import ModelError
+from mbrl_controller.model_file import ModelFile
 from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.registry import INT8_FILE, ModelCard, Version
 from mbrl_controller.tasks.base import Task
@@ -15,21 +16,17 @@ from mbrl_controller.tasks.spaces import ActionSpace
 
 @dataclass(frozen=True)
 class Choice:
-    """A file whose digest was checked. `fallback`: why it is not the 8-bit one that the version has; else empty."""
+    """A file as it was read and found to be the card's. `fallback`: why it is not the 8-bit one that the version has;
+    else empty."""
 
-    file: Path
+    file: ModelFile
     card: ModelCard
     fallback: str = ""
 
     @property
     def precision(self) -> Literal["fp32", "int8"]:
         """That of the file."""
-        return "int8" if self.file.name == INT8_FILE else self.card.spec.precision
-
-    @property
-    def digest(self) -> str:
-        """The file's SHA-256 (hex)."""
-        return (self.card.int8_sha256 or "") if self.file.name == INT8_FILE else self.card.model_sha256
+        return "int8" if self.file.path.name == INT8_FILE else self.card.spec.precision
 
 
 def choose_file(
@@ -39,22 +36,28 @@ def choose_file(
     *,
     task: Task | None = None,
     action: ActionSpace | None = None,
+    try_out: Callable[[ModelFile], None] = lambda file: None,
 ) -> Choice:
     """The file of `version` that `backend` serves in `precision` (registry.ServedPrecision).
 
-    auto tries the 8-bit file out on this processor, which costs a loading, and takes the fp32 one where it is refused.
-    backend torch serves fp32. Raises ModelError for a version that cannot be served so.
+    auto loads the 8-bit file to see whether it runs on this processor, and takes the fp32 one where it is refused.
+    `try_out` is asked before anything is loaded, and refuses by ModelError. backend torch serves fp32. Raises
+    ModelError for a version that cannot be served so.
     """
     if backend == "torch":
         if precision == "int8":
             raise ModelError("backend torch serves the fp32 file only; leave out precision int8")
         precision = "fp32"
-    file, fallback = version.served(precision), ""
-    if precision == "auto" and file != version.model:
+    card, fallback = version.card(), ""
+    path = version.served(precision, card)
+    if precision == "auto" and path != version.model:
         try:
-            card = version.check_digest(file)
+            file = version.read(path, card)
+            try_out(file)
             OnnxEnsemble.load(file, task=task, action=action)
             return Choice(file, card)
         except ModelError as error:
-            file, fallback = version.model, str(error)
-    return Choice(file, version.check_digest(file), fallback)
+            path, fallback = version.model, str(error)
+    file = version.read(path, card)
+    try_out(file)
+    return Choice(file, card, fallback)

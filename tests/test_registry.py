@@ -6,8 +6,10 @@ import hashlib
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,8 @@ import pytest
 from mbrl_controller.errors import ModelError, RegistryError
 from mbrl_controller.model_spec import ModelSpec
 from mbrl_controller.registry import ModelCard, Registry, Version
+
+KilledAt = Callable[[int, Callable[[], object]], bool]
 
 
 def make_card(version: str, data: bytes = b"weights") -> ModelCard:
@@ -180,7 +184,7 @@ def test_an_exchanged_8_bit_file_is_noticed(registry: Registry, tmp_path: Path) 
     version.int8.write_bytes(b"other")
     with pytest.raises(ModelError, match=r"model\.int8\.onnx: its sha256"):
         version.check_digest()
-    version.check_digest(version.model)
+    assert version.read(version.model, version.card()).content == b"weights"
 
 
 def test_an_8_bit_file_is_exchanged_without_a_moment_of_a_wrong_digest(registry: Registry, tmp_path: Path) -> None:
@@ -221,6 +225,64 @@ def test_a_card_of_before_8_bit_is_read_and_keeps_what_is_added(registry: Regist
     assert (after.evaluation_precision, after.int8_sha256) == ("int8", card["int8_sha256"])
 
 
+@pytest.mark.parametrize("what", ["model.onnx", "card.json", "", "current.json"])
+def test_what_leads_out_of_its_version_is_not_read(registry: Registry, tmp_path: Path, what: str) -> None:
+    version = registry.resolve("valve", add(registry))
+    registry.promote("valve", version.name)
+    path = version.folder.parent / what if what == "current.json" else version.folder / what
+    os.rename(path, tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises((ModelError, RegistryError), match="symbolic link") as caught:
+        registry.current("valve").check_digest()
+    assert str(path) in str(caught.value)
+
+
+def test_nothing_is_written_through_a_link(registry: Registry, tmp_path: Path) -> None:
+    name = add(registry)
+    (tmp_path / "precious").write_text("mine")
+    (registry.root / "valve" / "current.part").symlink_to(tmp_path / "precious")
+    registry.promote("valve", name)
+    assert (tmp_path / "precious").read_text() == "mine"
+    assert registry.current("valve").name == name
+
+
+def test_shipped_versions_may_be_installed_as_links(tmp_path: Path) -> None:
+    """So they are by `colcon build --symlink-install`."""
+    source = Registry(tmp_path / "source", shipped=tmp_path / "none")
+    source.promote("valve", add(source))
+    for path in [p for p in source.root.rglob("*") if p.is_file()]:
+        link = tmp_path / "installed" / path.relative_to(source.root)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path)
+    registry = Registry(tmp_path / "mine", shipped=tmp_path / "installed")
+    assert registry.current("valve").check_digest().spec.version == "v0001"
+
+
+def test_a_card_of_another_format_says_so_and_not_what_differs(registry: Registry) -> None:
+    version = registry.resolve("valve", add(registry))
+    card = json.loads((version.folder / "card.json").read_text())
+    card["spec"] |= {"format_version": 2, "task": 3, "more": None}
+    (version.folder / "card.json").write_text(json.dumps(card))
+    with pytest.raises(ModelError, match="model format 2"):
+        version.card()
+
+
+def test_a_huge_card_is_refused_unread(registry: Registry) -> None:
+    version = registry.resolve("valve", add(registry))
+    with (version.folder / "card.json").open("r+b") as file:
+        file.truncate(1 << 40)  # sparse
+    with pytest.raises(ModelError, match="larger than"):
+        version.card()
+
+
+def test_a_foreign_note_of_the_current_version_shows_nothing_of_its_content(registry: Registry) -> None:
+    registry.promote("valve", add(registry))
+    (registry.root / "valve" / "current.json").write_text('{"password": "hunter2"}')
+    with pytest.raises(RegistryError, match=r"current\.json: cannot be read") as caught:
+        registry.current("valve")
+    assert "hunter2" not in str(caught.value)
+
+
 def _promote_forever(root: Path, names: list[str]) -> None:
     registry = Registry(root, shipped=root / "none")
     while True:
@@ -257,3 +319,48 @@ def test_a_registry_that_stands_alone_shows_no_shipped_version(tmp_path: Path, m
     assert Registry(root).current("valve").folder == root / "valve" / "v0001"
     with pytest.raises(RegistryError, match="roll back"):
         registry.roll_back("valve")
+
+
+def test_whenever_a_writer_is_killed_versions_are_whole_and_one_is_current(
+    registry: Registry, tmp_path: Path, killed_at: KilledAt
+) -> None:
+    registry.promote("valve", add(registry))
+    work = tmp_path / "work"
+    for event in range(1000):
+        name = registry.next_name("valve")
+
+        def add_and_promote(name: str = name) -> None:
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir()
+            for file in ("model.onnx", "report.md"):
+                (work / file).write_bytes(b"weights")
+            registry.add("valve", work, make_card(name))
+            registry.promote("valve", name)
+
+        killed = killed_at(event, add_and_promote)
+        found = registry.versions("valve")
+        for version in found:
+            assert version.check_digest().spec.version == version.name
+        assert registry.current("valve") in found
+        if not killed:
+            break
+    else:
+        raise AssertionError("it never came to its end")
+    assert registry.current("valve").name == name
+    assert len(found) > 2  # some were killed between adding and promoting
+    add(registry)
+    assert not list((registry.root / "valve").glob(".adding-*"))
+
+
+def test_whenever_an_8_bit_file_is_exchanged_by_a_killed_writer_a_checked_file_is_served(
+    registry: Registry, tmp_path: Path, killed_at: KilledAt
+) -> None:
+    version = with_int8(registry, tmp_path)
+    for event in range(1000):
+        (tmp_path / "new.onnx").write_bytes(b"rounded for the %d. time" % event)
+        killed = killed_at(event, lambda: registry.record_int8("valve", version.name, tmp_path / "new.onnx", {}))
+        card = version.card()
+        version.read(version.served("auto", card), card)
+        if not killed:
+            break
+    assert version.int8.read_bytes() == (tmp_path / "new.onnx").read_bytes()

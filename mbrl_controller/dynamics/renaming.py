@@ -8,16 +8,17 @@ import onnx
 
 from mbrl_controller.dynamics.weights import write_atomically
 from mbrl_controller.errors import ModelError
+from mbrl_controller.model_file import ModelFile
 from mbrl_controller.model_spec import METADATA_KEY, ModelSpec
 
 
-def copy_as(source: Path, target: Path, version: str, parent: str = "") -> ModelSpec:
+def copy_as(source: ModelFile, target: Path, version: str, parent: str = "") -> ModelSpec:
     """Write the ONNX file `source` to `target` as `version` with `parent`; its new spec. Raises ModelError."""
     try:
-        proto = onnx.load(str(source), load_external_data=False)
-    except Exception as error:  # protobuf's and the operating system's
-        raise ModelError(f"{source}: cannot be read: {error}") from error
-    spec = ModelSpec.from_metadata({entry.key: entry.value for entry in proto.metadata_props}, str(source))
+        proto = onnx.load_model_from_string(source.content)
+    except Exception as error:  # protobuf's
+        raise ModelError(f"{source.path}: cannot be read: {error}") from error
+    spec = ModelSpec.from_metadata({entry.key: entry.value for entry in proto.metadata_props}, str(source.path))
     spec = spec.model_copy(update={"version": version, "parent": parent})
     for entry in proto.metadata_props:
         if entry.key == METADATA_KEY:

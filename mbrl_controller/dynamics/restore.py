@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import onnx
 import torch
@@ -13,7 +11,9 @@ from mbrl_controller.dynamics.ensemble import ActionInput, DynamicsEnsemble
 from mbrl_controller.dynamics.export import FED_TARGET
 from mbrl_controller.dynamics.weights import Weights
 from mbrl_controller.errors import ModelError
+from mbrl_controller.model_file import ModelFile
 from mbrl_controller.model_spec import ModelSpec
+from mbrl_controller.planning.onnx_content import check_content
 
 # Graphs of before the target's limits moved to the front: "error" subtracts the joint's position from the target; both
 # inputs subtract the reach and the features' mean.
@@ -21,16 +21,13 @@ _SUBTRACTIONS: dict[int, ActionInput] = {2: "target", 3: "error"}
 _CLAMP_NAMES = ("input_high", "high")  # of the bound in the file, now and in older files
 
 
-def weights_of(path: Path) -> tuple[Weights, ActionInput]:
-    """A `DynamicsEnsemble.state_dict` that predicts what the file at `path` does, and what its network is fed.
+def weights_of(file: ModelFile) -> tuple[Weights, ActionInput]:
+    """A `DynamicsEnsemble.state_dict` that predicts what `file` does, and what its network is fed.
 
     The file scales the network's output in its last layer; that is undone with the spec's `delta_scale`, and the mean
     change stays in the bias. Raises ModelError for a file that is not a float one of `export_onnx`.
     """
-    try:
-        proto = onnx.load(str(path), load_external_data=False)
-    except Exception as error:  # protobuf's and the operating system's
-        raise ModelError(f"{path}: cannot be read: {error}") from error
+    proto, path = _parsed(file), file.path
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     spec = ModelSpec.from_metadata(metadata, str(path))
     if spec.precision != "fp32":
@@ -63,11 +60,12 @@ def weights_of(path: Path) -> tuple[Weights, ActionInput]:
     return weights, fed
 
 
-def network_of(path: Path, spec: ModelSpec) -> DynamicsEnsemble:
-    """The network in the fp32 file at `path`, which `spec` describes, on the CPU; ModelError for any other file."""
+def network_of(file: ModelFile, spec: ModelSpec) -> DynamicsEnsemble:
+    """The network in an fp32 `file`, which `spec` describes, on the CPU; ModelError for any other file."""
+    path = file.path
     try:
-        weights, fed = weights_of(path)
-        constants = {t.name: t for t in onnx.load(str(path), load_external_data=False).graph.initializer}
+        weights, fed = weights_of(file)
+        constants = {t.name: t for t in _parsed(file).graph.initializer}
         clamp = next(numpy_helper.to_array(constants[name]).item() for name in _CLAMP_NAMES if name in constants)
     except (ValueError, StopIteration) as error:  # arrays that do not go together; no clamp
         raise ModelError(f"{path}: not a model of this version's export: {error or _CLAMP_NAMES[0]}") from error
@@ -77,6 +75,14 @@ def network_of(path: Path, spec: ModelSpec) -> DynamicsEnsemble:
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
     return network
+
+
+def _parsed(file: ModelFile) -> onnx.ModelProto:
+    check_content(file.content, file.path)
+    try:
+        return onnx.load_model_from_string(file.content)
+    except Exception as error:  # protobuf's
+        raise ModelError(f"{file.path}: cannot be read: {error}") from error
 
 
 def _fed(graph: onnx.GraphProto) -> ActionInput | None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.restore import network_of
 from mbrl_controller.errors import ModelError
+from mbrl_controller.model_file import ModelFile
 from mbrl_controller.model_spec import ModelSpec
 from mbrl_controller.planning.onnx_ensemble import Float32, OnnxEnsemble
 from mbrl_controller.tasks.base import Task
@@ -47,20 +48,22 @@ class TorchEnsemble:
     @classmethod
     def load(
         cls,
-        path: Path | str,
+        source: ModelFile | Path | str,
         *,
         task: Task | None = None,
         action: ActionSpace | None = None,
         device: str = "auto",
         threads: int | None = None,
     ) -> TorchEnsemble:
-        """Read an fp32 model file with all of `OnnxEnsemble.load`'s checks, and compare the two on made-up states.
+        """Check an fp32 model file (read before, or at a path) as `OnnxEnsemble.load` does, and compare the two on
+        made-up states.
 
         `device` as torch names it; "auto": the GPU where there is one, else the CPU. On the CPU, `threads` is the
         number that torch uses in this whole process (None: unchanged). Raises ModelError naming the file and the
         reason.
         """
-        reference = OnnxEnsemble.load(path, task=task, action=action)
+        file = source if isinstance(source, ModelFile) else ModelFile.read(source)
+        reference = OnnxEnsemble.load(file, task=task, action=action)
         spec, path = reference.spec, reference.path
         if spec.precision != "fp32":
             raise ModelError(f"{path}: its weights are rounded to {spec.precision}; backend torch needs an fp32 file")
@@ -68,7 +71,7 @@ class TorchEnsemble:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         if device == "cpu" and threads is not None:
             torch.set_num_threads(threads)
-        network = network_of(path, spec)
+        network = network_of(file, spec)
         try:
             network = network.to(device).requires_grad_(False)
             model = cls(network, spec, path, reference.digest)

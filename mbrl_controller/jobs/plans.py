@@ -81,7 +81,8 @@ def prepare(who: Who) -> Prepared:
         planner=who.planner,
         planner_options={**defaults.planner_options, **(who.planner_options or {})},
         core=who.core or defaults.core,
-        model=chosen.file if chosen else None,
+        model=chosen.file.path if chosen else None,
+        model_sha256=chosen.file.sha256 if chosen else None,
         model_version=version,
         backend=who.backend,
         exploration=who.exploration,
@@ -91,7 +92,7 @@ def prepare(who: Who) -> Prepared:
     )
     if chosen is None:
         return Prepared(plan, robot, version, "")
-    return Prepared(plan, robot, version, chosen.digest, chosen.precision, chosen.fallback)
+    return Prepared(plan, robot, version, chosen.file.sha256, chosen.precision, chosen.fallback)
 
 
 def _sim_options(who: Who) -> SimOptions:

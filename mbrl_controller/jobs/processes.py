@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from mbrl_controller.errors import MbrlError
+from mbrl_controller.resources import share_dir
 
 PATIENCE_S = (8.0, 3.0)  # after SIGINT, after SIGTERM; then SIGKILL
 _PR_SET_PDEATHSIG = 1
@@ -29,14 +30,18 @@ class ProcessError(MbrlError):
 
 
 def local_environment(domain: int) -> dict[str, str]:
-    """Variables that keep a ROS graph on this machine, apart from others on it.
+    """Variables that keep a ROS graph on this machine, apart from others on it, and closed to other machines.
 
     UDP on the loopback interface: shared memory gains nothing here, and what a killed process leaves of it in /dev/shm
     breaks later ones.
     """
+    loopback = str(share_dir() / "config" / "security" / "loopback.xml")
     return {
         "ROS_DOMAIN_ID": str(domain),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "ROS_STATIC_PEERS": "",
+        "FASTRTPS_DEFAULT_PROFILES_FILE": loopback,  # of Fast DDS 2 (Jazzy)
+        "FASTDDS_DEFAULT_PROFILES_FILE": loopback,  # of Fast DDS 3 (Kilted)
         "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4",
         "RCUTILS_LOGGING_BUFFERED_STREAM": "0",
         "OMP_NUM_THREADS": "1",  # small matrices: threads would only fight for the cores

@@ -7,7 +7,6 @@ the members disagree, since risk and safety go by it.
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from mbrl_controller.episodes.contract import RobotContract
 from mbrl_controller.errors import DatasetError, ModelError
 from mbrl_controller.jobs.dataset import episode_files, load_dataset
 from mbrl_controller.jobs.task_defaults import PlannerDefaults, contract_for, planner_defaults, task_defaults
+from mbrl_controller.model_file import ModelFile
 from mbrl_controller.planning.agreement import agreement, rank_correlation
 from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
@@ -81,7 +81,8 @@ def run(
     """
     registry = Registry(models_dir)
     found = registry.own(task, version)
-    card = found.check_digest(found.model)
+    card = found.card()
+    model = found.read(found.model, card)
     robot = contract_for(task, contract)
     files = episode_files(episodes or [home_dir() / "episodes" / task])
     if not files:
@@ -91,7 +92,7 @@ def run(
     train, held_out = data.split_by_episode(TrainConfig(**task_defaults(task).training).holdout_fraction)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        shutil.copyfile(found.model, folder / MODEL_FILE)
+        (folder / MODEL_FILE).write_bytes(model.content)
         verdict = add_int8(folder, robot, planner_defaults(task, PLANNER), train, held_out)
         file = folder / INT8_FILE if verdict.passed else None
         found = registry.record_int8(task, found.name, file, verdict.figures, verdict.reason)
@@ -111,8 +112,9 @@ def add_int8(
     data.require(what="data to calibrate on")
     held_out.require(what="held-out data")
     task, action = contract.task, contract.action
-    reference = OnnxEnsemble.load(folder / MODEL_FILE, task=task, action=action)
-    network = network_of(folder / MODEL_FILE, reference.spec)
+    file = ModelFile.read(folder / MODEL_FILE)
+    reference = OnnxEnsemble.load(file, task=task, action=action)
+    network = network_of(file, reference.spec)
     rows = _spread(len(data), CALIBRATION_ROWS)
     samples = data.state[rows], data.action[rows]
     aside = folder / f"{INT8_FILE}.part"

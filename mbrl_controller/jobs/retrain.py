@@ -32,6 +32,7 @@ from mbrl_controller.jobs.dataset import Dataset, episode_files, load_dataset
 from mbrl_controller.jobs.quantise import PLANNER, Int8Verdict, add_int8
 from mbrl_controller.jobs.task_defaults import contract_for, planner_defaults, task_defaults
 from mbrl_controller.jobs.training_report import write_report
+from mbrl_controller.model_file import ModelFile
 from mbrl_controller.model_spec import ModelSpec, describe_validation
 from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.registry import INT8_FILE, MODEL_FILE, ModelCard, Registry, Version, file_sha256
@@ -119,7 +120,7 @@ def run(
     listener = listener or Listener()
     registry = Registry(models_dir)
     base = (runs_dir or home_dir() / "runs") / "retrain" / task
-    with _only_one(base):
+    with _only_one(base), _only_one(registry.root / task):
         if resume:
             folder = _unfinished(base)
             plan = _read_plan(folder)
@@ -260,14 +261,14 @@ class _Run:
         if self.plan.start == "fresh":
             return None
         assert parent is not None  # _make_plan
-        return weights_of(parent.model)[0]
+        return weights_of(_checked(parent))[0]
 
     def _baseline(self, parent: Version | None, held_out: TransitionSet) -> dict[str, float]:
         """The current version on the same held-out episodes; nothing if it was made for another robot."""
         if parent is None:
             return {}
         try:
-            model = OnnxEnsemble.load(parent.model, task=self.contract.task, action=self.contract.action)
+            model = OnnxEnsemble.load(_checked(parent), task=self.contract.task, action=self.contract.action)
         except ModelError:
             return {}
         return self._validate(model, model.spec, held_out)
@@ -323,7 +324,7 @@ def _make_plan(
     if start == "warm":
         if not parent:
             raise RegistryError(f"{task}: there is no current version to start from; leave out --warm")
-        train = train.model_copy(update={"action_input": weights_of(registry.resolve(task, parent).model)[1]})
+        train = train.model_copy(update={"action_input": weights_of(_checked(registry.resolve(task, parent)))[1]})
     return RunPlan(
         task=task,
         contract=robot.text,
@@ -338,12 +339,17 @@ def _make_plan(
     )
 
 
+def _checked(version: Version) -> ModelFile:
+    return version.read(version.model, version.card())
+
+
 @contextlib.contextmanager
 def _only_one(base: Path) -> Iterator[None]:
-    """Two retrains of one task would race for the same version name and checkpoint."""
+    """Two retrains of one task would race for the same checkpoint (in a folder of runs), or the same version name (in a
+    registry, whose own lock is held for moments)."""
     try:
         base.mkdir(parents=True, exist_ok=True)
-        lock = (base / ".lock").open("w")
+        lock = (base / ".retraining").open("w")
     except OSError as error:
         raise MbrlError(f"{base}: cannot be written: {error.strerror}") from error
     with lock:

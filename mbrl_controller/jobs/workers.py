@@ -22,6 +22,7 @@ from mbrl_controller.episodes.contract import RobotContract, parse_contract
 from mbrl_controller.jobs.lockstep import EpisodeRecord, run_episode
 from mbrl_controller.jobs.policies import ControllerPolicy, HoldPolicy, Policy, RandomActionPolicy
 from mbrl_controller.jobs.processes import die_with_parent
+from mbrl_controller.model_file import ModelFile
 from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.planning.model_loading import Backend, load_ensemble
 from mbrl_controller.planning.served_model import ServedModel
@@ -46,6 +47,7 @@ class EpisodePlan(BaseModel):
     core: CoreConfig = CoreConfig()
     check_disagreement: bool = False
     model: Path | None = None  # None: the simulator itself plans (oracle)
+    model_sha256: str | None = None  # None: whatever is in the file
     model_version: str = ""
     backend: Backend = "onnx"
     exploration: float = Field(default=0.0, ge=0, le=2, description="noise on the action, normalised std. dev.")
@@ -81,7 +83,8 @@ class EpisodeRunner:
         if self.plan.model is None:
             return OracleRollout(self.hand.simulation, threads=1)
         task, action = self.contract.task, self.contract.action
-        loaded = load_ensemble(self.plan.model, self.plan.backend, task=task, action=action, threads=1)
+        file = ModelFile.read(self.plan.model, self.plan.model_sha256)
+        loaded = load_ensemble(file, self.plan.backend, task=task, action=action, threads=1)
         return ServedModel(loaded, self.plan.model_version)
 
 

@@ -12,6 +12,7 @@ from mbrl_controller.errors import MbrlError, ModelError
 from mbrl_controller.nodes.controller_options import ControllerOptions
 from mbrl_controller.planning.model_loading import load_ensemble
 from mbrl_controller.planning.served_model import LearnedEnsemble, ServedModel
+from mbrl_controller.planning.trial import try_out
 from mbrl_controller.registry import Registry
 from mbrl_controller.serving import choose_file
 
@@ -39,12 +40,20 @@ def identity(model: ControlModel) -> dict[str, object]:
 
 
 def load_model(contract: RobotContract, options: ControllerOptions) -> VersionModel:
-    """The model that the options name, checked against the contract and warmed up; raises MbrlError."""
+    """The model that the options name, tried out elsewhere first, checked against the contract and warmed up; raises
+    MbrlError."""
     version = Registry(options.models_dir or None).resolve(contract.task.name, options.model_version)
     task, action = contract.task, contract.action
-    chosen = choose_file(version, options.precision, options.backend, task=task, action=action)
-    ensemble = load_ensemble(chosen.file, options.backend, task=task, action=action, threads=options.threads)
     planner = options.make_planner(len(contract.action)).config
+    chosen = choose_file(
+        version,
+        options.precision,
+        options.backend,
+        task=task,
+        action=action,
+        try_out=lambda file: try_out(file, planner.candidates, planner.horizon),
+    )
+    ensemble = load_ensemble(chosen.file, options.backend, task=task, action=action, threads=options.threads)
     ensemble.warm_up(planner.candidates, planner.horizon)
     return VersionModel(ensemble, chosen.card.spec.version or version.name, chosen.fallback)
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mbrl_controller.planning.pace import Pace
 from mbrl_controller.tasks.spaces import Array
@@ -22,6 +22,7 @@ from mbrl_controller.tasks.spaces import Array
 Objective = Callable[[Array], Array]
 Candidates = NDArray[np.float32]
 
+MOST_STEPS = 1_000_000  # predicted at once: with three networks and forty state entries, half a GiB
 MIN_CHUNK = 16  # candidates: below it, a chunk's fixed cost is most of it
 CHUNK_SHARE = 0.7  # of the time left that one chunk may take: not all of it, in case its pace is misjudged
 
@@ -29,7 +30,7 @@ CHUNK_SHARE = 0.7  # of the time left that one chunk may take: not all of it, in
 class PlannerConfig(BaseModel):
     """What every planner has; each adds its own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     candidates: int = Field(default=700, ge=2, le=100_000, description="action sequences per refinement (N)")
     horizon: int = Field(default=7, ge=1, le=200, description="control steps looked ahead (H)")
@@ -38,6 +39,12 @@ class PlannerConfig(BaseModel):
     kept: int = Field(default=0, ge=0, le=1000, description="best candidates kept for the next refinement and tick")
     execute: Literal["mean", "best"] = Field(default="mean", description="the refined mean, or the best candidate")
     keep_mean: bool = Field(default=True, description="let the first candidate be the mean without noise")
+
+    @model_validator(mode="after")
+    def _fits_into_memory(self) -> PlannerConfig:
+        if self.candidates * self.horizon > MOST_STEPS:
+            raise ValueError(f"candidates times horizon is {self.candidates * self.horizon}, more than {MOST_STEPS}")
+        return self
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ class CemConfig(GaussianConfig):
     iterations: int = Field(default=3, ge=1, le=50)
     noise: Smoothing = "white"
     elite_fraction: float = Field(default=0.1, gt=0, le=1)
-    sigma: float = Field(default=0.5, gt=0, description="standard deviation at the start of each plan")
-    sigma_min: float = Field(default=0.05, ge=0)
+    sigma: float = Field(default=0.5, gt=0, le=100, description="standard deviation at the start of each plan")
+    sigma_min: float = Field(default=0.05, ge=0, le=100)
     momentum: float = Field(default=0.1, ge=0, lt=1, description="share of the old mean and deviation kept")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 from pydantic import Field
 
@@ -13,8 +15,10 @@ from mbrl_controller.tasks.spaces import Array
 class GaussianConfig(PlannerConfig):
     """Options of the noise."""
 
-    sigma: float = Field(default=0.9, gt=0, description="standard deviation of the noise, normalised actions")
-    joint_scale: tuple[float, ...] = Field(default=(), description="factors on sigma, one a joint; empty: all 1")
+    sigma: float = Field(default=0.9, gt=0, le=100, description="standard deviation of the noise, normalised actions")
+    joint_scale: tuple[Annotated[float, Field(ge=0, le=100)], ...] = Field(
+        default=(), description="factors on sigma, one a joint; empty: all 1"
+    )
     noise: Smoothing = Field(default="filtered", description="smoothness of the noise over the horizon")
     beta: float = Field(default=0.6, gt=0, le=1, description="filtered noise: 1 is white, small is smooth")
     colour: float = Field(default=2.0, ge=0, le=8, description="coloured noise: power falls with frequency^colour")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from mbrl_controller.errors import ModelError
+from mbrl_controller.model_file import ModelFile
 from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.planning.served_model import LearnedEnsemble
 from mbrl_controller.tasks.base import Task
@@ -16,24 +17,25 @@ BACKENDS: tuple[str, ...] = get_args(Backend)
 
 
 def load_ensemble(
-    path: Path | str,
+    source: ModelFile | Path | str,
     backend: str = "onnx",
     *,
     task: Task | None = None,
     action: ActionSpace | None = None,
     threads: int = 1,
 ) -> LearnedEnsemble:
-    """The model in the file at `path`, served by ONNX Runtime, or by torch on the GPU (the CPU where there is none).
+    """The model in a file (read before, or at a path), served by ONNX Runtime, or by torch on the GPU (the CPU where
+    there is none).
 
     `threads`: on the CPU; torch's number is one for the whole process. torch needs an fp32 file. Raises ModelError
     for a file that must not be served, for an unknown backend, and where torch is not installed.
     """
     if backend == "onnx":
-        return OnnxEnsemble.load(path, task=task, action=action, threads=threads)
+        return OnnxEnsemble.load(source, task=task, action=action, threads=threads)
     if backend != "torch":
         raise ModelError(f"unknown backend {backend!r}; known: {', '.join(BACKENDS)}")
     try:
         from mbrl_controller.dynamics.torch_rollout import TorchEnsemble
     except ImportError as error:
         raise ModelError(f"backend torch: {error}; it needs: pip install 'mbrl_controller[train]'") from error
-    return TorchEnsemble.load(path, task=task, action=action, threads=threads)
+    return TorchEnsemble.load(source, task=task, action=action, threads=threads)

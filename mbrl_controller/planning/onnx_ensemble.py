@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +9,15 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from mbrl_controller.errors import ModelError
+from mbrl_controller.model_file import ModelFile
 from mbrl_controller.model_probe import INT8_RMS_TOLERANCE, Probe
-from mbrl_controller.model_spec import FORMAT_VERSION, METADATA_KEY, ModelSpec
+from mbrl_controller.model_spec import ModelSpec
+from mbrl_controller.planning.onnx_content import check_content
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace
 
 Float32 = NDArray[np.float32]
 
-MAX_BYTES = 64 * 1024 * 1024
 _FATAL_ONLY = 4
 
 
@@ -38,23 +36,26 @@ class OnnxEnsemble:
 
     @classmethod
     def load(
-        cls, path: Path | str, *, task: Task | None = None, action: ActionSpace | None = None, threads: int = 1
+        cls,
+        source: ModelFile | Path | str,
+        *,
+        task: Task | None = None,
+        action: ActionSpace | None = None,
+        threads: int = 1,
     ) -> OnnxEnsemble:
-        """Read and check a model file; with `task` and `action`, also that it was made for them.
+        """Check a model file (read before, or at a path); with `task` and `action`, also that it was made for them.
 
         Whatever is wrong raises ModelError naming the file and the reason. One thread keeps its pace best when the
         machine is busy with other things.
         """
-        path = Path(path)
-        content = _read(path)
-        if _refers_to_external_data(content, path):
-            raise ModelError(f"{path}: keeps weights in other files; a model must be one self-contained file")
+        file = source if isinstance(source, ModelFile) else ModelFile.read(source)
+        path = file.path
+        check_content(file.content, path)
         try:
-            session = ort.InferenceSession(content, _options(threads), providers=["CPUExecutionProvider"])
+            session = ort.InferenceSession(file.content, _options(threads), providers=["CPUExecutionProvider"])
             metadata = dict(session.get_modelmeta().custom_metadata_map)
         except Exception as error:  # ONNX Runtime's errors have no common base but this
             raise ModelError(f"{path}: ONNX Runtime cannot load it: {_one_line(error)}") from error
-        _check_format(metadata, path)
         spec = ModelSpec.from_metadata(metadata, str(path))
         try:
             _check_interface(session, spec, path)
@@ -65,7 +66,7 @@ class OnnxEnsemble:
                 spec.check_fits(task, action)
             except ModelError as error:
                 raise ModelError(f"{path}: {error}") from error
-        model = cls(session, spec, path, hashlib.sha256(content).hexdigest())
+        model = cls(session, spec, path, file.sha256)
         model._try_out()
         if spec.precision == "int8":
             model._check_probe(Probe.from_metadata(metadata, spec, str(path)))
@@ -155,29 +156,6 @@ def _options(threads: int) -> ort.SessionOptions:
     return options
 
 
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if len(content) > MAX_BYTES:
-        raise ModelError(f"{path}: larger than {MAX_BYTES // 2**20} MiB, which no model of ours is")
-    if not content:
-        raise ModelError(f"{path}: the file is empty")
-    return content
-
-
-def _check_format(metadata: dict[str, str], path: Path) -> None:
-    """A newer format may differ in any field: say that first, rather than complain about its fields."""
-    try:
-        version = json.loads(metadata.get(METADATA_KEY, "{}")).get("format_version", FORMAT_VERSION)
-    except (ValueError, AttributeError):
-        return
-    if version != FORMAT_VERSION:
-        raise ModelError(f"{path}: model format {version!r}, but this controller reads format {FORMAT_VERSION}")
-
-
 def _check_interface(session: ort.InferenceSession, spec: ModelSpec, path: Path) -> None:
     E, S, A = spec.ensemble_size, len(spec.state_names), len(spec.action_names)
     inputs = {"state": [E, None, S], "action": [None, A]}
@@ -201,78 +179,11 @@ def _check_interface(session: ort.InferenceSession, spec: ModelSpec, path: Path)
               if len(set(getattr(spec, name))) != len(getattr(spec, name))]  # fmt: skip
     if not all(0 <= i < S for i in spec.periodic):
         wrong.append(f"periodic entries {spec.periodic} lie outside the state")
-    if not all(scale > 0 for scale in spec.delta_scale):
-        wrong.append("delta_scale must be positive")
+    if not all(0 < scale < np.inf for scale in spec.delta_scale):
+        wrong.append("delta_scale must be positive and finite")
     if wrong:
         raise ModelError(f"{path}: bad model description: {'; '.join(wrong)}")
 
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
-
-
-# --- external data -------------------------------------------------------------------------------------------------
-# ONNX tensors can name other files. ONNX Runtime would read them from the working directory, so such a file is refused
-# before it is loaded. These are the field numbers of onnx.proto3 that lead from a ModelProto to its TensorProtos.
-_TENSOR = "tensor"
-_FIELDS: dict[str, dict[int, str]] = {
-    "model": {7: "graph", 20: "training", 25: "function"},
-    "training": {1: "graph", 2: "graph"},
-    "function": {7: "node", 11: "attribute"},
-    "graph": {1: "node", 5: _TENSOR, 15: "sparse"},
-    "node": {5: "attribute"},
-    "attribute": {5: _TENSOR, 6: "graph", 10: _TENSOR, 11: "graph", 22: "sparse", 23: "sparse"},
-    "sparse": {1: _TENSOR, 2: _TENSOR},
-}
-_EXTERNAL_DATA, _DATA_LOCATION = 13, 14
-
-
-def _refers_to_external_data(content: bytes, path: Path) -> bool:
-    stack = [("model", memoryview(content))]
-    try:
-        while stack:
-            kind, message = stack.pop()
-            for number, value in _fields(message):
-                if kind == _TENSOR:
-                    if number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value != 0):
-                        return True
-                elif number in _FIELDS[kind] and isinstance(value, memoryview):
-                    stack.append((_FIELDS[kind][number], value))
-    except (IndexError, ValueError) as error:
-        raise ModelError(f"{path}: not an ONNX file, or damaged") from error
-    return False
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """(field number, value) of a protobuf message: numbers for varints, a view for anything with a length."""
-    at = 0
-    while at < len(message):
-        tag, at = _varint(message, at)
-        wire = tag & 7
-        if wire == 0:
-            number, at = _varint(message, at)
-            yield tag >> 3, number
-            continue
-        if wire == 2:
-            length, at = _varint(message, at)
-        elif wire in (1, 5):
-            length = 8 if wire == 1 else 4
-        else:
-            raise ValueError(f"wire type {wire}")
-        if at + length > len(message):
-            raise ValueError("cut short")
-        yield tag >> 3, message[at : at + length]
-        at += length
-
-
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
-        if shift > 63:
-            raise ValueError("varint too long")

@@ -12,7 +12,7 @@ from mbrl_controller.tasks.spaces import Array
 class Risk(BaseModel):
     """`mean` trusts the ensemble, `mean_std` takes off `k` standard deviations over members, `worst` the worst one."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     kind: Literal["mean", "mean_std", "worst"] = "mean_std"
     k: float = Field(default=1.0, ge=0, le=100)

@@ -17,6 +17,7 @@ from mbrl_controller.dynamics.training import TrainConfig, fit
 from mbrl_controller.errors import ModelError
 from mbrl_controller.geometry import Ball, Frame, HandGeometry, Hinge, Shape
 from mbrl_controller.jobs.task_defaults import contract_for
+from mbrl_controller.model_file import ModelFile
 from mbrl_controller.model_spec import ModelSpec
 from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.simulation.geometry import hand_geometry
@@ -136,7 +137,8 @@ def test_the_file_computes_what_the_network_does(touching, toy_record, tmp_path)
     served = OnnxEnsemble.load(tmp_path / "m.onnx")
     assert served.spec.geometry == touching.geometry
     assert np.allclose(served.predict(state, data.action), expected, atol=2e-5)
-    assert np.allclose(network_of(tmp_path / "m.onnx", spec).predictor()(state, data.action), expected, atol=2e-5)
+    network = network_of(ModelFile.read(tmp_path / "m.onnx"), spec)
+    assert np.allclose(network.predictor()(state, data.action), expected, atol=2e-5)
     export_onnx(model, touching, tmp_path / "m8.onnx", precision="int8", samples=(data.state, data.action))
     rounded = OnnxEnsemble.load(tmp_path / "m8.onnx").predict(state, data.action)
     assert np.sqrt(np.mean(((rounded - expected) / model.delta_std.numpy()) ** 2)) < INT8_RMS_TOLERANCE

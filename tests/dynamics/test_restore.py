@@ -12,6 +12,7 @@ from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.export import export_onnx
 from mbrl_controller.dynamics.restore import weights_of
 from mbrl_controller.errors import ModelError
+from mbrl_controller.model_file import ModelFile
 from mbrl_controller.model_spec import ModelSpec
 from mbrl_controller.tasks.spaces import ActionSpace
 from mbrl_controller.tasks.valve import Valve
@@ -35,7 +36,7 @@ def network(action_input: str) -> DynamicsEnsemble:
 def test_a_restored_network_predicts_what_the_exported_one_did(tmp_path: Path, action_input: str) -> None:
     model = network(action_input)
     export_onnx(model, SPEC, tmp_path / "model.onnx")
-    weights, fed = weights_of(tmp_path / "model.onnx")
+    weights, fed = weights_of(ModelFile.read(tmp_path / "model.onnx"))
     assert fed == action_input
     again = DynamicsEnsemble(SPEC, action_input=fed, seed=0)
     again.load_weights(weights)
@@ -48,9 +49,9 @@ def test_rounded_foreign_and_damaged_files_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "model.onnx"
     export_onnx(network("error"), SPEC, file, precision="int8")
     with pytest.raises(ModelError, match=r"rounded to int8; .* needs its fp32 file"):
-        weights_of(file)
+        weights_of(ModelFile.read(file))
     file.write_bytes(b"garbage")
     with pytest.raises(ModelError, match=r"model\.onnx"):
-        weights_of(file)
+        weights_of(ModelFile.read(file))
     with pytest.raises(ModelError, match="missing"):
-        weights_of(tmp_path / "missing.onnx")
+        weights_of(ModelFile.read(tmp_path / "missing.onnx"))

@@ -201,7 +201,7 @@ def test_a_network_that_does_not_predict_what_the_file_does_is_refused(file, tmp
     def negate(model: onnx.ModelProto) -> None:
         for node in model.graph.node:
             if node.op_type == "Relu":
-                node.op_type = "Abs"
+                node.op_type = "Sin"
 
     other = rewritten(file, tmp_path / "other.onnx", negate)
     OnnxEnsemble.load(other)

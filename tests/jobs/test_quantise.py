@@ -187,7 +187,7 @@ def test_a_damaged_file_is_refused_and_auto_serves_fp32(models: Path, version: V
 def test_where_the_processor_overflows_auto_serves_fp32(models: Path, version: Version, monkeypatch) -> None:
     monkeypatch.setattr("mbrl_controller.planning.onnx_ensemble.INT8_RMS_TOLERANCE", 1e-9)
     chosen = choose_file(version)
-    assert (chosen.file, chosen.precision) == (version.model, "fp32")
+    assert (chosen.file.path, chosen.precision) == (version.model, "fp32")
     assert "on this processor" in chosen.fallback
     report = evaluate.run("valve", models_dir=models, **SHORT)
     assert report["precision"] == "fp32"

@@ -29,8 +29,8 @@ from .conftest import TINY
 
 
 def run(base: Path, episodes: Path, **changes) -> retrain.RetrainResult:
-    arguments = {"options": TINY, "threads": 1, **changes}
-    return retrain.run("valve", episodes=[episodes], models_dir=base / "models", runs_dir=base / "runs", **arguments)
+    arguments = {"options": TINY, "threads": 1, "runs_dir": base / "runs", **changes}
+    return retrain.run("valve", episodes=[episodes], models_dir=base / "models", **arguments)
 
 
 def test_the_first_version_is_promoted_and_complete(tmp_path: Path, valve_episodes: Path) -> None:
@@ -180,6 +180,7 @@ def test_a_killed_run_leaves_the_registry_and_resumes(tmp_path: Path, valve_epis
 
 
 def test_two_retrains_at_once_are_refused(tmp_path: Path, valve_episodes: Path) -> None:
+    """Into one registry, also where their runs are in different folders."""
     inner: list[str] = []
 
     class Second(retrain.Listener):
@@ -188,6 +189,8 @@ def test_two_retrains_at_once_are_refused(tmp_path: Path, valve_episodes: Path) 
                 inner.append("")
                 with pytest.raises(MbrlError, match="another retrain"):
                     run(tmp_path, valve_episodes)
+                with pytest.raises(MbrlError, match=r"another retrain .*models/valve"):
+                    run(tmp_path, valve_episodes, runs_dir=tmp_path / "elsewhere")
 
     assert run(tmp_path, valve_episodes, force=True, listener=Second()).status == "promoted"
     assert inner

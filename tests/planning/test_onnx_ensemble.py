@@ -14,9 +14,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
+from mbrl_controller import model_file
 from mbrl_controller.errors import ModelError
+from mbrl_controller.model_file import ModelFile
 from mbrl_controller.model_spec import METADATA_KEY, ModelSpec
-from mbrl_controller.planning import onnx_ensemble
+from mbrl_controller.planning import onnx_content
 from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.tasks.spaces import ActionSpace, VectorSpec
 
@@ -142,7 +144,7 @@ def test_an_absent_file_a_folder_and_an_empty_file_are_refused(tmp_path) -> None
 
 
 def test_a_file_beyond_the_bound_is_refused_unread(good, monkeypatch) -> None:
-    monkeypatch.setattr(onnx_ensemble, "MAX_BYTES", 100)
+    monkeypatch.setattr(model_file, "MAX_MODEL_BYTES", 100)
     refused(good, "larger than")
 
 
@@ -246,3 +248,42 @@ def test_external_weights_in_a_constant_or_a_branch_are_found(tmp_path) -> None:
         model = graph_model()
         model.graph.node.append(node)
         refused(written(tmp_path / f"{i}.onnx", model), "self-contained")
+
+
+@pytest.mark.parametrize(
+    ("operator", "domain", "named"),
+    [("Loop", "", "'Loop'"), ("ConstantOfShape", "", "'ConstantOfShape'"), ("Add", "evil.org", "'Add' of 'evil.org'")],
+)
+def test_an_operator_that_is_not_ours_is_refused_wherever_it_is(tmp_path, operator, domain, named) -> None:
+    node = helper.make_node(operator, ["state"], ["y"], domain=domain)
+    branch = helper.make_graph([node], "branch", [], [])
+    for i, other in enumerate((node, helper.make_node("Relu", ["c"], ["y"], then_branch=branch))):
+        model = graph_model()
+        model.graph.node.append(other)
+        refused(written(tmp_path / f"{i}.onnx", model), f"uses the operator {named}")
+
+
+def test_sparse_weights_are_refused(tmp_path) -> None:
+    """A few numbers in the file would become an array of any size."""
+    model = graph_model()
+    values = helper.make_tensor("few", TensorProto.FLOAT, [1], [1.0])
+    at = helper.make_tensor("at", TensorProto.INT64, [1], [0])
+    model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, at, [10**12]))
+    refused(written(tmp_path / "m.onnx", model), "sparse weights")
+
+
+def test_a_file_of_very_many_parts_or_words_is_refused(tmp_path) -> None:
+    model = graph_model()
+    model.graph.node.extend([helper.make_node("Relu", ["state"], ["y"])] * (onnx_content.MAX_PARTS + 1))
+    refused(written(tmp_path / "parts.onnx", model), "parts")
+    model = graph_model()
+    model.metadata_props.add(key="poem", value="x" * model_file.MAX_TEXT_BYTES)
+    refused(written(tmp_path / "words.onnx", model), "KiB about itself")
+
+
+def test_what_was_read_is_loaded_whatever_becomes_of_the_file(good) -> None:
+    file = ModelFile.read(good)
+    good.write_bytes(b"exchanged")
+    model = OnnxEnsemble.load(file)
+    assert model.digest == file.sha256
+    assert np.allclose(model.predict(np.zeros((1, S)), np.ones((1, A))), MIX.sum(1, keepdims=True), atol=1e-5)

@@ -1,0 +1,119 @@
+"""What a model file may contain, found from its bytes before ONNX Runtime gets them.
+
+ONNX can do what no model of ours does: keep weights in other files, which the runtime would read, compute the sizes of
+arrays from other arrays, loop, name operators of other libraries. So a file is refused unless it is made of the few
+operators that dynamics/export.py writes. With those, sizes depend on nothing but the number of candidates: a file that
+runs once within bounds (planning/trial.py) stays within them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mbrl_controller.errors import ModelError
+from mbrl_controller.model_file import MAX_TEXT_BYTES
+
+OPERATORS = {
+    "": {"Add", "Clip", "Concat", "Cos", "Div", "Exp", "Gather", "Gemm", "MatMul", "Max", "Min", "Mul",
+         "QuantizeLinear", "Relu", "Reshape", "Sin", "Slice", "Split", "Sqrt", "Sub"},
+    "com.microsoft": {"MatMulIntegerToFloat"},
+}  # fmt: skip
+MAX_PARTS = 50_000  # messages in the file; Baoding's models have some hundred
+
+# Field numbers of onnx.proto3 on the ways from a ModelProto to its nodes and tensors.
+_TENSOR, _SPARSE, _ENTRY = "tensor", "sparse", "entry"
+_FIELDS: dict[str, dict[int, str]] = {
+    "model": {7: "graph", 14: _ENTRY, 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "function": {7: "node", 11: "attribute"},
+    "graph": {1: "node", 5: _TENSOR, 15: _SPARSE},
+    "node": {5: "attribute"},
+    "attribute": {5: _TENSOR, 6: "graph", 10: _TENSOR, 11: "graph", 22: _SPARSE, 23: _SPARSE},
+    _TENSOR: {},
+    _SPARSE: {},
+    _ENTRY: {},
+}
+_EXTERNAL_DATA, _DATA_LOCATION = 13, 14  # of a tensor
+_OP_TYPE, _DOMAIN = 4, 7  # of a node
+
+
+def check_content(content: bytes, path: Path) -> None:
+    """Raises ModelError, naming the file at `path`, for bytes that must not be loaded."""
+    if not content:
+        raise ModelError(f"{path}: the file is empty")
+    parts, notes, unknown = 0, 0, ""
+    stack = [("model", memoryview(content))]
+    try:
+        while stack:
+            kind, message = stack.pop()
+            operator = domain = b""
+            for number, value in _fields(message):
+                if kind == _TENSOR and (number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value != 0)):
+                    raise ModelError(f"{path}: keeps weights in other files; a model must be one self-contained file")
+                if not isinstance(value, memoryview):
+                    continue
+                if kind == "node" and number == _OP_TYPE:
+                    operator = bytes(value[:100])
+                elif kind == "node" and number == _DOMAIN:
+                    domain = bytes(value[:100])
+                elif number in _FIELDS[kind]:
+                    parts += 1
+                    if parts > MAX_PARTS:
+                        raise ModelError(f"{path}: has more than {MAX_PARTS} parts, which no model of ours has")
+                    stack.append((_FIELDS[kind][number], value))
+            if kind == "node":
+                unknown = unknown or _unknown_operator(operator, domain)
+            elif kind == _SPARSE:
+                raise ModelError(f"{path}: has sparse weights, which no model of ours has")
+            elif kind == _ENTRY:
+                notes += len(message)
+                if notes > MAX_TEXT_BYTES:
+                    raise ModelError(f"{path}: says more than {MAX_TEXT_BYTES // 1024} KiB about itself")
+    except (IndexError, ValueError) as error:
+        raise ModelError(f"{path}: not an ONNX file, or damaged") from error
+    if unknown:
+        raise ModelError(f"{path}: uses the operator {unknown}, which no model of ours does")
+
+
+def _unknown_operator(operator: bytes, domain: bytes) -> str:
+    """How to call it; empty if it is one of ours."""
+    name, library = (text.decode(errors="replace") for text in (operator, domain))
+    if name in OPERATORS.get("" if library == "ai.onnx" else library, ()):
+        return ""
+    return f"{name!r} of {library!r}" if library else f"{name!r}"
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """(field number, value) of a protobuf message: numbers for varints, a view for anything with a length."""
+    at = 0
+    while at < len(message):
+        tag, at = _varint(message, at)
+        wire = tag & 7
+        if wire == 0:
+            number, at = _varint(message, at)
+            yield tag >> 3, number
+            continue
+        if wire == 2:
+            length, at = _varint(message, at)
+        elif wire in (1, 5):
+            length = 8 if wire == 1 else 4
+        else:
+            raise ValueError(f"wire type {wire}")
+        if at + length > len(message):
+            raise ValueError("cut short")
+        yield tag >> 3, message[at : at + length]
+        at += length
+
+
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = message[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+        if shift > 63:
+            raise ValueError("varint too long")

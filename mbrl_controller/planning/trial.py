@@ -1,0 +1,69 @@
+"""A model file is tried out in a process of its own first: one that needs gigabytes, crashes the runtime or never
+comes to an end takes nothing from the process that controls a hand.
+
+`python -m mbrl_controller.planning.trial` is that process: the file's content comes on its standard input.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+
+from mbrl_controller.errors import ModelError
+from mbrl_controller.model_file import ModelFile
+from mbrl_controller.planning.onnx_content import check_content
+from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
+
+MEMORY_BYTES = 1 << 30  # beyond what the libraries need
+CPU_S = 20
+PATIENCE_S = 60.0  # on a machine that leaves the trial little of its processor
+REFUSED = 3
+
+
+def try_out(file: ModelFile, candidates: int, horizon: int) -> None:
+    """Load `file` and plan with it once at this size, elsewhere; raises ModelError with what went wrong there."""
+    check_content(file.content, file.path)
+    command = [sys.executable, "-m", "mbrl_controller.planning.trial", str(file.path), str(candidates), str(horizon)]
+    try:
+        done = subprocess.run(command, input=file.content, capture_output=True, timeout=PATIENCE_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise ModelError(f"{file.path}: trying it out did not end within {PATIENCE_S:.0f} s") from error
+    except OSError as error:
+        raise ModelError(f"{file.path}: cannot be tried out: {error.strerror or error}") from error
+    said = done.stderr.decode(errors="replace").strip()
+    if done.returncode == REFUSED:
+        raise ModelError(said)
+    if done.returncode:
+        last = said.splitlines()[-1][:300] if said else ""
+        why = f"signal {-done.returncode}" if done.returncode < 0 else f"exit status {done.returncode}"
+        raise ModelError(f"{file.path}: trying it out ended with {why} {last}".rstrip())
+
+
+def main(path: str, candidates: int, horizon: int) -> int:
+    """The process."""
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))  # whatever the threads of the controller have
+    limit = _data_bytes() + MEMORY_BYTES
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        file = ModelFile.of(path, sys.stdin.buffer.read())
+        OnnxEnsemble.load(file).warm_up(candidates, horizon, repeats=1)
+    except ModelError as error:
+        print(error, file=sys.stderr)
+        return REFUSED
+    except Exception as error:  # the runtime's, or a lack of memory
+        print(f"{path}: it cannot be run: {' '.join(str(error).split())[:300] or 'no memory'}", file=sys.stderr)
+        return REFUSED
+    return 0
+
+
+def _data_bytes() -> int:
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[5]) * resource.getpagesize()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

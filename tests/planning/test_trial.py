@@ -1,0 +1,64 @@
+"""Trying out a model file in another process: what it costs there is not paid here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mbrl_controller.errors import ModelError
+from mbrl_controller.model_file import ModelFile
+from mbrl_controller.planning import trial
+from mbrl_controller.resources import share_dir
+
+onnx = pytest.importorskip("onnx")
+
+from onnx import helper, numpy_helper  # noqa: E402
+
+SHIPPED = share_dir() / "models" / "valve" / "v0001" / "model.onnx"
+
+
+def with_outer_product(n: int) -> bytes:
+    """The shipped model, and on the way to its result an array of n * n numbers of which the file holds 2 n."""
+    model = onnx.load(SHIPPED)
+    graph = model.graph
+    arrays = {"a": np.ones((n, 1), np.float32), "b": np.zeros((1, n), np.float32)}
+    S = graph.output[0].type.tensor_type.shape.dim[2].dim_value
+    arrays |= {"row": np.array(0), "columns": np.zeros(S, np.int64)}
+    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in arrays.items())
+    (last,) = (node for node in graph.node if "next_state" in node.output)
+    last.output[0] = "plain"
+    for operator, inputs, output in (
+        ("MatMul", ["a", "b"], "product"),
+        ("Gather", ["product", "row"], "line"),
+        ("Gather", ["line", "columns"], "nothing"),
+        ("Add", ["plain", "nothing"], "next_state"),
+    ):
+        graph.node.append(helper.make_node(operator, inputs, [output]))
+    return model.SerializeToString()
+
+
+def test_a_good_model_passes() -> None:
+    trial.try_out(ModelFile.read(SHIPPED), 8, 2)
+
+
+def test_a_file_that_asks_for_more_memory_than_is_granted_is_refused() -> None:
+    trial.try_out(ModelFile.of("small.onnx", with_outer_product(1000)), 8, 2)
+    with pytest.raises(ModelError, match=r"huge\.onnx: .*alloc"):
+        trial.try_out(ModelFile.of("huge.onnx", with_outer_product(40_000)), 8, 2)
+
+
+@pytest.mark.parametrize(("limit", "reason"), [("PATIENCE_S", "did not end"), ("program", "exit status 7 oh")])
+def test_a_trial_that_does_not_end_or_crashes_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: str, reason: str
+) -> None:
+    if limit == "PATIENCE_S":
+        monkeypatch.setattr(trial, limit, 1e-3)
+    else:
+        program = tmp_path / "python"
+        program.write_text("#!/bin/sh\ncat > /dev/null; echo oh >&2; exit 7\n")
+        program.chmod(0o755)
+        monkeypatch.setattr(trial.sys, "executable", str(program))
+    with pytest.raises(ModelError, match=rf"model\.onnx: trying it out .*{reason}"):
+        trial.try_out(ModelFile.read(SHIPPED), 8, 2)
