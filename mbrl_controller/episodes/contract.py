@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mbrl_controller.errors import ContractError
@@ -21,16 +20,24 @@ from mbrl_controller.model_spec import describe_validation
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.catalog import make_task
 from mbrl_controller.tasks.spaces import ActionSpace
+from mbrl_controller.yaml_text import load_yaml
 
 JOINT_STATE = "sensor_msgs/msg/JointState"
 ODOMETRY = "nav_msgs/msg/Odometry"
 POSE = "geometry_msgs/msg/PoseStamped"
 MULTI_ARRAY = "std_msgs/msg/Float64MultiArray"
 TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
+# Of a control period, where a source has no limit of its own. A source as fast as the control loop may be late by a
+# fifth, and a plan made just before the limit is still on its way within two periods of the last measurement.
+SILENCE = 1.2
+
+Name = Annotated[str, Field(pattern=r"^\P{C}{1,200}$")]  # no control characters: it goes into messages and files
+Topic = Annotated[str, Field(pattern=r"^(~/|/)?[A-Za-z_][0-9A-Za-z_]*(/[A-Za-z_][0-9A-Za-z_]*)*$", max_length=200)]
+Angle = Annotated[float, Field(ge=-1e6, le=1e6)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Range(_Strict):
@@ -39,18 +46,27 @@ class Range(_Strict):
     lower: float
     upper: float
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Range:
+        if not self.lower < self.upper:
+            raise ValueError(f"lower {self.lower} is not below upper {self.upper}")
+        return self
+
 
 class _Source(_Strict):
-    topic: str = Field(min_length=1)
-    max_age_s: float = Field(default=0.25, gt=0, description="older than this, the state is stale")
-    valid: dict[str, Range] = Field(default_factory=dict, description="by quantity, for example position")
+    topic: Topic
+    max_age_s: float = Field(default=0.25, gt=0, le=60, description="older than this by its stamp, the state is stale")
+    max_silence_s: float | None = Field(
+        default=None, gt=0, le=60, description="silent without a newer measurement so long; None: 1.2 control periods"
+    )
+    valid: dict[Literal["position", "velocity"], Range] = Field(default_factory=dict, description="by quantity")
 
 
 class JointSource(_Source):
     """Joints from sensor_msgs/JointState, found by name in whatever order they arrive."""
 
     type: Literal["sensor_msgs/msg/JointState"]
-    joints: tuple[str, ...] = Field(min_length=1)
+    joints: tuple[Name, ...] = Field(min_length=1)
     fields: tuple[Literal["position", "velocity"], ...] = ("position",)
     ignore_unknown: bool = Field(default=False, description="allow other joints in the message, as a whole arm sends")
 
@@ -60,8 +76,8 @@ class JointSource(_Source):
 
 
 class _ObjectSource(_Source):
-    object: str
-    frame: str = Field(default="world", description="frame_id that the messages must carry")
+    object: Name
+    frame: Name = Field(default="world", description="frame_id that the messages must carry")
 
     def entries(self) -> list[str]:
         """State entries this source fills, in order."""
@@ -95,17 +111,17 @@ Source = Annotated[JointSource | OdometrySource | PoseSource, Field(discriminato
 class Joint(_Strict):
     """A commanded joint: position target limits (rad) and the fastest it may be asked to move (rad/s)."""
 
-    name: str
-    lower: float
-    upper: float
-    neutral: float
-    max_rate: float = Field(gt=0)
+    name: Name
+    lower: Angle
+    upper: Angle
+    neutral: Angle
+    max_rate: float = Field(gt=0, le=1e6)
 
 
 class Command(_Strict):
     """Where targets are sent: ros2_control's forward command controller or its joint trajectory controller."""
 
-    topic: str
+    topic: Topic
     type: Literal["std_msgs/msg/Float64MultiArray", "trajectory_msgs/msg/JointTrajectory"]
     stroke: float = Field(default=0.9, gt=0, le=1)
     safe: Literal["hold", "neutral"] = Field(
@@ -119,7 +135,7 @@ class ContractFile(_Strict):
     """The YAML document."""
 
     format_version: Literal[1]
-    robot: str = Field(min_length=1)
+    robot: Name
     task: str
     task_options: dict[str, Any] = Field(default_factory=dict)
     control_period_s: float = Field(gt=0, le=10)
@@ -131,6 +147,8 @@ class ContractFile(_Strict):
         topics = [source.topic for source in self.state]
         if len(set(topics)) != len(topics):
             raise ValueError("two state sources share a topic; merge them into one")
+        if self.command.topic in topics:
+            raise ValueError(f"the command topic {self.command.topic} is a state's topic, too")
         return self
 
 
@@ -154,6 +172,10 @@ class RobotContract:
         """The state's sources, in file order."""
         return self.file.state
 
+    def max_silence(self, source: Source) -> float:
+        """s without a newer measurement after which `source` is silent."""
+        return SILENCE * self.file.control_period_s if source.max_silence_s is None else source.max_silence_s
+
 
 def parse_contract(text: str, where: str = "contract") -> RobotContract:
     """Check a contract's YAML text; raises ContractError saying what is wrong and in which entry of `where`."""
@@ -166,8 +188,8 @@ def parse_contract(text: str, where: str = "contract") -> RobotContract:
 @functools.lru_cache(maxsize=32)  # every episode of a log carries the same text
 def _checked(text: str) -> RobotContract:
     try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        document = load_yaml(text)
+    except ValueError as error:
         raise ContractError(f"not valid YAML: {error}") from error
     if not isinstance(document, dict):
         raise ContractError("expected a mapping with format_version, robot, task, state, command")
@@ -207,6 +229,6 @@ def load_contract(path: str | Path) -> RobotContract:
     path = Path(path)
     try:
         text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # no text, or a NUL in the path
         raise ContractError(f"{path}: cannot be read: {error}") from error
     return parse_contract(text, str(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -13,6 +14,7 @@ from mbrl_controller.errors import EpisodeError
 RECORD = "mbrl_controller"  # name of the MCAP metadata record that begins every episode
 CLOSED_RECORD = "mbrl_controller_closed"  # ends every episode that was closed or recovered
 FORMAT_VERSION = "1"
+SESSION_NAME = re.compile(r"\w[\w.-]{0,99}")  # it is the name of a folder
 
 
 @dataclass(frozen=True)

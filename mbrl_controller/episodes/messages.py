@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from rosbags.typesys import Stores, get_typestore
@@ -26,6 +26,7 @@ CLOCK = "rosgraph_msgs/msg/Clock"
 DIAGNOSTICS = "diagnostic_msgs/msg/DiagnosticArray"
 
 NANO = 1_000_000_000
+LATEST = 2**63 // NANO  # s
 
 
 @functools.cache
@@ -59,6 +60,11 @@ def decode(data: bytes, name: str) -> Any:
 def stamp_ns(message: Any) -> int:
     """Header stamp in ns."""
     return int(message.header.stamp.sec) * NANO + int(message.header.stamp.nanosec)
+
+
+def is_stamp(seconds: Any) -> TypeGuard[float]:
+    """Whether a value of a JSON document is a time (s) that fits into a stamp (ns) of 64 bits."""
+    return isinstance(seconds, int | float) and not isinstance(seconds, bool) and abs(seconds) < LATEST
 
 
 def to_ns(seconds: float) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -220,7 +219,7 @@ def _span(events: Iterable[dict[str, Any]]) -> tuple[int | None, int | None]:
     begin = end = None
     for event in events:
         stamp = event.get("stamp")
-        if isinstance(stamp, bool) or not isinstance(stamp, int | float) or not math.isfinite(stamp):
+        if not messages.is_stamp(stamp):
             continue
         if event.get("event") == "begin":
             begin, end = messages.to_ns(stamp), None

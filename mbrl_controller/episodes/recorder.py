@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import queue
-import re
 import threading
 import time
 from collections import deque
@@ -20,13 +19,14 @@ from typing import Any, NamedTuple
 
 from mbrl_controller.episodes import messages
 from mbrl_controller.episodes.contract import RobotContract
-from mbrl_controller.episodes.info import EpisodeInfo
+from mbrl_controller.episodes.info import SESSION_NAME, EpisodeInfo
 from mbrl_controller.episodes.recovery import recover_folder
 from mbrl_controller.episodes.writer import PART, EpisodeWriter
 from mbrl_controller.errors import EpisodeError, MessageError
 
 POLL_S = 0.05
-_SESSION = re.compile(r"\w[\w.-]*")
+FIRST_S = 1.0  # between the begin of an episode and a command that may be its first
+SETTLE_S = 0.3  # after a begin that is older, in which the next one comes if there is one
 
 
 class Logged(NamedTuple):
@@ -77,6 +77,7 @@ class Recorder:
         self._session = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}"
         self._writer: EpisodeWriter | None = None
         self._announced: tuple[dict[str, Any], Logged] | None = None  # a begin whose first command is awaited
+        self._announced_at = 0.0
         self._closing_at = float("inf")
         self._end_reason = ""
         self._cut: set[Path] = set()  # folders in which a file was left unfinished
@@ -116,12 +117,12 @@ class Recorder:
                 if item is None:
                     break
                 self._take(item)
+                self._close_in_time()
             except queue.Empty:
                 self._flush()
+                self._close_in_time()
             except Exception as error:  # a defect here must be seen, and must not end the logging of later episodes
                 self._fail(f"{type(error).__name__}: {error}")
-            if time.monotonic() >= self._closing_at:
-                self._close(self._end_reason)
         self._close(self._end_reason or "logger stopped")
         for folder in self._cut:
             self._on_event(str(recover_folder(folder)))
@@ -131,7 +132,7 @@ class Recorder:
         self._heard.add(item.topic)
         if item.topic == self._topics["episode"]:
             self._episode_event(item)
-        elif item.topic == self._topics["command"] and self._announced is not None:
+        elif item.topic == self._topics["command"] and self._announced is not None and self._belongs(item, now):
             self._open(item)
         if self._writer is not None:
             self._write(item)
@@ -150,28 +151,39 @@ class Recorder:
             # A file is opened with the first command: events of episodes long over, which a late logger is told of,
             # and episodes that never came to anything leave no files.
             self._announced = (event, item)
+            self._announced_at = time.monotonic()
             self._set(recording=True)
             if self._first_command_was_here(event):
                 self._open(item)
         elif kind == "end":
             self._announced = None
-            self._end_reason = str(event.get("reason", "end"))
+            self._end_reason = _text(event.get("reason", "end"))
             # The last state and the last command may be behind the event on their way.
             self._closing_at = time.monotonic() + self._after_s
             self._set(recording=self._writer is not None)
 
+    def _belongs(self, command: Logged, now: float) -> bool:
+        """Whether a command is of the episode announced: a late logger is told of many that are long over."""
+        assert self._announced is not None
+        after = self._after_begin(command, self._announced[0])
+        return after is None or after < FIRST_S or now >= self._announced_at + SETTLE_S
+
+    def _after_begin(self, command: Logged, event: dict[str, Any]) -> float | None:
+        """s from an episode's begin to a command; None where that cannot be said."""
+        begin = event.get("stamp")
+        if not messages.is_stamp(begin):
+            return None
+        try:
+            return messages.stamp_ns(messages.decode(command.data, command.type_name)) / messages.NANO - begin
+        except MessageError:
+            return None
+
     def _first_command_was_here(self, event: dict[str, Any]) -> bool:
         """Whether the command that an episode began with overtook the news of its begin."""
-        begin = event.get("stamp")
-        if not isinstance(begin, int | float):
-            return False
         for _, item in self._recent:
             if item.topic == self._topics["command"]:
-                try:
-                    after = messages.stamp_ns(messages.decode(item.data, item.type_name)) / messages.NANO - begin
-                except MessageError:
-                    continue
-                if -1e-3 <= after < 2 * self._contract.action.period:
+                after = self._after_begin(item, event)
+                if after is not None and -1e-3 <= after < 2 * self._contract.action.period:
                     return True
         return False
 
@@ -180,7 +192,7 @@ class Recorder:
         assert self._announced is not None
         (event, item), self._announced = self._announced, None
         wanted = event.get("session")
-        session = wanted if isinstance(wanted, str) and _SESSION.fullmatch(wanted) else self._session
+        session = wanted if isinstance(wanted, str) and SESSION_NAME.fullmatch(wanted) else self._session
         number = event.get("episode")
         number = number if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 10**8 else 0
         folder = self._folder / session
@@ -189,7 +201,7 @@ class Recorder:
         info = EpisodeInfo(
             session=session,
             episode=number,
-            model_version=str(event.get("model_version", "")),
+            model_version=_text(event.get("model_version", "")),
             source="logger",
             topics=self._topics,
             extra={"announced": messages.decode(item.data, messages.STRING).data},
@@ -206,6 +218,7 @@ class Recorder:
         # Old begins among them must not pass for this episode's: its own comes last, if it is not in its place.
         for past in earlier if item is current or any(past is item for past in earlier) else [*earlier, item]:
             self._write(past)
+        self._flush()  # or a kill right now would cost all of before_s
 
     def _write(self, item: Logged) -> None:
         if self._writer is None:
@@ -223,6 +236,10 @@ class Recorder:
                 self._writer.flush()
             except EpisodeError as error:
                 self._fail(str(error))
+
+    def _close_in_time(self) -> None:
+        if time.monotonic() >= self._closing_at:
+            self._close(self._end_reason)
 
     def _close(self, reason: str) -> None:
         self._closing_at, self._end_reason = float("inf"), ""
@@ -250,6 +267,11 @@ class Recorder:
 
     def _set(self, **changes: Any) -> None:
         self._status = replace(self._status, **changes)
+
+
+def _text(value: Any) -> str:
+    """A value of a JSON document as a short text; JSON may hold half characters, which no file can."""
+    return str(value)[:200].encode(errors="replace").decode()
 
 
 def name(number: int) -> str:

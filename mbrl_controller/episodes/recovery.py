@@ -13,7 +13,7 @@ from pathlib import Path
 from mbrl_controller.episodes.contract import parse_contract
 from mbrl_controller.episodes.info import CLOSED_RECORD, RECORD, EpisodeInfo
 from mbrl_controller.episodes.records import Message, Metadata, Scan
-from mbrl_controller.episodes.writer import PART, EpisodeWriter
+from mbrl_controller.episodes.writer import BEGUN, PART, EpisodeWriter
 from mbrl_controller.errors import ContractError, EpisodeError
 
 UNREADABLE = ".unreadable"
@@ -98,9 +98,12 @@ def recover_folder(folder: str | Path) -> FolderRecovery:
     """Recover every cut episode below `folder`. Files in which nothing can be used are put aside as
     `<name>.unreadable`, so that they are looked at once; files that another process writes are left alone."""
     done = FolderRecovery()
+    for begun in Path(folder).rglob(f".*{BEGUN}"):  # there is nothing in it yet
+        with contextlib.suppress(OSError, EpisodeError), _claim(begun):
+            begun.unlink()
     for part in sorted(Path(folder).rglob(f"*{PART}")):
         if part.name.endswith(_SCRATCH + PART):
-            with contextlib.suppress(OSError), _claim(part):  # a recovery that was cut itself
+            with contextlib.suppress(OSError, EpisodeError), _claim(part):  # a recovery that was cut itself
                 part.unlink()
             continue
         try:

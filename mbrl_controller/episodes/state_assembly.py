@@ -14,6 +14,10 @@ from mbrl_controller.episodes.contract import JointSource, OdometrySource, PoseS
 from mbrl_controller.errors import MessageError
 from mbrl_controller.tasks.spaces import Array
 
+# SI units; beyond it nothing is measured, whatever the contract allows. A velocity made from such positions could
+# overflow, and would then be refused for ever.
+LARGEST = 1e9
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -34,6 +38,8 @@ class SourceReader:
     def __init__(self, source: Source) -> None:
         self.source = source
         self._entries = source.entries()
+        axes = 0 if isinstance(source, JointSource) else 1  # <joint>.position, <object>.position.x
+        self._quantities = [entry.rsplit(".", 1 + axes)[1] for entry in self._entries]
         self._joint_order: dict[tuple[str, ...], np.ndarray] = {}
         self._last_pose: tuple[float, Array, Array] | None = None
         self._next_pose: tuple[float, Array, Array] | None = None
@@ -101,9 +107,13 @@ class SourceReader:
         return np.concatenate([position, velocity])
 
     def _check_range(self, values: Array) -> None:
+        far = np.abs(values) > LARGEST
+        if far.any():
+            at = int(np.argmax(far))
+            raise MessageError(f"{self.source.topic}: {self._entries[at]} = {values[at]:.6g} is no measurement")
         for quantity, valid in self.source.valid.items():
-            for name, value in zip(self._entries, values, strict=True):
-                if name.split(".")[1] == quantity and not valid.lower <= value <= valid.upper:
+            for name, measured, value in zip(self._entries, self._quantities, values, strict=True):
+                if measured == quantity and not valid.lower <= value <= valid.upper:
                     raise MessageError(
                         f"{self.source.topic}: {name} = {value:.6g} is outside [{valid.lower}, {valid.upper}]"
                     )
@@ -122,6 +132,11 @@ class StateAssembler:
         self.samples.clear()
         for reader in self.readers.values():
             reader.reset()
+
+    def forget(self, topic: str) -> None:
+        """Forget what a source sent; its next sample is the newest, whatever its stamp."""
+        self.samples.pop(topic, None)
+        self.readers[topic].reset()
 
     def update(self, topic: str, message: Any) -> Sample:
         """Take in a message; an older stamp than the newest is not kept. Raises MessageError."""

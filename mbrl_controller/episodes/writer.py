@@ -1,12 +1,14 @@
 """Writes an episode to an MCAP file that `ros2 bag`, Foxglove and this package read.
 
-While it is written the file is called `<name>.part`; `close` renames it. Records go out in small chunks, so that a
-power-off or `kill -9` costs what came since the last flush and no more; `recovery` makes the rest a whole file.
+While it is written the file is called `<name>.part`; `close` renames it. It has that name from the moment at which it
+says which episode it is. Records go out in small chunks, so that a power-off or `kill -9` costs what came since the
+last flush and no more; `recovery` makes the rest a whole file.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import time
@@ -22,6 +24,7 @@ from mbrl_controller.episodes.info import CLOSED_RECORD, RECORD, EpisodeInfo
 from mbrl_controller.errors import EpisodeError
 
 PART = ".part"
+BEGUN = ".begun"  # of a hidden file that does not yet say which episode it is
 CHUNK_BYTES = 256 * 1024
 # rosbag2 reads the publisher's QoS from the channel, to offer the same on playback.
 QOS = (
@@ -58,7 +61,7 @@ class EpisodeWriter:
             with self._file.guard():
                 self._file.writer.start("ros2", "mbrl_controller")
                 self._file.writer.add_metadata(RECORD, self.info.to_metadata(contract))
-                self._file.flush()
+                self._file.show()
         except EpisodeError:
             self.discard()  # nothing in it is worth keeping
             raise
@@ -100,9 +103,7 @@ class EpisodeWriter:
 
     def discard(self) -> None:
         """Let go of the file and remove it. Never raises."""
-        self._file.abandon()
-        with contextlib.suppress(OSError):
-            self._file.part.unlink()
+        self._file.discard()
 
     def __enter__(self) -> EpisodeWriter:
         return self
@@ -133,26 +134,45 @@ class EpisodeWriter:
 
 
 class McapFile:
-    """An MCAP file under its `.part` name, locked while it is open, so that recovery leaves it alone."""
+    """An MCAP file, hidden until `show` gives it its `.part` name, and locked while it is open, so that recovery leaves
+    it alone."""
 
     def __init__(self, path: Path, fsync: bool = True) -> None:
         self.path = path
         self.part = path.with_name(path.name + PART)
+        self._name = path.with_name(f".{path.name}.{os.getpid()}{BEGUN}")  # that it has now
         self._fsync = fsync
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists() or self.part.exists():
                 raise EpisodeError(f"{path}: exists already; episodes are never overwritten")
-            self._stream = _Stream(os.open(self.part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+            flags = os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC
+            self._stream = _Stream(os.open(self._name, flags, 0o644))
         except OSError as error:
             raise EpisodeError(f"{path}: cannot be written: {error.strerror or error}") from error
         with contextlib.suppress(OSError):  # some network file systems have no locks
             fcntl.flock(self._stream.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.writer = Writer(self._stream, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD)  # type: ignore[arg-type]
 
-    def flush(self) -> None:
-        """Close the chunk in progress and write it."""
+    def show(self) -> None:
+        """Write what there is, and give the file its `.part` name; raises EpisodeError if another one has it."""
         self.writer.flush()
+        try:
+            os.link(self._name, self.part)
+        except FileExistsError as error:
+            raise EpisodeError(f"{self.path}: exists already; episodes are never overwritten") from error
+        except OSError:  # a file system without links
+            os.rename(self._name, self.part)
+        else:
+            self._name.unlink()
+        self._name = self.part
+
+    def flush(self) -> None:
+        """Close the chunk in progress and write it; raises OSError also where the file was removed meanwhile, which a
+        write would not notice."""
+        self.writer.flush()
+        if not os.fstat(self._stream.fd).st_nlink:
+            raise FileNotFoundError(errno.ENOENT, "the file was removed")
 
     @contextlib.contextmanager
     def guard(self) -> Any:
@@ -175,6 +195,12 @@ class McapFile:
     def abandon(self) -> None:
         """Close as it is."""
         self._stream.close()
+
+    def discard(self) -> None:
+        """Close and remove it."""
+        self._stream.close()
+        with contextlib.suppress(OSError):
+            self._name.unlink()
 
 
 class _Stream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -17,6 +18,7 @@ from mbrl_controller.episodes.contract import RobotContract, parse_contract
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.transitions import Transitions, transitions
 from mbrl_controller.errors import DatasetError, EpisodeError
+from mbrl_controller.jobs.processes import die_with_parent
 from mbrl_controller.jobs.workers import default_processes
 
 MANY = 40  # files from which starting other processes pays off
@@ -75,7 +77,9 @@ def load_dataset(
         for path in files:
             take(path, read(path))
     else:
-        with ProcessPoolExecutor(default_processes(), mp_context=get_context("spawn")) as pool:
+        # Those of a retrain that was killed must not wait for work for ever.
+        context, end = get_context("spawn"), partial(die_with_parent, signal.SIGKILL)
+        with ProcessPoolExecutor(default_processes(), mp_context=context, initializer=end) as pool:
             for path, result in zip(files, pool.map(read, files, chunksize=8), strict=True):
                 take(path, result)
     if not parts:

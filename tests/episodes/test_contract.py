@@ -50,7 +50,7 @@ def test_shipped_contracts_fill_their_task_exactly(contract):
         (changed(command__colour="red"), "command.colour"),
         (changed(command__joints__0__lower=3.0), "joint F1J1: lower limit 3.0 is not below"),
         (changed(command__joints__0__neutral=0.7), "neutral 0.7 rad is outside"),
-        (changed(command__joints__0__upper=float("inf")), "upper must be finite"),
+        (changed(command__joints__0__upper=float("inf")), "command.joints.0.upper"),
         (changed(command__joints__0__max_rate=-1.0), "max_rate"),
         (changed(command__joints__1__name="F1J1"), "names F1J1 twice"),
         (changed(state__1__topic="joint_states"), "share a topic"),
@@ -58,6 +58,7 @@ def test_shipped_contracts_fill_their_task_exactly(contract):
         (changed(state__0__fields=["position"]), "no source for [F1J1.velocity"),
         (changed(state__0__type="sensor_msgs/msg/Imu"), "state.0"),
         (changed(state__0__max_age_s=0.0), "max_age_s"),
+        (changed(state__0__max_silence_s=0.0), "max_silence_s"),
     ],
 )
 def test_a_wrong_contract_is_refused_saying_where(text, complaint):
@@ -65,6 +66,14 @@ def test_a_wrong_contract_is_refused_saying_where(text, complaint):
         parse_contract(text, "hand.yaml")
     assert str(caught.value).startswith("hand.yaml: ")
     assert complaint in str(caught.value)
+
+
+def test_a_source_has_its_own_limit_of_silence_or_one_that_goes_with_the_period():
+    contract = parse_contract(changed(state__1__max_silence_s=0.5))
+    period = contract.action.period
+    limits = [contract.max_silence(source) for source in contract.sources]
+    assert period < limits[0] <= 1.2 * period
+    assert limits[1] == 0.5
 
 
 def test_an_entry_with_two_sources_is_refused():

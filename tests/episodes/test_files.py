@@ -27,7 +27,7 @@ from mbrl_controller.episodes.lockstep_log import write_lockstep_episode
 from mbrl_controller.episodes.reader import read_episode, read_info
 from mbrl_controller.episodes.recovery import recover, recover_folder
 from mbrl_controller.episodes.transitions import transitions
-from mbrl_controller.episodes.writer import EpisodeWriter
+from mbrl_controller.episodes.writer import EpisodeWriter, McapFile
 from mbrl_controller.errors import EpisodeError
 from mbrl_controller.resources import share_dir
 
@@ -259,7 +259,7 @@ import sys, time
 from mbrl_controller.episodes.contract import load_contract
 from mbrl_controller.episodes.info import EpisodeInfo
 from mbrl_controller.episodes.messages import joint_state
-from mbrl_controller.episodes.writer import EpisodeWriter
+from mbrl_controller.episodes.writer import EpisodeWriter, McapFile
 contract = load_contract(sys.argv[2])
 writer = EpisodeWriter(sys.argv[1], contract, EpisodeInfo("s", 0))
 while True:
@@ -306,6 +306,57 @@ def test_a_full_disk_is_an_error_and_what_was_written_before_is_kept(claw, tmp_p
         signal.signal(signal.SIGXFSZ, old)
     (done,) = recover_folder(tmp_path).recovered
     assert written - 1 <= done.messages <= written
+
+
+def test_a_removed_file_is_an_error_and_not_written_to_for_ever(claw, tmp_path):
+    writer = EpisodeWriter(tmp_path / "log" / "e.mcap", claw, EpisodeInfo("s", 0))
+    shutil.rmtree(tmp_path / "log")
+    with pytest.raises(EpisodeError, match=r"e\.mcap\.part: cannot be written: the file was removed"):
+        writer.flush()
+    writer.abandon()
+
+
+def test_two_writers_of_one_name_do_not_share_or_remove_its_file(claw, tmp_path):
+    path = tmp_path / "e.mcap"
+    writer = EpisodeWriter(path, claw, EpisodeInfo("s", 0))
+    with pytest.raises(EpisodeError, match="exists already"):
+        EpisodeWriter(path, claw, EpisodeInfo("s", 0))
+    late = McapFile(tmp_path / "f.mcap")
+    (tmp_path / "f.mcap.part").write_bytes(b"of the first")
+    with pytest.raises(EpisodeError, match="exists already"):
+        late.show()
+    late.discard()
+    assert (tmp_path / "f.mcap.part").read_bytes() == b"of the first"
+    writer.write("/joint_states", messages.joint_state(["j"], [0.0], 1), 1)
+    writer.close()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["e.mcap", "f.mcap.part"]
+
+
+def test_whenever_a_writer_or_a_recovery_is_killed_every_file_can_be_read(claw, tmp_path, killed_at):
+    """At each change of the file system from before the file is there until it has been recovered."""
+
+    def work(folder: Path) -> None:
+        path = folder / "e.mcap"
+        writer = EpisodeWriter(path, claw, EpisodeInfo("s", 0), flush_s=0.0)
+        for k in range(3):
+            writer.write("/joint_states", messages.joint_state(["j"], [float(k)], k + 1), k + 1)
+        writer.abandon()
+        recover_folder(folder)
+
+    for event in range(1000):
+        folder = tmp_path / str(event)
+        folder.mkdir()
+        killed = killed_at(event, lambda folder=folder: work(folder))
+        done = recover_folder(folder)
+        assert not done.failed
+        left = sorted(p.name for p in folder.iterdir())
+        assert left in ([], ["e.mcap"])
+        if left:
+            assert read_episode(folder / "e.mcap").whole
+        if not killed:
+            break
+    assert left == ["e.mcap"]
+    assert event > 5
 
 
 def test_recovery_without_space_leaves_the_cut_file(claw, make, tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mbrl_controller.episodes import messages
@@ -89,6 +90,20 @@ def test_an_episode_becomes_a_file_with_the_state_before_its_first_command(strea
     assert stream.recorder.status.silent == ()
 
 
+def test_what_came_before_the_first_command_is_on_the_disk_as_soon_as_the_file_is(tmp_path, made_up):
+    recorder = Recorder(CLAW, tmp_path, TOPICS, flush_s=1e9)
+    stream = Stream(recorder, made_up)
+    stream.state(0)
+    stream.event("begin")
+    stream.command(0)
+    recorder.start()
+    wait(lambda: recorder.status.messages >= len(CLAW.sources) + 1)
+    part = next(tmp_path.rglob("*.part"))
+    wait(lambda: len(read_episode(part).commands) == 1)
+    assert all(len(series) == 1 for series in read_episode(part).sources.values())
+    recorder.stop()
+
+
 def test_topics_of_which_nothing_comes_are_named(stream):
     stream.event("begin")
     stream.command(0)
@@ -149,6 +164,23 @@ def test_a_late_logger_makes_no_files_of_old_events_and_logs_the_rest_of_this_ep
     stream.recorder.stop()
     assert files(tmp_path) == ["valve/s/episode_0003.mcap"]
     assert read_episode(tmp_path / "valve/s/episode_0003.mcap").closed["reason"] == "logger stopped"
+
+
+def test_commands_between_old_events_do_not_bring_episodes_back(stream, tmp_path):
+    """A logger that was killed is told of all episodes so far while the commands of the last one come in."""
+    begun = stream.now / 1e9 - 100
+    for number in range(4):
+        stream.event("begin", number, stamp=begun + number)
+        stream.state(0)
+        stream.command(number)
+        stream.now += PERIOD
+        if number < 3:
+            stream.event("end", number)
+    wait(lambda: stream.command(4) or stream.recorder.status.messages)
+    stream.recorder.stop()
+    assert files(tmp_path) == ["valve/s/episode_0003.mcap"]
+    episode = read_episode(tmp_path / "valve/s/episode_0003.mcap")
+    assert np.array_equal(episode.commands.values[:4], stream.commands[:4])  # those before it was open, too
 
 
 def test_a_number_that_is_taken_is_not_overwritten(stream, tmp_path):
