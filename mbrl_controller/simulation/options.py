@@ -14,7 +14,7 @@ Preset = Literal["nominal", "perturbed"]
 class SimOptions(BaseModel):
     """Ranges are symmetric: a value v means uniform in +-v around nominal, drawn anew at each reset from its seed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     start_pose_noise: float = Field(default=0.02, ge=0, le=0.5, description="start pose, rad per joint")
     start_object_noise: float = Field(default=0.002, ge=0, le=0.02, description="start position of objects, m per axis")

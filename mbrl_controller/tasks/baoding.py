@@ -19,6 +19,8 @@ from mbrl_controller.tasks.placed_ball import NEAR, PLACES, PlacedBall
 from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec, wrap_angle
 
 BALLS = ("ball_a", "ball_b")
+SHORTEST = 0.5  # s, period of the targets
+MOST = 1000.0  # m, s or rad: beyond it, an option is a mistake
 Direction = Literal["counterclockwise", "clockwise"]
 
 
@@ -82,7 +84,13 @@ class Baoding(Task):
         if wrist_joint is not None and wrist_joint not in joints:
             raise ValueError(f"wrist_joint {wrist_joint!r} is not one of the hand's joints")
         self._wrist = None if wrist_joint is None else joints.index(wrist_joint)
-        self.center, self.radii = (center[0], center[1]), (radii[0], radii[1])  # YAML gives lists
+        (x, y), (along_x, along_y) = center, radii  # YAML gives lists
+        for number in (x, y, along_x, along_y, phase, period, drop_height, risk_height, reach):
+            if isinstance(number, bool) or not isinstance(number, int | float) or not abs(number) <= MOST:
+                raise ValueError(f"expected numbers of at most {MOST:.0f}, got {number!r}")
+        if not (along_x > 0 and along_y > 0 and reach > 0 and period > SHORTEST):
+            raise ValueError(f"radii and reach must be positive, and period above {SHORTEST} s")
+        self.center, self.radii = (x, y), (along_x, along_y)
         self.phase, self.period = phase, period
         self.drop_height, self.risk_height, self.reach = drop_height, risk_height, reach
         hand, a, b = list(range(n)), list(range(n, n + 6)), list(range(n + 6, n + 12))
@@ -119,14 +127,16 @@ class Baoding(Task):
         if direction not in ("counterclockwise", "clockwise"):
             raise GoalError(f"{self.name}: direction must be counterclockwise or clockwise, got {direction!r}")
         period = float(options.get("period", self.period))
-        if not period > 0.5:
-            raise GoalError(f"{self.name}: period must be above 0.5 s, got {period}")
+        if not period > SHORTEST:
+            raise GoalError(f"{self.name}: period must be above {SHORTEST} s, got {period}")
         lead = None if options.get("lead") is None else float(options["lead"])
         if lead is not None and not 0 < lead < np.pi:
             raise GoalError(f"{self.name}: lead must lie between 0 and pi rad, got {lead}")
         begin = options.get("phase") == "observed"
         fixed = "phase" in options and not begin
         phase = float(options["phase"]) if fixed else self.phase + rng.uniform(-0.3, 0.3)
+        if not abs(phase) <= MOST:
+            raise GoalError(f"{self.name}: phase must lie within +-{MOST:.0f} rad, got {phase}")
         targets = RotatingTargets(self.center, self.radii, phase, period, direction)
         if begin or lead is not None:
             return ObservedTargets(targets, self.ball_angle, begin=begin, lead=lead)

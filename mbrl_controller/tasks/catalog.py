@@ -24,5 +24,5 @@ def make_task(name: str, joints: tuple[str, ...], options: dict[str, Any] | None
         raise ContractError(f"task {name}: unknown options {sorted(unknown)}; known: {', '.join(known)}")
     try:
         return cls(tuple(joints), **(options or {}))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, LookupError, ArithmeticError) as error:
         raise ContractError(f"task {name}: {error}") from error

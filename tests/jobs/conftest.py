@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,19 @@ from mbrl_controller.jobs import collect
 TINY = {"hidden": [32, 32], "max_epochs": 6, "horizon": 1, "ensemble_size": 2}
 
 
-@pytest.fixture(scope="session", autouse=True)
-def no_shipped_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Registries hold what the tests put into them, whatever the package ships."""
-    nothing = tmp_path_factory.mktemp("nothing")
+@contextmanager
+def nothing_shipped(factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Registries hold what is put into them, whatever the package ships."""
+    nothing = factory.mktemp("nothing")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mbrl_controller.registry.share_dir", lambda: nothing)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)  # not the session's: tests of other folders see what is shipped
+def no_shipped_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """For all tests of this folder."""
+    with nothing_shipped(tmp_path_factory):
         yield
 
 
@@ -35,14 +43,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory, valve_episodes: Path) -> P
     from mbrl_controller.jobs import retrain
 
     base = tmp_path_factory.mktemp("trained")
-    result = retrain.run(
-        "valve",
-        episodes=[valve_episodes],
-        models_dir=base / "models",
-        runs_dir=base / "runs",
-        force=True,
-        options=TINY,
-        threads=1,
-    )
+    with nothing_shipped(tmp_path_factory):  # this one is made before a module's fixtures
+        result = retrain.run(
+            "valve",
+            episodes=[valve_episodes],
+            models_dir=base / "models",
+            runs_dir=base / "runs",
+            force=True,
+            options=TINY,
+            threads=1,
+        )
     assert result.status == "promoted"
     return base / "models"

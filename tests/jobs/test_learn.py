@@ -76,11 +76,13 @@ def test_a_plan_takes_the_tasks_defaults_and_what_is_set_above_them() -> None:
 
 
 def test_an_end_that_is_asked_for_takes_the_place_of_the_tasks_own() -> None:
+    robot = contract_for("valve")
     plan = make_plan("valve", settings={"points": 5000})
     assert plan.rounds is None
-    assert [plan.is_last(n, p) for n, p in ((1, 0), (50, 4999), (2, 5000))] == [False, False, True]
+    room = 5000 - plan.most_points(0, robot)  # a run takes no more than it was given
+    assert [plan.is_last(n, p, robot) for n, p in ((1, 0), (50, room), (2, room + 1))] == [False, False, True]
     both = make_plan("valve", settings={"points": 5000, "rounds": 3})
-    assert [both.is_last(n, 0) for n in (2, 3)] == [False, True]
+    assert [both.is_last(n, 0, robot) for n in (2, 3)] == [False, True]
     assert make_plan("baoding").rounds is None
     rounds = make_plan("baoding", settings={"rounds": 3})
     assert (rounds.rounds, rounds.points) == (3, None)
@@ -271,12 +273,12 @@ def test_a_damaged_line_elsewhere_is_named(tmp_path: Path) -> None:
 def test_the_time_left_grows_with_the_data() -> None:
     plan = LearnPlan.model_construct(rounds=4, points=None, evaluate_every=2)
     rows = [a_row(step="random", round=0, points=100, wall_s=5.0)]
-    assert time_left(plan, rows) is None
+    assert time_left(plan, rows, contract_for("valve")) is None
     rows += [a_row(step="train", round=1, points=100, wall_s=10.0), a_row(step="collect", points=200, wall_s=3.0)]
     # trainings of 200, 300 and 400 points at .1 s a point, two more collections; no evaluation was seen yet
-    assert time_left(plan, rows) == pytest.approx(20 + 3 + 30 + 3 + 40)
+    assert time_left(plan, rows, contract_for("valve")) == pytest.approx(20 + 3 + 30 + 3 + 40)
     rows += [a_row(round=4, points=400, wall_s=40.0), a_row(step="evaluate", round=4, points=400, wall_s=4.0)]
-    assert time_left(plan, rows) == 0
+    assert time_left(plan, rows, contract_for("valve")) == 0
 
 
 def test_the_time_left_knows_that_rounds_grow() -> None:
@@ -284,10 +286,18 @@ def test_the_time_left_knows_that_rounds_grow() -> None:
     rows = [a_row(step="random", round=0, points=100), a_row(points=100, wall_s=10.0)]
     rows += [a_row(step="collect", points=200, wall_s=3.0)]
     # trainings of 200 and 400 points at .1 s a point; between them a collection of 200 points at .03 s a point
-    assert time_left(plan, rows) == pytest.approx(20 + 6 + 40)
+    assert time_left(plan, rows, contract_for("valve")) == pytest.approx(20 + 6 + 40)
 
 
 # --- what becomes of it ---------------------------------------------------------------------------------------------
+
+
+def test_the_best_version_reaches_most_goals_and_of_equals_returns_most() -> None:
+    figures = [("v0001", 0.2, -30.0), ("v0002", 0.9, -700.0), ("v0003", 0.9, -40.0), ("v0004", 0.5, -20.0)]
+    rows = [a_row(step="evaluate", version=name, goal_rate=goals, return_mean=mean) for name, goals, mean in figures]
+    best = loop.Learned(Path(), LearnPlan.model_construct(), rows, True).best
+    assert best is not None
+    assert best.version == "v0003"
 
 
 def test_the_best_version_is_kept_under_a_name_of_its_new_registry(learned: loop.Learned, tmp_path: Path) -> None:
@@ -295,8 +305,8 @@ def test_the_best_version_is_kept_under_a_name_of_its_new_registry(learned: loop
 
     best = learned.best_version()
     assert best is not None
-    returns = {r.version: r.return_mean for r in learned.rows if r.step == "evaluate"}
-    assert returns[best.name] == max(returns.values())
+    worth = {r.version: (r.goal_rate, r.return_mean) for r in learned.rows if r.step == "evaluate"}
+    assert worth[best.name] == max(worth.values())
     keeping.keep(learned, tmp_path)
     kept = keeping.keep(learned, tmp_path)
     assert Registry(tmp_path).current("valve").name == kept.name == "v0002"

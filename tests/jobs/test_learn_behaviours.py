@@ -169,11 +169,12 @@ def test_a_round_grows_with_the_experience(grow: float, points: int, one: int, t
     listed = [{"name": "one", "episodes": one, "seconds": seconds}, {"name": "two", "episodes": two}]
     plan = LearnPlan(task="baoding", contract=BAODING.text, rounds=1, grow=grow, collect=listed)
     counts = [plan.episodes_of(b, points, BAODING) for b in plan.collect]
-    lengths = [seconds, BAODING.task.episode_s]
-    steps = sum(n * length for n, length in zip(counts, lengths, strict=True)) / BAODING.action.period
+    lengths = [max(1, round(s / BAODING.action.period)) for s in (seconds, BAODING.task.episode_s)]
+    steps = sum(n * length for n, length in zip(counts, lengths, strict=True))
+    assert plan.most_points(points, BAODING) == steps
     assert all(was <= n <= MOST_EPISODES for n, was in zip(counts, (one, two), strict=True))
     assert steps >= grow * points * (1 - 1e-9) or max(counts) == MOST_EPISODES
-    asked = (one * seconds + two * BAODING.task.episode_s) / BAODING.action.period
+    asked = one * lengths[0] + two * lengths[1]
     if grow * points <= asked:
         assert counts == [one, two]
     else:  # the mix stays, but for what rounding up adds

@@ -103,8 +103,8 @@ def served(task: str, options: dict[str, Any] | None = None, file: Path | None =
     contract = contract_for(task)
     defaults = planner_defaults(task, "pddm")
     version = Registry().resolve(task)
-    file = file or choose_file(version, task=contract.task, action=contract.action).file
-    ensemble = OnnxEnsemble.load(file, task=contract.task, action=contract.action)
+    source = file or choose_file(version, task=contract.task, action=contract.action).file
+    ensemble = OnnxEnsemble.load(source, task=contract.task, action=contract.action)
     planner = make_planner("pddm", len(contract.action), {**defaults.planner_options, **(options or {})})
     ensemble.warm_up(planner.config.candidates, planner.config.horizon)
     model = ServedModel(ensemble, version.name)

@@ -25,7 +25,8 @@ def epilogue(learned: Learned) -> list[str]:
     lines += [f"run {folder}", f"learning curve {folder / PLOT_FILE}", f"live: tensorboard --logdir {folder}"]
     if best is not None:
         lines += [
-            f"best version {best.version}, return {best.return_mean:.1f} on held-out seeds:",
+            f"best version {best.version}, on held-out seeds: {100 * (best.goal_rate or 0.0):.0f} % of the goals, "
+            f"return {best.return_mean:.1f}",
             f"  mbrl evaluate {task} --model {best.version} --models-dir {folder / 'models'}",
             f"  mbrl learn {task} --resume --run {folder.name}{runs} --keep    # make it current in your models",
         ]
@@ -40,7 +41,7 @@ def keep(learned: Learned, models_dir: Path | None = None) -> Version:
     best, task = learned.best_version(), learned.plan.task
     if best is None:
         raise MbrlError(f"{learned.folder}: no version was evaluated yet")
-    card = best.check_digest()
+    card = best.card()
     registry = Registry(models_dir)
     name = registry.next_name(task)
     with tempfile.TemporaryDirectory() as scratch:
@@ -48,10 +49,10 @@ def keep(learned: Learned, models_dir: Path | None = None) -> Version:
         for path in best.folder.iterdir():
             if path.is_file() and path.name not in (CARD_FILE, *MODEL_FILES):
                 shutil.copy2(path, files / path.name)
-        spec = copy_as(best.model, files / MODEL_FILE, name)
+        spec = copy_as(best.read(best.model, card), files / MODEL_FILE, name)
         int8 = None
         if card.int8_sha256:
-            copy_as(best.int8, files / INT8_FILE, name)
+            copy_as(best.read(best.int8, card), files / INT8_FILE, name)
             int8 = file_sha256(files / INT8_FILE)
         assert learned.best is not None  # or there were no version
         update = {
@@ -59,7 +60,7 @@ def keep(learned: Learned, models_dir: Path | None = None) -> Version:
             "model_sha256": file_sha256(files / MODEL_FILE),
             "int8_sha256": int8,
             "command": f"mbrl learn {task} --seed {learned.plan.seed}",
-            "notes": f"{best.name} of the run {learned.folder}; {learned.best.points} control steps of experience",
+            "notes": f"{best.name} of the run {learned.folder.name}; {learned.best.points} control steps of experience",
         }
         version = registry.add(task, files, card.model_copy(update=update))
     return registry.promote(task, version.name)

@@ -48,9 +48,10 @@ class Learned:
 
     @property
     def best(self) -> Row | None:
-        """The held-out evaluation with the highest return, the first of equals; None before the first."""
+        """The held-out evaluation with the most goals reached, among equals that with the highest return; None before
+        the first. A return alone would be decided by one dropped ball."""
         judged = [row for row in self.rows if row.step == "evaluate" and row.return_mean is not None]
-        return max(judged, key=lambda row: row.return_mean or 0.0, default=None)
+        return max(judged, key=lambda row: (row.goal_rate or 0.0, row.return_mean or 0.0), default=None)
 
     def best_version(self) -> Version | None:
         """The version of `best`, in the run's own registry."""
@@ -138,7 +139,7 @@ class _Run:
                 return self._outcome(False)
             self.records.append(self._row(step, number, figures, time.monotonic() - began))
             live.row(self.records.rows)
-            self.listener.row(self.records.rows[-1], time_left(self.plan, self.records.rows))
+            self.listener.row(self.records.rows[-1], time_left(self.plan, self.records.rows, self.work.contract))
         write_atomically(self.folder / DONE_FILE, b"")
         return self._outcome(True)
 
@@ -149,7 +150,7 @@ class _Run:
             yield "train", number
             if self.plan.accept != "always":
                 yield "accept", number
-            last = self.plan.is_last(number, self._points())
+            last = self.plan.is_last(number, self._points(), self.work.contract)
             if last or number % self.plan.evaluate_every == 0:
                 yield "evaluate", number
             if last:

@@ -42,7 +42,7 @@ class LearnPlan(BaseModel):
     seed: int = Field(default=0, ge=0, lt=100_000, description="of episodes, planner, noise and training")
 
     rounds: int | None = Field(default=None, ge=1, le=MOST_ROUNDS, description="trainings; None: as `points` asks for")
-    points: int | None = Field(default=None, ge=1, description="control steps of experience after which it ends")
+    points: int | None = Field(default=None, ge=1, description="control steps of experience that it may take")
 
     random_episodes: int = Field(default=60, ge=2, le=2500, description="episodes of random motion, for each scale")
     random_scales: tuple[float, ...] = Field(
@@ -101,10 +101,10 @@ class LearnPlan(BaseModel):
             raise ValueError("collect: no behaviour has episodes from the first round on")
         return self
 
-    def is_last(self, number: int, points: int) -> bool:
-        """Whether the run ends with round `number`, which learns from `points`."""
-        by_points = self.points is not None and points >= self.points
-        return by_points or number >= (MOST_ROUNDS if self.rounds is None else self.rounds)
+    def is_last(self, number: int, points: int, robot: RobotContract) -> bool:
+        """Whether the run ends with round `number`, which learns from `points`: one more might take too many."""
+        too_many = self.points is not None and points + self.most_points(points, robot) > self.points
+        return too_many or number >= (MOST_ROUNDS if self.rounds is None else self.rounds)
 
     def start_of(self, number: int) -> Literal["fresh", "warm"]:
         """What the training of round `number` starts from."""
@@ -128,9 +128,18 @@ class LearnPlan(BaseModel):
         """Its episodes in a round that begins at `points` of experience; `grow` counts episodes at full length."""
         if points < behaviour.from_points:
             return 0
-        seconds = sum(b.episodes * (b.seconds or robot.task.episode_s) for b in self.collect if points >= b.from_points)
-        factor = max(1.0, self.grow * points * robot.action.period / seconds)
+        steps = sum(b.episodes * _steps(b, robot) for b in self.collect if points >= b.from_points)
+        factor = max(1.0, self.grow * points / steps)
         return min(math.ceil(behaviour.episodes * factor), MOST_EPISODES)
+
+    def most_points(self, points: int, robot: RobotContract) -> int:
+        """What the round that begins at `points` collects if all its episodes have their full length."""
+        return sum(self.episodes_of(b, points, robot) * _steps(b, robot) for b in self.collect)
+
+
+def _steps(behaviour: Behaviour, robot: RobotContract) -> int:
+    """Of an episode at full length, at least one."""
+    return max(1, round((behaviour.seconds or robot.task.episode_s) / robot.action.period))
 
 
 def make_plan(

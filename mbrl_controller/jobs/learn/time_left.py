@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from mbrl_controller.episodes.contract import RobotContract
 from mbrl_controller.jobs.learn.plan import LearnPlan
 from mbrl_controller.jobs.learn.records import Row
 
 
-def time_left(plan: LearnPlan, rows: list[Row]) -> float | None:
+def time_left(plan: LearnPlan, rows: list[Row], robot: RobotContract) -> float | None:
     """Seconds; None before the first training. Training grows with the data, the other steps stay as they were."""
     trained = [row for row in rows if row.step == "train"]
     if not trained or not trained[-1].points:
@@ -21,7 +22,7 @@ def time_left(plan: LearnPlan, rows: list[Row]) -> float | None:
         if step == "collect":
             number += 1
             left += per_point * points + acceptance
-        last = plan.is_last(number, points)
+        last = plan.is_last(number, points, robot)
         if step != "evaluate" and (last or number % plan.evaluate_every == 0):
             left += evaluation
         if last:
