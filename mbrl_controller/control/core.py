@@ -52,7 +52,7 @@ class ControlModel(RolloutModel, Protocol):
 class CoreConfig(BaseModel):
     """What the core adds to the planner's own configuration."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     risk: Risk = Risk()
     drop_cost: float = Field(default=20.0, ge=0, description="charged for each step from a predicted drop on")
@@ -260,16 +260,22 @@ class ControllerCore:
         states that are `SILENT`, and where no command keeps all limits."""
         if self.safety.state in SILENT:
             return self._nothing_sent()
-        self._targets = None
         position = None if observation is None else observation.state[self._joints]
         command = self.safety.safe_command(position)
         obstacle = "" if command is not None else self.safety.obstacle(position)
         if obstacle not in reason:
             reason = f"{reason}; {obstacle}"
-        self.safety.change(SafetyState.HOLDING, reason, now)
+        tick = self.send_nothing(reason, now)
         if command is None:
-            return Tick(None, "none", self.safety.state, reason, self.epoch, self.sequence, request, solution)
+            return replace(tick, request=request, solution=solution)
         return self._sent_tick(command, "safe", now, request, solution)
+
+    def send_nothing(self, reason: str, now: float = 0.0) -> Tick:
+        """Hold without a command: the hand's driver keeps the last one."""
+        if self.safety.state not in SILENT:
+            self._targets = None
+            self.safety.change(SafetyState.HOLDING, reason, now)
+        return self._nothing_sent()
 
     def stop(self, reason: str, observation: Observation | None = None, now: float = 0.0) -> Tick:
         """The safe command once more, then none: latched until `safety.clear_stop`."""

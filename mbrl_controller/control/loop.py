@@ -20,9 +20,9 @@ STACK_BYTES = 1 << 20  # the default of 8 MiB makes mlockall expensive
 class FixedRateLoop:
     """Calls `tick` at start, start + period, start + 2 period, ...
 
-    A tick that overruns skips the periods it covered: they are counted in `statistics.missed` and never made up for
-    in a bunch. After each tick `in_slack`, if given, is called with the time (s) until the next one. An exception in
-    either goes to `on_error`, and the loop ends.
+    A tick that overruns skips the periods it covered, and one that would begin over half a period late is skipped: they
+    are counted in `statistics.missed` and never made up for in a bunch. After each tick `in_slack`, if given, is called
+    with the time (s) until the next one. An exception in either goes to `on_error`, and the loop ends.
     """
 
     def __init__(
@@ -73,6 +73,8 @@ class FixedRateLoop:
         pacer, statistics, previous = Pacer(time.monotonic(), self.period), self.statistics, math.nan
         while self._wait_until(pacer.due):
             when = pacer.begin(time.monotonic())
+            if when is None:
+                continue
             statistics.missed += when.missed
             try:
                 self._tick(when)

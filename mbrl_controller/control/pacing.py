@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+LATEST = 0.5  # of a period: a tick that would begin later is skipped, lest its command and the next come in a bunch
+
 
 @dataclass(frozen=True)
 class TickTime:
@@ -25,7 +27,7 @@ class Pacer:
     """Ticks at start, start + period, start + 2 period, ... (s), each told when it begins and when it has ended.
 
     Due times are computed from the index and never summed, so rounding does not grow with time. Periods that pass
-    while a tick runs, or before it begins, are skipped and counted; none is made up for.
+    while a tick runs, or half pass before it begins, are skipped and counted; none is made up for.
     """
 
     def __init__(self, start: float, period: float) -> None:
@@ -37,9 +39,13 @@ class Pacer:
         """When the next tick is to begin (s)."""
         return self._due(self._index)
 
-    def begin(self, now: float) -> TickTime:
-        """The tick that begins at `now` (s), not before `due`: begun a whole period late or more, it is the newest."""
+    def begin(self, now: float) -> TickTime | None:
+        """The tick that begins at `now` (s), not before `due`: the newest that is due by then. None if that is over
+        half a period ago: the next one is waited for."""
         newest = max(self._index, self._newest(now))
+        if now - self._due(newest) > LATEST * self._period:
+            self._skipped, self._index = self._skipped + newest + 1 - self._index, newest + 1
+            return None
         missed = self._skipped + newest - self._index
         self._index, self._skipped = newest, 0
         return TickTime(newest, self._due(newest), now, missed)

@@ -43,7 +43,7 @@ class SafetyConfig(BaseModel):
     """When the controller holds, and how fast a command may change. A command's *reach* is what the contract's
     max_rate allows a joint in one period."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     max_late_plans: int = Field(default=3, ge=1, description="late plans in a row before holding")
     check_disagreement: bool = Field(default=True, description="hold above the model's disagreement limit")
@@ -55,7 +55,7 @@ class SafetyConfig(BaseModel):
     safe_speed: float = Field(default=0.5, gt=0, le=1, description="speed of the way to neutral, of max_rate")
     ramp_s: float = Field(default=0.5, ge=0, le=10, description="s in which commands gain speed after a hold or start")
     frozen_periods: int = Field(
-        default=5, ge=0, description="periods after which joints that stand still under moving commands hold; 0: never"
+        default=1, ge=0, description="periods after which joints that stand still under moving commands hold; 0: never"
     )
     frozen_object_periods: int = Field(
         default=0, ge=0, description="the same for sources of objects, where these cannot rest; 0: never"

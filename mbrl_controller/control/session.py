@@ -6,6 +6,7 @@ planning, keeps them apart, and what a step came to is handed to `send` under it
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -40,7 +41,7 @@ RECENT = 9  # steps whose median execution is expected of the next
 class SessionConfig(BaseModel):
     """How episodes begin and end."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     seed: int = Field(default=0, ge=0)
     episode_s: float = Field(default=0.0, ge=0, description="an episode's longest duration; 0: none")
@@ -111,6 +112,7 @@ class ControlSession:
         self._given_goal = False
         self._goal_zero = self._begun = 0.0
         self._over = ""
+        self._stamp_before: float | None = None  # s, of the newest measurement as the scene's reset was asked for
         self._last: Observation | None = None
         self._last_step: Step | None = None
         self.last_sent: Step | None = None
@@ -120,8 +122,11 @@ class ControlSession:
 
     # --- from the thread that ticks -----------------------------------------------------------------------------
 
-    def step(self, stamp: float, now: float | None, clock: float | None, solve: Solve) -> Step:
-        """One control step at time `stamp` (s). `now` and `clock` as in StateInput.observation."""
+    def step(
+        self, stamp: float, now: float | None, clock: float | None, solve: Solve, expires: float = math.inf
+    ) -> Step:
+        """One control step at time `stamp` (s). `now` and `clock` as in StateInput.observation. What is not ready by
+        `expires` (s, time.monotonic) is not sent: the process was stopped meanwhile, and the hand is elsewhere."""
         began = time.monotonic()
         with self._lock:
             prepared = self._prepare(stamp, now, clock)
@@ -137,6 +142,8 @@ class ControlSession:
             if failure:
                 events += self._end("stop", stamp)
                 tick = self.core.stop(failure, observation, stamp)
+            elif (late := time.monotonic() - expires) > 0:
+                tick = self.core.send_nothing(f"the step was held up and ended {late:.2f} s too late", stamp)
             else:
                 tick = self.core.conclude(request, solution, stamp, self._disturbance())
             reward = self._reward(observation, goal)
@@ -206,9 +213,7 @@ class ControlSession:
     def _wait(self, reason: str, stamp: float, observation: Observation) -> Step:
         """Hold. Where the scene waits for commands and is to be reset, a command would only make it move on."""
         if self.lockstep and self._reset_scene is not None and self.config.auto_reset:
-            self.core.safety.change(SafetyState.HOLDING, reason, stamp)
-            safety = self.core.safety
-            tick = Tick(None, "none", safety.state, safety.reason, self.core.epoch, self.core.sequence)
+            tick = self.core.send_nothing(reason, stamp)
         else:
             tick = self.core.hold(reason, observation, stamp)
         return Step(stamp, tick, self.episode, self._elapsed(stamp), observation)
@@ -236,6 +241,7 @@ class ControlSession:
     def _ask_for_reset(self) -> None:
         if self._reset_scene is not None:
             self.phase = Phase.RESETTING
+            self._stamp_before = self.inputs.newest_stamp
             self.inputs.reset()
             self._last_step = None
             self._reset_scene()
@@ -305,12 +311,15 @@ class ControlSession:
             self._forget()
             return True
 
-    def scene_was_reset(self) -> None:
-        """The scene is in place: the next state begins an episode."""
+    def scene_was_reset(self, when: float) -> None:
+        """The scene is in place, as was heard at `when` (s, time.monotonic): the next state begins an episode."""
         with self._lock:
             if self.phase is Phase.RESETTING:
-                # In lockstep nothing was sent since the reset was asked for, so what arrived since is its state.
-                self._forget(keep_inputs=self.lockstep)
+                self._forget(keep_inputs=True)
+                # In lockstep nothing was sent since the reset was asked for, so what arrived since is its state, unless
+                # that is the one from before, sent again because it got no answer.
+                if not self.lockstep or self.inputs.newest_stamp == self._stamp_before:
+                    self.inputs.reset(when)
 
     def set_goal(self, goal: Goal, stamp: float) -> None:
         """Ask for `goal` from now on, its times counted from `stamp` (s)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mbrl_controller.control.core import Observation
-from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.episodes.contract import RobotContract, Source
 from mbrl_controller.episodes.state_assembly import StateAssembler, join_samples
 from mbrl_controller.errors import MessageError
 from mbrl_controller.tasks.spaces import Array
@@ -18,8 +19,9 @@ from mbrl_controller.tasks.spaces import Array
 class StateInput:
     """The newest state, unless something is wrong with it. Thread-safe.
 
-    Age is watched twice: by the time of receipt (steady clock), which notices a silent source whatever the clocks
-    say, and by the messages' stamps, which notices a source that keeps sending old measurements.
+    Age is watched twice: by when the newest measurement was received (steady clock), which notices at once that none
+    follows, whatever the clocks say; and by its stamp, which notices a source that is always late. A measurement that
+    is older than the newest, or a repeated one, is not used and does not count as received.
     """
 
     def __init__(self, contract: RobotContract, on_complete: Callable[[], None] | None = None) -> None:
@@ -27,16 +29,21 @@ class StateInput:
         self._assembler = StateAssembler(contract)
         self._on_complete = on_complete
         self._lock = threading.Lock()
-        self._received: dict[str, float] = {}
+        self._heard: dict[str, float] = {}  # the last message, s
+        self._received: dict[str, float] = {}  # the newest measurement, s
         self._problem: dict[str, str] = {}
         self._fresh: set[str] = set()
+        self._since = -math.inf  # what was received before is not taken in, s
         self.rejected = {source.topic: 0 for source in contract.sources}  # messages since the start
         self.last_rejection = ""
 
-    def reset(self) -> None:
-        """Forget what arrived so far; nothing is known until every source has sent again."""
+    def reset(self, since: float = -math.inf) -> None:
+        """Forget what arrived so far; nothing is known until every source has sent again. What was received before
+        `since` (s, time.monotonic) is not taken in any more."""
         with self._lock:
+            self._since = max(self._since, since)
             self._assembler.reset()
+            self._heard.clear()
             self._received.clear()
             self._problem.clear()
             self._fresh.clear()
@@ -44,10 +51,15 @@ class StateInput:
     def receive(self, topic: str, message: Any, now: float) -> None:
         """Take in a message of a source, received at `now` (s, time.monotonic)."""
         with self._lock:
-            self._received[topic] = now
+            if now < self._since:
+                return
+            self._heard[topic] = now
+            newest = self._assembler.samples.get(topic)
             try:
-                self._assembler.update(topic, message)
+                sample = self._assembler.update(topic, message)
                 self._problem.pop(topic, None)
+                if newest is None or sample.stamp > newest.stamp:
+                    self._received[topic] = now
             except MessageError as error:
                 self._problem[topic] = self.last_rejection = str(error)
                 self.rejected[topic] += 1
@@ -67,20 +79,38 @@ class StateInput:
             if self._problem:
                 raise MessageError(next(iter(self._problem.values())))
             state, stamp = self._assembler.vector()
+            if clock is not None:
+                self._refuse_the_future(clock)
             for source in self.contract.sources:
                 if now is not None:
-                    silent = now - self._received[source.topic]
-                    if silent > source.max_age_s:
-                        raise MessageError(f"{source.topic}: nothing received for {silent:.2f} s")
+                    self._refuse_silence(source, now)
                 if clock is not None:
                     age = clock - self._assembler.samples[source.topic].stamp
                     if age > source.max_age_s:
                         raise MessageError(f"{source.topic}: measured {age:.2f} s ago, more than {source.max_age_s} s")
-                    if age < -source.max_age_s:
-                        raise MessageError(
-                            f"{source.topic}: stamped {-age:.2f} s in the future; are the clocks in step?"
-                        )
             return Observation(state, stamp, self._stamps() - stamp)
+
+    def _refuse_the_future(self, clock: float) -> None:
+        """Forget measurements from the future: they would keep out all that follow, until their time has come."""
+        ahead = {}
+        for source in self.contract.sources:
+            early = self._assembler.samples[source.topic].stamp - clock
+            if early > source.max_age_s:
+                ahead[source.topic] = early
+                self._assembler.forget(source.topic)
+        for topic, early in ahead.items():
+            raise MessageError(f"{topic}: stamped {early:.2f} s in the future; are the clocks in step?")
+
+    def _refuse_silence(self, source: Source, now: float) -> None:
+        limit, topic = self.contract.max_silence(source), source.topic
+        silent = now - self._received[topic]
+        if silent > limit:
+            others = now - self._heard[topic] <= limit
+            raise MessageError(
+                f"{topic}: nothing newer received for {silent:.2f} s, only repeated or older stamps"
+                if others
+                else f"{topic}: nothing received for {silent:.2f} s"
+            )
 
     def _stamps(self) -> Array:
         """When each entry of the state [S] was measured (s)."""

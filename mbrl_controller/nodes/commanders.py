@@ -13,7 +13,9 @@ class Commanders:
         self.topic = str(node.resolve_topic_name(topic))
 
     def others(self, own: bool) -> list[str]:
-        """Names of the other nodes; `own`: this node has a publisher there too."""
+        """Names of the other nodes; `own`: this node has a publisher there too. Cheap while there is none."""
+        if self._node.count_publishers(self.topic) <= own:
+            return []
         mine = (self._node.get_name(), self._node.get_namespace())
         others = []
         for info in self._node.get_publishers_info_by_topic(self.topic):

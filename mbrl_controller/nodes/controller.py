@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from mbrl_controller.control.core import ControllerCore, PlanRequest, Solution
 from mbrl_controller.control.late_planner import LatePlanner
 from mbrl_controller.control.lockstep import LockstepLoop
 from mbrl_controller.control.loop import FixedRateLoop, TickTime
+from mbrl_controller.control.pacing import LATEST
 from mbrl_controller.control.realtime import QuietProcess
 from mbrl_controller.control.safety import Safety, SafetyState
 from mbrl_controller.control.session import ControlSession
@@ -116,7 +118,7 @@ class ControllerNode(ManagedNode):
         contested = self._commanders.contested(own=False)
         if contested:
             raise MbrlError(contested)
-        self._activated = time.monotonic()
+        self._activated, self._looked, self._rival = time.monotonic(), -math.inf, ""
         self._session_name = o.session_name or datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         self._output.open_command(o.lockstep)
         session.enter(self._now())
@@ -210,8 +212,10 @@ class ControllerNode(ManagedNode):
         def solve(request: PlanRequest) -> Solution | None:
             return planner.plan(request, deadline, deadline - REFINE_MARGIN * period)
 
+        self._give_way(session)
         for subscription, on_state in self._polled:
-            take_all(subscription, on_state)
+            take_all(subscription, on_state, self._looked)
+        self._looked = when.began
         execution = loop.statistics.execution.last
         self._counters.late = planner.late
         self._output.counters = (when.lateness, execution, loop.statistics.missed, planner.late)
@@ -219,15 +223,23 @@ class ControllerNode(ManagedNode):
         if clock <= 0:
             session.hold("no time on /clock yet", clock)
             return
-        session.step(clock, when.began, clock, solve)
+        session.step(clock, when.began, clock, solve, expires=when.due + (1 + LATEST) * period)
 
     def _tick_lockstep(self) -> None:
         session, loop = self._session, self._loop
         if session is None or loop is None:
             return
+        self._give_way(session)
         stamp = self._inputs.newest_stamp
         self._output.counters = (0.0, loop.statistics.execution.last, 0, 0)
         session.step(self._now() if stamp is None else stamp, None, None, session.core.solve)
+
+    def _give_way(self, session: ControlSession) -> None:
+        """Send nothing any more where another node commands the hand."""
+        if not session.core.safety.is_handed_over and (contested := self._commanders.contested(own=True)):
+            session.hand_over(contested, self._now())
+            if time.monotonic() - self._activated < CONTEST_S:
+                self._rival = contested
 
     def _trigger(self) -> None:
         loop = self._loop
@@ -246,8 +258,8 @@ class ControllerNode(ManagedNode):
 
     # --- callbacks ----------------------------------------------------------------------------------------------
 
-    def _on_state(self, topic: str, message: Any) -> None:
-        self._inputs.receive(topic, message, time.monotonic())
+    def _on_state(self, topic: str, message: Any, received: float | None = None) -> None:
+        self._inputs.receive(topic, message, time.monotonic() if received is None else received)
 
     def _on_goal(self, message: JointTrajectory) -> None:
         session = self._session
@@ -314,8 +326,9 @@ class ControllerNode(ManagedNode):
     def _scene_was_reset(self) -> None:
         session = self._session
         if session is not None:
-            session.scene_was_reset()
-            self._trigger()  # in lockstep its state may be here already
+            session.scene_was_reset(time.monotonic())
+            if self._inputs.newest_stamp is not None:  # in lockstep: its state is here already
+                self._trigger()
 
     # --- models -------------------------------------------------------------------------------------------------
 
@@ -376,13 +389,11 @@ class ControllerNode(ManagedNode):
             if scene is not None:
                 scene.poll()
             self._log_transitions(session)
+        if session is not None and self.is_active:
+            self._give_way(session)  # also where no states come to tick on
+            if self._rival:
+                self.give_up(self._rival)
         now = time.monotonic()
-        if session is not None and self.is_active and not session.core.safety.is_handed_over:
-            contested = self._commanders.contested(own=True)
-            if contested and now - self._activated < CONTEST_S:
-                self.give_up(contested)
-            elif contested:
-                session.hand_over(contested, self._now())
         if self._report_now or now - self._reported >= REPORT_S:
             self._reported, self._report_now = now, False
             self._publish_report(session)

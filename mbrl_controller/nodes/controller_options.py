@@ -8,31 +8,33 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mbrl_controller.control.core import CoreConfig
 from mbrl_controller.control.safety import SafetyConfig
 from mbrl_controller.control.session import SessionConfig
 from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.episodes.info import SESSION_NAME
 from mbrl_controller.errors import GoalError, MbrlError
 from mbrl_controller.jobs.task_defaults import planner_defaults
 from mbrl_controller.model_spec import describe_validation
-from mbrl_controller.nodes.parameters import Spec, spec_of, specs_of
+from mbrl_controller.nodes.parameters import Spec, check_name, spec_of, specs_of
 from mbrl_controller.planning.base import Planner
 from mbrl_controller.planning.catalog import PLANNERS, make_planner
 from mbrl_controller.planning.model_loading import BACKENDS
 from mbrl_controller.planning.risk import Risk
 from mbrl_controller.registry import PRECISIONS
 from mbrl_controller.resources import share_dir
+from mbrl_controller.yaml_text import load_yaml
 
+MOST_CPUS = 8192  # Linux takes no more
 PLANNER_FIXED = {"horizon"}  # the running plan has this length
 
 
 class Thresholds(BaseModel):
     """When /diagnostics warns; shares are of the ticks since the last report."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     rate_error_warn: float = Field(default=0.05, ge=0, description="relative error of the actual rate, WARN above")
     rate_error_error: float = Field(default=0.25, ge=0, description="relative error of the actual rate, ERROR above")
@@ -84,7 +86,7 @@ class ControllerOptions:
 GENERAL = [
     Spec("autostart", False, "configure and activate by itself, where no launch file does", read_only=True),
     Spec("contract", "", "robot contract: a path, or a file of the package's config/; empty: adroit_baoding.yaml"),
-    Spec("models_dir", "", "model registry; empty: $MBRL_HOME/models, then the shipped models"),
+    Spec("models_dir", "", "model registry; empty: $MBRL_HOME/models, then the shipped models", read_only=True),
     Spec("model_version", "current", "version to serve, for example v0003; ~/load_model serves a new one", live=True),
     Spec("backend", "onnx", "what serves the model: onnx on the CPU, or torch on the GPU (the CPU where there is none)",
          choices=BACKENDS),
@@ -92,7 +94,7 @@ GENERAL = [
          live=True, choices=PRECISIONS),
     Spec("planner.name", "pddm", "planning algorithm", choices=tuple(PLANNERS)),
     Spec("rate", 0.0, "control rate in Hz; must be the contract's, which the model was trained at; 0.0: the contract's",
-         lower=0.0),
+         lower=0.0, upper=1000.0),
     Spec("any_rate", False, "take any `rate`, to time the loop in simulation: plans still count in the model's period"),
     Spec("lockstep", False, "tick when a full new set of states arrives (simulation) instead of by time"),
     Spec("deadline_fraction", 0.8, "share of the period after which a plan is late", live=True, lower=0.1, upper=1.0),
@@ -144,6 +146,12 @@ def all_planner_specs() -> list[Spec]:
 
 def read_options(values: dict[str, Any]) -> ControllerOptions:
     """The options in parameter `values`; raises MbrlError naming the parameter at fault."""
+    if values["reset_service"]:
+        check_name("reset_service", values["reset_service"], is_service=True)
+    if values["session"] and not SESSION_NAME.fullmatch(values["session"]):
+        raise MbrlError(f"parameter session: {values['session']!r} is no name for a folder: letters, digits, - . _")
+    if any(cpu >= MOST_CPUS for cpu in values["cpus"]):
+        raise MbrlError(f"parameter cpus: {list(values['cpus'])} are not all below {MOST_CPUS}")
     name = values["planner.name"]
     known = {spec.name.removeprefix("planner.") for spec in planner_specs(name)}
     options = ControllerOptions(
@@ -209,7 +217,7 @@ def check_goal_options(contract: RobotContract, o: ControllerOptions) -> None:
     """Draw a goal once: what the task refuses is refused now and not at the next episode."""
     try:
         contract.task.sample_goal(np.random.default_rng(0), **o.session.goal_options)
-    except (GoalError, TypeError, ValueError) as error:
+    except (GoalError, TypeError, ValueError, ArithmeticError) as error:
         raise MbrlError(f"parameter goal_options: {error}") from error
 
 
@@ -217,17 +225,25 @@ def find_contract(text: str) -> Path:
     """The contract file a parameter names."""
     if not text:
         return share_dir() / "config" / "adroit_baoding.yaml"
-    path = Path(text).expanduser()
+    path = expanded("contract", text)
     if not path.is_absolute() and not path.exists() and len(path.parts) == 1:
         return share_dir() / "config" / path
     return path
 
 
+def expanded(parameter: str, text: str) -> Path:
+    """A path that a parameter gives, with ~ as the home folder; raises MbrlError where that is nobody's."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise MbrlError(f"parameter {parameter}: {text!r}: {error}") from error
+
+
 def _goal_options(text: str) -> dict[str, Any]:
     try:
-        value = yaml.safe_load(text) if text.strip() else {}
-    except yaml.YAMLError as error:
-        raise MbrlError(f"parameter goal_options: not YAML: {' '.join(str(error).split())}") from error
+        value = load_yaml(text) if text.strip() else {}
+    except ValueError as error:
+        raise MbrlError(f"parameter goal_options: not YAML: {error}") from error
     if not isinstance(value, dict):
         raise MbrlError(f"parameter goal_options: expected a mapping such as {{direction: clockwise}}, got {text!r}")
     return value

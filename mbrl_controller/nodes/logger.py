@@ -20,11 +20,11 @@ from mbrl_controller.episodes.contract import load_contract
 from mbrl_controller.episodes.recorder import Recorder
 from mbrl_controller.episodes.recovery import recover_folder
 from mbrl_controller.errors import MbrlError
-from mbrl_controller.nodes.controller_options import find_contract
+from mbrl_controller.nodes.controller_options import expanded, find_contract
 from mbrl_controller.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher
 from mbrl_controller.nodes.lifecycle import ManagedNode, run
 from mbrl_controller.nodes.message_types import message_class
-from mbrl_controller.nodes.parameters import Parameters, Spec
+from mbrl_controller.nodes.parameters import Parameters, Spec, check_name
 from mbrl_controller.nodes.retrain import RetrainProcess
 from mbrl_controller.resources import home_dir
 
@@ -39,13 +39,16 @@ RECORDED = {
 SPECS = [
     Spec("autostart", False, "configure and activate by itself, where no launch file does", read_only=True),
     Spec("contract", "", "robot contract: a path, or a file of the package's config/; empty: adroit_baoding.yaml"),
-    Spec("log_dir", "", "folder of the episodes; empty: $MBRL_HOME/episodes"),
+    Spec("log_dir", "", "folder of the episodes; empty: $MBRL_HOME/episodes", read_only=True),
     Spec("controller", "controller", "name of the controller's node, whose topics are logged"),
     Spec("before_s", 1.0, "s kept from before an episode's first command", lower=0.0, upper=60.0),
     Spec("flush_s", 0.2, "s after which what was received is on its way to the disk", lower=0.0, upper=0.4),
-    Spec("queue_size", 20_000, "messages that may wait for the disk; more are dropped, and counted", lower=1),
-    Spec("retrain_command", "", "what ~/retrain runs; empty: this package's retrain job for the contract's task"),
-]
+    Spec("queue_size", 20_000, "messages that may wait for the disk; more are dropped, and counted", lower=1,
+         upper=1_000_000),
+    # Read only, as are all folders: who can reach the node could have it run or write anything.
+    Spec("retrain_command", "", "what ~/retrain runs; empty: this package's retrain job for the contract's task",
+         read_only=True),
+]  # fmt: skip
 
 
 class Logger(ManagedNode):
@@ -63,12 +66,13 @@ class Logger(ManagedNode):
     def setup(self) -> None:
         """Read parameters and contract, recover cut files. A disk that cannot be written is no reason to refuse."""
         values = self._values = self._settings.values()
+        check_name("controller", values["controller"])
         contract_file = find_contract(values["contract"])
         contract = self._contract = load_contract(contract_file)
-        log_dir = Path(values["log_dir"]).expanduser() if values["log_dir"] else home_dir() / "episodes"
+        log_dir = expanded("log_dir", values["log_dir"]) if values["log_dir"] else home_dir() / "episodes"
         self._folder = log_dir / contract.task.name
         self._recover(log_dir)
-        command = shlex.split(values["retrain_command"]) or [
+        command = _split(values["retrain_command"]) or [
             *(sys.executable, "-m", "mbrl_controller.jobs.cli", "retrain"),
             *(contract.task.name, "--episodes", str(self._folder), "--contract", str(contract_file)),
         ]
@@ -184,6 +188,13 @@ class Logger(ManagedNode):
         running = retraining.running
         text = f"running: {retraining.last_line()}" if running else retraining.ended or "not asked for"
         self._retraining_status.publish(ERROR if retraining.failed else OK, text, {"log": retraining.log or ""})
+
+
+def _split(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise MbrlError(f"parameter retrain_command: {error}: {command!r}") from error
 
 
 def listener_qos(sensor: bool, latched: bool) -> QoSProfile:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -11,13 +12,17 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
-from rclpy.exceptions import ParameterException
+from rcl_interfaces.msg import Parameter as ParameterMessage
+from rcl_interfaces.srv import SetParameters, SetParametersAtomically
+from rclpy.exceptions import InvalidServiceNameException, InvalidTopicNameException, ParameterException
 from rclpy.parameter import Parameter
+from rclpy.validate_topic_name import validate_topic_name
 
 from mbrl_controller.errors import MbrlError
 from mbrl_controller.nodes.lifecycle import ManagedNode
 
 INT_MAX = 2**63 - 1
+TYPES = {kind.value for kind in Parameter.Type}
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,14 @@ def spec_of(field_name: str, field: FieldInfo, *, name: str = "", live: bool = F
     return Spec(name or field_name, field.default, description, live=live, choices=choices, **bounds)  # type: ignore[arg-type]
 
 
+def check_name(parameter: str, name: str, is_service: bool = False) -> None:
+    """Raises MbrlError unless `name` can be that of a topic or service."""
+    try:
+        validate_topic_name(name, is_service=is_service)
+    except (InvalidTopicNameException, InvalidServiceNameException) as error:
+        raise MbrlError(f"parameter {parameter}: {' '.join(str(error).split())}") from error
+
+
 def specs_of(model: type[BaseModel], prefix: str = "", live: Iterable[str] = ()) -> list[Spec]:
     """A parameter for each field of a configuration model."""
     live = set(live)
@@ -97,6 +110,7 @@ class Parameters:
         node.add_pre_set_parameters_callback(self._integers_as_floats)
         node.add_on_set_parameters_callback(self._on_set)
         node.add_post_set_parameters_callback(self._after_set)
+        self._guard_services()
 
     def declare(self, spec: Spec) -> None:
         """Declare one; a value given for it that does not fit becomes a problem, not an exception."""
@@ -110,6 +124,41 @@ class Parameters:
         except ParameterException as error:
             self._problems[spec.name] = f"parameter {spec.name}: {error}"
             self._node.declare_parameter(spec.name, spec.default, spec.descriptor(), ignore_override=True)
+
+    def _guard_services(self) -> None:
+        """rclpy lets a parameter of a type that does not exist raise out of spin, which kills the node."""
+        for service in self._node.services:
+            if service.srv_type is SetParameters:
+                service.callback = self._set_each
+            elif service.srv_type is SetParametersAtomically:
+                service.callback = self._set_all
+
+    def _set_each(self, request: Any, response: Any) -> Any:
+        response.results = [self._set([parameter]) for parameter in request.parameters]
+        return response
+
+    def _set_all(self, request: Any, response: Any) -> Any:
+        response.result = self._set(request.parameters)
+        return response
+
+    def _set(self, asked: Iterable[ParameterMessage]) -> SetParametersResult:
+        """Whatever is asked over the wire: taken, or refused with the reason."""
+        try:
+            parameters = []
+            for message in asked:
+                if not self._node.has_parameter(message.name):
+                    raise MbrlError(f"there is no parameter {message.name!r}")
+                if message.value.type not in TYPES:
+                    raise MbrlError(f"parameter {message.name}: there is no type {message.value.type}")
+                if message.value.type == Parameter.Type.NOT_SET.value:
+                    raise MbrlError(f"parameter {message.name}: cannot be undeclared")
+                parameters.append(Parameter.from_parameter_msg(message))
+            return self._node.set_parameters_atomically(parameters)
+        except MbrlError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        except Exception as error:  # a defect must be seen, and must not end the node
+            self._node.get_logger().error(f"unexpected error:\n{traceback.format_exc()}")
+            return SetParametersResult(successful=False, reason=f"unexpected error: {type(error).__name__}: {error}")
 
     def _warn_of_unknown(self) -> None:
         """ROS ignores given parameters that no one declares, and so hides a misspelt name."""

@@ -9,7 +9,9 @@ So the nodes spin on one thread, and what comes often or takes long is here.
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -63,12 +65,20 @@ def incompatible_publishers(node: Node, topic: str, profile: QoSProfile) -> list
     return sorted(found)
 
 
-def take_all(subscription: Any, callback: Callable[[Any], None]) -> int:
-    """Hand every message that waits, oldest first, to `callback`; how many they were."""
+def take_all(subscription: Any, callback: Callable[[Any, float], None], since: float = -math.inf) -> int:
+    """Hand every message that waits, oldest first, to `callback`, with when it was received (s, time.monotonic); how
+    many they were.
+
+    `since` (s, time.monotonic): when they were last taken; nothing here can have been received before. DDS says by the
+    time of day when it received a message, and that may jump.
+    """
     count = 0
     with subscription.handle:
         while (taken := subscription.handle.take_message(subscription.msg_type, subscription.raw)) is not None:
-            callback(taken[0])
+            message, info = taken
+            now = time.monotonic()  # first: held up between the two clocks, a message looks older, never newer
+            waited = max(1e-9 * (time.time_ns() - info["received_timestamp"]), 0.0)
+            callback(message, max(now - waited, since))
             count += 1
     return count
 

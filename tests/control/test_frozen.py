@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from mbrl_controller.control.frozen import MOVED, FrozenSensors
 from mbrl_controller.control.safety import SafetyConfig, SafetyState
+from mbrl_controller.episodes.contract import load_contract
+from mbrl_controller.resources import share_dir
 from mbrl_controller.tasks.base import constant_goal
 
 from .conftest import make_contract, make_core
@@ -35,10 +37,40 @@ def moving(count: int) -> list[np.ndarray]:
 
 
 def test_joints_that_stand_still_under_moving_commands_are_frozen_until_one_moves() -> None:
-    states = [STATE] * 8 + [STATE + 1e-12]
-    found = watch(states, moving(9))
-    assert [bool(text) for text in found] == [False] * 5 + [True] * 3 + [False]
-    assert found[5].startswith("joint_states: the same values for 5 periods")
+    states = [STATE - 1.0] + [STATE] * 8 + [STATE + 1e-12]
+    found = watch(states, moving(10))
+    assert [bool(text) for text in found] == [False] * 6 + [True] * 3 + [False]
+    assert found[6].startswith("joint_states: the same values for 5 periods")
+
+
+def test_a_frozen_sensor_is_noticed_within_two_periods() -> None:
+    """It froze between the looks 3 and 4: at look 5 it has stood still for more than one period, and less than two."""
+    states = [STATE + 1e-3 * min(i, 4) for i in range(8)]
+    found = watch(states, moving(8), joints=SafetyConfig().frozen_periods)
+    assert [bool(text) for text in found] == [False] * 5 + [True] * 3
+
+
+def test_a_hand_at_rest_has_more_than_a_period_to_start_moving() -> None:
+    """The command that is in force at look 50 was sent after look 49: only at look 51 it must show."""
+    commands = [0 * REACH] * 50 + moving(51)[1:]
+    found = watch([STATE] * 100, commands, joints=1)
+    assert [bool(text) for text in found] == [False] * 51 + [True] * 49
+
+
+def test_a_hand_that_was_held_while_it_moved_is_not_frozen_when_it_goes_on() -> None:
+    states = [STATE + 1e-3 * min(i, 5) for i in range(20)] + [STATE + 1e-3 * i for i in range(20)]
+    commands = [*moving(6), *[REACH] * 14, *moving(20)]
+    assert not any(watch(states, commands, joints=1))
+
+
+def test_commands_that_creep_move_too() -> None:
+    found = watch([STATE] * 20, [0.1 * i * REACH for i in range(20)], joints=1)
+    assert [bool(text) for text in found] == [False] * 4 + [True] * 16
+
+
+def test_a_quick_hand_that_came_to_rest_where_it_was_sent_is_not_frozen() -> None:
+    states = [STATE + 1e-3 * min(i, 4) for i in range(20)]
+    assert not any(watch(states, [min(i, 4) * REACH for i in range(20)], joints=1))
 
 
 def test_a_hand_at_rest_is_not_frozen() -> None:
@@ -59,17 +91,17 @@ def test_a_single_blocked_joint_is_not_frozen() -> None:
 def test_objects_are_watched_where_someone_says_so() -> None:
     states = [STATE + np.array([*[1e-6 * i] * 6, 0, 0]) for i in range(10)]
     assert not any(watch(states, moving(10)))
-    assert watch(states, moving(10), objects=7)[7].startswith("valve/joint_states")
+    assert watch(states, moving(10), objects=7)[8].startswith("valve/joint_states")
     assert not any(watch([STATE] * 20, moving(20), joints=0))
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(1, 8))
 def test_it_takes_exactly_so_many_still_periods(changes: list[bool], enough: int) -> None:
-    value, still, states, expected = 0.0, 0, [STATE], [False]
+    value, still, states, expected = 0.0, -1, [STATE], [False]
     for change in changes:
         value, still = value + change, 0 if change else still + 1
         states.append(STATE + value)
-        # One more period, since a first command has none before it that it could differ from.
+        # At first one more period, since a first command has none before it that it could differ from.
         expected.append(still >= enough)
     found = [bool(text) for text in watch(states, moving(len(states)), joints=enough)]
     assert found == expected
@@ -82,12 +114,37 @@ def test_the_controller_holds_and_goes_on(frozen: bool) -> None:
 
     sources = []
     for i in range(20):
-        state = STATE + (0.0 if frozen and i < 15 else 1e-9 * i)
+        state = STATE + 1e-9 * (i if i < 5 or i >= 15 or not frozen else 4)
         sources.append(core.tick(Observation(state, 0.05 * i), GOAL, 0.05 * i).source)
     if frozen:
         assert set(sources[:5]) == {"plan"}
-        assert set(sources[8:15]) == {"safe"}
+        assert set(sources[6:15]) == {"safe"}
     else:
         assert set(sources) == {"plan"}
     assert sources[15:] == ["plan"] * 5
     assert core.safety.state is SafetyState.RUNNING
+
+
+@pytest.mark.parametrize("contract_file", ["claw_valve.yaml", "adroit_baoding.yaml"])
+@pytest.mark.parametrize("grain", [0.0, 2 * np.pi / 4096, 2 * np.pi / 360])
+def test_a_simulated_hand_in_motion_is_never_frozen_however_coarse_its_encoders(
+    contract_file: str, grain: float
+) -> None:
+    """Grain: of angles in rad and of rates in rad/s."""
+    pytest.importorskip("mujoco")
+    from mbrl_controller.simulation.hand import HandSimulation
+    from mbrl_controller.simulation.random_policy import RandomPolicy
+
+    contract = load_contract(share_dir() / "config" / contract_file)
+    hand, policy = HandSimulation(contract), RandomPolicy(len(contract.action), seed=0)
+    sensors, command, found = FrozenSensors(contract), None, []
+    for step in range(60):
+        sensed = np.round(hand.state() / grain) * grain if grain else hand.state()
+        if step == 50:
+            stuck = sensed
+        sensed = stuck if step >= 50 else sensed
+        found.append(bool(sensors.problem(sensed, step * contract.action.period, command, 1, 0)))
+        command = hand.command(contract.action.to_target(policy()))
+        hand.step(command)
+    assert not any(found[:51])
+    assert any(found[51:54])

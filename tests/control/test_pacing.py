@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mbrl_controller.control.pacing import Pacer, TickTime
+from mbrl_controller.control.pacing import LATEST, Pacer, TickTime
 
 HOUR = 3600  # s
 GRAIN = 1e-8  # s: rounding of times after four months of uptime
@@ -19,7 +20,8 @@ def run(pacer: Pacer, delays: list[tuple[float, float]]) -> list[tuple[TickTime,
     now, seen = pacer.due, []
     for late, work in delays:
         now = max(now, pacer.due) + late
-        when = pacer.begin(now)
+        while (when := pacer.begin(now)) is None:
+            now = max(now, pacer.due)
         now += work
         pacer.end(now)
         seen.append((when, now))
@@ -57,10 +59,12 @@ def test_what_is_missed_is_counted_and_never_bunched_up(
     start: float, period: float, delays: list[tuple[float, float]]
 ) -> None:
     pacer = Pacer(start, period)
-    free, next_index, missed = start, 0, 0  # when the tick before ended
+    free, next_index, missed, begun = start, 0, 0, -math.inf  # when the tick before ended, ...
     for when, ended in run(pacer, [(late * period, work * period) for late, work in delays]):
         assert when.due >= free or when.lateness < period  # begun late itself, or not due before the last had ended
-        assert 0 <= when.lateness < period + GRAIN
+        assert 0 <= when.lateness <= LATEST * period + GRAIN
+        assert when.began >= begun + (1 - LATEST) * period - GRAIN  # two ticks are never a bunch
+        begun = when.began
         assert when.missed == when.index - next_index
         missed += when.missed
         next_index, free = when.index + 1, ended

@@ -176,7 +176,7 @@ class Machine(RuleBasedStateMachine):
             session.swap(PlainModel())
         elif what == "scene reset":
             taken = session.phase.value == "resetting"
-            session.scene_was_reset()
+            session.scene_was_reset(self.clock)
         elif what == "leave":
             session.leave(self.clock)
         elif what == "enter" and before in (SafetyState.INACTIVE, SafetyState.STOPPED):  # activation

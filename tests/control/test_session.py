@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,10 +22,11 @@ PERIOD = 0.05
 
 
 def joint_state(names: list[str], position: list[float], stamp: float) -> Any:
+    """Never quite at rest, as a real hand is: it would count as frozen."""
     seconds = int(stamp)
     when = SimpleNamespace(sec=seconds, nanosec=round((stamp - seconds) * 1e9))
     header = SimpleNamespace(stamp=when, frame_id="")
-    return SimpleNamespace(header=header, name=names, position=position, velocity=[0.0] * len(names))
+    return SimpleNamespace(header=header, name=names, position=position, velocity=[1e-9 * stamp] * len(names))
 
 
 class Bench:
@@ -81,12 +83,45 @@ def test_silence_and_old_stamps_are_told_apart() -> None:
     bench = Bench()
     bench.run(1.0, 2)
     assert "nothing received for 0.35 s" in bench.step(1.4).tick.reason
-    bench.inputs.receive("joint_states", joint_state(["J0", "J1", "J2"], [0.0] * 3, 1.05), 1.4)
-    bench.inputs.receive("valve/joint_states", joint_state(["valve"], [0.0], 1.4), 1.4)
-    assert "joint_states: measured 0.35 s ago" in bench.step(1.4).tick.reason
+    for stamp, reason in (
+        (1.04, "joint_states: nothing newer received for 0.35 s, only repeated or older stamps"),
+        (1.05, "joint_states: nothing newer received for 0.35 s, only repeated or older stamps"),
+        (1.15, "joint_states: measured 0.25 s ago, more than 0.2 s"),
+        (1.25, "planning"),
+    ):
+        bench.inputs.receive("joint_states", joint_state(["J0", "J1", "J2"], [0.0] * 3, stamp), 1.4)
+        bench.inputs.receive("valve/joint_states", joint_state(["valve"], [0.0], 1.4), 1.4)
+        assert bench.step(1.4).tick.reason == reason
+
+
+def test_silence_is_noticed_a_fifth_of_a_period_after_the_next_measurement_was_due() -> None:
+    bench = Bench()
+    bench.run(1.0, 2)
+    bench.inputs.observation(1.05 + 1.19 * PERIOD, 1.05)
+    with pytest.raises(MessageError, match="joint_states: nothing received"):
+        bench.inputs.observation(1.05 + 1.21 * PERIOD, 1.05)
+
+
+def test_a_stamp_from_the_future_does_not_keep_out_those_that_follow() -> None:
+    bench = Bench()
+    bench.run(1.0, 2)
     bench.feed(9.0)
-    with pytest.raises(MessageError, match=r"stamped .* in the future"):
-        bench.inputs.observation(9.0, 1.4)
+    with pytest.raises(MessageError, match=r"stamped 7.90 s in the future"):
+        bench.inputs.observation(9.0, 1.1)
+    bench.feed(1.15)
+    assert bench.step(1.15).tick.source == "plan"
+
+
+def test_what_is_not_ready_in_time_is_not_sent() -> None:
+    """The process was stopped while it planned: the hand is elsewhere now."""
+    bench = Bench()
+    bench.run(1.0, 4)
+    bench.feed(1.2)
+    step = bench.session.step(1.2, 1.2, 1.2, bench.core.solve, expires=time.monotonic() - 2.0)
+    assert (step.tick.command, step.tick.source, step.tick.state) == (None, "none", SafetyState.HOLDING)
+    assert "the step was held up and ended 2.0" in step.tick.reason
+    assert bench.run(1.25, 1)[-1].tick.source == "plan"
+    assert bench.events == [("begin", 0, "")]
 
 
 def test_a_bad_message_holds_until_a_good_one() -> None:
@@ -191,7 +226,8 @@ def test_auto_reset_waits_for_the_scene_and_for_what_comes_after_it() -> None:
     assert bench.resets == 1
     assert bench.session.phase is Phase.RESETTING
     assert "waiting for the scene" in bench.run(1.3, 1)[-1].tick.reason
-    bench.session.scene_was_reset()
+    bench.session.scene_was_reset(1.34)
+    bench.feed(1.33)  # received before, only read later
     assert bench.step(1.35).tick.source == "none"  # the states from before the reset do not count
     bench.run(1.4, 1)
     assert bench.events[-1] == ("begin", 1, "")
@@ -206,8 +242,19 @@ def test_in_lockstep_the_end_sends_nothing_and_a_repeated_state_its_command() ->
     assert again.events == ()
     assert bench.run(1.2, 1)[-1].tick.command is None
     bench.feed(0.0)  # the scene's clock may start again
-    bench.session.scene_was_reset()
+    bench.session.scene_was_reset(1.3)
     assert bench.step(0.0).tick.source == "plan"
+
+
+def test_in_lockstep_no_episode_begins_on_the_last_state_of_the_one_before_sent_again() -> None:
+    bench = Bench(episode_s=0.2, auto_reset=True, reset_scene=True, lockstep=True)
+    bench.run(1.0, 5)
+    bench.feed(1.2)
+    bench.session.scene_was_reset(1.3)
+    assert bench.step(1.2).tick.command is None
+    bench.feed(2.0)
+    assert bench.step(2.0).tick.source == "plan"
+    assert bench.events[-1] == ("begin", 1, "")
 
 
 def test_nothing_is_sent_after_a_stop_not_even_by_a_plan_in_work() -> None:

@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,31 +31,36 @@ from rclpy.signals import SignalHandlerOptions  # noqa: E402
 TIMEOUT = 30.0  # s; generous, since the machine may be busy: nothing waits for it when all is well
 
 
+@contextmanager
+def free_domain() -> Iterator[int]:
+    """A ROS domain that no other test run on this machine uses."""
+    for domain in range(20, 100):
+        with open(Path(tempfile.gettempdir()) / f"ros_test_domain_{domain}.lock", "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                continue
+            yield domain
+            return
+    raise RuntimeError("no free ROS domain")
+
+
 @pytest.fixture(scope="session")
 def ros_env() -> Iterator[dict[str, str]]:
-    """Environment for nodes: a ROS domain that no other test run on this machine uses, and this process in it."""
-    for domain in range(20, 100):
-        lock = open(Path(tempfile.gettempdir()) / f"ros_test_domain_{domain}.lock", "w")  # noqa: SIM115
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except OSError:
-            lock.close()
-    else:
-        raise RuntimeError("no free ROS domain")
-    settings = {
-        "ROS_DOMAIN_ID": str(domain),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4",
-        "OMP_NUM_THREADS": "1",
-        "PYTHONUNBUFFERED": "1",
-    }
-    before = dict(os.environ)
-    os.environ.update(settings)
-    yield dict(os.environ)
-    os.environ.clear()
-    os.environ.update(before)
-    lock.close()
+    """Environment for nodes: a free ROS domain, and this process in it."""
+    with free_domain() as domain:
+        settings = {
+            "ROS_DOMAIN_ID": str(domain),
+            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+            "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4",
+            "OMP_NUM_THREADS": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+        before = dict(os.environ)
+        os.environ.update(settings)
+        yield dict(os.environ)
+        os.environ.clear()
+        os.environ.update(before)
 
 
 class NodeProcess:

@@ -24,6 +24,7 @@ from std_msgs.msg import Bool, Float64MultiArray, String
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from mbrl_controller.episodes.state_assembly import stamp_of
 from mbrl_controller.nodes import qos
 from mbrl_controller.nodes.controller import CONTEST_S
 
@@ -41,6 +42,7 @@ class FakeHand:
         self.ros = ros
         self.names, self.position = list(JOINTS), [0.0, 0.1, 0.2]
         self.silent, self.frozen, self.trembling = silent, False, 0.0
+        self._sending = threading.Lock()
         self._joints = ros.publisher("joint_states", JointState)
         self._valve = ros.publisher("valve/joint_states", JointState)
         self._stop = threading.Event()
@@ -58,14 +60,20 @@ class FakeHand:
             message.header.stamp = stamp
             publisher.publish(message)
 
+    def change(self, **what: Any) -> None:
+        """Set attributes between two states: none with the old ones is sent after it."""
+        with self._sending:
+            self.__dict__.update(what)
+
     def close(self) -> None:
         self._stop.set()
         self._thread.join()
 
     def _run(self) -> None:
         while not self._stop.wait(0.02):
-            if not self.silent:
-                self.send()
+            with self._sending:
+                if not self.silent:
+                    self.send()
 
 
 def parameters(folder: Path, **more: Any) -> dict[str, Any]:
@@ -347,6 +355,8 @@ def test_lockstep_answers_every_state_once_and_resets_the_scene(ros: Any, small_
     ros.start(MODULE, parameters(small_hand, **options))
     fake = FakeHand(ros, silent=True)
     try:
+        # What it hears before does not count, and this hand, unlike the simulated one, sends no state again.
+        ros.wait(lambda: ros.state("controller") == "active", "the controller to be active")
         runs = []
         for episode in range(2):
             begin = 10.0 * episode + 1.0
@@ -363,6 +373,43 @@ def test_lockstep_answers_every_state_once_and_resets_the_scene(ros: Any, small_
     assert [len(run) for run in runs] == [5, 5]
     assert events(ros)[:4] == [("begin", 0, ""), ("end", 0, "timeout"), ("begin", 1, ""), ("end", 1, "timeout")]
     assert runs[0] != runs[1]  # another seed an episode
+
+
+def test_no_episode_begins_on_a_state_from_before_the_scenes_reset(ros: Any, small_hand: Path) -> None:
+    """The hand is elsewhere after it: a command from where it was would be too far away to go on from."""
+    commands = ros.collect("controller/command", JointState)
+    rows = ros.collect("controller/tick", Float64MultiArray)
+    fakes: list[FakeHand] = []
+
+    def reset(_: Any, response: Trigger.Response) -> Trigger.Response:
+        fakes[0].change(silent=True, position=[-0.9, -0.9, -0.9])
+        response.success = True
+        return response
+
+    def has_forgotten() -> float | None:
+        """When, after the first episode, the controller sent nothing: until it heard of the reset it held."""
+        ticks = (dict(zip((dim.label for dim in row.layout.dim), row.data, strict=True)) for row in rows)
+        return next(
+            (t["stamp"] for t in ticks if t["episode"] == t["source"] == 0 and np.isnan(t["episode_time"])), None
+        )
+
+    ros.node.create_service(Trigger, "scene/reset", reset)
+    options = {"auto_reset": True, "reset_service": "scene/reset", "episode_s": 0.5}
+    ros.start(MODULE, parameters(small_hand, **options))
+    fakes.append(FakeHand(ros))
+    fakes[0].position = [0.9, 0.9, 0.9]
+    try:
+        ros.wait(lambda: fakes[0].silent, "the scene's reset")
+        forgotten = ros.wait(has_forgotten, "the controller to wait for a state")
+        fakes[0].silent = False
+
+        def after() -> list[JointState]:
+            return [c for c in commands if stamp_of(c) > forgotten]
+
+        ros.wait(lambda: len(after()) > 5, "commands from where the hand is")
+    finally:
+        fakes[0].close()
+    assert all(max(message.position) < -0.5 for message in after()[:5])
 
 
 def _stamp(seconds: float) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from typing import Any
 
@@ -24,17 +25,65 @@ def test_messages_wait_until_they_are_taken_and_only_the_newest_are_kept(ros: An
     subscription = polled_subscription(ros.node, Float64MultiArray, topic, qos.SENSOR)
     publisher = ros.publisher(topic, Float64MultiArray, qos.SENSOR)
     taken: list[float] = []
+    times: list[float] = []
+    began = time.monotonic()
+
+    def take(message: Float64MultiArray, received: float) -> None:
+        taken.append(message.data[0])
+        times.append(received)
 
     def newest_is_there() -> bool:
         """The executor has every chance to take the messages; it must not."""
-        take_all(subscription, lambda message: taken.append(message.data[0]))
+        take_all(subscription, take)
         return bool(taken) and taken[-1] == 99.0
 
     for i in range(100):
         publisher.publish(Float64MultiArray(data=[float(i)]))
     ros.wait(newest_is_there, "the newest message")
     assert taken == sorted(taken)
-    assert take_all(subscription, taken.append) == 0
+    assert began <= times[0]
+    assert times == sorted(times)
+    assert take_all(subscription, take) == 0
+
+
+def test_when_a_message_was_received_is_told_not_when_it_was_taken(ros: Any) -> None:
+    topic = f"polled_{uuid.uuid4().hex[:8]}"
+    subscription = polled_subscription(ros.node, Float64MultiArray, topic, qos.SENSOR)
+    beside = ros.collect(topic, Float64MultiArray, qos.SENSOR)
+    publisher = ros.publisher(topic, Float64MultiArray, qos.SENSOR, subscribers=2)
+    times: list[float] = []
+    for _ in range(2):
+        publisher.publish(Float64MultiArray())
+        ros.wait(lambda: beside, "the message")
+        heard = time.monotonic()
+        ros.wait(lambda: time.monotonic() > heard + 0.3, "some time to pass")  # noqa: B023
+        beside.clear()
+        # Not before it was last looked for, whatever the time of day says.
+        since = heard + 0.2 if times else 0.0
+        assert take_all(subscription, lambda _, received: times.append(received), since) == 1
+    assert times[0] < heard - 0.2
+    assert times[1] == since
+
+
+def test_a_reader_held_up_between_two_clocks_takes_no_message_for_newer_than_it_is(
+    ros: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = f"polled_{uuid.uuid4().hex[:8]}"
+    subscription = polled_subscription(ros.node, Float64MultiArray, topic, qos.SENSOR)
+    beside = ros.collect(topic, Float64MultiArray, qos.SENSOR)
+    ros.publisher(topic, Float64MultiArray, qos.SENSOR, subscribers=2).publish(Float64MultiArray())
+    ros.wait(lambda: beside, "the message")
+    heard, time_ns = time.monotonic(), time.time_ns
+
+    def held_up() -> int:
+        now = time_ns()
+        time.sleep(0.3)
+        return now
+
+    monkeypatch.setattr(time, "time_ns", held_up)
+    times: list[float] = []
+    assert take_all(subscription, lambda _, received: times.append(received)) == 1
+    assert times[0] < heard + 0.2
 
 
 def test_a_slow_service_answers_while_the_executor_goes_on(ros: Any) -> None:
