@@ -8,19 +8,27 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 # make demo: which task, for how many seconds; RATE in Hz if not the model's own; HEADLESS=1 for no viewer
+# make faults: how often the logger is killed
 TASK ?= baoding
 SECONDS ?= 30
 RATE ?=
 HEADLESS ?=
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
+KILLS ?= 5
+# make fuzz: how many inputs in all
+INPUTS ?= 100000
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test faults fuzz lint clean
 
 help:
 	@echo "make demo   a hand in simulation under the shipped controller"
 	@echo "            TASK=$(TASK) SECONDS=$(SECONDS) RATE= HEADLESS="
 	@echo "make test   all tests            PYTEST_ARGS='-k name'"
+	@echo "make faults the fault matrix: what happens when things fail, as a table"
+	@echo "            KILLS=$(KILLS) of the logger"
+	@echo "make fuzz   damaged messages, contracts, models, episodes and parameters, as a table"
+	@echo "            INPUTS=$(INPUTS)"
 	@echo "make lint   ruff and mypy"
 	@echo "make clean  remove .venv and build outputs"
 
@@ -30,6 +38,13 @@ demo: $(VENV)/.with-demo
 
 test: $(VENV)/.with-all
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+faults: $(VENV)/.with-all
+	@$(BIN)/python -m pytest tests/ros/faults --logger-kills $(KILLS) $(PYTEST_ARGS)
+
+# Without capturing stderr, so that a hang or a fault of a library shows where it was.
+fuzz: $(VENV)/.with-all
+	@$(BIN)/python -m pytest tests/fuzz --capture=sys --fuzz-inputs $(INPUTS) $(PYTEST_ARGS)
 
 lint: $(VENV)/.with-all
 	@$(BIN)/ruff check .

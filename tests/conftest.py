@@ -2,6 +2,57 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 
+import pytest
+from hypothesis import settings
+
+settings.register_profile("busy", deadline=None)  # how long an example takes says nothing on a busy machine
+settings.load_profile("busy")
+
 collect_ignore_glob = [] if find_spec("torch") else ["dynamics", "planning/test_onnx_ensemble.py"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fault-table", metavar="FILE", help="write the fault matrix of tests/ros/faults as JSON")
+    parser.addoption(
+        "--logger-kills", metavar="N", type=int, default=5, help="how often tests/ros/faults kill a logger"
+    )
+    parser.addoption("--fuzz-inputs", type=int, default=1500, help="inputs that tests/fuzz tries in all")
+    parser.addoption("--fuzz-table", metavar="FILE", help="write what became of them as JSON")
+
+
+@pytest.fixture(scope="session")
+def killed_at() -> Callable[[int, Callable[[], object]], bool]:
+    """Calls a function in another process, which is killed as the file system is to be changed for the n-th time;
+    whether it was."""
+    changes = {"open", "os.mkdir", "os.link", "os.rename", "os.remove", "os.rmdir", "os.chmod"}
+
+    def run(event: int, work: Callable[[], object]) -> bool:
+        pid = os.fork()
+        if not pid:
+            left = event
+
+            def hook(name: str, arguments: tuple[object, ...]) -> None:
+                nonlocal left
+                if name in changes:
+                    left -= 1
+                    if left < 0:
+                        os.kill(os.getpid(), signal.SIGKILL)
+
+            code = 1
+            try:
+                sys.addaudithook(hook)
+                work()
+                code = 0
+            finally:
+                os._exit(code)
+        status = os.waitpid(pid, 0)[1]
+        assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+        return os.WIFSIGNALED(status)
+
+    return run

@@ -1,0 +1,42 @@
+"""A hand of two joints with two balls, one told of by odometry and one by poses, and a model of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+JOINTS = ("J0", "J1")
+PERIOD = 0.05  # s
+OBJECTS = """
+format_version: 1
+robot: small
+task: baoding
+task_options: {wrist_joint: J0, center: [0.0, 0.01], period: 6.0}
+control_period_s: 0.05
+state:
+  - {topic: joint_states, type: sensor_msgs/msg/JointState, joints: [J0, J1],
+     valid: {position: {lower: -2.0, upper: 2.0}}}
+  - {topic: ball_a/odometry, type: nav_msgs/msg/Odometry, object: ball_a, frame: palm, max_age_s: 0.1}
+  - {topic: ball_b/pose, type: geometry_msgs/msg/PoseStamped, object: ball_b, frame: palm,
+     velocity_filter: {time_constant_s: 0.02}}
+command:
+  topic: hand/joint_trajectory
+  type: trajectory_msgs/msg/JointTrajectory
+  safe: neutral
+  joints:
+    - {name: J0, lower: -1.0, upper: 1.0, neutral: 0.0, max_rate: 3.0}
+    - {name: J1, lower: -0.5, upper: 1.0, neutral: 0.1, max_rate: 2.0}
+"""
+
+
+class StillObjects:
+    """Joints reach their targets at once, and nothing else moves."""
+
+    version = "still"
+    disagreement_limit: float | None = None
+    delta_scale = np.ones(14)
+
+    def rollout(self, state: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        """States [1, N, H, S]."""
+        states = np.tile(np.asarray(state, dtype=float), (1, *actions.shape[:2], 1))
+        states[..., : actions.shape[-1]] = actions
+        return states
