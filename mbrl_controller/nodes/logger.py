@@ -167,11 +167,12 @@ class Logger(ManagedNode):
             return
         if recorder is not None:
             status = recorder.status
-            level, text = OK, "logging" if status.recording else "waiting for an episode"
+            waiting = "waiting for an episode's first command" if status.recording else "waiting for an episode"
+            level, text = OK, "logging" if status.file else waiting
             if not self.is_active:
                 text = "not active"
             elif status.recording and status.silent:
-                level, text = WARN, f"logging, but nothing came yet on {', '.join(status.silent)}"
+                level, text = WARN, f"{text}, but nothing came yet on {', '.join(status.silent)}"
             if status.dropped:
                 level, text = ERROR, f"{status.dropped} messages lost: the disk is too slow"
             if status.problem:

@@ -221,7 +221,9 @@ def test_a_killed_logger_loses_little_and_leaves_files_that_can_be_read(
         killed |= {path: (now, path.stat().st_mtime) for path in fresh}
         print(f"kill {kill + 1} of {kills}: {', '.join(path.name for path in fresh) or 'no file yet'}", flush=True)
     columns = watch.ends()
+    before = log.open_files()
     log.start()
+    log.new_file(before)
     said = log.says(b"\0", "logging")
     files = log.stop()
     assert not list(log.folder.rglob("*.unreadable"))
