@@ -48,10 +48,8 @@ class ModelSpec(BaseModel):
     transitions: int = 0
     metrics: dict[str, float] = Field(default_factory=dict)
     delta_scale: tuple[float, ...] = ()  # [S] std of one step's change in training, the unit of disagreement
-    # NaN or infinity would switch the check off
-    disagreement_limit: float | None = Field(
-        default=None, ge=0, allow_inf_nan=False
-    )  # see planning.risk.disagreement; None: no limit known
+    # See planning.risk.disagreement; None: no limit known. NaN or infinity would switch the check off.
+    disagreement_limit: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     geometry: HandGeometry | None = None  # of the contact features that it computes from the state; None: it has none
 
     @model_validator(mode="after")

@@ -43,6 +43,10 @@ PlannerOptions = Annotated[
     list[str] | None, typer.Option("--planner-set", help="planner option NAME=VALUE: candidates=700, sigma=0.9")
 ]
 
+CoreOptions = Annotated[
+    list[str] | None, typer.Option("--core-set", help="option of the controller's core NAME=VALUE: drop_cost=80")
+]
+
 
 @app.callback(invoke_without_command=True)
 def _root(version: Annotated[bool, typer.Option("--version", help="print the version", is_eager=True)] = False) -> None:
@@ -78,6 +82,7 @@ def evaluate(
     seconds: Annotated[float | None, typer.Option(help="length of an episode, s (default: the task's)")] = None,
     planner: PlannerOption = "pddm",
     planner_set: PlannerOptions = None,
+    core_set: CoreOptions = None,
     dynamics: Annotated[str, typer.Option(help="learned, or oracle: the simulator itself")] = "learned",
     backend: Annotated[Backend, typer.Option(help="what serves the model; torch: on a GPU if there is one")] = "onnx",
     precision: PrecisionOption = "auto",
@@ -103,6 +108,7 @@ def evaluate(
             seconds=seconds,
             planner=planner,
             planner_options=parse_pairs("--planner-set", planner_set),
+            core_options=parse_pairs("--core-set", core_set),
             dynamics=dynamics,
             backend=backend,
             precision=precision,
@@ -170,6 +176,7 @@ def collect(
     ] = None,
     planner: PlannerOption = "pddm",
     planner_set: PlannerOptions = None,
+    core_set: CoreOptions = None,
     models_dir: ModelsOption = None,
     contract: ContractOption = None,
     goal: GoalOption = None,
@@ -196,6 +203,7 @@ def collect(
             episodes_dir=episodes_dir,
             planner=planner,
             planner_options=parse_pairs("--planner-set", planner_set),
+            core_options=parse_pairs("--core-set", core_set),
             models_dir=models_dir,
             contract=contract,
             goal_options=parse_pairs("--goal", goal),

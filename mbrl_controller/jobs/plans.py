@@ -39,6 +39,7 @@ class Who:
     planner: str = "pddm"
     planner_options: dict[str, Any] | None = None
     core: CoreConfig | None = None
+    core_options: dict[str, Any] | None = None  # single options that override those of `core`
     exploration: float = 0.0
     random_scale: float = 1.0
     sim: str = "nominal"
@@ -80,7 +81,7 @@ def prepare(who: Who) -> Prepared:
         policy=who.policy,
         planner=who.planner,
         planner_options={**defaults.planner_options, **(who.planner_options or {})},
-        core=who.core or defaults.core,
+        core=_core(who, defaults.core),
         model=chosen.file.path if chosen else None,
         model_sha256=chosen.file.sha256 if chosen else None,
         model_version=version,
@@ -93,6 +94,13 @@ def prepare(who: Who) -> Prepared:
     if chosen is None:
         return Prepared(plan, robot, version, "")
     return Prepared(plan, robot, version, chosen.file.sha256, chosen.precision, chosen.fallback)
+
+
+def _core(who: Who, default: CoreConfig) -> CoreConfig:
+    try:
+        return CoreConfig(**((who.core or default).model_dump() | (who.core_options or {})))
+    except ValidationError as error:
+        raise MbrlError(f"core options: {describe_validation(error)}") from error
 
 
 def _sim_options(who: Who) -> SimOptions:

@@ -13,7 +13,6 @@ import pytest
 pytest.importorskip("onnx")
 
 from hypothesis import example, given
-from onnx import TensorProto, helper, numpy_helper
 
 from mbrl_controller.episodes.contract import parse_contract
 from mbrl_controller.errors import MbrlError, ModelError
@@ -23,6 +22,7 @@ from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.registry import CARD_FILE, CURRENT_FILE, MODEL_FILE, ModelCard, Registry, file_sha256
 from mbrl_controller.serving import choose_file
 
+from ..linear_model import linear_model
 from .damage import cuts, damaged, edited, edits
 from .hand import OBJECTS
 
@@ -35,23 +35,9 @@ DESCRIPTION = json.loads(SPEC.model_dump_json())
 
 
 def graph_model(description: str) -> Any:
-    """next_state = state + action @ mix[member], with the description as its metadata."""
+    """A linear model with this text as its description."""
     mix = np.random.default_rng(0).normal(size=(2, A, S)).astype(np.float32)
-    nodes = [
-        helper.make_node("MatMul", ["action", "mix"], ["change"]),
-        helper.make_node("Add", ["state", "change"], ["next_state"]),
-    ]
-    info = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        nodes,
-        "small",
-        [info("state", TensorProto.FLOAT, [2, "N", S]), info("action", TensorProto.FLOAT, ["N", A])],
-        [info("next_state", TensorProto.FLOAT, [2, "N", S])],
-        [numpy_helper.from_array(mix, "mix")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
-    model.metadata_props.add(key=METADATA_KEY, value=description)
-    return model
+    return linear_model(mix, {METADATA_KEY: description})
 
 
 @pytest.fixture(scope="module")

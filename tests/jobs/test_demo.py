@@ -6,8 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,31 +16,7 @@ from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.jobs.demo_record import PLAN, DemoRecord
 from mbrl_controller.jobs.task_defaults import contract_for
 
-
-def mbrl(home: Path, *arguments: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "MBRL_HOME": str(home), "COLUMNS": "120", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "mbrl_controller", *arguments]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def finish(process: subprocess.Popen[str], timeout: float = 120) -> tuple[int, str, str]:
-    try:
-        out, err = process.communicate(timeout=timeout)
-    finally:
-        process.kill()
-    return process.returncode, out, err
-
-
-def processes_of(home: Path) -> list[str]:
-    """Command lines of the nodes that log below `home`."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if f"MBRL_HOME={home}".encode() in path.read_bytes().split(b"\0"):
-                found.append((path.parent / "cmdline").read_bytes().replace(b"\0", b" ").decode())
-        except OSError:
-            continue  # ended meanwhile, or another user's
-    return [line for line in found if "mbrl_controller.nodes" in line]
+from .commands import finish, mbrl, nodes_of
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +63,7 @@ def test_demo_moves_logs_and_tells(home: Path, tmp_path: Path) -> None:
     episodes = [read_episode(path) for path in files]
     assert [episode.whole for episode in episodes] == [True, True]
     assert {episode.info.model_version for episode in episodes} == {report["model"]}
-    assert not processes_of(home)
+    assert not nodes_of(home)
 
 
 @pytest.mark.ros
@@ -104,7 +78,7 @@ def test_ctrl_c_stops_everything_in_order(home: Path) -> None:
     assert code == 130, err
     assert "missed ticks" in out
     assert "interrupted" in err
-    assert not processes_of(home)
+    assert not nodes_of(home)
 
 
 @pytest.mark.ros
@@ -122,7 +96,7 @@ def test_a_node_that_dies_ends_the_demo_and_is_named(home: Path, victim: str) ->
     assert code == 2, out + err
     assert f"error: {victim} was ended by SIGKILL" in err
     assert "Traceback" not in err
-    assert not processes_of(home)
+    assert not nodes_of(home)
 
 
 def nodes_below(pid: int) -> list[tuple[int, str]]:

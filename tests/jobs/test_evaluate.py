@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mbrl_controller.errors import MbrlError
 from mbrl_controller.jobs import evaluate
 from mbrl_controller.jobs.statistics import bootstrap, wilson
+from mbrl_controller.jobs.task_defaults import planner_defaults
 from mbrl_controller.registry import Registry
 
 KEYS = {
@@ -40,12 +41,15 @@ def test_a_report_has_all_figures_and_is_valid_json(tmp_path: Path, trained: Pat
         episodes=2,
         seconds=0.5,
         planner_options={"candidates": 16, "horizon": 3},
+        core_options={"drop_cost": 7},
         processes=1,
         json_file=file,
     )
     written = json.loads(file.read_text())
     assert set(written) >= KEYS
     assert written["model"] == "v0001"
+    assert written["core"]["drop_cost"] == 7
+    assert written["core"]["risk"] == planner_defaults("valve", "pddm").core.risk.model_dump()
     assert written["return_mean"] == pytest.approx(report["return_mean"])
     low, high = written["return_mean_ci95"]
     assert low <= written["return_mean"] <= high
@@ -100,6 +104,8 @@ def test_torch_plans_as_onnx_runtime_does(trained: Path) -> None:
         ({"sim": "perfect"}, "nominal, perturbed"),
         ({"episodes": 0}, "episodes"),
         ({"policy": "hold", "goal_options": {"speed": 1}}, "speed"),
+        ({"core_options": {"drop_price": 1}}, "core options: drop_price"),
+        ({"core_options": {"drop_cost": -1}}, "core options: drop_cost"),
     ],
 )
 def test_what_does_not_exist_is_named(trained: Path, change: dict, said: str) -> None:

@@ -20,7 +20,7 @@ from mbrl_controller.jobs.learn.plan import make_plan
 from mbrl_controller.jobs.learn.records import read_rows
 from mbrl_controller.jobs.task_defaults import contract_for
 
-from .test_demo import finish, processes_of
+from .commands import finish, nodes_of
 from .test_learn import SHORT, SMALL
 
 
@@ -46,7 +46,7 @@ def test_a_round_through_the_nodes_survives_a_stop(tmp_path: Path) -> None:
     code, out, err = finish(process, timeout=60)
     assert code == 130, out + err
     assert "--resume" in out
-    assert not processes_of(tmp_path)
+    assert not nodes_of(tmp_path)
     before = {path: path.read_bytes() for path in logged.glob("r001-plain/*.mcap")}
 
     code, out, err = finish(learn(tmp_path, "--resume"))
@@ -61,7 +61,7 @@ def test_a_round_through_the_nodes_survives_a_stop(tmp_path: Path) -> None:
         assert episode.whole
         assert (episode.info.source, episode.info.model_version) == ("logger", "v0001")
         assert sessions.episode_figures(episode.path, episode.contract).steps <= 11  # of 1 s at 10 Hz
-    assert not processes_of(tmp_path)
+    assert not nodes_of(tmp_path)
 
 
 def test_the_nodes_get_what_lockstep_would_plan_with(tmp_path: Path) -> None:

@@ -6,12 +6,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from .commands import finish, mbrl, nodes_of
 
 for module in ("rclpy", "mujoco"):
     pytest.importorskip(module)
@@ -27,37 +28,6 @@ def home(tmp_path: Path) -> Path:
     """A home with the shipped models."""
     (tmp_path / "models").symlink_to(MODELS)
     return tmp_path
-
-
-def mbrl(home: Path, *arguments: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "MBRL_HOME": str(home), "COLUMNS": "120", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "mbrl_controller", *arguments]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def finish(process: subprocess.Popen[str], timeout: float = 240) -> tuple[int, str, str]:
-    try:
-        out, err = process.communicate(timeout=timeout)
-    finally:
-        process.kill()
-    return process.returncode, out, err
-
-
-def nodes_of(home: Path) -> dict[str, int]:
-    """Process ids of the nodes that run with this home, by name."""
-    found = {}
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if f"MBRL_HOME={home}".encode() in path.read_bytes().split(b"\0"):
-                words = (path.parent / "cmdline").read_bytes().decode().split("\0")
-                found |= {
-                    word.rpartition(".")[2]: int(path.parent.name)
-                    for word in words
-                    if word.startswith("mbrl_controller.nodes.")
-                }
-        except OSError:
-            continue  # ended meanwhile, or another user's
-    return found
 
 
 def samples(home: Path) -> list[dict[str, Any]]:

@@ -22,6 +22,8 @@ from mbrl_controller.planning import onnx_content
 from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.tasks.spaces import ActionSpace, VectorSpec
 
+from ..linear_model import linear_model
+
 E, S, A = 2, 3, 2
 SPEC = ModelSpec(
     task="toy",
@@ -44,22 +46,8 @@ MIX = np.random.default_rng(0).normal(size=(E, A, S)).astype(np.float32)
 
 
 def graph_model(spec: ModelSpec = SPEC, mix: np.ndarray = MIX, output: str = "next_state") -> onnx.ModelProto:
-    """next_state = state + action @ mix[member]: a model whose numbers a test can work out."""
-    size, inputs, entries = mix.shape
-    nodes = [helper.make_node("MatMul", ["action", "mix"], ["change"]),
-             helper.make_node("Add", ["state", "change"], [output])]  # fmt: skip
-
-    def info(name: str, shape: list) -> onnx.ValueInfoProto:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-
-    graph = helper.make_graph(
-        nodes, "toy", [info("state", [size, "N", entries]), info("action", ["N", inputs])],
-        [info(output, [size, "N", entries])], [numpy_helper.from_array(mix, "mix")],
-    )  # fmt: skip
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
-    for key, value in spec.to_metadata().items():
-        model.metadata_props.add(key=key, value=value)
-    return model
+    """A linear model."""
+    return linear_model(mix, spec.to_metadata(), output)
 
 
 def written(path: Path, model: onnx.ModelProto | None = None) -> Path:

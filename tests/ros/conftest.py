@@ -239,11 +239,11 @@ def linear_registry(contract: RobotContract, folder: Path, versions: Sequence[st
     """A registry folder of one-member models: nothing moves but the valve, by `turn` rad for each rad of target. The
     first version is the current one."""
     import numpy as np
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
 
     from mbrl_controller.model_spec import ModelSpec
     from mbrl_controller.registry import ModelCard, Registry, file_sha256
+
+    from ..linear_model import linear_model
 
     S, A = len(contract.task.state), len(contract.action)
     registry = Registry(folder / "models", shipped=folder / "none")
@@ -253,24 +253,9 @@ def linear_registry(contract: RobotContract, folder: Path, versions: Sequence[st
         )
         mix = np.zeros((1, A, S), np.float32)
         mix[0, :, contract.task.state.index("valve.position")] = turn
-        nodes = [
-            helper.make_node("MatMul", ["action", "mix"], ["change"]),
-            helper.make_node("Add", ["state", "change"], ["next_state"]),
-        ]
-        info = helper.make_tensor_value_info
-        graph = helper.make_graph(
-            nodes,
-            "linear",
-            [info("state", TensorProto.FLOAT, [1, "N", S]), info("action", TensorProto.FLOAT, ["N", A])],
-            [info("next_state", TensorProto.FLOAT, [1, "N", S])],
-            [numpy_helper.from_array(mix, "mix")],
-        )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
-        for key, value in spec.to_metadata().items():
-            model.metadata_props.add(key=key, value=value)
         files = folder / f"new-{name}"
         files.mkdir()
-        onnx.save(model, files / "model.onnx")
+        (files / "model.onnx").write_bytes(linear_model(mix, spec.to_metadata()).SerializeToString())
         registry.add("valve", files, ModelCard(spec=spec, model_sha256=file_sha256(files / "model.onnx")))
     registry.promote("valve", versions[0])
     return folder / "models"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from mbrl_controller.episodes.contract import load_contract
 from mbrl_controller.nodes import qos
 from mbrl_controller.registry import Registry
 
+from ..conftest import Ros
+
 SENSOR_HZ = 100.0
 RUNNING, HOLDING = 2.0, 3.0  # the tick's safety_state
 PLANNER = {"planner.candidates": 16, "planner.horizon": 3, "planner.iterations": 1}
@@ -26,7 +30,7 @@ class Service:
     """A controller (20 Hz) on a copy of the registry of `small_hand`, and a hand (100 Hz) that goes where it
     is told."""
 
-    def __init__(self, ros: Any, small_hand: Path, folder: Path) -> None:
+    def __init__(self, ros: Ros, small_hand: Path, folder: Path) -> None:
         self.ros, self.folder = ros, folder
         shutil.copytree(small_hand, folder, dirs_exist_ok=True)
         self.contract_file = folder / "contract.yaml"
@@ -49,6 +53,16 @@ class Service:
         """End the hand; the controller ends with `ros`."""
         self._stop.set()
         self._thread.join()
+
+    @classmethod
+    @contextlib.contextmanager
+    def running(cls, env: dict[str, str], small_hand: Path, folder: Path) -> Iterator[Service]:
+        """One with an observer of its own, ended at the end."""
+        ros = Ros(env)
+        service = cls(ros, small_hand, folder)
+        yield service
+        service.close()
+        ros.close()
 
     def spin(self, seconds: float) -> None:
         """Handle messages for so long."""

@@ -27,7 +27,7 @@ from std_srvs.srv import Trigger
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.recovery import recover_folder
 
-from ..conftest import NodeProcess, Ros
+from ..conftest import NodeProcess
 from .service import Service
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
@@ -38,11 +38,8 @@ ALLOWED_LOSS_S = 0.5
 
 @pytest.fixture(scope="module")
 def service(ros_env: dict[str, str], small_hand: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    ros = Ros(ros_env)
-    running = Service(ros, small_hand, tmp_path_factory.mktemp("log"))
-    yield running
-    running.close()
-    ros.close()
+    with Service.running(ros_env, small_hand, tmp_path_factory.mktemp("log")) as running:
+        yield running
 
 
 class Log:

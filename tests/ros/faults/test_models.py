@@ -22,7 +22,6 @@ onnx = pytest.importorskip("onnx")
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from ..conftest import Ros  # noqa: E402
 from .service import Service  # noqa: E402
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
@@ -33,11 +32,8 @@ GROWTH_MIB = 64  # of the controller's memory that any of these files may cost
 
 @pytest.fixture(scope="module")
 def service(ros_env: dict[str, str], small_hand: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    ros = Ros(ros_env)
-    running = Service(ros, small_hand, tmp_path_factory.mktemp("models"))
-    yield running
-    running.close()
-    ros.close()
+    with Service.running(ros_env, small_hand, tmp_path_factory.mktemp("models")) as running:
+        yield running
 
 
 def edit(folder: Path, change: Callable[[Any], None]) -> None:

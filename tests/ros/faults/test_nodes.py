@@ -28,8 +28,8 @@ CONTRACT = share_dir() / "config" / "claw_valve.yaml"
 STOPPED_S = 2.0
 
 
-class Service:
-    """Sim, controller and logger, each a process, and a witness of what they do."""
+class Claw:
+    """The claw's service: sim, controller and logger, each a process, and a witness of what they do."""
 
     def __init__(self, ros: Any, folder: Path) -> None:
         self.ros = ros
@@ -116,9 +116,9 @@ class Service:
 
 
 @pytest.fixture(scope="module")
-def service(module_ros: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(module_ros: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Claw]:
     """A claw under control. Each test leaves it so."""
-    made = Service(module_ros, tmp_path_factory.mktemp("service"))
+    made = Claw(module_ros, tmp_path_factory.mktemp("service"))
     try:
         made.wait_until_running()
         yield made
@@ -126,7 +126,7 @@ def service(module_ros: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         made.witness.close()
 
 
-def assert_within_reach(service: Service, since: float) -> None:
+def assert_within_reach(service: Claw, since: float) -> None:
     """Each command was near where the hand was when it came; half a period of motion allowed for."""
     reach = 1.5 * service.action.max_rate * service.action.period
     for when, command in [c for c in service.witness.commands if c[0] > since]:
@@ -135,7 +135,7 @@ def assert_within_reach(service: Service, since: float) -> None:
         assert (command <= service.action.upper).all()
 
 
-def test_kill_9_of_the_logger(service: Service, fault_row: Any) -> None:
+def test_kill_9_of_the_logger(service: Claw, fault_row: Any) -> None:
     service.wait_until_running()
     missed = service.value("controller", "missed ticks")
     killed = service.kill("logger")
@@ -163,7 +163,7 @@ def test_kill_9_of_the_logger(service: Service, fault_row: Any) -> None:
     )
 
 
-def test_sigstop_of_the_controller(service: Service, fault_row: Any) -> None:
+def test_sigstop_of_the_controller(service: Claw, fault_row: Any) -> None:
     running = service.wait_until_running()
     period = service.action.period
     missed = int(service.value("controller", "missed ticks"))
@@ -197,7 +197,7 @@ def test_sigstop_of_the_controller(service: Service, fault_row: Any) -> None:
     assert running < stopped
 
 
-def test_kill_9_of_the_controller(service: Service, fault_row: Any) -> None:
+def test_kill_9_of_the_controller(service: Claw, fault_row: Any) -> None:
     running = service.wait_until_running()
     service.reports["sim"].clear()
     before = [t for t in service.witness.ticks if t.row["episode"] >= 0][-1].row
@@ -239,7 +239,7 @@ def test_kill_9_of_the_controller(service: Service, fault_row: Any) -> None:
     )
 
 
-def test_kill_9_of_the_hands_driver(service: Service, fault_row: Any) -> None:
+def test_kill_9_of_the_hands_driver(service: Claw, fault_row: Any) -> None:
     service.wait_until_running()
     service.reports["controller"].clear()
     killed = service.kill("sim")

@@ -22,7 +22,6 @@ pytest.importorskip("torch")
 from mbrl_controller.episodes.info import EpisodeInfo
 from mbrl_controller.episodes.lockstep_log import write_lockstep_episode
 
-from ..conftest import Ros
 from .service import Service
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
@@ -117,20 +116,17 @@ class Jobs:
 
 @pytest.fixture(scope="module")
 def jobs(ros_env: dict[str, str], small_hand: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jobs]:
-    ros = Ros(ros_env)
-    service = Service(ros, small_hand, tmp_path_factory.mktemp("retrain"))
-    rng = np.random.default_rng(0)
-    contract = service.contract
-    for number in range(4):
-        states = np.cumsum(rng.normal(0, 0.02, (71, len(contract.task.state))), axis=0)
-        commands = rng.uniform(-0.3, 0.3, (70, len(contract.action)))
-        path = service.folder / "episodes" / f"episode_{number:04d}.mcap"
-        write_lockstep_episode(path, contract, EpisodeInfo("s", number), states, commands)
-    forks = Jobs(service, service.folder / "jobs.log")
-    yield forks
-    forks.close()
-    service.close()
-    ros.close()
+    with Service.running(ros_env, small_hand, tmp_path_factory.mktemp("retrain")) as service:
+        rng = np.random.default_rng(0)
+        contract = service.contract
+        for number in range(4):
+            states = np.cumsum(rng.normal(0, 0.02, (71, len(contract.task.state))), axis=0)
+            commands = rng.uniform(-0.3, 0.3, (70, len(contract.action)))
+            path = service.folder / "episodes" / f"episode_{number:04d}.mcap"
+            write_lockstep_episode(path, contract, EpisodeInfo("s", number), states, commands)
+        forks = Jobs(service, service.folder / "jobs.log")
+        yield forks
+        forks.close()
 
 
 def check_registry(service: Service) -> tuple[list[str], str]:
