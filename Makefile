@@ -40,7 +40,7 @@ test: $(VENV)/.with-all
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 faults: $(VENV)/.with-all
-	@$(BIN)/python -m pytest tests/ros/faults --logger-kills $(KILLS) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest tests/ros/faults --most-periods 2 --logger-kills $(KILLS) $(PYTEST_ARGS)
 
 # Without capturing stderr, so that a hang or a fault of a library shows where it was.
 fuzz: $(VENV)/.with-all

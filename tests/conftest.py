@@ -20,6 +20,9 @@ collect_ignore_glob = [] if find_spec("torch") else ["dynamics", "planning/test_
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fault-table", metavar="FILE", help="write the fault matrix of tests/ros/faults as JSON")
     parser.addoption(
+        "--most-periods", metavar="P", type=float, help="fail where a fault is not answered in so many control periods"
+    )
+    parser.addoption(
         "--logger-kills", metavar="N", type=int, default=5, help="how often tests/ros/faults kill a logger"
     )
     parser.addoption("--fuzz-inputs", type=int, default=1500, help="inputs that tests/fuzz tries in all")

@@ -173,9 +173,16 @@ def die_with_parent(number: int = signal.SIGINT) -> None:
 
 def wait_for(condition: Callable[[], object], what: str, timeout: float, group: ProcessGroup) -> None:
     """Poll `condition` until it is true; raises MbrlError after `timeout` s, or as soon as a child fails."""
+    if not is_true_within(condition, timeout, group):
+        raise MbrlError(f"{what}: not within {timeout:.0f} s")
+
+
+def is_true_within(condition: Callable[[], object], timeout: float, group: ProcessGroup) -> bool:
+    """Poll `condition` for up to `timeout` s; raises MbrlError as soon as a child fails."""
     deadline = time.monotonic() + timeout
     while not condition():
         group.check()
         if time.monotonic() > deadline:
-            raise MbrlError(f"{what}: not within {timeout:.0f} s")
+            return False
         time.sleep(0.02)
+    return True

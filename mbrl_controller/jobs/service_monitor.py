@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -10,20 +9,24 @@ from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Float64MultiArray
 
 from mbrl_controller.episodes.contract import RobotContract
-from mbrl_controller.jobs.processes import ProcessError, ProcessGroup, wait_for
+from mbrl_controller.errors import MbrlError
+from mbrl_controller.jobs.processes import ProcessError, ProcessGroup, is_true_within, wait_for
 from mbrl_controller.nodes import qos
 from mbrl_controller.nodes.logger import listener_qos
+from mbrl_controller.nodes.spinning import Spinner
 
-TRANSITIONS = {"configure": Transition.TRANSITION_CONFIGURE, "activate": Transition.TRANSITION_ACTIVATE}
+TRANSITIONS = {  # and the state each leads to
+    "configure": (Transition.TRANSITION_CONFIGURE, State.PRIMARY_STATE_INACTIVE),
+    "activate": (Transition.TRANSITION_ACTIVATE, State.PRIMARY_STATE_ACTIVE),
+}
 DISCOVERY_S = 30.0
-TRANSITION_S = 60.0
+ANSWER_S, TIMES_ASKED = 10.0, 4
 FIRST_TICK_S = 20.0
 CATCH_UP_S = 60.0
 
@@ -38,24 +41,18 @@ class ServiceMonitor:
         self.reports: dict[str, dict[str, str]] = {}  # the newest values on /diagnostics, by the status's name
         self._on_row = on_row
         self._newest_row = 0.0  # s, stamp of the newest row
-        self._closing = False
 
     def __enter__(self) -> ServiceMonitor:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self._node = rclpy.create_node("monitor")
         self._listen()
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self._node)
-        self._thread = threading.Thread(target=self._spin, name="monitor")
-        self._thread.start()
+        self._spinner = Spinner(self._node, "monitor")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._closing = True
-        self._executor.shutdown(timeout_sec=2.0)
-        self._thread.join()
+        self._spinner.stop()
         self._node.destroy_node()
         rclpy.try_shutdown()
 
@@ -78,14 +75,24 @@ class ServiceMonitor:
 
     def change(self, name: str, transition: str, group: ProcessGroup) -> None:
         """Ask a lifecycle node for a transition; raises ProcessError with its last words if it refuses."""
-        client = self._node.create_client(ChangeState, f"{name}/change_state")
-        wait_for(client.service_is_ready, f"{name}: no lifecycle service", DISCOVERY_S, group)
-        request = ChangeState.Request(transition=Transition(id=TRANSITIONS[transition]))
-        future = client.call_async(request)
-        wait_for(future.done, f"{name}: {transition} unanswered", TRANSITION_S, group)
-        if not future.result().success:
-            words = group.children[name].last_words()
-            raise ProcessError(f"{name} refused to {transition}. Its last lines:\n{words}")
+        node = self._node
+        changes = node.create_client(ChangeState, f"{name}/change_state")
+        states = node.create_client(GetState, f"{name}/get_state")
+        for client in (changes, states):
+            wait_for(client.service_is_ready, f"{name}: no lifecycle service", DISCOVERY_S, group)
+        transition_id, goal = TRANSITIONS[transition]
+        # An answer can get lost where the node has not yet discovered who asks.
+        for _ in range(TIMES_ASKED):
+            answer = changes.call_async(ChangeState.Request(transition=Transition(id=transition_id)))
+            if is_true_within(answer.done, ANSWER_S, group) and answer.result().success:
+                return
+            state = states.call_async(GetState.Request())
+            if is_true_within(state.done, ANSWER_S, group) and state.result().current_state.id == goal:
+                return
+            if answer.done():
+                words = group.children[name].last_words()
+                raise ProcessError(f"{name} refused to {transition}. Its last lines:\n{words}")
+        raise MbrlError(f"{name}: {transition} unanswered, asked {TIMES_ASKED} times")
 
     def wait_until_connected(self, listeners: int, group: ProcessGroup) -> None:
         """Wait until the state topics have their publisher and the controller's records `listeners` subscribers, this
@@ -116,12 +123,3 @@ class ServiceMonitor:
     def _on_diagnostics(self, message: Any) -> None:
         for status in message.status:
             self.reports[status.name] = {value.key: value.value for value in status.values}
-
-    def _spin(self) -> None:
-        try:
-            self._executor.spin()
-        except ExternalShutdownException:
-            pass
-        except Exception:
-            if not self._closing:  # rclpy takes parts away from an executor that is shut down while it waits
-                raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -186,7 +187,8 @@ def read_options(values: dict[str, Any]) -> ControllerOptions:
         gc_in_slack=values["gc_in_slack"],
     )
     # Its options are checked by what it is made of; how many joints there are, only the contract knows.
-    options.make_planner(len(options.planner_options.get("joint_scale", ())) or 1)
+    scale = options.planner_options.get("joint_scale")
+    options.make_planner((len(scale) if isinstance(scale, Sized) else 0) or 1)
     return options
 
 

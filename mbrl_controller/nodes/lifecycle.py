@@ -18,13 +18,13 @@ from typing import Any
 
 import rclpy
 from lifecycle_msgs.msg import State
-from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from mbrl_controller.errors import MbrlError
+from mbrl_controller.nodes.spinning import Spinner
 
 
 @dataclass(frozen=True)
@@ -214,11 +214,7 @@ def run(
         except MbrlError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
-        executor = SingleThreadedExecutor()  # never the multi-threaded one: see nodes/polling.py
-        executor.add_node(node)
-        failure: list[BaseException] = []
-        spinner = threading.Thread(target=_spin, args=(executor, failure, leave), name="executor")
-        spinner.start()
+        spinner = Spinner(node, "executor", on_end=leave.set)
         try:
             if isinstance(node, ManagedNode) and _autostart(node):
                 node.bring_up()
@@ -228,9 +224,8 @@ def run(
         finally:
             if isinstance(node, ManagedNode):
                 node.bring_down()
-            executor.shutdown(timeout_sec=2.0)
-            spinner.join()
-        return 1 if failure else 0
+            spinner.stop()
+        return 1 if spinner.failed else 0
     finally:
         if node is not None:
             with suppress(Exception):
@@ -245,15 +240,3 @@ def _autostart(node: Node) -> bool:
     return node.has_parameter("autostart") and node.get_parameter("autostart").type_ == Parameter.Type.BOOL and bool(
         node.get_parameter("autostart").value
     )  # fmt: skip
-
-
-def _spin(executor: Executor, failure: list[BaseException], leave: threading.Event) -> None:
-    try:
-        executor.spin()
-    except ExternalShutdownException:
-        pass
-    except BaseException as error:
-        traceback.print_exc()
-        failure.append(error)
-    finally:
-        leave.set()

@@ -198,6 +198,7 @@ def value(kind: int, **fields: Any) -> ParameterValue:
         ("seed", value(77)),
         ("seed", value(0)),
         ("planner.joint_scale", value(0)),
+        ("planner.joint_scale", value(1)),
         ("planner.joint_scale", value(8, double_array_value=[float("nan")])),
         ("planner.candidates", value(2, integer_value=100_001)),
         ("planner.sigma", value(3, double_value=1e308)),

@@ -45,7 +45,6 @@ def test_a_sensors_clock_that_jumps_holds_the_hand_until_it_is_right(
     assert again - ended < JUMP_S
     waited = sum(tick.time < again for tick in hand.after(ended))
     assert waited <= 4
-    assert periods <= 2.0
     hand.check_commands(good)
     assert hand.ticks[-1].row["episode"] == episode
     fault_row(
@@ -92,7 +91,6 @@ def test_ros_time_that_jumps_back_ends_the_episode(control: Control, fault_row: 
     assert control.ros.call("controller/reset", Trigger).success
     control.wait_until_running(ticks=4)
     assert hand.ticks[-1].row["episode"] == episode + 1
-    assert periods <= 2.0
     hand.check_commands(good)
     fault_row(
         fault=f"ROS time jumps by {-2 * JUMP_S:+.0f} s",

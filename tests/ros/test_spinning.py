@@ -1,0 +1,64 @@
+"""A thread that runs callbacks, and ends before what it waits for is taken away."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+rclpy = pytest.importorskip("rclpy")
+
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402
+
+from mbrl_controller.nodes.spinning import Spinner  # noqa: E402
+
+pytestmark = pytest.mark.ros
+
+
+@pytest.fixture
+def node(ros_env: dict[str, str]) -> Iterator[Any]:
+    rclpy.init()
+    made = rclpy.create_node("spun")
+    yield made
+    made.destroy_node()
+    rclpy.try_shutdown()
+
+
+def test_the_thread_ends_before_the_executor(node: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or, once in thousands of times, it raises for want of what it was about to wait for."""
+    spinning = []
+    shutdown = SingleThreadedExecutor.shutdown
+
+    def watched(executor: SingleThreadedExecutor) -> bool:
+        spinning.append(any(thread.name == "spinner" for thread in threading.enumerate()))
+        return bool(shutdown(executor))
+
+    monkeypatch.setattr(SingleThreadedExecutor, "shutdown", watched)
+    called = threading.Event()
+    timer = node.create_timer(1e-4, called.set)
+    for number in range(20):
+        called.clear()
+        spinner = Spinner(node, "spinner")
+        assert called.wait(10.0)
+        if number % 2:  # there is nothing to do that would wake it
+            timer.cancel()
+        spinner.stop()
+        assert not spinner.failed
+        timer.reset()
+    assert spinning == [False] * 20
+
+
+def test_a_callback_that_raises_ends_it(node: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    ended = threading.Event()
+
+    def fail() -> None:
+        raise ZeroDivisionError("in a callback")
+
+    node.create_timer(1e-3, fail)
+    spinner = Spinner(node, "spinner", on_end=ended.set)
+    assert ended.wait(10.0)
+    spinner.stop()
+    assert spinner.failed
+    assert "in a callback" in capfd.readouterr().err
