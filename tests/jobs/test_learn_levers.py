@@ -182,16 +182,16 @@ def test_a_run_that_accepts_goes_on_after_a_stop(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.slow
 def test_it_learns_the_valve_from_nothing(tmp_path: Path) -> None:
-    """15 minutes of a hand's time, a minute and a half of two cores'. Random motion reaches no goal."""
+    """12 minutes of a hand's time, a minute of two cores'. Random motion reaches no goal."""
     network = {"hidden": [200, 200], "ensemble_size": 2, "batch": 128, "max_epochs": 25, "patience": 25, "horizon": 1}
     settings = {
-        "rounds": 5,
+        "rounds": 4,
         "collect.plain.episodes": 30,
         "collect.explore.episodes": 10,
         "start": "warm",
         "precision": "fp32",
         "threads": 1,
-        "evaluate_every": 5,
+        "evaluate_every": 4,
         **{f"training.{name}": value for name, value in network.items()},
     }
     learned = loop.run("valve", settings=settings, name="run", runs_dir=tmp_path)
@@ -200,7 +200,7 @@ def test_it_learns_the_valve_from_nothing(tmp_path: Path) -> None:
     assert floor.goal_rate is not None
     assert floor.goal_rate <= 0.05
     assert best is not None
-    assert best.points <= 9_000
+    assert best.points <= 7_200
     assert best.goal_rate is not None
     assert best.goal_rate >= 0.6
     assert best.degrees_turned_median is not None
