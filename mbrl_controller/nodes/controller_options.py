@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sized
 from dataclasses import dataclass
 from pathlib import Path
@@ -228,7 +229,8 @@ def find_contract(text: str) -> Path:
     if not text:
         return share_dir() / "config" / "adroit_baoding.yaml"
     path = expanded("contract", text)
-    if not path.is_absolute() and not path.exists() and len(path.parts) == 1:
+    # pathlib's own `exists` raises where a name is too long for a file.
+    if not path.is_absolute() and not os.path.exists(path) and len(path.parts) == 1:
         return share_dir() / "config" / path
     return path
 

@@ -14,9 +14,15 @@ import yaml
 pytest.importorskip("rclpy")
 
 from mbrl_controller.episodes.contract import load_contract
-from mbrl_controller.errors import ModelError
+from mbrl_controller.errors import ContractError, ModelError
 from mbrl_controller.nodes.controller_model import identity, load_beside, load_model
-from mbrl_controller.nodes.controller_options import all_planner_specs, check_rate, general_specs, read_options
+from mbrl_controller.nodes.controller_options import (
+    all_planner_specs,
+    check_rate,
+    find_contract,
+    general_specs,
+    read_options,
+)
 from mbrl_controller.planning.model_loading import BACKENDS
 from mbrl_controller.registry import Registry, file_sha256
 from mbrl_controller.resources import share_dir
@@ -102,3 +108,9 @@ def test_the_8_bit_file_serves_or_its_refusal_is_told(tmp_path: Path, monkeypatc
         load_model(contract, replace(options, precision="int8"))
     version.int8.write_bytes(b"damaged")
     assert "sha256" in str(served("auto")["model fallback"])
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "/" + "9" * 5000])
+def test_a_contract_with_a_name_that_no_file_can_have_is_no_crash(text: str) -> None:
+    with pytest.raises(ContractError):
+        load_contract(find_contract(text))
