@@ -65,7 +65,8 @@ def test_a_plan_takes_the_tasks_defaults_and_what_is_set_above_them() -> None:
     plan = make_plan("valve")
     defaults = task_defaults("valve")
     assert plan.points == defaults.learning["points"]
-    assert plan.training.hidden == tuple(defaults.training["hidden"])
+    training = {**defaults.training, **defaults.learning["training"]}
+    assert list(plan.training.hidden) == training["hidden"]
     wanted = planner_defaults("valve", "pddm").planner_options
     assert {name: plan.planner[name] for name in wanted} == wanted
     assert plan.planner["iterations"] >= 1  # also what config/tasks.yaml leaves to the planner itself
@@ -342,9 +343,9 @@ def test_a_behaviour_that_a_plan_lacks_is_named_by_its_episodes(tmp_path: Path) 
         Records(tmp_path / name / "log.jsonl").append(a_row())
     groups = {found.folder.name: found.group for found in comparing.compare([tmp_path])}
     assert groups == {
-        "as-is": "valve collect.calm.episodes=0 collect.explore.episodes=20",
+        "as-is": "valve collect.calm.episodes=0 collect.explore.episodes=10",
         "less": "valve collect.calm.episodes=0 collect.explore.episodes=0",
-        "other": "valve collect.calm.episodes=9 collect.explore.episodes=20",
+        "other": "valve collect.calm.episodes=9 collect.explore.episodes=10",
     }
 
 

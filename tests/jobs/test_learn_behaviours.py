@@ -71,7 +71,7 @@ def test_one_behaviour_is_changed_by_its_name_and_the_others_stay() -> None:
 
 def test_a_new_name_adds_one_and_no_episodes_drop_one() -> None:
     plan = make_plan("valve", settings={"collect.calm.episodes": 7, "collect.plain.episodes": 0})
-    assert {name: s.episodes for name, s in by_name(plan).items()} == {"explore": 20, "calm": 7}
+    assert {name: s.episodes for name, s in by_name(plan).items()} == {"explore": 10, "calm": 7}
     assert by_name(plan)["explore"].seed == by_name(make_plan("valve"))["explore"].seed
 
 

@@ -24,8 +24,9 @@ from mbrl_controller.simulation.options import SimOptions
 from .test_learn import learn, resume, same
 
 
-def test_by_default_every_training_is_fresh() -> None:
-    assert {make_plan("valve").start_of(n) for n in range(1, 9)} == {"fresh"}
+def test_every_training_of_a_fresh_plan_is_fresh() -> None:
+    plan = make_plan("valve", settings={"start": "fresh"})
+    assert {plan.start_of(n) for n in range(1, 9)} == {"fresh"}
 
 
 def test_what_is_collected_does_not_reach_an_evaluation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
