@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from mbrl_controller.errors import ModelError
@@ -14,7 +13,7 @@ from mbrl_controller.resources import share_dir
 
 onnx = pytest.importorskip("onnx")
 
-from onnx import helper, numpy_helper  # noqa: E402
+from ..outer_product import insert_outer_product  # noqa: E402
 
 SHIPPED = share_dir() / "models" / "valve" / "v0001" / "model.onnx"
 
@@ -22,20 +21,7 @@ SHIPPED = share_dir() / "models" / "valve" / "v0001" / "model.onnx"
 def with_outer_product(n: int) -> bytes:
     """The shipped model, and on the way to its result an array of n * n numbers of which the file holds 2 n."""
     model = onnx.load(SHIPPED)
-    graph = model.graph
-    arrays = {"a": np.ones((n, 1), np.float32), "b": np.zeros((1, n), np.float32)}
-    S = graph.output[0].type.tensor_type.shape.dim[2].dim_value
-    arrays |= {"row": np.array(0), "columns": np.zeros(S, np.int64)}
-    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in arrays.items())
-    (last,) = (node for node in graph.node if "next_state" in node.output)
-    last.output[0] = "plain"
-    for operator, inputs, output in (
-        ("MatMul", ["a", "b"], "product"),
-        ("Gather", ["product", "row"], "line"),
-        ("Gather", ["line", "columns"], "nothing"),
-        ("Add", ["plain", "nothing"], "next_state"),
-    ):
-        graph.node.append(helper.make_node(operator, inputs, [output]))
+    insert_outer_product(model, n)
     return model.SerializeToString()
 
 

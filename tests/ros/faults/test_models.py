@@ -22,6 +22,7 @@ onnx = pytest.importorskip("onnx")
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
+from ...outer_product import insert_outer_product  # noqa: E402
 from .service import Service  # noqa: E402
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
@@ -134,24 +135,7 @@ def huge_initialiser(folder: Path, outside: Path) -> None:
 
 def huge_product(folder: Path, outside: Path) -> None:
     """Our own operators, a file of some hundred kB, and 6 GB on the way to its result."""
-    n = 40_000
-
-    def change(model: Any) -> None:
-        graph = model.graph
-        S = graph.output[0].type.tensor_type.shape.dim[2].dim_value
-        arrays = {"a": np.ones((n, 1), np.float32), "b": np.zeros((1, n), np.float32)}
-        arrays |= {"row": np.array(0), "columns": np.zeros(S, np.int64)}
-        graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in arrays.items())
-        graph.node[-1].output[0] = "plain"
-        for operator, inputs, output in (
-            ("MatMul", ["a", "b"], "product"),
-            ("Gather", ["product", "row"], "line"),
-            ("Gather", ["line", "columns"], "nothing"),
-            ("Add", ["plain", "nothing"], "next_state"),
-        ):
-            graph.node.append(helper.make_node(operator, inputs, [output]))
-
-    edit(folder, change)
+    edit(folder, lambda model: insert_outer_product(model, 40_000))
 
 
 FAULTS: dict[str, tuple[Callable[[Path, Path], None], str]] = {
