@@ -265,33 +265,38 @@ class _Graph:
 
 
 class _Contacts:
-    """The operations of contact features as nodes of a graph; arrays [E, N, n] and [E, N, n, m] are their names."""
+    """The operations of contact features as nodes of a graph, for the states [E, N, S]; arrays are their names."""
 
     def __init__(self, graph: _Graph, layout: ContactLayout) -> None:
         self.graph, self.layout = graph, layout
         self.known: set[str] = set()
 
+    def columns(self, state: str) -> str:
+        states = self._given("state_rows", np.array([-1, len(self.graph.spec.state_names)]))
+        return self.graph._add("Transpose", self.graph._add("Reshape", state, states), perm=[1, 0])
+
+    def rows(self, features: str, state: str) -> str:
+        states_first = self.graph._add("Transpose", features, perm=[2, 0, 1])
+        shape = self._given("contact_rows", np.array([self.graph.model.size, -1, self.layout.size]))
+        return self.graph._add("Reshape", states_first, shape)
+
+    def pick(self, x: str, indices: str) -> str:
+        return self.graph._add("Gather", x, self.constant(indices), axis=0)
+
+    def linear(self, matrix: str, x: str) -> str:
+        return self.graph._add("MatMul", self.constant(matrix), x)
+
     def constant(self, name: str) -> str:
         return self._given(name, self.layout.constants[name])
 
-    def pick(self, x: str, indices: str) -> str:
-        return self.graph._add("Gather", x, self.constant(indices), axis=2)
-
-    def linear(self, x: str, matrix: str) -> str:
-        return self.graph._add("MatMul", x, self.constant(matrix))
-
-    def split(self, x: str, sizes: list[int], axis: int = -1) -> list[str]:
+    def split(self, x: str, sizes: list[int], axis: int) -> list[str]:
         outputs = tuple(f"v{len(self.graph.nodes)}_{i}" for i in range(len(sizes)))
         lengths = self._given(f"split_{'_'.join(map(str, sizes))}", np.array(sizes))
         self.graph._add("Split", x, lengths, output=outputs, axis=axis)
         return list(outputs)
 
-    def join(self, parts: list[str], axis: int = -1) -> str:
+    def join(self, parts: list[str], axis: int) -> str:
         return self.graph._add("Concat", *parts, axis=axis)
-
-    def shaped(self, x: str, *shape: int) -> str:
-        sizes = self._given(f"shape_{'_'.join(map(str, shape))}", np.array([0, 0, *shape]))  # 0: as it is
-        return self.graph._add("Reshape", x, sizes)
 
     def add(self, a: str, b: str) -> str:
         return self.graph._add("Add", a, b)
@@ -322,10 +327,6 @@ class _Contacts:
 
     def sqrt(self, x: str) -> str:
         return self.graph._add("Sqrt", x)
-
-    def sum_rows(self, x: str) -> str:
-        first, second, third = self.split(x, [1, 1, 1], axis=-2)  # three times as fast as ReduceSum along that axis
-        return self.add(self.add(first, second), third)
 
     def _given(self, name: str, value: NDArray[Any]) -> str:
         if name not in self.known:

@@ -16,7 +16,7 @@ from mbrl_controller.model_file import MAX_TEXT_BYTES
 
 OPERATORS = {
     "": {"Add", "Clip", "Concat", "Cos", "Div", "Exp", "Gather", "Gemm", "MatMul", "Max", "Min", "Mul",
-         "QuantizeLinear", "Relu", "Reshape", "Sin", "Slice", "Split", "Sqrt", "Sub"},
+         "QuantizeLinear", "Relu", "Reshape", "Sin", "Slice", "Split", "Sqrt", "Sub", "Transpose"},
     "com.microsoft": {"MatMulIntegerToFloat"},
 }  # fmt: skip
 MAX_PARTS = 50_000  # messages in the file; Baoding's models have some hundred
