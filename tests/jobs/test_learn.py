@@ -315,7 +315,8 @@ def test_the_best_version_is_kept_under_a_name_of_its_new_registry(learned: loop
     assert card.spec == OnnxEnsemble.load(kept.model).spec
     assert (card.spec.version, card.spec.parent) == ("v0002", "")
     assert card.spec.data_digest == best.card().spec.data_digest
-    assert (kept.folder / "report.md").exists()
+    assert (kept.folder / "report.md").read_text().startswith(f"# valve v0002\n\nWas valve {best.name} of the run ")
+    assert loop.read_plan(kept.folder) == learned.plan
 
 
 def test_runs_are_compared_by_their_options(learned: loop.Learned, tmp_path: Path) -> None:

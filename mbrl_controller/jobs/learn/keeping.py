@@ -9,7 +9,8 @@ from pathlib import Path
 from mbrl_controller.dynamics.renaming import copy_as
 from mbrl_controller.errors import MbrlError
 from mbrl_controller.jobs.learn.curve import PLOT_FILE
-from mbrl_controller.jobs.learn.loop import Learned
+from mbrl_controller.jobs.learn.loop import PLAN_FILE, Learned
+from mbrl_controller.jobs.training_report import REPORT_FILE
 from mbrl_controller.registry import CARD_FILE, INT8_FILE, MODEL_FILE, Registry, Version, file_sha256
 
 MODEL_FILES = (MODEL_FILE, INT8_FILE)
@@ -36,7 +37,8 @@ def epilogue(learned: Learned) -> list[str]:
 def keep(learned: Learned, models_dir: Path | None = None) -> Version:
     """Add the best version of a run to the registry of `models_dir` under its next name, and promote it.
 
-    Raises MbrlError where there is no evaluated version.
+    The run's plan, which the card's command need not tell all of, goes with it. Raises MbrlError where there is no
+    evaluated version.
     """
     best, task = learned.best_version(), learned.plan.task
     if best is None:
@@ -49,6 +51,8 @@ def keep(learned: Learned, models_dir: Path | None = None) -> Version:
         for path in best.folder.iterdir():
             if path.is_file() and path.name not in (CARD_FILE, *MODEL_FILES):
                 shutil.copy2(path, files / path.name)
+        shutil.copy2(learned.folder / PLAN_FILE, files / PLAN_FILE)
+        _rename_report(files / REPORT_FILE, f"{task} {best.name}", f"{task} {name}", learned.folder.name)
         spec = copy_as(best.read(best.model, card), files / MODEL_FILE, name)
         int8 = None
         if card.int8_sha256:
@@ -64,3 +68,10 @@ def keep(learned: Learned, models_dir: Path | None = None) -> Version:
         }
         version = registry.add(task, files, card.model_copy(update=update))
     return registry.promote(task, version.name)
+
+
+def _rename_report(report: Path, old: str, new: str, run: str) -> None:
+    """A report names its version in its first line."""
+    text = report.read_text(encoding="utf-8")
+    title = f"# {new}\n\nWas {old} of the run {run}, of which its parent is one, too."
+    report.write_text(text.replace(f"# {old}", title, 1), encoding="utf-8")
