@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.dynamics.ensemble import ActionInput, DynamicsEnsemble, stream_seed
+from mbrl_controller.dynamics.loss import RolloutLoss, Rows
 from mbrl_controller.dynamics.weights import load_arrays, save_arrays
 from mbrl_controller.errors import DatasetError
 from mbrl_controller.model_spec import ModelSpec
@@ -80,16 +81,6 @@ class _Stage:
     horizon: int
     epochs: int
     learning_rate: float
-
-
-@dataclass
-class _Rows:
-    """Transitions as tensors, with the windows of one stage and the scale [k, S] of the change after each step."""
-
-    state: Tensor
-    action: Tensor
-    next_state: Tensor
-    windows: Tensor  # [W, k]
 
 
 @dataclass
@@ -182,7 +173,7 @@ class _Fit:
             self.model.load_weights(init)
         self.model.fit_scaling(self.train, spec, keep_function=init is not None)
         self.model.to(self.device)
-        self.loss_weight = _entry_weights(spec, config.loss_weights).to(self.device)
+        self.loss = RolloutLoss(self.model, spec, config.huber, config.loss_weights)
         self.best: dict[str, Tensor] = {name: value.detach().clone() for name, value in self.model.named_parameters()}
         self.progress = _Progress()
 
@@ -209,9 +200,9 @@ class _Fit:
     def _run_stage(self, stage: _Stage, optimiser_state: dict[str, Tensor] | None) -> bool:
         """Train one stage to its end; False when it was stopped before."""
         progress, config = self.progress, self.config
-        rows = self._rows(self.train, stage.horizon, None)
-        judge = self._rows(self.held_out, stage.horizon, _EVALUATION_WINDOWS)
-        scale = self._scale(rows)
+        rows = self.loss.rows(self.train, stage.horizon)
+        judge = self.loss.rows(self.held_out, stage.horizon, _EVALUATION_WINDOWS)
+        scale = self.loss.scale(rows)
         optimiser = torch.optim.AdamW(self.model.parameters(), lr=stage.learning_rate, weight_decay=config.weight_decay)
         if optimiser_state is not None:
             _restore_optimiser(optimiser, optimiser_state)
@@ -239,69 +230,7 @@ class _Fit:
         self._save(None)
         return True
 
-    def _rows(self, data: TransitionSet, horizon: int, most: int | None) -> _Rows:
-        windows = data.windows(horizon)
-        if most is not None and len(windows) > most:
-            windows = windows[np.linspace(0, len(windows) - 1, most).astype(int)]
-
-        def tensor(value: np.ndarray) -> Tensor:
-            return torch.tensor(value, dtype=torch.float32, device=self.device)
-
-        return _Rows(
-            tensor(data.state),
-            tensor(data.action),
-            tensor(self._unwrapped(data)),
-            torch.tensor(windows, device=self.device),
-        )
-
-    def _unwrapped(self, data: TransitionSet) -> np.ndarray:
-        """Next states whose periodic angles lie within half a turn of the state's."""
-        return data.state + self.spec.state.difference(data.next_state, data.state)
-
-    def _scale(self, rows: _Rows) -> Tensor:
-        """RMS change [k, S] after each step, at least the one-step scale: far steps do not drown the near ones."""
-        change = rows.next_state[rows.windows] - rows.state[rows.windows[:, :1]]
-        change = self._wrapped(change)
-        rms = change.square().mean(0).sqrt()
-        rms[0] = self.model.delta_std
-        return torch.maximum(rms, self.model.delta_std)
-
-    def _wrapped(self, difference: Tensor) -> Tensor:
-        angle = self.model.angle
-        if not len(angle):
-            return difference
-        turn = 2 * np.pi
-        wrapped = torch.remainder(difference.index_select(-1, angle) + np.pi, turn) - np.pi
-        return difference.index_copy(-1, angle, wrapped)
-
-    def _rollout_loss(self, rows: _Rows, windows: Tensor, scale: Tensor, noise: tuple[Tensor, Tensor] | None) -> Tensor:
-        """Mean squared error [E] over rollouts of windows [E, B, k], each step in units of its scale.
-
-        Noise on the start state [E, B, S] is taken off the predictions again: as in PDDM the target stays the change.
-        """
-        state = rows.state[windows[..., 0]]
-        offset: Tensor | float = 0.0
-        if noise is not None:
-            offset = noise[0] * self.model.state_std
-            state = state + offset
-        total = torch.zeros(self.model.size, device=self.device)
-        for j in range(windows.shape[-1]):
-            state = self.model(state, rows.action[windows[..., j]])
-            error = self._wrapped(state - offset - rows.next_state[windows[..., j]]) / scale[j]
-            if noise is not None:
-                error = error + noise[1]
-            total = total + (self._loss(error) * self.loss_weight).mean((1, 2))
-        return total / windows.shape[-1]
-
-    def _loss(self, error: Tensor) -> Tensor:
-        """Squared, and beyond `huber` linear with the slope it has there: a few balls in flight do not rule the fit."""
-        edge = self.config.huber
-        if edge is None:
-            return error.square()
-        size = error.abs()
-        return torch.where(size < edge, error.square(), edge * (2 * size - edge))
-
-    def _train_epoch(self, stage: _Stage, rows: _Rows, scale: Tensor, optimiser: torch.optim.Optimizer) -> float | None:
+    def _train_epoch(self, stage: _Stage, rows: Rows, scale: Tensor, optimiser: torch.optim.Optimizer) -> float | None:
         """One pass; None when stopped within it. A stage of k steps draws 1/k of its windows: equal work an epoch."""
         config, E = self.config, self.model.size
         seeds = (config.seed, 1 + self.progress.stage, self.progress.epoch)
@@ -323,7 +252,7 @@ class _Fit:
                 start = torch.randn(shape, generator=shuffle) * config.input_noise
                 target = torch.randn(shape, generator=shuffle) * config.target_noise
                 noise = start.to(self.device), target.to(self.device)
-            loss = self._rollout_loss(rows, windows, scale, noise)
+            loss = self.loss(rows, windows, scale, noise)
             optimiser.zero_grad(set_to_none=True)
             loss.sum().backward()
             optimiser.step()
@@ -338,12 +267,12 @@ class _Fit:
         return torch.randint(count, (self.model.size, count), generator=source)
 
     @torch.no_grad()
-    def _evaluate(self, rows: _Rows, scale: Tensor) -> tuple[float, ...]:
+    def _evaluate(self, rows: Rows, scale: Tensor) -> tuple[float, ...]:
         self.model.eval()
         total = torch.zeros(self.model.size, dtype=torch.float64)
         for windows in rows.windows.split(_EVALUATION_ROWS):
             every = windows.expand(self.model.size, *windows.shape)
-            total += self._rollout_loss(rows, every, scale, None).double().cpu() * len(windows)
+            total += self.loss(rows, every, scale, None).double().cpu() * len(windows)
         return tuple((total / len(rows.windows)).tolist())
 
     @torch.no_grad()
@@ -401,20 +330,6 @@ def _restore_optimiser(optimiser: torch.optim.Optimizer, moments: Mapping[str, T
         index, quantity = name.split(".")
         state.setdefault(int(index), {})[quantity] = value
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-
-
-def _entry_weights(spec: ModelSpec, by_prefix: Mapping[str, float]) -> Tensor:
-    """Loss weight [S] of each state entry, scaled to a mean of 1."""
-    unused = [prefix for prefix in by_prefix if not any(name.startswith(prefix) for name in spec.state_names)]
-    if unused or any(weight < 0 for weight in by_prefix.values()):
-        raise DatasetError(f"loss_weights: no state entry begins with {unused}" if unused else "loss_weights: negative")
-    weights = []
-    for name in spec.state_names:
-        matching = [prefix for prefix in by_prefix if name.startswith(prefix)]
-        weights.append(by_prefix[max(matching, key=len)] if matching else 1.0)
-    if not sum(weights):
-        raise DatasetError("loss_weights: all are zero")
-    return torch.tensor(weights, dtype=torch.float32) * len(weights) / sum(weights)
 
 
 def _identity(

@@ -1,0 +1,108 @@
+"""What training makes small: errors of rollouts over one or more steps, each step in units of its own change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mbrl_controller.dynamics.data import TransitionSet
+from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
+from mbrl_controller.errors import DatasetError
+from mbrl_controller.model_spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Transitions as tensors, SI units, and the windows of k of them that follow each other."""
+
+    state: Tensor  # [N, S]
+    action: Tensor  # [N, A]
+    next_state: Tensor  # [N, S]; periodic angles lie within half a turn of the state's
+    windows: Tensor  # [W, k], rows
+
+
+class RolloutLoss:
+    """Mean squared error of a model's rollouts.
+
+    `huber`: errors above it, in units of the scale, count linearly. `weights`: of the state's entries, by prefix of
+    their names, the longest wins; DatasetError for a prefix that no name has, or weights that are negative or all zero.
+    """
+
+    def __init__(
+        self, model: DynamicsEnsemble, spec: ModelSpec, huber: float | None, weights: Mapping[str, float]
+    ) -> None:
+        self.model, self.spec, self.huber = model, spec, huber
+        self.device = model.delta_std.device
+        self.weight = _entry_weights(spec, weights).to(self.device)
+
+    def rows(self, data: TransitionSet, horizon: int, most: int | None = None) -> Rows:
+        """`data` with its windows of `horizon` transitions, or `most` of them, evenly spread."""
+        windows = data.windows(horizon)
+        if most is not None and len(windows) > most:
+            windows = windows[np.linspace(0, len(windows) - 1, most).astype(int)]
+        unwrapped = data.state + self.spec.state.difference(data.next_state, data.state)
+        state, action, next_state = (
+            torch.tensor(value, dtype=torch.float32, device=self.device)
+            for value in (data.state, data.action, unwrapped)
+        )
+        return Rows(state, action, next_state, torch.tensor(windows, device=self.device))
+
+    def scale(self, rows: Rows) -> Tensor:
+        """RMS change [k, S] after each step, at least the one-step scale: far steps do not drown the near ones."""
+        change = self._wrapped(rows.next_state[rows.windows] - rows.state[rows.windows[:, :1]])
+        rms = change.square().mean(0).sqrt()
+        rms[0] = self.model.delta_std
+        return torch.maximum(rms, self.model.delta_std)
+
+    def __call__(self, rows: Rows, windows: Tensor, scale: Tensor, noise: tuple[Tensor, Tensor] | None) -> Tensor:
+        """Error [E] over rollouts of windows [E, B, k], step j in units of scale[j]; scale [k, S].
+
+        `noise`: on start states and on targets [E, B, S], in deviations of the state and of its change. That on the
+        start is taken off the predictions again: as in PDDM the target stays the change.
+        """
+        state = rows.state[windows[..., 0]]
+        offset: Tensor | float = 0.0
+        if noise is not None:
+            offset = noise[0] * self.model.state_std
+            state = state + offset
+        total = torch.zeros(self.model.size, device=self.device)
+        for j in range(windows.shape[-1]):
+            state = self.model(state, rows.action[windows[..., j]])
+            error = self._wrapped(state - offset - rows.next_state[windows[..., j]]) / scale[j]
+            if noise is not None:
+                error = error + noise[1]
+            total = total + (self._of(error) * self.weight).mean((1, 2))
+        return total / windows.shape[-1]
+
+    def _of(self, error: Tensor) -> Tensor:
+        """Squared, and beyond `huber` linear with the slope it has there: a few balls in flight do not rule the fit."""
+        if self.huber is None:
+            return error.square()
+        size = error.abs()
+        return torch.where(size < self.huber, error.square(), self.huber * (2 * size - self.huber))
+
+    def _wrapped(self, difference: Tensor) -> Tensor:
+        angle = self.model.angle
+        if not len(angle):
+            return difference
+        turn = 2 * np.pi
+        wrapped = torch.remainder(difference.index_select(-1, angle) + np.pi, turn) - np.pi
+        return difference.index_copy(-1, angle, wrapped)
+
+
+def _entry_weights(spec: ModelSpec, by_prefix: Mapping[str, float]) -> Tensor:
+    """Loss weight [S] of each state entry, scaled to a mean of 1."""
+    unused = [prefix for prefix in by_prefix if not any(name.startswith(prefix) for name in spec.state_names)]
+    if unused or any(weight < 0 for weight in by_prefix.values()):
+        raise DatasetError(f"loss_weights: no state entry begins with {unused}" if unused else "loss_weights: negative")
+    weights = []
+    for name in spec.state_names:
+        matching = [prefix for prefix in by_prefix if name.startswith(prefix)]
+        weights.append(by_prefix[max(matching, key=len)] if matching else 1.0)
+    if not sum(weights):
+        raise DatasetError("loss_weights: all are zero")
+    return torch.tensor(weights, dtype=torch.float32) * len(weights) / sum(weights)

@@ -1,0 +1,89 @@
+"""The loss against the same formula in NumPy, and what noise on the start must not do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mbrl_controller.dynamics.data import TransitionSet
+from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
+from mbrl_controller.dynamics.loss import RolloutLoss
+from mbrl_controller.errors import DatasetError
+from mbrl_controller.model_spec import ModelSpec
+from mbrl_controller.tasks.spaces import wrap_angle
+
+BOX, DIAL = 3, 4  # the box's velocity and the periodic dial, of the toy's state
+
+
+@pytest.fixture(scope="module")
+def data(toy_record) -> TransitionSet:
+    return toy_record(6, 12)
+
+
+@pytest.fixture(scope="module")
+def model(data, toy_spec) -> DynamicsEnsemble:
+    spec = toy_spec.model_copy(update={"ensemble_size": 2, "hidden": (8,)})
+    made = DynamicsEnsemble(spec, seed=3)
+    made.fit_scaling(data, spec)
+    return made
+
+
+@pytest.mark.parametrize("horizon", [1, 3])
+@pytest.mark.parametrize("huber", [None, 0.4])
+def test_it_is_the_mean_over_rollouts_steps_and_entries(model, data, toy_spec, horizon, huber) -> None:
+    loss = RolloutLoss(model, toy_spec, huber, {"box.velocity": 3.0})
+    rows = loss.rows(data, horizon)
+    scale = loss.scale(rows)
+    found = loss(rows, rows.windows.expand(2, -1, -1), scale, None).detach().numpy()
+
+    windows, predict, weight = data.windows(horizon), model.predictor(), np.ones(5)
+    weight[BOX] = 3.0
+    state = np.repeat(data.state[windows[:, 0]][None], 2, axis=0)
+    expected = np.zeros(2)
+    for j in range(horizon):
+        state = predict(state, data.action[windows[:, j]])
+        error = state - data.next_state[windows[:, j]]
+        error[..., DIAL] = wrap_angle(error[..., DIAL])
+        size = np.abs(error) / scale[j].numpy()
+        cost = size**2 if huber is None else np.where(size < huber, size**2, huber * (2 * size - huber))
+        expected += (cost * weight / weight.mean()).mean((1, 2)) / horizon
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_far_steps_have_a_scale_of_their_own(model, data, toy_spec) -> None:
+    loss = RolloutLoss(model, toy_spec, None, {})
+    scale = loss.scale(loss.rows(data, 3)).numpy()
+    assert scale[0] == pytest.approx(model.delta_std.numpy())
+    assert (scale >= scale[0]).all()
+    assert scale[2, 2] > 1.3 * scale[0, 2]  # the box goes on where it went
+
+
+def test_noise_on_the_start_is_no_error_of_the_prediction(data, toy_spec) -> None:
+    spec = toy_spec.model_copy(update={"ensemble_size": 2, "hidden": (8,)})
+    blind = DynamicsEnsemble(spec, seed=3)
+    blind.fit_scaling(data, spec)
+    with torch.no_grad():
+        blind.weights[0].zero_()  # the change that it predicts is the same everywhere
+    loss = RolloutLoss(blind, toy_spec, None, {})
+    rows = loss.rows(data, 2)
+    windows, scale = rows.windows.expand(2, -1, -1), loss.scale(rows)
+    none = torch.zeros(2, len(rows.windows), 5)
+    some = torch.randn(none.shape, generator=torch.Generator().manual_seed(0))
+    plain = loss(rows, windows, scale, None)
+    assert torch.allclose(loss(rows, windows, scale, (some, none)), plain, rtol=1e-4)
+    assert (loss(rows, windows, scale, (none, some)) > plain + 0.5).all()  # on targets it is one
+
+
+def test_windows_are_thinned_evenly(model, data, toy_spec) -> None:
+    loss = RolloutLoss(model, toy_spec, None, {})
+    few = loss.rows(data, 2, most=5).windows[:, 0].tolist()
+    assert len(few) == 5
+    assert (few[0], few[-1]) == (data.windows(2)[0, 0], data.windows(2)[-1, 0])
+    assert len(loss.rows(data, 2, most=10_000).windows) == len(data.windows(2))
+
+
+@pytest.mark.parametrize("weights", [{"cube": 2.0}, {"box": -1.0}, dict.fromkeys(("A", "B", "box", "dial"), 0.0)])
+def test_weights_that_make_no_sense_are_refused(model, toy_spec: ModelSpec, weights: dict[str, float]) -> None:
+    with pytest.raises(DatasetError, match="loss_weights"):
+        RolloutLoss(model, toy_spec, None, weights)
