@@ -57,7 +57,7 @@ class CoreConfig(BaseModel):
     risk: Risk = Risk()
     drop_cost: float = Field(default=20.0, ge=0, description="charged for each step from a predicted drop on")
     delay: DelayKind = Field(
-        default="given",
+        default="measured",
         description="what is bridged by replaying commands: none; given: delay_s alone; measured: the state's age and "
         "the planning time, too",
     )

@@ -43,7 +43,7 @@ def test_a_latency_is_shared_out_and_the_controller_told_what_no_stamp_says(task
     plan = prepare(delay.under(task, 0.1, "measured")).plan
     assert plan.sim.observation_latency + plan.sim.command_latency == pytest.approx(0.1)
     assert plan.core.delay_s == pytest.approx(plan.sim.command_latency)
-    assert plan.core.model_copy(update={"delay": "given", "delay_s": 0.0}) == planner_defaults(task, "pddm").core
+    assert plan.core.model_copy(update={"delay_s": 0.0}) == planner_defaults(task, "pddm").core
 
 
 def test_the_report_has_a_row_for_each_case_and_pairs_them(short, tmp_path: Path, monkeypatch) -> None:
