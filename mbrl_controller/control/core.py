@@ -30,7 +30,7 @@ from mbrl_controller.episodes.contract import RobotContract
 from mbrl_controller.planning.base import Planner, PlannerState, PlanResult
 from mbrl_controller.planning.objective import RolloutModel, RolloutObjective
 from mbrl_controller.planning.risk import Risk, disagreement
-from mbrl_controller.tasks.base import Goal
+from mbrl_controller.tasks.base import Goal, ObservingGoal
 from mbrl_controller.tasks.spaces import Array
 
 
@@ -56,6 +56,13 @@ class CoreConfig(BaseModel):
 
     risk: Risk = Risk()
     drop_cost: float = Field(default=20.0, ge=0, description="charged for each step from a predicted drop on")
+    goal_lead: float = Field(
+        default=0.0,
+        ge=0,
+        lt=np.pi,
+        description="a goal that goes round by the clock waits, as the planner sees it, when it is so far (rad) ahead "
+        "of the objects; 0: it does not",
+    )
     delay: DelayKind = Field(
         default="measured",
         description="what is bridged by replaying commands: none; given: delay_s alone; measured: the state's age and "
@@ -147,6 +154,7 @@ class ControllerCore:
         last = None if position is None else self.contract.action.to_normalised(position)
         self._planner_state = self.planner.initial_state(seed, last)
         self._targets: Array | None = None  # what is left of the last plan
+        self._pursued: tuple[Goal, float, Goal] | None = None  # a goal, `goal_lead`, and what the planner sees of it
         self._sent.clear()
         self._frozen.reset()
         self._late = self._disagreeing = 0
@@ -180,7 +188,7 @@ class ControllerCore:
         now = observation.stamp if now is None else now
         delay = estimate(self.config.delay, self.config.delay_s, now - observation.stamp, execution)
         times = episode_time + delay.lead + period * np.arange(1, self.planner.config.horizon + 1)
-        goals = goal.at(times)
+        goals = self._as_pursued(goal, observation.state, episode_time).at(times)
         return PlanRequest(
             observation=observation,
             delay=delay,
@@ -306,6 +314,18 @@ class ControllerCore:
         now = observation.stamp if now is None else now
         request = self.prepare(observation, goal, episode_time, now)
         return self.conclude(request, self.solve(request, deadline), now, disturb)
+
+    def _as_pursued(self, goal: Goal, state: Array, episode_time: float) -> Goal:
+        """The goal as the planner sees it. Whoever judges control sees the goal itself."""
+        lead = self.config.goal_lead
+        if not lead:
+            return goal
+        if self._pursued is None or self._pursued[0] is not goal or self._pursued[1] != lead:
+            self._pursued = goal, lead, self.task.waiting(goal, lead)
+        pursued = self._pursued[2]
+        if pursued is not goal and isinstance(pursued, ObservingGoal):
+            pursued.observe(state, episode_time)
+        return pursued
 
     def _bridged(self, delay: Delay, observation: Observation) -> float | Array:
         """s from each measurement to the command's effect; only where stamps are looked at do they differ."""

@@ -109,7 +109,7 @@ GENERAL = [
     Spec("lock_memory", False, "keep the process's memory in RAM while active (mlockall)"),
     Spec("gc_in_slack", True, "while active, collect garbage only after a tick, where there is time before the next"),
 ]  # fmt: skip
-CORE = ("drop_cost", "delay", "delay_s")
+CORE = ("drop_cost", "goal_lead", "delay", "delay_s")
 SESSION_LIVE = {"episode_s", "auto_reset", "exploration", "exploration_beta"}
 
 

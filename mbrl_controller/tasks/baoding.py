@@ -142,6 +142,9 @@ class Baoding(Task):
             return ObservedTargets(targets, self.ball_angle, begin=begin, lead=lead)
         return targets
 
+    def waiting(self, goal: Goal, lead: float) -> Goal:
+        return ObservedTargets(goal, self.ball_angle, lead=lead) if isinstance(goal, RotatingTargets) else goal
+
     def _placed(self, rng: np.random.Generator, options: dict[str, Any]) -> Goal:
         place = options["place"]
         if len(options) > 1:

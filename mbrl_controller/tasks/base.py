@@ -121,6 +121,10 @@ class Task(ABC):
     def sample_goal(self, rng: np.random.Generator, **options: Any) -> Goal:
         """A goal of an episode, randomised; options fix what a person chose (for example `direction`)."""
 
+    def waiting(self, goal: Goal, lead: float) -> Goal:
+        """`goal`, but where it goes round by the clock one that waits when it is `lead` (rad) ahead of the objects."""
+        return goal
+
     @abstractmethod
     def check_goal(self, goal: Array) -> None:
         """Raises GoalError, saying which entry is outside which range, unless goals [..., G] can be asked."""

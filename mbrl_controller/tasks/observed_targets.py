@@ -40,11 +40,14 @@ class ObservedTargets:
         return self.targets.at(times)
 
     def observe(self, state: Array, time: float) -> None:
-        """The state [S] at `time` (s since the goal's zero)."""
+        """The state [S] at `time` (s since the goal's zero). One in which the balls are nowhere tells nothing."""
+        balls = self._angle_of(state)
+        if not np.isfinite(balls):
+            return
         sign = 1.0 if self.targets.direction == "counterclockwise" else -1.0
         turned = sign * 2 * np.pi * time / self.targets.period  # since the goal's zero
         asked = sign * (self.targets.phase + turned)
-        balls = sign * self._angle_of(state)
+        balls = sign * balls
         if self._balls is None and self._begin:
             asked = balls
         near = asked if self._balls is None else self._balls

@@ -111,6 +111,8 @@ def parameters(
         # A model at the beginning is unsure everywhere; to hold still then would be to learn nothing.
         "check_disagreement": False,
         "drop_cost": float(core.drop_cost),
+        "goal_lead": float(core.goal_lead),
+        "delay": core.delay,
         "delay_s": float(core.delay_s),
         "risk.kind": core.risk.kind,
         "risk.k": float(core.risk.k),
