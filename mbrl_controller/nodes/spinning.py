@@ -11,6 +11,20 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 
+class _End(Future):
+    """What a thread spins until. Before each callback rclpy asks it to wake the executor when it is done, and it would
+    keep every such request: some MiB a minute. One is enough."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked = False
+
+    def add_done_callback(self, callback: Callable[[Future], None]) -> None:
+        if not self._asked:
+            self._asked = True
+            super().add_done_callback(callback)
+
+
 class Spinner:
     """Runs the callbacks of a node, one at a time, until `stop`, or until the first one that raises.
 
@@ -22,7 +36,7 @@ class Spinner:
         """Begin, on a thread called `name`; `on_end` is called there at the end, whatever the reason."""
         self.failed = False  # a callback raised
         self._on_end = on_end
-        self._ended = Future()
+        self._ended = _End()
         self._executor = SingleThreadedExecutor()  # never the multi-threaded one: see nodes/polling.py
         self._executor.add_node(node)
         self._thread = threading.Thread(target=self._spin, name=name)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Iterator
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -62,3 +64,26 @@ def test_a_callback_that_raises_ends_it(node: Any, capfd: pytest.CaptureFixture[
     spinner.stop()
     assert spinner.failed
     assert "in a callback" in capfd.readouterr().err
+
+
+def test_nothing_is_kept_of_each_callback(node: Any) -> None:
+    """rclpy's way to spin until something is done keeps a function for each callback."""
+    count = [0]
+    reached = {number: threading.Event() for number in (100, 1100)}
+
+    def step() -> None:
+        count[0] += 1
+        if count[0] in reached:
+            reached[count[0]].set()
+
+    def functions() -> int:
+        gc.collect()
+        return sum(isinstance(kept, FunctionType) for kept in gc.get_objects())
+
+    node.create_timer(1e-4, step)
+    spinner = Spinner(node, "spinner")
+    assert reached[100].wait(10.0)
+    before = functions()
+    assert reached[1100].wait(20.0)
+    assert functions() < before + 200
+    spinner.stop()
