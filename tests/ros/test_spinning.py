@@ -78,7 +78,7 @@ def test_nothing_is_kept_of_each_callback(node: Any) -> None:
 
     def functions() -> int:
         gc.collect()
-        return sum(isinstance(kept, FunctionType) for kept in gc.get_objects())
+        return sum(type(kept) is FunctionType for kept in gc.get_objects())
 
     node.create_timer(1e-4, step)
     spinner = Spinner(node, "spinner")
