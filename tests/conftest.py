@@ -59,3 +59,9 @@ def killed_at() -> Callable[[int, Callable[[], object]], bool]:
         return os.WIFSIGNALED(status)
 
     return run
+
+
+@pytest.fixture
+def own_int8(monkeypatch: pytest.MonkeyPatch) -> None:
+    """8-bit files are served as on a robot, whatever MBRL_INT8 says of this run: for tests of the 8-bit files."""
+    monkeypatch.delenv("MBRL_INT8", raising=False)

@@ -18,6 +18,7 @@ from mbrl_controller.dynamics.weights import write_atomically
 from mbrl_controller.errors import ModelError
 from mbrl_controller.model_probe import INT8_RMS_TOLERANCE, Probe
 from mbrl_controller.model_spec import ModelSpec
+from mbrl_controller.planning.onnx_session import open_session
 from mbrl_controller.tasks.spaces import Array
 
 Precision = Literal["fp32", "int8"]
@@ -85,11 +86,7 @@ def check_export(
 
     The largest for fp32, the root mean square for int8; raises ModelError beyond the tolerance.
     """
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    session = open_session(content)
     action = np.ascontiguousarray(samples[1], dtype=np.float32)
     state = np.repeat(np.asarray(samples[0], dtype=np.float32)[None], model.size, axis=0)
     (ours,) = session.run(["next_state"], {"state": state, "action": action})

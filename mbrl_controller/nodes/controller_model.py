@@ -11,6 +11,8 @@ from mbrl_controller.episodes.contract import RobotContract
 from mbrl_controller.errors import MbrlError, ModelError
 from mbrl_controller.nodes.controller_options import ControllerOptions
 from mbrl_controller.planning.model_loading import load_ensemble
+from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.planning.onnx_session import u8s8_saturates
 from mbrl_controller.planning.served_model import LearnedEnsemble, ServedModel
 from mbrl_controller.planning.trial import try_out
 from mbrl_controller.registry import Registry
@@ -33,10 +35,17 @@ def identity(model: ControlModel) -> dict[str, object]:
     if isinstance(model, VersionModel):
         values |= {
             "model precision": model.ensemble.spec.precision,
+            "model 8-bit kernels": _kernels(model.ensemble),
             "model fallback": model.fallback,
             "model digest": model.ensemble.digest,
         }
     return values
+
+
+def _kernels(ensemble: LearnedEnsemble) -> str:
+    """What multiplies a model's 8-bit numbers, and why; empty where it has none."""
+    kernels = ensemble.int8_kernels if isinstance(ensemble, OnnxEnsemble) else ""
+    return f"{kernels} (U8S8 saturates on this processor)" if kernels == "U8U8" and u8s8_saturates() else kernels
 
 
 def load_model(contract: RobotContract, options: ControllerOptions) -> VersionModel:

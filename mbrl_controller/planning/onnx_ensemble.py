@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from mbrl_controller.errors import ModelError
+from mbrl_controller.errors import MbrlError, ModelError
 from mbrl_controller.model_file import ModelFile
 from mbrl_controller.model_probe import INT8_RMS_TOLERANCE, Probe
 from mbrl_controller.model_spec import ModelSpec
 from mbrl_controller.planning.onnx_content import check_content
+from mbrl_controller.planning.onnx_session import INT8_VARIABLE, Kernels, int8_kernels, int8_mode, open_session
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace
 
 Float32 = NDArray[np.float32]
-
-_FATAL_ONLY = 4
 
 
 class OnnxEnsemble:
@@ -30,6 +30,7 @@ class OnnxEnsemble:
         self.path = path
         self.digest = digest  # SHA-256 (hex) of the file
         self.size = spec.ensemble_size
+        self.int8_kernels: Kernels | Literal[""] = ""  # what multiplies its 8-bit numbers; empty for an fp32 file
         self._binding = session.io_binding()
         self._states: Float32 = np.empty(0, dtype=np.float32)
         self.delta_scale = np.array(spec.delta_scale or (1.0,) * len(spec.state_names))
@@ -52,8 +53,10 @@ class OnnxEnsemble:
         path = file.path
         check_content(file.content, path)
         try:
-            session = ort.InferenceSession(file.content, _options(threads), providers=["CPUExecutionProvider"])
+            session = open_session(file.content, threads)
             metadata = dict(session.get_modelmeta().custom_metadata_map)
+        except MbrlError:  # what MBRL_INT8 says is none of the file's faults
+            raise
         except Exception as error:  # ONNX Runtime's errors have no common base but this
             raise ModelError(f"{path}: ONNX Runtime cannot load it: {_one_line(error)}") from error
         spec = ModelSpec.from_metadata(metadata, str(path))
@@ -69,6 +72,9 @@ class OnnxEnsemble:
         model = cls(session, spec, path, file.sha256)
         model._try_out()
         if spec.precision == "int8":
+            if int8_mode() == "off":
+                raise ModelError(f"{path}: 8-bit files are refused here ({INT8_VARIABLE}=off); use the fp32 file")
+            model.int8_kernels = int8_kernels()
             model._check_probe(Probe.from_metadata(metadata, spec, str(path)))
         return model
 
@@ -143,17 +149,6 @@ class OnnxEnsemble:
             raise ModelError(f"{self.path}: it cannot be run: {_one_line(error)}") from error
         if result.shape != shape or not np.isfinite(result).all():
             raise ModelError(f"{self.path}: its prediction from rest is not a finite {shape} array")
-
-
-def _options(threads: int) -> ort.SessionOptions:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = _FATAL_ONLY
-    # A thread that spins between ticks takes the core from the loop that publishes commands.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return options
 
 
 def _check_interface(session: ort.InferenceSession, spec: ModelSpec, path: Path) -> None:

@@ -126,6 +126,7 @@ def touching(toy_spec: ModelSpec) -> ModelSpec:
     )
 
 
+@pytest.mark.usefixtures("own_int8")
 def test_the_file_computes_what_the_network_does(touching, toy_record, tmp_path) -> None:
     data = toy_record(10, 20)
     model = DynamicsEnsemble(touching, seed=1)

@@ -38,6 +38,7 @@ def test_onnx_equals_torch(toy_spec, toy_record, tmp_path, action_input, periodi
     assert np.allclose(served, model.predictor()(state, 3 * data.action), atol=2e-5)
 
 
+@pytest.mark.usefixtures("own_int8")
 def test_int8_is_close_and_ranks_candidates_alike(toy_spec, toy_record, tmp_path) -> None:
     spec = toy_spec.model_copy(update={"hidden": (200, 200), "ensemble_size": 3})
     model = network(spec, toy_record)
@@ -57,6 +58,7 @@ def test_int8_is_close_and_ranks_candidates_alike(toy_spec, toy_record, tmp_path
     assert paths["int8"].stat().st_size < 0.5 * paths["fp32"].stat().st_size
 
 
+@pytest.mark.usefixtures("own_int8")
 def test_one_candidate_far_away_does_not_coarsen_the_others(toy_spec, toy_record, tmp_path) -> None:
     model = network(toy_spec, toy_record)
     export_onnx(model, toy_spec, tmp_path / "m.onnx", precision="int8")

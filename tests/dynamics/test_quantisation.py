@@ -12,6 +12,8 @@ from mbrl_controller.dynamics.export import export_onnx
 from mbrl_controller.dynamics.quantisation import INPUT_ZERO, LEAST, _equalised, quantise
 from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
 
+pytestmark = pytest.mark.usefixtures("own_int8")
+
 
 @pytest.fixture
 def model(toy_spec, toy_record) -> DynamicsEnsemble:

@@ -172,6 +172,7 @@ def test_what_onnx_runtime_may_not_serve_is_refused_alike(file, tmp_path, toy_sp
     refused(file, "trained for task 'toy', not 'valve'", task=task, action=action)
 
 
+@pytest.mark.usefixtures("own_int8")
 def test_rounded_weights_are_refused(exported) -> None:
     refused(exported(precision="int8"), "rounded to int8; backend torch needs an fp32 file")
 

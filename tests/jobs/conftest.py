@@ -43,7 +43,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory, valve_episodes: Path) -> P
     from mbrl_controller.jobs import retrain
 
     base = tmp_path_factory.mktemp("trained")
-    with nothing_shipped(tmp_path_factory):  # this one is made before a module's fixtures
+    # This one is made before a module's fixtures, and has an 8-bit file whatever MBRL_INT8 says of this run.
+    with nothing_shipped(tmp_path_factory), pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MBRL_INT8", raising=False)
         result = retrain.run(
             "valve",
             episodes=[valve_episodes],

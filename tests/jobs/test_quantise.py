@@ -26,6 +26,7 @@ from mbrl_controller.planning.risk import disagreement
 from mbrl_controller.registry import INT8_FILE, MODEL_FILE, Registry, Version
 from mbrl_controller.serving import choose_file
 
+pytestmark = pytest.mark.usefixtures("own_int8")
 SHORT = {"episodes": 1, "seconds": 0.3, "processes": 1, "planner_options": {"candidates": 8, "horizon": 2}}
 
 

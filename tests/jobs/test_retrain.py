@@ -80,6 +80,7 @@ def test_a_warm_start_begins_where_the_current_version_ended(tmp_path: Path, val
     assert warm.metrics["one_step_nrmse"] == pytest.approx(warm.baseline["one_step_nrmse"], rel=1e-3)
 
 
+@pytest.mark.usefixtures("own_int8")
 def test_an_8_bit_file_lies_beside_the_fp32_one_that_a_warm_start_takes(tmp_path: Path, valve_episodes: Path) -> None:
     first = run(tmp_path, valve_episodes, force=True).version
     assert first is not None

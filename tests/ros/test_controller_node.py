@@ -163,8 +163,9 @@ def test_refuses_what_does_not_fit(ros: Any, small_hand: Path, tmp_path: Path, c
     ros.wait(lambda: any(expected in message for _, message, _ in ros.reports), f"the reason {expected!r}")
     level = next(level for level, message, _ in ros.reports if expected in message)
     assert level == DiagnosticStatus.ERROR
+    # The reason is told while the transition that failed is still on its way back.
+    ros.wait(lambda: ros.state("controller") == "unconfigured", "the way back to unconfigured")
     assert process.alive
-    assert ros.state("controller") == "unconfigured"
     assert "Traceback" not in process.output
 
 
@@ -301,7 +302,8 @@ def test_models_are_swapped_or_refused(ros: Any, hand: FakeHand) -> None:
 
 
 def test_one_hand_has_one_master(ros: Any, hand: FakeHand, small_hand: Path) -> None:
-    """Whichever of two hears of the other within the first seconds gives way; both may, but never neither."""
+    """Whichever of two hears of the other gives way, by staying inactive or by handing over; both may, but never
+    neither. How long it takes is the fault matrix's to measure."""
     arguments = ["--ros-args", "-r", "__node:=second"]
     reports = ros.diagnostics("second: control")
     second = ros.start(MODULE, parameters(small_hand, autostart=False), *arguments)
@@ -310,7 +312,19 @@ def test_one_hand_has_one_master(ros: Any, hand: FakeHand, small_hand: Path) -> 
     ros.wait(
         lambda: any("is already commanded by" in message for _, message, _ in [*reports, *ros.reports]), "the reason"
     )
-    assert [ros.state("controller"), ros.state("second")].count("active") <= 1
+
+    def masters() -> int | None:
+        """How many of the two command, by their newest reports; None while one of them has not reported."""
+        newest = [r[-1][2] for r in (reports, ros.reports) if r]
+        alone = [v.get("lifecycle state") == "active" and v.get("safety state") != "handed_over" for v in newest]
+        return sum(alone) if len(alone) == 2 else None
+
+    ros.wait(lambda: masters() in (0, 1), "one of them to give way")
+    for _ in range(3):  # and it stays so
+        reports.clear()
+        ros.reports.clear()
+        ros.wait(lambda: masters() is not None, "a report of each")
+        assert masters() in (0, 1)
     assert second.stop() == 0
 
 

@@ -84,6 +84,7 @@ def test_the_backend_that_is_asked_for_serves_the_model() -> None:
     np.testing.assert_allclose(second, first, atol=1e-4)
 
 
+@pytest.mark.usefixtures("own_int8")
 def test_the_8_bit_file_serves_or_its_refusal_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     contract = load_contract(share_dir() / "config" / "claw_valve.yaml")
     shutil.copytree(share_dir() / "models" / "valve", tmp_path / "valve")
