@@ -191,6 +191,34 @@ def test_a_number_that_is_taken_is_not_overwritten(stream, tmp_path):
     assert read_episode(tmp_path / "valve/s/episode_0001.mcap").key == "claw/s/0001"
 
 
+def test_the_number_of_a_file_that_a_dead_logger_left_is_taken_too(stream, tmp_path):
+    left = tmp_path / "valve/s/episode_0000.mcap.part"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"what it had written")
+    stream.episode(0)
+    wait(lambda: stream.recorder.status.episodes == 1 or stream.recorder.status.problem)
+    assert stream.recorder.status.problem == ""
+    assert files(tmp_path) == ["valve/s/episode_0000.mcap.part", "valve/s/episode_0001.mcap"]
+    assert left.read_bytes() == b"what it had written"
+    assert len(transitions(read_episode(tmp_path / "valve/s/episode_0001.mcap"))) == 6
+
+
+@pytest.mark.parametrize(("settle_s", "after_s", "opened"), [(1e9, 0.9, True), (1e9, 1.1, False), (0.0, 5.0, True)])
+def test_a_command_of_long_after_a_begin_opens_no_file_before_the_next_begin_could_have_come(
+    tmp_path, made_up, monkeypatch, settle_s, after_s, opened
+):
+    """A late logger is told of episodes long over, and hears the commands of now."""
+    monkeypatch.setattr("mbrl_controller.episodes.recorder.SETTLE_S", settle_s)
+    recorder = Recorder(CLAW, tmp_path / "valve", TOPICS)
+    stream = Stream(recorder, made_up)
+    stream.event("begin", 7)
+    stream.now += messages.to_ns(after_s)
+    stream.command(0)
+    recorder.start()
+    recorder.stop()
+    assert files(tmp_path) == (["valve/s/episode_0007.mcap"] if opened else [])
+
+
 @pytest.mark.parametrize("session", ["../../up", "", None, 7, "a/b", ".hidden"])
 def test_a_session_name_never_leaves_the_folder(stream, tmp_path, session):
     stream.episode(-1, session=session)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-
 import numpy as np
 import pytest
 import yaml
@@ -105,10 +103,11 @@ def test_a_missing_source_is_named(claw, made_up):
     assert assembler.missing == ["joint_states", "valve/joint_states"]
 
 
-def baoding(kind: str):
+def baoding(kind: str, **options: object):
+    """The shipped contract with its balls from messages of another kind."""
     document = yaml.safe_load((share_dir() / "config" / "adroit_baoding.yaml").read_text())
     for source in document["state"][1:]:
-        source["type"] = kind
+        source.update(type=kind, **options)
     return parse_contract(yaml.safe_dump(document))
 
 
@@ -138,6 +137,32 @@ def test_a_velocity_is_estimated_from_poses():
     assert sample.values[3:] == pytest.approx([0.2, 0.0, 0.0], abs=1e-6)
 
 
+@pytest.mark.parametrize("steps", [(0.01, 0.01), (0.03, 0.03), (0.01, 0.05)])  # s
+@pytest.mark.parametrize("time_constant", [0.0, 0.03, 0.5])
+def test_the_velocity_answers_a_step_as_a_low_pass_of_its_time_constant(time_constant, steps):
+    reader = SourceReader(baoding(messages.POSE, velocity_filter={"time_constant_s": time_constant}).sources[1])
+    assert reader.read(messages.pose(1_000_000_000, "world", np.zeros(3))).values.tolist() == [0.0] * 6
+    speed, time, position, velocity = np.array([0.2, -0.1, 0.0]), 1.0, np.zeros(3), np.zeros(3)
+    for step in steps:
+        time, position = time + step, position + speed * step
+        velocity = velocity + step / (step + time_constant) * (speed - velocity)
+        sample = reader.read(messages.pose(messages.to_ns(time), "world", position))
+        assert sample.values == pytest.approx(np.concatenate([position, velocity]), rel=1e-6)
+
+
+def test_a_new_episode_begins_with_no_velocity():
+    assembler = StateAssembler(baoding(messages.POSE))
+    topic = assembler.contract.sources[1].topic
+    for forget in (assembler.reset, lambda: assembler.forget(topic)):
+        for k in range(5):
+            moving = assembler.update(topic, messages.pose((k + 1) * 10_000_000, "world", np.full(3, 0.01 * k)))
+        assert moving.values[3] > 0.1
+        forget()
+        assert topic in assembler.missing
+        first = assembler.update(topic, messages.pose(1, "world", np.zeros(3)))
+        assert first.values.tolist() == [0.0] * 6
+
+
 @given(st.lists(st.tuples(st.integers(0, 98), st.sampled_from(["late", "nan", "far"])), max_size=10))
 def test_poses_that_are_late_or_refused_do_not_move_the_velocity(spoilt):
     source = baoding(messages.POSE).sources[1]
@@ -158,8 +183,30 @@ def test_poses_that_are_late_or_refused_do_not_move_the_velocity(spoilt):
                     disturbed.read(messages.pose((k + 2) * 10_000_000, "world", bad))
 
 
-@given(st.binary(max_size=300))
-def test_bytes_that_are_no_message_are_refused(data):
-    for kind in (messages.JOINT_STATE, messages.ODOMETRY, messages.POSE):
-        with contextlib.suppress(MessageError):
-            messages.decode(data, kind)
+MESSAGES = {
+    messages.JOINT_STATE: messages.joint_state(["a", "b"], [1.0, 2.0], 3, [4.0, 5.0]),
+    messages.ODOMETRY: messages.odometry(3, "world", np.ones(3), np.zeros(3)),
+    messages.POSE: messages.pose(3, "world", np.ones(3)),
+}
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+def test_a_cut_message_is_refused_wherever_it_was_cut(kind):
+    data = messages.encode(MESSAGES[kind])
+    assert messages.encode(messages.decode(data, kind)) == data
+    for length in range(len(data)):
+        with pytest.raises(MessageError, match=f"{length} bytes are no {kind}"):
+            messages.decode(data[:length], kind)
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+@given(data=st.binary(max_size=300))
+def test_bytes_that_are_no_message_are_refused(kind, data):
+    """Whatever comes through is a message of this kind: its own bytes, and no others, are made of it."""
+    try:
+        message = messages.decode(data, kind)
+    except MessageError:
+        return
+    assert message.__msgtype__ == kind
+    again = messages.encode(message)
+    assert messages.encode(messages.decode(again, kind)) == again

@@ -139,6 +139,15 @@ def test_nothing_is_learned_after_a_drop(tmp_path, made_up):
     assert got.skipped == {"after a drop": 2, "end of the episode": 1}
 
 
+def test_a_ball_that_comes_back_brings_nothing_back(tmp_path, made_up):
+    """What lies in the hand after a drop was put there by somebody."""
+    states, commands, _ = made_up(adroit, 7)
+    states[2:4, adroit.task.state.index("ball_a.position.z")] = BALL_DROPPED
+    got = found(tmp_path / "e.mcap", adroit, [*log(adroit, states, commands), event("end", T0 + 7 * PERIOD)])
+    assert got.step.tolist() == [0, 1]
+    assert got.skipped == {"after a drop": 5}
+
+
 def test_commands_outside_the_episode_are_skipped(tmp_path, made_up):
     states, commands, _ = made_up(claw, 8)
     old_end = event("end", T0 + PERIOD)  # of the episode before, still in the logger's memory
@@ -158,6 +167,21 @@ def test_commands_are_read_by_joint_name(tmp_path, made_up):
         rows.append(("/controller/command", messages.joint_state(names, command[order], T0 + k * PERIOD)))
     rows += [event("begin", T0), event("end", T0 + 2 * PERIOD)]
     assert np.array_equal(found(tmp_path / "e.mcap", claw, rows).action, commands)
+
+
+def test_of_two_commands_with_one_stamp_the_first_to_arrive_counts(tmp_path, made_up):
+    states, commands, _ = made_up(claw, 3)
+    others = commands[::-1] / 2
+    rows = [*log(claw, states, commands), *log(claw, states[:0], others), event("end", T0 + 3 * PERIOD)]
+    assert np.array_equal(found(tmp_path / "e.mcap", claw, rows).action, commands)
+
+
+def test_the_first_end_after_the_begin_counts(tmp_path, made_up):
+    """A later one is of somebody else, or the same told again."""
+    states, commands, _ = made_up(claw, 6)
+    ends = [event("end", T0 + k * PERIOD) for k in (2, 5, 3)]
+    got = found(tmp_path / "e.mcap", claw, [event("begin", T0), *log(claw, states, commands), *ends])
+    assert got.step.tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("steps", [0, 1])
