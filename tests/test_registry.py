@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import stat
 import tempfile
 import threading
 import time
@@ -64,6 +65,33 @@ def test_an_empty_registry_says_how_to_get_a_model(registry: Registry) -> None:
     assert registry.versions("valve") == []
     with pytest.raises(RegistryError, match="retrain valve"):
         registry.current("valve")
+
+
+def test_a_user_has_a_registry_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MBRL_HOME", str(tmp_path / "home"))
+    for root in (None, ""):
+        assert Registry(root).root == tmp_path / "home" / "models"
+
+
+def test_a_version_that_was_added_can_be_read_by_everybody(registry: Registry, tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "model.onnx").write_bytes(b"weights")
+    version = registry.add("valve", tmp_path / "files", make_card("v0001"))
+    assert version == registry.resolve("valve", "v0001")
+    assert stat.S_IMODE(version.folder.stat().st_mode) == 0o755
+
+
+def test_a_version_that_cannot_be_added_leaves_nothing(registry: Registry, tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "model.onnx").write_bytes(b"weights")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "rename", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        with pytest.raises(OSError, match="No space left"):
+            registry.add("valve", tmp_path / "files", make_card("v0001"))
+    with pytest.raises(FileNotFoundError):
+        registry.add("valve", tmp_path / "none", make_card("v0001"))
+    assert [path.name for path in (registry.root / "valve").iterdir()] == [".lock"]
+    assert registry.versions("valve") == []
 
 
 @pytest.mark.parametrize("words", [(), ("",), ("current",)])
