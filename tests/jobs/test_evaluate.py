@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Sequence
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -213,6 +216,42 @@ def test_the_finite_figures_are_kept_on_the_card_with_the_precision_of_the_file(
         with pytest.raises(MbrlError, match="card"):
             evaluate.run("valve", models_dir=still, policy=policy, episodes=1, seconds=0.1, processes=1, on_card=True)
     assert Registry(still).resolve("valve", "v0003").card() == card
+
+
+def test_the_8_bit_file_has_its_figures_kept_as_its_own(still: Path, tmp_path: Path) -> None:
+    shutil.copytree(still, tmp_path / "models")
+    registry = Registry(tmp_path / "models")
+    version = registry.current("valve")
+    registry.record_int8("valve", version.name, version.model, {})
+    arguments = {"models_dir": tmp_path / "models", "episodes": 1, "seconds": 0.2, "processes": 1, "on_card": True}
+    for precision, kept in (("auto", "int8"), ("fp32", "fp32"), ("int8", "int8")):
+        report = evaluate.run("valve", precision=precision, planner_options=SMALL, **arguments)
+        assert report["precision"] == version.check_digest().evaluation_precision == kept
+
+
+def test_unless_asked_for_otherwise_20_episodes_from_seed_0_run_on_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[tuple[int, list[int]]] = []
+
+    @contextmanager
+    def pool(plan: object, processes: int) -> Iterator[Callable[[list[int]], Iterator[EpisodeRecord]]]:
+        def run(seeds: list[int]) -> Iterator[EpisodeRecord]:
+            started.append((processes, seeds))
+            return (record() for _ in seeds)
+
+        yield run
+
+    monkeypatch.setattr(evaluate, "episode_pool", pool)
+    monkeypatch.setattr(evaluate, "default_processes", lambda: 7)
+    for asked in ({}, {"episodes": 2, "seed": 4}, {"processes": 3}, {"processes": 9, "episodes": 8}):
+        evaluate.run("valve", policy="hold", **asked)
+    assert started == [(7, list(range(20))), (2, [4, 5]), (3, list(range(20))), (8, list(range(8)))]
+
+
+def test_a_report_is_written_beside_the_one_that_it_replaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From another file system it could not be renamed into place."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "on another disk"))
+    evaluate.write_json(tmp_path / "report.json", {"a": 1})
+    assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
 
 
 def test_a_report_is_whole_or_not_there_and_what_is_no_number_is_null(tmp_path: Path) -> None:
