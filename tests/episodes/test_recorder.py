@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ from mbrl_controller.episodes.contract import load_contract
 from mbrl_controller.episodes.info import EpisodeInfo
 from mbrl_controller.episodes.lockstep_log import source_message, split_state
 from mbrl_controller.episodes.reader import read_episode
-from mbrl_controller.episodes.recorder import Recorder
+from mbrl_controller.episodes.recorder import Recorder, RecorderStatus
 from mbrl_controller.episodes.transitions import transitions
 from mbrl_controller.resources import share_dir
 
@@ -266,8 +267,142 @@ def test_a_disk_that_fails_ends_this_file_and_the_next_episode_tries_again(strea
 def test_what_the_disk_cannot_keep_up_with_is_dropped_and_counted(tmp_path, made_up):
     recorder = Recorder(CLAW, tmp_path / "valve", TOPICS, queue_size=5)
     stream = Stream(recorder, made_up)
-    for _ in range(8):
+    stream.event("begin")
+    for _ in range(7):
         stream.command(0)
     assert recorder.status.dropped == 3
     recorder.start()
     recorder.stop()
+    assert recorder.status.dropped == 3
+    assert read_episode(tmp_path / "valve/s/episode_0000.mcap").closed["dropped"] == "3"
+
+
+def test_it_says_what_it_does(tmp_path, made_up):
+    said: list[str] = []
+    recorder = Recorder(CLAW, tmp_path, TOPICS, after_s=0.05, on_event=said.append)
+    recorder.stop()  # it has not begun
+    recorder.start()
+    stream = Stream(recorder, made_up)
+    path = tmp_path / "s/episode_0002.mcap"
+    assert recorder.status == RecorderStatus(silent=("/joint_states", "/valve/joint_states", "/controller/command"))
+    stream.event("begin", 2)
+    wait(lambda: recorder.status.recording)
+    assert (recorder.status.file, recorder.status.messages, said) == ("", 0, [])
+    stream.command(0)
+    wait(lambda: recorder.status.messages == 2)
+    assert (recorder.status.file, recorder.status.episodes) == (str(path), 0)
+    assert said == [f"logging to {path}"]
+    stream.now += PERIOD
+    stream.event("end", 2, reason="stopped by hand")
+    wait(lambda: recorder.status.episodes == 1)
+    assert (recorder.status.recording, recorder.status.file, recorder.status.messages) == (False, "", 3)
+    assert said[1:] == [f"{path}: 3 messages, stopped by hand"]
+    recorder.stop()
+    recorder.stop()
+    assert len(said) == 2
+
+
+def test_an_episode_that_came_to_nothing_is_recorded_no_more_after_its_end(stream, tmp_path):
+    stream.event("begin")
+    wait(lambda: stream.recorder.status.recording)
+    stream.event("end")
+    wait(lambda: not stream.recorder.status.recording)
+    stream.command(0)
+    stream.recorder.stop()
+    assert files(tmp_path) == []
+
+
+def test_a_file_tells_what_was_announced_and_where_topics_were(tmp_path, made_up):
+    elsewhere = {**TOPICS, "command": "/left/command", "episode": "/left/episode"}
+    recorder = Recorder(CLAW, tmp_path, elsewhere)
+    stream = Stream(recorder, made_up)
+
+    def offer(role, message):
+        recorder.offer(elsewhere[role], message.__msgtype__, messages.encode(message), stream.now)
+
+    stream.offer = offer
+    stream.event("begin", 3, model_version="v" * 300, mood="\ud800")
+    stream.state(0)
+    stream.command(0)
+    recorder.start()
+    recorder.stop()
+    episode = read_episode(tmp_path / "s/episode_0003.mcap")
+    assert (episode.info.source, dict(episode.info.topics)) == ("logger", elsewhere)
+    assert episode.info.model_version == "v" * 200
+    announced = json.loads(episode.info.extra["announced"])
+    assert (announced["event"], announced["episode"], announced["stamp"]) == ("begin", 3, stream.now / 1e9)
+    assert (len(episode.commands), len(episode.events)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [(12345, "episode_12345"), (True, "episode_0000"), (10**8, "episode_0000"), (1.0, "episode_0000")],
+)
+def test_a_number_that_is_none_is_0(stream, tmp_path, number, name):
+    stream.event("begin", number)
+    stream.command(0)
+    stream.recorder.stop()
+    assert files(tmp_path) == [f"valve/s/{name}.mcap"]
+
+
+def test_only_what_came_shortly_before_an_episode_is_of_it(tmp_path, made_up):
+    recorder = Recorder(CLAW, tmp_path, TOPICS, before_s=0.8)
+    recorder.start()
+    stream = Stream(recorder, made_up)
+    stream.state(0)
+    time.sleep(1.0)
+    stream.now += PERIOD
+    stream.state(1)
+    stream.event("begin")
+    stream.command(0)
+    recorder.stop()
+    episode = read_episode(tmp_path / "s/episode_0000.mcap")
+    assert all(series.stamps.tolist() == [stream.now] for series in episode.sources.values())
+
+
+def test_what_was_received_is_on_the_disk_when_nothing_more_comes(tmp_path, made_up):
+    recorder = Recorder(CLAW, tmp_path, TOPICS, flush_s=1e9)
+    recorder.start()
+    stream = Stream(recorder, made_up)
+    stream.event("begin")
+    for k in range(3):
+        stream.command(k)
+        stream.now += PERIOD
+        wait(lambda k=k: recorder.status.messages == k + 2)
+    part = next(tmp_path.rglob("*.part"))
+    wait(lambda: len(read_episode(part).commands) == 3)
+    recorder.stop()
+
+
+@pytest.mark.parametrize(
+    ("after_s", "first"), [(-0.005, False), (-0.0005, True), (0.0, True), (0.15, True), (0.19, True), (0.25, False)]
+)
+def test_a_command_that_overtook_the_begin_is_the_first_if_its_stamp_says_so(tmp_path, made_up, after_s, first):
+    recorder = Recorder(CLAW, tmp_path, TOPICS)
+    stream = Stream(recorder, made_up)
+    stream.command(0)
+    stream.event("begin", stamp=stream.now / 1e9 - after_s)
+    stream.event("end")
+    recorder.start()
+    recorder.stop()
+    assert files(tmp_path) == (["s/episode_0000.mcap"] if first else [])
+
+
+@pytest.mark.parametrize("type_name", ["my_msgs/msg/Secret", None])
+def test_what_cannot_be_written_ends_this_file_and_is_told(tmp_path, made_up, type_name):
+    recorder = Recorder(CLAW, tmp_path, TOPICS, before_s=0.1, after_s=0.1)
+    recorder.start()
+    stream = Stream(recorder, made_up)
+    stream.event("begin", 0)
+    stream.command(0)
+    recorder.offer("/odd", type_name, b"", 1)
+    wait(lambda: recorder.status.problem)
+    assert not recorder.status.recording
+    stream.command(1)
+    stream.event("end", 0)
+    time.sleep(0.2)  # until it is forgotten
+    stream.episode(1)
+    wait(lambda: recorder.status.episodes == 1)
+    assert recorder.status.problem == ""
+    recorder.stop()
+    assert files(tmp_path) == ["s/episode_0000.mcap", "s/episode_0001.mcap"]
