@@ -94,6 +94,65 @@ def test_an_older_message_is_not_kept(claw, made_up):
     assert stamp == 2.0
 
 
+def test_a_message_of_the_same_stamp_is_the_newer_one(claw, made_up):
+    assembler = StateAssembler(claw)
+    first, second = made_up(claw, 1)[0]
+    feed(assembler, first, 2_000_000_000)
+    feed(assembler, second, 2_000_000_000)
+    assert np.array_equal(assembler.vector()[0], second)
+
+
+def test_the_state_is_as_old_as_the_oldest_sample_in_it(claw, made_up):
+    state = made_up(claw, 1)[0][0]
+    parts = split_state(claw, state)
+    for stamps in ((3_250_000_001, 2_500_000_000), (2_500_000_000, 3_250_000_001)):
+        assembler = StateAssembler(claw)
+        for source, values, stamp in zip(claw.sources, parts, stamps, strict=True):
+            sample = assembler.update(source.topic, source_message(source, values, stamp))
+            assert sample.stamp == pytest.approx(stamp / 1e9, abs=1e-12)
+        vector, stamp = assembler.vector()
+        assert np.array_equal(vector, state)
+        assert stamp == 2.5
+
+
+def test_joints_may_change_their_places_from_message_to_message(claw):
+    source = claw.sources[0]
+    n = len(source.joints)
+    reader, rng = SourceReader(source), np.random.default_rng(0)
+    for _ in range(4):
+        order = rng.permutation(n)
+        names = [source.joints[i] for i in order]
+        for _ in range(2):
+            values = rng.uniform(-0.1, 0.1, (2, n))
+            sample = reader.read(messages.joint_state(names, values[0][order], 1, values[1][order]))
+            assert np.array_equal(sample.values, values.ravel())
+
+
+def with_range(lower: float, upper: float):
+    document = yaml.safe_load((share_dir() / "config" / "claw_valve.yaml").read_text())
+    document["state"][1]["valid"] = {"velocity": {"lower": lower, "upper": upper}}
+    return SourceReader(parse_contract(yaml.safe_dump(document)).sources[1])
+
+
+@pytest.mark.parametrize(("velocity", "refused"), [(-2.0, False), (3.0, False), (-2.001, True), (3.001, True)])
+def test_a_range_holds_for_its_quantity_its_ends_included(velocity, refused):
+    reader = with_range(-2.0, 3.0)
+    message = messages.joint_state(["valve"], [50.0], 1, [velocity])
+    if not refused:
+        assert reader.read(message).values.tolist() == [50.0, velocity]
+        return
+    with pytest.raises(MessageError, match=rf"valve\.velocity = {velocity} is outside \[-2\.0, 3\.0\]"):
+        reader.read(message)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_nothing_measures_is_refused_whatever_the_contract_allows(sign):
+    reader = with_range(-1e12, 1e12)
+    reader.read(messages.joint_state(["valve"], [0.0], 1, [sign * 1e9]))
+    with pytest.raises(MessageError, match=r"valve\.velocity = -?1\.1e\+09 is no measurement"):
+        reader.read(messages.joint_state(["valve"], [0.0], 1, [sign * 1.1e9]))
+
+
 def test_a_missing_source_is_named(claw, made_up):
     assembler = StateAssembler(claw)
     with pytest.raises(MessageError, match="no message yet on joint_states, valve/joint_states"):
@@ -119,6 +178,37 @@ def test_a_twist_in_the_child_frame_is_rotated():
     broken = messages.odometry(1, "world", np.zeros(3), np.ones(3), (0.0, 0.0, 0.0, 0.0), child_frame="ball_a")
     with pytest.raises(MessageError, match="unit quaternion"):
         SourceReader(source).read(broken)
+
+
+@pytest.mark.parametrize(
+    ("axis", "along", "becomes"),
+    [(0, 1, 2), (0, 2, -1), (1, 2, 0), (1, 0, -2), (2, 0, 1), (2, 1, -0.0), (0, 0, 0)],
+)
+def test_a_quarter_turn_about_each_axis_rotates_a_twist(axis, along, becomes):
+    source = baoding(messages.ODOMETRY).sources[1]
+    quaternion = [np.sqrt(0.5), 0.0, 0.0, 0.0]
+    quaternion[1 + axis] = np.sqrt(0.5)
+    speed = np.zeros(3)
+    speed[along] = 2.0
+    position = np.array([0.01, 0.02, 0.2])
+    message = messages.odometry(1, "world", position, speed, tuple(quaternion), child_frame="ball_a")
+    expected = np.zeros(3)
+    expected[int(abs(becomes))] = np.copysign(2.0, becomes)
+    assert SourceReader(source).read(message).values == pytest.approx([*position, *expected])
+
+
+@pytest.mark.parametrize(("length", "refused"), [(0.991, False), (1.009, False), (0.98, True), (1.02, True)])
+def test_an_orientation_is_nearly_of_length_one_where_it_is_needed(length, refused):
+    source = baoding(messages.ODOMETRY).sources[1]
+    quaternion = (0.0, length, 0.0, 0.0)
+    own = messages.odometry(1, "world", np.zeros(3), np.ones(3), quaternion)
+    assert SourceReader(source).read(own).values.tolist() == [0, 0, 0, 1, 1, 1]  # it says nothing about the twist
+    message = messages.odometry(1, "world", np.zeros(3), np.ones(3), quaternion, child_frame="ball_a")
+    if refused:
+        with pytest.raises(MessageError, match="unit quaternion"):
+            SourceReader(source).read(message)
+    else:
+        assert SourceReader(source).read(message).values[3:] == pytest.approx([1, -1, -1], abs=0.05)
 
 
 def test_a_message_in_another_frame_is_refused():
