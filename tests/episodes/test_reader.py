@@ -138,6 +138,11 @@ def baoding(change):
     return parse_contract(yaml.safe_dump(document))
 
 
+def without_last_joint(document) -> None:
+    name = document["command"]["joints"].pop()["name"]
+    document["state"][0]["joints"].remove(name)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -149,6 +154,8 @@ def baoding(change):
         (lambda d: d["state"][1].update(frame="camera"), "ball_a.position.x came from Odometry in frame world, not"),
         (lambda d: d["state"][2].update(type=messages.POSE), "Odometry in frame world, not PoseStamped in frame world"),
         (lambda d: d["command"]["joints"].reverse(), "its action has the same names in another order"),
+        (without_last_joint, "its state lacks [] and has unknown [THJ0.position]"),
+        (without_last_joint, "its action lacks [] and has unknown [THJ0]"),
         (lambda d: d.update(robot="other"), "its robot is adroit, not other"),
         (lambda d: d.update(control_period_s=0.2), "its control period is 0.1, not 0.2"),
     ],

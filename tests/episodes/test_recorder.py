@@ -390,14 +390,17 @@ def test_a_command_that_overtook_the_begin_is_the_first_if_its_stamp_says_so(tmp
 
 @pytest.mark.parametrize("type_name", ["my_msgs/msg/Secret", None])
 def test_what_cannot_be_written_ends_this_file_and_is_told(tmp_path, made_up, type_name):
-    recorder = Recorder(CLAW, tmp_path, TOPICS, before_s=0.1, after_s=0.1)
+    said: list[str] = []
+    recorder = Recorder(CLAW, tmp_path, TOPICS, before_s=0.1, after_s=0.1, on_event=said.append)
     recorder.start()
     stream = Stream(recorder, made_up)
     stream.event("begin", 0)
     stream.command(0)
     recorder.offer("/odd", type_name, b"", 1)
-    wait(lambda: recorder.status.problem)
-    assert not recorder.status.recording
+    wait(lambda: len(said) == 2)
+    assert (recorder.status.recording, recorder.status.file) == (False, "")
+    assert recorder.status.problem
+    assert said[1] == f"logging stopped until the next episode: {recorder.status.problem}"
     stream.command(1)
     stream.event("end", 0)
     time.sleep(0.2)  # until it is forgotten
@@ -406,3 +409,4 @@ def test_what_cannot_be_written_ends_this_file_and_is_told(tmp_path, made_up, ty
     assert recorder.status.problem == ""
     recorder.stop()
     assert files(tmp_path) == ["s/episode_0000.mcap", "s/episode_0001.mcap"]
+    assert said[-1] == "1 cut episodes recovered"

@@ -240,6 +240,17 @@ def test_the_velocity_answers_a_step_as_a_low_pass_of_its_time_constant(time_con
         assert sample.values == pytest.approx(np.concatenate([position, velocity]), rel=1e-6)
 
 
+def test_a_pose_told_twice_moves_nothing():
+    reader = SourceReader(baoding(messages.POSE).sources[1])
+    for k in range(3):
+        message = messages.pose((k + 1) * 10_000_000, "world", np.array([0.01 * k, 0.0, 0.0]))
+        assert reader.read(message).values.tolist() == reader.read(message).values.tolist()
+
+
+def test_what_was_never_heard_of_can_be_forgotten(claw):
+    StateAssembler(claw).forget("joint_states")
+
+
 def test_a_new_episode_begins_with_no_velocity():
     assembler = StateAssembler(baoding(messages.POSE))
     topic = assembler.contract.sources[1].topic
