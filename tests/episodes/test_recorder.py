@@ -185,11 +185,13 @@ def test_commands_between_old_events_do_not_bring_episodes_back(stream, tmp_path
 
 
 def test_a_number_that_is_taken_is_not_overwritten(stream, tmp_path):
-    for done in (1, 2):
+    for done in (1, 2, 3):
         stream.episode(0)
         wait(lambda done=done: stream.recorder.status.episodes == done)
-    assert files(tmp_path) == ["valve/s/episode_0000.mcap", "valve/s/episode_0001.mcap"]
-    assert read_episode(tmp_path / "valve/s/episode_0001.mcap").key == "claw/s/0001"
+    assert files(tmp_path) == [f"valve/s/episode_000{k}.mcap" for k in range(3)]
+    for k in range(3):
+        info = read_episode(tmp_path / f"valve/s/episode_000{k}.mcap").info
+        assert (info.key, info.model_version) == (f"claw/s/000{k}", "")
 
 
 def test_the_number_of_a_file_that_a_dead_logger_left_is_taken_too(stream, tmp_path):
@@ -358,6 +360,41 @@ def test_only_what_came_shortly_before_an_episode_is_of_it(tmp_path, made_up):
     recorder.stop()
     episode = read_episode(tmp_path / "s/episode_0000.mcap")
     assert all(series.stamps.tolist() == [stream.now] for series in episode.sources.values())
+
+
+def test_the_begin_of_an_episode_is_in_its_file_however_long_ago_it_came(tmp_path, made_up):
+    recorder = Recorder(CLAW, tmp_path, TOPICS, before_s=0.1)
+    recorder.start()
+    stream = Stream(recorder, made_up)
+    stream.event("begin")
+    begun = stream.now
+    wait(lambda: recorder.status.recording)
+    time.sleep(0.3)
+    stream.state(0)
+    stream.now += PERIOD
+    stream.command(0)
+    recorder.stop()
+    episode = read_episode(tmp_path / "s/episode_0000.mcap")
+    assert [event["event"] for event in episode.events] == ["begin"]
+    assert episode.begin_ns == begun
+    assert len(episode.commands) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_told_and_tried_again(tmp_path, made_up):
+    (tmp_path / "s").write_text("in the way")
+    recorder = Recorder(CLAW, tmp_path, TOPICS)
+    recorder.start()
+    stream = Stream(recorder, made_up)
+    stream.event("begin")
+    stream.command(0)
+    wait(lambda: recorder.status.problem)
+    assert "episode_0000.mcap: cannot be written: " in recorder.status.problem
+    assert not recorder.status.recording
+    (tmp_path / "s").unlink()
+    stream.episode(0)
+    recorder.stop()
+    assert recorder.status.problem == ""
+    assert files(tmp_path) == ["s/episode_0000.mcap"]
 
 
 def test_what_was_received_is_on_the_disk_when_nothing_more_comes(tmp_path, made_up):
