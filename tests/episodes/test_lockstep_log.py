@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from mcap_ros2.reader import read_ros2_messages
 
 from mbrl_controller.episodes import messages
 from mbrl_controller.episodes.info import EpisodeInfo
@@ -44,6 +45,9 @@ def test_states_commands_and_goals_are_stamped_with_their_tick(contract, tmp_pat
     assert episode.commands.stamps.tolist() == ticks[:3]
     assert episode.goals.stamps.tolist() == ticks
     assert np.array_equal(episode.goals.values, goals)
+    sent = [m.ros_msg for m in read_ros2_messages(str(plain)) if m.channel.topic == "/controller/goal"]
+    times = [point.time_from_start for goal in sent for point in goal.points]
+    assert [(time.sec, time.nanosec) for time in times] == [(0, 0)] * 4  # it is asked from its stamp on
     assert all(series.stamps.tolist() == ticks for series in episode.sources.values())
     assert episode.closed["reason"] == "time-out"
     assert not episode.ticks

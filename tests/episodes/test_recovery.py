@@ -100,6 +100,7 @@ def test_what_says_nothing_of_itself_is_left_as_it_is(claw, tmp_path):
 
 def test_what_recoveries_and_writers_that_died_left_is_taken_away(claw, tmp_path):
     part = cut(claw, tmp_path / "deep" / "e.mcap")
+    cut(claw, tmp_path / "deep" / "f.mcap")
     left = [
         tmp_path / "deep" / "e.mcap.recovering",
         tmp_path / "deep" / "e.mcap.recovering.part",
@@ -114,8 +115,8 @@ def test_what_recoveries_and_writers_that_died_left_is_taken_away(claw, tmp_path
     with busy.open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         done = recover_folder(tmp_path)
-    assert ([r.path.name for r in done.recovered], done.failed, done.busy) == (["e.mcap"], [], [])
-    assert {p.name for p in part.parent.iterdir()} == {"e.mcap", busy.name, "notes.txt"}
+    assert ([r.path.name for r in done.recovered], done.failed, done.busy) == (["e.mcap", "f.mcap"], [], [])
+    assert {p.name for p in part.parent.iterdir()} == {"e.mcap", "f.mcap", busy.name, "notes.txt"}
 
 
 def test_files_that_cannot_be_read_now_may_be_later(claw, tmp_path):

@@ -175,6 +175,22 @@ def test_events_carry_their_time_to_a_millisecond(tmp_path, made_up, which, beyo
         assert len(got) == 2
 
 
+def test_what_gives_no_transition_is_counted_by_reason(tmp_path, made_up):
+    state = made_up(claw, 1)[0][0]
+    ticks = [0, 1, 3, 4, 6, 9, 10]
+    stamps = [T0 + k * PERIOD for k in ticks]
+    rows = [*states_at(state, *stamps, T0 + 11 * PERIOD), *map(command_at, stamps)]
+    rows += [command_at(T0 + 20 * PERIOD + k, np.nan) for k in range(3)]
+    rows += [event("begin", T0 + PERIOD), event("end", T0 + 11 * PERIOD)]
+    got = found(tmp_path / "e.mcap", claw, rows)
+    assert got.step.tolist() == [2, 8, 9]
+    assert got.skipped == {
+        "command: non-finite value": 3,
+        "outside the episode": 1,
+        "commands not one period apart": 3,
+    }
+
+
 def test_steps_count_periods_from_the_first_command_of_the_episode(tmp_path, made_up):
     state = made_up(claw, 1)[0][0]
     ticks = [0, 1, 2, 5, 6, 9]
