@@ -56,6 +56,8 @@ def prepare(part: str) -> Path:
         "pytest_add_cli_args_test_selection": tests,
         "pytest_add_cli_args": PYTEST,
         "use_git_change_detection": False,
+        "timeout_constant": 5.0,  # (s + what the tests take) * multiplier; mutants of a thread's end may wait for ever
+        "timeout_multiplier": 3.0,
     }
     lines = [f"{key} = {json.dumps(value)}" for key, value in section.items()]
     content = "\n".join([(ROOT / "pyproject.toml").read_text(), "[tool.mutmut]", *lines, ""])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -247,9 +248,6 @@ def test_a_disk_that_fails_ends_this_file_and_the_next_episode_tries_again(strea
     wait(lambda: stream.recorder.status.messages > 3)
     time.sleep(0.3)  # for the flush of what was received
 
-    def full(*_: object) -> int:
-        raise OSError(28, "No space left on device")
-
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", full)
         wait(lambda: stream.command(1) or stream.recorder.status.problem)
@@ -425,18 +423,92 @@ def test_a_command_that_overtook_the_begin_is_the_first_if_its_stamp_says_so(tmp
     assert files(tmp_path) == (["s/episode_0000.mcap"] if first else [])
 
 
-@pytest.mark.parametrize("type_name", ["my_msgs/msg/Secret", None])
-def test_what_cannot_be_written_ends_this_file_and_is_told(tmp_path, made_up, type_name):
+def full(*_: object) -> int:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_disk_that_is_full_when_nothing_more_comes_is_told(tmp_path, made_up, monkeypatch, ended):
+    recorder = Recorder(CLAW, tmp_path, TOPICS, after_s=0.0, flush_s=1e9)
+    stream = Stream(recorder, made_up)
+    stream.event("begin")
+    stream.command(0)
+    if not ended:
+        recorder.start()
+        wait(lambda: recorder.status.messages == 2)
+        time.sleep(0.2)
+        monkeypatch.setattr(os, "write", full)
+        stream.command(1)
+    else:
+        monkeypatch.setattr(os, "rename", full)
+        stream.event("end")
+        recorder.start()
+    wait(lambda: recorder.status.problem)
+    assert "episode_0000.mcap.part: cannot be written: No space left on device" in recorder.status.problem
+    assert (recorder.status.recording, recorder.status.file, recorder.status.episodes) == (False, "", 0)
+    monkeypatch.undo()
+    recorder.stop()
+    assert files(tmp_path) == ["s/episode_0000.mcap"]
+
+
+def test_a_session_without_a_name_has_the_time_of_its_begin_in_utc(tmp_path, made_up, monkeypatch):
+    monkeypatch.setenv("TZ", "AAA-5")
+    time.tzset()
+    try:
+        recorder = Recorder(CLAW, tmp_path, TOPICS)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    stream = Stream(recorder, made_up)
+    stream.event("begin", session="")
+    stream.command(0)
+    recorder.start()
+    recorder.stop()
+    (folder,) = tmp_path.iterdir()
+    begun = datetime.strptime(folder.name, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
+    assert abs((datetime.now(timezone.utc) - begun).total_seconds()) < 600
+
+
+def test_before_an_episode_no_more_is_kept_than_the_queue_holds(tmp_path, made_up):
+    recorder = Recorder(CLAW, tmp_path, TOPICS, queue_size=3, before_s=1e9)
+    recorder.start()
+    stream = Stream(recorder, made_up)
+    for k in range(6):
+        stream.now += PERIOD
+        stream.command(k)
+        time.sleep(0.05)
+    stream.event("begin")
+    time.sleep(0.05)
+    recorder.stop()
+    assert len(read_episode(tmp_path / "s/episode_0000.mcap").commands) == 3
+
+
+def test_a_reason_that_no_file_can_hold_is_told_as_well_as_it_can_be(stream, tmp_path):
+    stream.event("begin")
+    stream.command(0)
+    stream.now += PERIOD
+    stream.event("end", reason="half a \ud800 and too long " + "x" * 300)
+    wait(lambda: stream.recorder.status.episodes == 1)
+    reason = read_episode(tmp_path / "valve/s/episode_0000.mcap").closed["reason"]
+    assert reason.startswith("half a ? and too long xxx")
+    assert len(reason) == 200
+
+
+@pytest.mark.parametrize(
+    ("type_name", "data", "why"),
+    [("my_msgs/msg/Secret", b"", "message type 'my_msgs/msg/Secret'"), (messages.STRING, None, "TypeError: ")],
+)
+def test_what_cannot_be_written_ends_this_file_and_is_told(tmp_path, made_up, type_name, data, why):
     said: list[str] = []
     recorder = Recorder(CLAW, tmp_path, TOPICS, before_s=0.1, after_s=0.1, on_event=said.append)
     recorder.start()
     stream = Stream(recorder, made_up)
     stream.event("begin", 0)
     stream.command(0)
-    recorder.offer("/odd", type_name, b"", 1)
+    recorder.offer("/odd", type_name, data, 1)
     wait(lambda: len(said) == 2)
     assert (recorder.status.recording, recorder.status.file) == (False, "")
-    assert recorder.status.problem
+    assert recorder.status.problem.startswith(why)
     assert said[1] == f"logging stopped until the next episode: {recorder.status.problem}"
     stream.command(1)
     stream.event("end", 0)
