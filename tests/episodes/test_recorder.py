@@ -124,6 +124,22 @@ def test_episodes_that_follow_at_once_do_not_mix(stream, tmp_path):
         assert mine == ["begin", "end"]
 
 
+def test_a_file_says_what_ended_it(stream, tmp_path):
+    stream.event("begin", 0)
+    stream.command(0)
+    stream.now += 5 * PERIOD
+    stream.event("begin", 1)  # the end of the first was lost
+    stream.command(1)
+    stream.now += PERIOD
+    stream.event("end", 1)
+    stream.now += 5 * PERIOD
+    stream.event("begin", 2)  # before the time to wait for what comes after an end is over
+    stream.command(2)
+    stream.recorder.stop()
+    reasons = [read_episode(tmp_path / f"valve/s/episode_000{k}.mcap").closed["reason"] for k in range(3)]
+    assert reasons == ["the next episode began", "end", "logger stopped"]
+
+
 def test_a_begin_that_comes_after_its_first_command_loses_nothing(stream, tmp_path):
     stream.state(0)
     stream.command(0)
