@@ -34,7 +34,7 @@ INT8_FILE = "model.int8.onnx"
 CARD_FILE = "card.json"
 CURRENT_FILE = "current.json"
 ALONE_FILE = "alone"
-VERSION = re.compile(r"^v(\d{4,})$")
+VERSION = re.compile(r"^v\d{4,}$")
 
 ServedPrecision = Literal["auto", "fp32", "int8"]  # auto: 8 bit where the version has it
 PRECISIONS: tuple[str, ...] = get_args(ServedPrecision)
@@ -314,8 +314,8 @@ def file_sha256(path: Path) -> str:
 
 
 def _number(name: str) -> int:
-    match = VERSION.match(name)
-    return int(match.group(1)) if match else 0
+    """Of a version's name."""
+    return int(name.removeprefix("v"))
 
 
 def _to_disk(path: Path) -> None:

@@ -8,15 +8,19 @@ import multiprocessing
 import os
 import shutil
 import signal
+import stat
+import tempfile
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, TimeoutError
 from pathlib import Path
 
 import pytest
 
 from mbrl_controller.errors import ModelError, RegistryError
 from mbrl_controller.model_spec import ModelSpec
-from mbrl_controller.registry import ModelCard, Registry, Version
+from mbrl_controller.registry import ModelCard, Registry, Version, file_sha256
 
 KilledAt = Callable[[int, Callable[[], object]], bool]
 
@@ -41,7 +45,10 @@ def make_card(version: str, data: bytes = b"weights") -> ModelCard:
 
 
 def add(registry: Registry, data: bytes = b"weights") -> str:
-    name = registry.next_name("valve")
+    return add_named(registry, registry.next_name("valve"), data)
+
+
+def add_named(registry: Registry, name: str, data: bytes = b"weights") -> str:
     files = registry.root.parent / f"new-{name}"
     files.mkdir(parents=True)
     (files / "model.onnx").write_bytes(data)
@@ -58,6 +65,41 @@ def test_an_empty_registry_says_how_to_get_a_model(registry: Registry) -> None:
     assert registry.versions("valve") == []
     with pytest.raises(RegistryError, match="retrain valve"):
         registry.current("valve")
+
+
+def test_a_user_has_a_registry_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MBRL_HOME", str(tmp_path / "home"))
+    for root in (None, ""):
+        assert Registry(root).root == tmp_path / "home" / "models"
+
+
+def test_a_version_that_was_added_can_be_read_by_everybody(registry: Registry, tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "model.onnx").write_bytes(b"weights")
+    version = registry.add("valve", tmp_path / "files", make_card("v0001"))
+    assert version == registry.resolve("valve", "v0001")
+    assert stat.S_IMODE(version.folder.stat().st_mode) == 0o755
+
+
+def test_a_version_that_cannot_be_added_leaves_nothing(registry: Registry, tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "model.onnx").write_bytes(b"weights")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "rename", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        with pytest.raises(OSError, match="No space left"):
+            registry.add("valve", tmp_path / "files", make_card("v0001"))
+    with pytest.raises(FileNotFoundError):
+        registry.add("valve", tmp_path / "none", make_card("v0001"))
+    assert [path.name for path in (registry.root / "valve").iterdir()] == [".lock"]
+    assert registry.versions("valve") == []
+
+
+@pytest.mark.parametrize("words", [(), ("",), ("current",)])
+def test_without_a_name_it_is_the_current_version(registry: Registry, words: tuple[str, ...]) -> None:
+    names = [add(registry) for _ in range(3)]
+    assert registry.promote("valve", names[1]).name == names[1]
+    for find in (registry.resolve, registry.own):
+        assert find("valve", *words).folder == registry.root / "valve" / names[1]
 
 
 def test_adding_does_not_promote(registry: Registry) -> None:
@@ -78,6 +120,30 @@ def test_roll_back_walks_through_history(registry: Registry) -> None:
     with pytest.raises(RegistryError):
         registry.roll_back("valve")
     assert registry.current("valve").name == names[0]
+
+
+def test_names_go_on_after_the_last_whatever_was_deleted(registry: Registry) -> None:
+    names = [add(registry) for _ in range(3)]
+    assert names == ["v0001", "v0002", "v0003"]
+    shutil.rmtree(registry.root / "valve" / "v0002")
+    assert registry.next_name("valve") == "v0004"
+    assert add(registry) == "v0004"
+
+
+def test_versions_are_in_the_order_of_their_numbers(registry: Registry) -> None:
+    names = [add_named(registry, name) for name in ("v10000", "v0002", "v9999", "v0010")]
+    assert [v.name for v in registry.versions("valve")] == ["v0002", "v0010", "v9999", "v10000"]
+    assert names[0] == "v10000"
+    assert registry.next_name("valve") == "v10001"
+
+
+def test_history_goes_back_over_the_last_promotions(registry: Registry) -> None:
+    names = [add(registry) for _ in range(25)]
+    for name in names:
+        registry.promote("valve", name)
+    assert [registry.roll_back("valve").name for _ in range(20)] == names[-2:-22:-1]
+    with pytest.raises(RegistryError, match="roll back"):
+        registry.roll_back("valve")
 
 
 def test_promoting_the_current_version_again_keeps_history(registry: Registry) -> None:
@@ -101,11 +167,69 @@ def test_a_user_version_lies_over_the_shipped_ones(tmp_path: Path) -> None:
     assert registry.roll_back("valve").name == shipped_name
 
 
+def test_an_own_version_stands_before_a_shipped_one_of_the_same_name(tmp_path: Path) -> None:
+    shipped = Registry(tmp_path / "shipped" / "models", shipped=tmp_path / "none")
+    shipped.promote("valve", add(shipped, b"shipped"))
+    registry = Registry(tmp_path / "mine" / "models", shipped=shipped.root)
+    add_named(registry, "v0002")
+    shutil.copytree(shipped.root / "valve" / "v0001", registry.root / "valve" / "v0001")
+    (registry.root / "valve" / "v0001" / "model.onnx").write_bytes(b"own")
+    first, second = registry.versions("valve")
+    for found in (first, registry.current("valve"), registry.resolve("valve", "v0001")):
+        assert found.model.read_bytes() == b"own"
+        assert not found.shipped
+    assert second.name == "v0002"
+    assert [v.shipped for v in shipped.versions("valve")] == [False]
+    assert [v.shipped for v in Registry(tmp_path / "new", shipped=shipped.root).versions("valve")] == [True]
+
+
+WRITERS: dict[str, Callable[[Registry, Path], object]] = {
+    "promote": lambda registry, file: registry.promote("valve", "v0001"),
+    "roll back": lambda registry, file: registry.roll_back("valve"),
+    "add": lambda registry, file: add_named(registry, "v0009"),
+    "evaluation": lambda registry, file: registry.record_evaluation("valve", "v0001", {"return_mean": 1.0}),
+    "8 bit": lambda registry, file: registry.record_int8("valve", "v0001", file, {}),
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_writer_waits_for_the_one_that_is_at_work(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writer: str
+) -> None:
+    for name in (add(registry), add(registry)):
+        registry.promote("valve", name)
+    (tmp_path / "rounded.onnx").write_bytes(b"rounded")
+    at_work, go_on, copy = threading.Event(), threading.Event(), shutil.copy2
+
+    def slow_copy(source: Path, target: Path) -> object:
+        if not at_work.is_set():
+            at_work.set()
+            assert go_on.wait(20)
+        return copy(source, target)
+
+    monkeypatch.setattr(shutil, "copy2", slow_copy)
+    with ThreadPoolExecutor(2) as pool:
+        adding = pool.submit(add, registry)
+        assert at_work.wait(20)
+        waiting = pool.submit(WRITERS[writer], registry, tmp_path / "rounded.onnx")
+        try:
+            with pytest.raises(TimeoutError):
+                waiting.result(0.3)
+        finally:
+            go_on.set()
+        assert adding.result(20) == "v0003"
+        waiting.result(20)
+    assert registry.resolve("valve", "v0003").check_digest().spec.version == "v0003"
+
+
 @pytest.mark.parametrize("version", ["v9999", "../v0001", "v1", "nonsense"])
 def test_an_unknown_version_is_refused_with_the_known_ones(registry: Registry, version: str) -> None:
     name = add(registry)
-    with pytest.raises(RegistryError, match=name):
+    other = add(registry)
+    with pytest.raises(RegistryError, match=f"there are: {name}, {other}$"):
         registry.resolve("valve", version)
+    with pytest.raises(RegistryError, match=r"there are: none$"):
+        registry.resolve("baoding", version)
 
 
 def test_an_exchanged_model_file_is_noticed(registry: Registry) -> None:
@@ -114,6 +238,13 @@ def test_an_exchanged_model_file_is_noticed(registry: Registry) -> None:
     version.model.write_bytes(b"other")
     with pytest.raises(ModelError, match="sha256"):
         version.check_digest()
+
+
+def test_the_digest_of_a_file_is_that_of_its_content(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"weights")
+    assert file_sha256(tmp_path / "model.onnx") == hashlib.sha256(b"weights").hexdigest()
+    with pytest.raises(ModelError, match=r"none\.onnx"):
+        file_sha256(tmp_path / "none.onnx")
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b'{"spec": 3}'])
@@ -177,6 +308,8 @@ def test_a_refused_8_bit_file_leaves_its_reason(registry: Registry, tmp_path: Pa
     assert version.check_digest().precisions == "fp32 (elites agree in 0.71 of cases)"
     with pytest.raises(ModelError, match=r"0\.71"):
         version.served("int8")
+    registry.record_int8("valve", version.name, None, {})  # there is none any more
+    assert version.check_digest().precisions == "fp32"
 
 
 def test_an_exchanged_8_bit_file_is_noticed(registry: Registry, tmp_path: Path) -> None:
@@ -220,9 +353,11 @@ def test_a_card_of_before_8_bit_is_read_and_keeps_what_is_added(registry: Regist
     file.write_text(json.dumps(old))
     assert (version.card().int8_sha256, version.card().evaluation_precision) == (None, "fp32")
     file.write_text(json.dumps(card))
-    registry.record_evaluation("valve", version.name, {"return_mean": 1.0}, "int8")
-    after = version.check_digest()
-    assert (after.evaluation_precision, after.int8_sha256) == ("int8", card["int8_sha256"])
+    for words, precision in ((("int8",), "int8"), ((), "fp32")):
+        registry.record_evaluation("valve", version.name, {"return_mean": 1.0}, *words)
+        after = version.check_digest()
+        assert (after.evaluation, after.evaluation_precision) == ({"return_mean": 1.0}, precision)
+        assert (after.int8_sha256, after.int8_figures) == (card["int8_sha256"], card["int8_figures"])
 
 
 @pytest.mark.parametrize("what", ["model.onnx", "card.json", "", "current.json"])
@@ -243,6 +378,7 @@ def test_nothing_is_written_through_a_link(registry: Registry, tmp_path: Path) -
     (registry.root / "valve" / "current.part").symlink_to(tmp_path / "precious")
     registry.promote("valve", name)
     assert (tmp_path / "precious").read_text() == "mine"
+    assert not os.path.lexists(registry.root / "valve" / "current.part")
     assert registry.current("valve").name == name
 
 
@@ -263,7 +399,7 @@ def test_a_card_of_another_format_says_so_and_not_what_differs(registry: Registr
     card = json.loads((version.folder / "card.json").read_text())
     card["spec"] |= {"format_version": 2, "task": 3, "more": None}
     (version.folder / "card.json").write_text(json.dumps(card))
-    with pytest.raises(ModelError, match="model format 2"):
+    with pytest.raises(ModelError, match=r"card\.json.*model format 2"):
         version.card()
 
 
@@ -322,8 +458,11 @@ def test_a_registry_that_stands_alone_shows_no_shipped_version(tmp_path: Path, m
 
 
 def test_whenever_a_writer_is_killed_versions_are_whole_and_one_is_current(
-    registry: Registry, tmp_path: Path, killed_at: KilledAt
+    registry: Registry, tmp_path: Path, killed_at: KilledAt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    elsewhere = tmp_path / "elsewhere"  # where another file system may be, from which nothing can be renamed
+    elsewhere.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
     registry.promote("valve", add(registry))
     work = tmp_path / "work"
     for event in range(1000):
@@ -349,7 +488,9 @@ def test_whenever_a_writer_is_killed_versions_are_whole_and_one_is_current(
     assert registry.current("valve").name == name
     assert len(found) > 2  # some were killed between adding and promoting
     add(registry)
-    assert not list((registry.root / "valve").glob(".adding-*"))
+    names = {version.name for version in registry.versions("valve")}
+    assert {path.name for path in (registry.root / "valve").iterdir()} == {*names, "current.json", ".lock"}
+    assert not list(elsewhere.iterdir())
 
 
 def test_whenever_an_8_bit_file_is_exchanged_by_a_killed_writer_a_checked_file_is_served(

@@ -78,6 +78,24 @@ def test_an_episode_keeps_its_side_when_others_are_added(lengths: list[int], fra
         before = now
 
 
+@given(st.integers(2, 39), st.integers(0, 100))
+@settings(deadline=None, max_examples=60)
+def test_an_episode_keeps_its_side_when_another_is_taken_away_or_put_in(at: int, number: int) -> None:
+    """All but the first two: so that neither side is empty, those have their sides by their places."""
+
+    def sides(keys: list[str]) -> dict[str, bool]:
+        _, held = make([1] * len(keys), keys).split_by_episode(0.4)
+        return {key: key in held.episode_keys for key in keys[2:]}
+
+    keys = [f"claw/{(37 * number + k) % 101:04d}" for k in range(40)]  # in an order that says nothing
+    before = sides(keys)
+    assert 0 < sum(before.values()) < 38
+    without = sides(keys[:at] + keys[at + 1 :])
+    assert without == {key: before[key] for key in without}
+    more = sides([*keys[:at], "another", *keys[at:]])
+    assert {key: side for key, side in more.items() if key != "another"} == before
+
+
 def test_the_split_takes_about_the_fraction_and_loses_no_row() -> None:
     data = make([2] * 1000)
     train, held = data.split_by_episode(0.2)

@@ -55,8 +55,29 @@ def test_far_steps_have_a_scale_of_their_own(model, data, toy_spec) -> None:
     loss = RolloutLoss(model, toy_spec, None, {})
     scale = loss.scale(loss.rows(data, 3)).numpy()
     assert scale[0] == pytest.approx(model.delta_std.numpy())
-    assert (scale >= scale[0]).all()
     assert scale[2, 2] > 1.3 * scale[0, 2]  # the box goes on where it went
+    windows = data.windows(3)
+    change = data.next_state[windows[:, 2], 2] - data.state[windows[:, 0], 2]
+    assert scale[2, 2] == pytest.approx(np.sqrt(np.mean(change**2)), rel=1e-5)
+
+
+def test_what_swings_back_and_forth_has_the_scale_of_one_step(data, toy_spec) -> None:
+    """After two steps it is back: errors of it in units of that would drown all others."""
+    state, next_state = np.array(data.state), np.array(data.next_state)
+    state[:, BOX], next_state[:, BOX] = data.step % 2, (data.step + 1) % 2
+    swinging = TransitionSet(state, data.action, next_state, data.episode, data.step, data.episode_keys)
+    spec = toy_spec.model_copy(update={"ensemble_size": 2, "hidden": (8,)})
+    made = DynamicsEnsemble(spec, seed=3)
+    made.fit_scaling(swinging, spec)
+    loss = RolloutLoss(made, toy_spec, None, {})
+    scale = loss.scale(loss.rows(swinging, 3)).numpy()
+    assert scale[:, BOX] == pytest.approx([1.0, 1.0, 1.0], rel=0.02)
+
+
+def test_of_two_weights_the_longer_prefix_wins(model, toy_spec) -> None:
+    weight = RolloutLoss(model, toy_spec, None, {"box.velocity": 8.0, "box": 2.0}).weight.numpy()
+    assert weight / weight[0] == pytest.approx([1, 1, 2, 8, 1])
+    assert weight.mean() == pytest.approx(1.0)
 
 
 def test_noise_on_the_start_is_no_error_of_the_prediction(data, toy_spec) -> None:

@@ -8,6 +8,7 @@ import torch
 from pydantic import ValidationError
 
 from mbrl_controller.dynamics.data import TransitionSet
+from mbrl_controller.dynamics.loss import RolloutLoss
 from mbrl_controller.dynamics.training import FitResult, TrainConfig, fit
 from mbrl_controller.dynamics.validation import evaluate
 from mbrl_controller.errors import DatasetError
@@ -190,11 +191,101 @@ def test_loss_weights_favour_the_entries_they_name(small, toy_spec) -> None:
         fit(*small, toy_spec, (), config.model_copy(update={"loss_weights": {"cube": 2.0}}))
 
 
-def test_bootstrap_members_see_other_rows(small, toy_spec, quick) -> None:
-    config = QUICK.model_copy(update={"bootstrap": True})
+def test_bootstrap_members_see_other_rows(small, toy_spec, monkeypatch) -> None:
+    """Each draws its own, with replacement, and keeps to them in every epoch."""
+    config = QUICK.model_copy(update={"bootstrap": True, "horizon": 1, "max_epochs": 2})
+    seen: list[torch.Tensor] = []
+    whole = RolloutLoss.__call__
+
+    def watched(self, rows, windows, scale, noise):
+        if self.model.training:
+            seen.append(windows[..., 0])
+        return whole(self, rows, windows, scale, noise)
+
+    monkeypatch.setattr(RolloutLoss, "__call__", watched)
     first = fit(*small, toy_spec, (), config)
+    T = len(small[0])
+    epochs = torch.cat(seen, 1).split(T, 1)
+    drawn = [[sorted(member.tolist()) for member in epoch] for epoch in epochs]
+    assert len(drawn) == 2
+    assert drawn[0] == drawn[1]
+    assert drawn[0][0] != drawn[0][1]
+    for rows in drawn[0]:
+        assert len(set(rows)) == pytest.approx((1 - np.exp(-1)) * T, rel=0.1)
     assert same_weights(first, fit(*small, toy_spec, (), config))
-    assert not same_weights(first, quick)
+
+
+STILL = QUICK.model_copy(update={"learning_rate": 1e-12, "horizon": 1, "input_noise": 0.0, "target_noise": 0.0})
+
+
+def train_losses(small, toy_spec, init=None, **changes: object) -> list[float]:
+    """Of the epochs of a model that learns nothing more."""
+    history = fit(*small, toy_spec, (), STILL.model_copy(update=changes), init=init).history
+    return [report.train_loss for report in history if report.train_loss is not None]
+
+
+def test_every_epoch_has_noise_and_an_order_of_its_own(small, toy_spec, monkeypatch) -> None:
+    quiet = train_losses(small, toy_spec)
+    assert quiet == pytest.approx([quiet[0]] * 3, rel=1e-4)
+    noisy = train_losses(small, toy_spec, target_noise=1.0)
+    assert len({round(loss / quiet[0], 3) for loss in noisy}) == 3
+    firsts = []
+    whole = RolloutLoss.__call__
+
+    def watched(self, rows, windows, scale, noise):
+        if self.model.training:
+            firsts.append(tuple(windows[0, :5, 0].tolist()))
+        return whole(self, rows, windows, scale, noise)
+
+    monkeypatch.setattr(RolloutLoss, "__call__", watched)
+    train_losses(small, toy_spec)
+    assert len(set(firsts)) == len(firsts)
+
+
+def test_noise_on_targets_and_on_inputs_have_their_own_sizes(learned, small, toy_spec) -> None:
+    """That on targets adds its square; that on inputs what the model answers to it, which grows with its square."""
+    init = learned.model.state_dict()
+
+    def rise(**noise: float) -> float:
+        return float(np.mean(train_losses(small, toy_spec, init, max_epochs=10, **noise))) - quiet
+
+    quiet = train_losses(small, toy_spec, init)[0]
+    assert rise(target_noise=0.5) == pytest.approx(0.25, rel=0.05)
+    assert rise(target_noise=1.0) == pytest.approx(1.0, rel=0.05)
+    little, more = rise(input_noise=0.05), rise(input_noise=0.1)
+    assert more > 0.001
+    assert more == pytest.approx(4 * little, rel=0.3)
+    assert rise(input_noise=0.1, target_noise=0.5) == pytest.approx(more + 0.25, rel=0.05)
+
+
+def test_weight_decay_makes_smaller_weights(small, toy_spec) -> None:
+    def size(decay: float) -> float:
+        model = fit(*small, toy_spec, (), QUICK.model_copy(update={"weight_decay": decay, "horizon": 1})).model
+        return sum(float(p.detach().square().sum()) for p in model.parameters())
+
+    assert size(1.0) < 0.99 * size(0.0)
+
+
+def test_an_epoch_of_rollouts_takes_no_more_steps_than_its_share(toy_record, toy_spec) -> None:
+    """k steps of a rollout cost k times one: an epoch draws 1/k of the windows."""
+    data = toy_record(20, 60).split_by_episode(0.2)
+    config = QUICK.model_copy(update={"max_epochs": 1, "horizon_epochs": 2, "patience": 100})
+    asked = {1: 0, 3: 0}
+    stage = 1
+
+    def count() -> bool:
+        asked[stage] += 1
+        return False
+
+    def next_stage(report) -> None:
+        nonlocal stage
+        stage = 3 if report.stage == "3-step" else 1
+
+    fit(*data, toy_spec, (), config, should_stop=count, on_progress=next_stage)
+    windows = len(data[0].windows(3))
+    batches = int(np.ceil(windows // 3 / 64))
+    assert asked[3] == 2 * (batches + 1)  # once more after each epoch
+    assert asked[1] == int(np.ceil(len(data[0]) / 64)) + 1
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

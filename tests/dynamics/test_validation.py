@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mbrl_controller.dynamics.validation import DISAGREEMENT_MARGIN, evaluate, groups
+from mbrl_controller.dynamics.data import TransitionSet
+from mbrl_controller.dynamics.validation import evaluate, groups
 from mbrl_controller.errors import DatasetError
 
 
@@ -48,7 +49,27 @@ def test_disagreement_is_in_units_of_the_training_scale(toy_physics, toy_record,
 
     metrics = evaluate(split, toy_record(6, 20), spec, horizon=1)
     assert metrics["disagreement_p50"] == pytest.approx(1.0)
-    assert metrics["disagreement_limit"] == pytest.approx(DISAGREEMENT_MARGIN)
+    assert metrics["disagreement_limit"] == pytest.approx(3.0)
+
+
+def test_the_limit_is_three_times_what_one_held_out_row_in_a_thousand_exceeds(toy_record, toy_spec) -> None:
+    """Members that are further apart the larger the first action is: by as many scales in every row."""
+    scale = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
+    spec = toy_spec.model_copy(update={"delta_scale": tuple(scale)})
+    made = toy_record(60, 50)
+    rising = np.column_stack([np.arange(len(made)), made.action[:, 1]])
+    data = TransitionSet(made.state, rising, made.next_state, made.episode, made.step, made.episode_keys)
+
+    def split(state, action):
+        return state + np.array([-1.0, 1.0])[:, None, None] * action[:, :1] * scale
+
+    metrics = evaluate(split, data, spec, horizon=2, most_windows=10_000)
+    last = len(data) - 1
+    for name, quantile in (("p50", 0.5), ("p99", 0.99), ("p999", 0.999)):
+        assert metrics[f"disagreement_{name}"] == pytest.approx(quantile * last)
+    assert metrics["disagreement_limit"] == pytest.approx(3 * 0.999 * last)
+    ends = data.windows(2).sum(1)
+    assert metrics["horizon_disagreement_p999"] == pytest.approx(np.quantile(ends, 0.999))
 
 
 def test_entries_are_grouped_by_what_they_are(toy_spec) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbrl_controller.episodes.contract import load_contract, parse_contract
+from mbrl_controller.episodes.contract import JointSource, load_contract, parse_contract
 from mbrl_controller.errors import ContractError
 from mbrl_controller.resources import share_dir
 
@@ -33,6 +34,27 @@ def test_shipped_contracts_fill_their_task_exactly(contract):
     given = [entry for source in contract.sources for entry in source.entries()]
     assert tuple(given[i] for i in contract.order) == contract.task.state.names
     assert contract.action.names == tuple(joint.name for joint in contract.file.command.joints)
+
+
+def test_commands_are_bounded_as_the_file_says(contract):
+    document = yaml.safe_load(contract.text)
+    for name in ("lower", "upper", "neutral", "max_rate"):
+        assert getattr(contract.action, name).tolist() == [j[name] for j in document["command"]["joints"]]
+    assert contract.action.period == document["control_period_s"]
+    assert contract.action.stroke == contract.file.command.stroke
+    assert contract.task.name == document["task"]
+    with pytest.raises(ValueError, match="read-only"):
+        contract.order[0] = 1
+
+
+def test_entries_are_named_by_what_they_are_of(contract):
+    for source in contract.sources:
+        if isinstance(source, JointSource):
+            joints, fields = source.joints, source.fields
+            assert source.entries() == [f"{joint}.{quantity}" for quantity in fields for joint in joints]
+        else:
+            kinds = [f"position.{axis}" for axis in "xyz"] + [f"velocity.{axis}" for axis in "xyz"]
+            assert source.entries() == [f"{source.object}.{kind}" for kind in kinds]
 
 
 @pytest.mark.parametrize(
@@ -91,6 +113,33 @@ def test_an_absent_file_is_refused(tmp_path: Path):
 def test_the_digest_is_of_the_meaning(claw):
     assert parse_contract("# another comment\n" + TEXT).digest == claw.digest
     assert parse_contract(changed(control_period_s=0.05)).digest != claw.digest
+    assert re.fullmatch("[0-9a-f]{64}", claw.digest)
+
+
+def test_every_problem_of_the_state_is_named_at_once():
+    text = changed(state__1__joints=["wheel", "rim"], command__joints__1__name="F1J1", command__joints__2__name="F2J2")
+    with pytest.raises(ContractError, match=r"^contract: command\.joints names F1J1, F2J2 twice$"):
+        parse_contract(text)
+    with pytest.raises(ContractError) as caught:
+        parse_contract(changed(state__1__joints=["wheel", "rim"]))
+    assert str(caught.value) == (
+        "contract: state: no source for [valve.position, valve.velocity]; task valve does not use "
+        "[wheel.position, rim.position, wheel.velocity, rim.velocity]"
+    )
+
+
+def test_a_file_is_named_in_what_is_wrong_with_it(tmp_path: Path):
+    path = tmp_path / "hand.yaml"
+    path.write_text("[]")
+    with pytest.raises(ContractError, match=r"hand\.yaml: expected a mapping"):
+        load_contract(path)
+    path.write_text(TEXT)
+    assert load_contract(str(path)).text == TEXT
+
+
+def test_a_command_topic_may_not_be_a_states():
+    with pytest.raises(ContractError, match="the command topic joint_states is a state's topic"):
+        parse_contract(changed(command__topic="joint_states"))
 
 
 @given(st.text(max_size=200) | st.binary(max_size=100).map(lambda b: b.decode("latin-1")))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-
 import numpy as np
 import pytest
 import yaml
@@ -96,6 +94,65 @@ def test_an_older_message_is_not_kept(claw, made_up):
     assert stamp == 2.0
 
 
+def test_a_message_of_the_same_stamp_is_the_newer_one(claw, made_up):
+    assembler = StateAssembler(claw)
+    first, second = made_up(claw, 1)[0]
+    feed(assembler, first, 2_000_000_000)
+    feed(assembler, second, 2_000_000_000)
+    assert np.array_equal(assembler.vector()[0], second)
+
+
+def test_the_state_is_as_old_as_the_oldest_sample_in_it(claw, made_up):
+    state = made_up(claw, 1)[0][0]
+    parts = split_state(claw, state)
+    for stamps in ((3_250_000_001, 2_500_000_000), (2_500_000_000, 3_250_000_001)):
+        assembler = StateAssembler(claw)
+        for source, values, stamp in zip(claw.sources, parts, stamps, strict=True):
+            sample = assembler.update(source.topic, source_message(source, values, stamp))
+            assert sample.stamp == pytest.approx(stamp / 1e9, abs=1e-12)
+        vector, stamp = assembler.vector()
+        assert np.array_equal(vector, state)
+        assert stamp == 2.5
+
+
+def test_joints_may_change_their_places_from_message_to_message(claw):
+    source = claw.sources[0]
+    n = len(source.joints)
+    reader, rng = SourceReader(source), np.random.default_rng(0)
+    for _ in range(4):
+        order = rng.permutation(n)
+        names = [source.joints[i] for i in order]
+        for _ in range(2):
+            values = rng.uniform(-0.1, 0.1, (2, n))
+            sample = reader.read(messages.joint_state(names, values[0][order], 1, values[1][order]))
+            assert np.array_equal(sample.values, values.ravel())
+
+
+def with_range(lower: float, upper: float):
+    document = yaml.safe_load((share_dir() / "config" / "claw_valve.yaml").read_text())
+    document["state"][1]["valid"] = {"velocity": {"lower": lower, "upper": upper}}
+    return SourceReader(parse_contract(yaml.safe_dump(document)).sources[1])
+
+
+@pytest.mark.parametrize(("velocity", "refused"), [(-2.0, False), (3.0, False), (-2.001, True), (3.001, True)])
+def test_a_range_holds_for_its_quantity_its_ends_included(velocity, refused):
+    reader = with_range(-2.0, 3.0)
+    message = messages.joint_state(["valve"], [50.0], 1, [velocity])
+    if not refused:
+        assert reader.read(message).values.tolist() == [50.0, velocity]
+        return
+    with pytest.raises(MessageError, match=rf"valve\.velocity = {velocity} is outside \[-2\.0, 3\.0\]"):
+        reader.read(message)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_nothing_measures_is_refused_whatever_the_contract_allows(sign):
+    reader = with_range(-1e12, 1e12)
+    reader.read(messages.joint_state(["valve"], [0.0], 1, [sign * 1e9]))
+    with pytest.raises(MessageError, match=r"valve\.velocity = -?1\.1e\+09 is no measurement"):
+        reader.read(messages.joint_state(["valve"], [0.0], 1, [sign * 1.1e9]))
+
+
 def test_a_missing_source_is_named(claw, made_up):
     assembler = StateAssembler(claw)
     with pytest.raises(MessageError, match="no message yet on joint_states, valve/joint_states"):
@@ -105,10 +162,11 @@ def test_a_missing_source_is_named(claw, made_up):
     assert assembler.missing == ["joint_states", "valve/joint_states"]
 
 
-def baoding(kind: str):
+def baoding(kind: str, **options: object):
+    """The shipped contract with its balls from messages of another kind."""
     document = yaml.safe_load((share_dir() / "config" / "adroit_baoding.yaml").read_text())
     for source in document["state"][1:]:
-        source["type"] = kind
+        source.update(type=kind, **options)
     return parse_contract(yaml.safe_dump(document))
 
 
@@ -120,6 +178,37 @@ def test_a_twist_in_the_child_frame_is_rotated():
     broken = messages.odometry(1, "world", np.zeros(3), np.ones(3), (0.0, 0.0, 0.0, 0.0), child_frame="ball_a")
     with pytest.raises(MessageError, match="unit quaternion"):
         SourceReader(source).read(broken)
+
+
+@pytest.mark.parametrize(
+    ("axis", "along", "becomes"),
+    [(0, 1, 2), (0, 2, -1), (1, 2, 0), (1, 0, -2), (2, 0, 1), (2, 1, -0.0), (0, 0, 0)],
+)
+def test_a_quarter_turn_about_each_axis_rotates_a_twist(axis, along, becomes):
+    source = baoding(messages.ODOMETRY).sources[1]
+    quaternion = [np.sqrt(0.5), 0.0, 0.0, 0.0]
+    quaternion[1 + axis] = np.sqrt(0.5)
+    speed = np.zeros(3)
+    speed[along] = 2.0
+    position = np.array([0.01, 0.02, 0.2])
+    message = messages.odometry(1, "world", position, speed, tuple(quaternion), child_frame="ball_a")
+    expected = np.zeros(3)
+    expected[int(abs(becomes))] = np.copysign(2.0, becomes)
+    assert SourceReader(source).read(message).values == pytest.approx([*position, *expected])
+
+
+@pytest.mark.parametrize(("length", "refused"), [(0.991, False), (1.009, False), (0.98, True), (1.02, True)])
+def test_an_orientation_is_nearly_of_length_one_where_it_is_needed(length, refused):
+    source = baoding(messages.ODOMETRY).sources[1]
+    quaternion = (0.0, length, 0.0, 0.0)
+    own = messages.odometry(1, "world", np.zeros(3), np.ones(3), quaternion)
+    assert SourceReader(source).read(own).values.tolist() == [0, 0, 0, 1, 1, 1]  # it says nothing about the twist
+    message = messages.odometry(1, "world", np.zeros(3), np.ones(3), quaternion, child_frame="ball_a")
+    if refused:
+        with pytest.raises(MessageError, match="unit quaternion"):
+            SourceReader(source).read(message)
+    else:
+        assert SourceReader(source).read(message).values[3:] == pytest.approx([1, -1, -1], abs=0.05)
 
 
 def test_a_message_in_another_frame_is_refused():
@@ -136,6 +225,43 @@ def test_a_velocity_is_estimated_from_poses():
     for k in range(100):
         sample = reader.read(messages.pose(k * 10_000_000, "world", np.array([0.2 * k * 0.01, 0.0, 0.0])))
     assert sample.values[3:] == pytest.approx([0.2, 0.0, 0.0], abs=1e-6)
+
+
+@pytest.mark.parametrize("steps", [(0.01, 0.01), (0.03, 0.03), (0.01, 0.05)])  # s
+@pytest.mark.parametrize("time_constant", [0.0, 0.03, 0.5])
+def test_the_velocity_answers_a_step_as_a_low_pass_of_its_time_constant(time_constant, steps):
+    reader = SourceReader(baoding(messages.POSE, velocity_filter={"time_constant_s": time_constant}).sources[1])
+    assert reader.read(messages.pose(1_000_000_000, "world", np.zeros(3))).values.tolist() == [0.0] * 6
+    speed, time, position, velocity = np.array([0.2, -0.1, 0.0]), 1.0, np.zeros(3), np.zeros(3)
+    for step in steps:
+        time, position = time + step, position + speed * step
+        velocity = velocity + step / (step + time_constant) * (speed - velocity)
+        sample = reader.read(messages.pose(messages.to_ns(time), "world", position))
+        assert sample.values == pytest.approx(np.concatenate([position, velocity]), rel=1e-6)
+
+
+def test_a_pose_told_twice_moves_nothing():
+    reader = SourceReader(baoding(messages.POSE).sources[1])
+    for k in range(3):
+        message = messages.pose((k + 1) * 10_000_000, "world", np.array([0.01 * k, 0.0, 0.0]))
+        assert reader.read(message).values.tolist() == reader.read(message).values.tolist()
+
+
+def test_what_was_never_heard_of_can_be_forgotten(claw):
+    StateAssembler(claw).forget("joint_states")
+
+
+def test_a_new_episode_begins_with_no_velocity():
+    assembler = StateAssembler(baoding(messages.POSE))
+    topic = assembler.contract.sources[1].topic
+    for forget in (assembler.reset, lambda: assembler.forget(topic)):
+        for k in range(5):
+            moving = assembler.update(topic, messages.pose((k + 1) * 10_000_000, "world", np.full(3, 0.01 * k)))
+        assert moving.values[3] > 0.1
+        forget()
+        assert topic in assembler.missing
+        first = assembler.update(topic, messages.pose(1, "world", np.zeros(3)))
+        assert first.values.tolist() == [0.0] * 6
 
 
 @given(st.lists(st.tuples(st.integers(0, 98), st.sampled_from(["late", "nan", "far"])), max_size=10))
@@ -158,8 +284,30 @@ def test_poses_that_are_late_or_refused_do_not_move_the_velocity(spoilt):
                     disturbed.read(messages.pose((k + 2) * 10_000_000, "world", bad))
 
 
-@given(st.binary(max_size=300))
-def test_bytes_that_are_no_message_are_refused(data):
-    for kind in (messages.JOINT_STATE, messages.ODOMETRY, messages.POSE):
-        with contextlib.suppress(MessageError):
-            messages.decode(data, kind)
+MESSAGES = {
+    messages.JOINT_STATE: messages.joint_state(["a", "b"], [1.0, 2.0], 3, [4.0, 5.0]),
+    messages.ODOMETRY: messages.odometry(3, "world", np.ones(3), np.zeros(3)),
+    messages.POSE: messages.pose(3, "world", np.ones(3)),
+}
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+def test_a_cut_message_is_refused_wherever_it_was_cut(kind):
+    data = messages.encode(MESSAGES[kind])
+    assert messages.encode(messages.decode(data, kind)) == data
+    for length in range(len(data)):
+        with pytest.raises(MessageError, match=f"{length} bytes are no {kind}"):
+            messages.decode(data[:length], kind)
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+@given(data=st.binary(max_size=300))
+def test_bytes_that_are_no_message_are_refused(kind, data):
+    """Whatever comes through is a message of this kind: its own bytes, and no others, are made of it."""
+    try:
+        message = messages.decode(data, kind)
+    except MessageError:
+        return
+    assert message.__msgtype__ == kind
+    again = messages.encode(message)
+    assert messages.encode(messages.decode(again, kind)) == again

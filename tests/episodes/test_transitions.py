@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.contract import load_contract
+from mbrl_controller.episodes.contract import load_contract, parse_contract
 from mbrl_controller.episodes.info import EpisodeInfo
 from mbrl_controller.episodes.lockstep_log import source_message, split_state
 from mbrl_controller.episodes.reader import read_episode
@@ -104,6 +105,105 @@ def test_a_gap_in_the_commands_is_skipped_and_seen_in_the_steps(tmp_path, made_u
     assert got.skipped == {"commands not one period apart": 1, "end of the episode": 1}
 
 
+def command_at(stamp, value=0.0):
+    return "/controller/command", messages.joint_state(claw.action.names, np.full(len(claw.action), value), stamp)
+
+
+def states_at(state, *stamps):
+    return [
+        (f"/{source.topic}", source_message(source, values, stamp))
+        for stamp in stamps
+        for source, values in zip(claw.sources, split_state(claw, state), strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("apart", "follow"), [(0.07, False), (0.079, False), (0.081, True), (0.119, True), (0.121, False), (0.2, False)]
+)
+def test_commands_follow_each_other_within_a_fifth_of_a_period(tmp_path, made_up, apart, follow):
+    state, step = made_up(claw, 1)[0][0], messages.to_ns(apart)
+    rows = [*states_at(state, T0, T0 + step), command_at(T0), command_at(T0 + step)]
+    got = found(tmp_path / "e.mcap", claw, rows)
+    assert got.step.tolist() == ([0] if follow else [])
+    assert got.skipped == {"end of the episode": 1} | ({} if follow else {"commands not one period apart": 1})
+
+
+@pytest.mark.parametrize(("in_force", "kept"), [(0.079, False), (0.081, True), (0.1, True), (0.5, True)])
+def test_the_last_command_was_in_force_for_nearly_a_period_or_does_not_count(tmp_path, made_up, in_force, kept):
+    """How long it stayed so after that does not matter: what it led to is seen after a period."""
+    (state, after), end = made_up(claw, 1)[0], T0 + messages.to_ns(in_force)
+    rows = [*states_at(state, T0), *states_at(after, min(end, T0 + PERIOD)), *states_at(state, T0 + 3 * PERIOD)]
+    got = found(tmp_path / "e.mcap", claw, [event("begin", T0), *rows, command_at(T0), event("end", end)])
+    assert np.array_equal(got.next_state, [after] if kept else np.zeros((0, len(after))))
+
+
+@pytest.mark.parametrize(
+    ("max_age_s", "age", "kept"),
+    [(0.25, 0.0999, True), (0.25, 0.1, False), (0.05, 0.05, True), (0.05, 0.051, False), (0.25, -1e-6, True),
+     (0.25, -1.002e-6, False)],
+)  # fmt: skip
+def test_a_sample_is_as_old_as_its_source_and_a_period_allow(tmp_path, made_up, max_age_s, age, kept):
+    document = yaml.safe_load(claw.text)
+    document["state"][1]["max_age_s"] = max_age_s
+    contract = parse_contract(yaml.safe_dump(document))
+    state = made_up(claw, 1)[0][0]
+    measured = [T0 + k * PERIOD - messages.to_ns(age) for k in range(2)]
+    rows = [row for row in states_at(state, *measured) if "valve" in row[0]]
+    rows += [row for row in states_at(state, T0, T0 + PERIOD) if "valve" not in row[0]]
+    got = found(tmp_path / "e.mcap", contract, [*rows, command_at(T0), command_at(T0 + PERIOD)])
+    assert len(got) == kept
+
+
+@pytest.mark.parametrize("which", ["begin", "end"])
+@pytest.mark.parametrize(("beyond_ns", "kept"), [(0, True), (900_000, True), (1_100_000, False)])
+def test_events_carry_their_time_to_a_millisecond(tmp_path, made_up, which, beyond_ns, kept):
+    state = made_up(claw, 1)[0][0]
+    stamps = [T0 + k * PERIOD for k in range(4)]
+    begin, end = stamps[0], stamps[3] + 1
+    if which == "begin":
+        begin = stamps[0] + beyond_ns
+    else:
+        end = stamps[2] - beyond_ns + 500  # a float of seconds is within 240 ns
+    rows = [*states_at(state, *stamps), *map(command_at, stamps), event("begin", begin), event("end", end)]
+    got = found(tmp_path / "e.mcap", claw, rows)
+    outside = got.skipped.get("outside the episode", 0)
+    if which == "begin":
+        assert outside == (0 if kept else 1)
+        assert len(got) == (3 if kept else 2)
+    else:
+        assert outside == (1 if kept else 2)
+        assert len(got) == 2
+
+
+def test_what_gives_no_transition_is_counted_by_reason(tmp_path, made_up):
+    state = made_up(claw, 1)[0][0]
+    ticks = [0, 1, 3, 4, 6, 9, 10]
+    stamps = [T0 + k * PERIOD for k in ticks]
+    rows = [*states_at(state, *stamps, T0 + 11 * PERIOD), *map(command_at, stamps)]
+    rows += [command_at(T0 + 20 * PERIOD + k, np.nan) for k in range(3)]
+    rows += [event("begin", T0 + PERIOD), event("end", T0 + 11 * PERIOD)]
+    got = found(tmp_path / "e.mcap", claw, rows)
+    assert got.step.tolist() == [2, 8, 9]
+    assert got.skipped == {
+        "command: non-finite value": 3,
+        "outside the episode": 1,
+        "commands not one period apart": 3,
+    }
+
+
+def test_steps_count_periods_from_the_first_command_of_the_episode(tmp_path, made_up):
+    state = made_up(claw, 1)[0][0]
+    ticks = [0, 1, 2, 5, 6, 9]
+    jitter = [0, 3_000_000, -4_000_000, 2_000_000, 9_000_000, 0]
+    stamps = [T0 + k * PERIOD + late for k, late in zip(ticks, jitter, strict=True)]
+    before = T0 - PERIOD
+    rows = [*states_at(state, before, *stamps), event("begin", T0), *map(command_at, [before, *stamps])]
+    got = found(tmp_path / "e.mcap", claw, rows)
+    assert got.step.tolist() == [0, 1, 5]
+    assert got.key == "claw/s/0000"
+    assert len(got) == 3
+
+
 def test_a_stale_or_missing_state_is_skipped(tmp_path, made_up):
     states, commands, _ = made_up(claw, 6)
     rows = log(claw, states, commands)
@@ -139,6 +239,15 @@ def test_nothing_is_learned_after_a_drop(tmp_path, made_up):
     assert got.skipped == {"after a drop": 2, "end of the episode": 1}
 
 
+def test_a_ball_that_comes_back_brings_nothing_back(tmp_path, made_up):
+    """What lies in the hand after a drop was put there by somebody."""
+    states, commands, _ = made_up(adroit, 7)
+    states[2:4, adroit.task.state.index("ball_a.position.z")] = BALL_DROPPED
+    got = found(tmp_path / "e.mcap", adroit, [*log(adroit, states, commands), event("end", T0 + 7 * PERIOD)])
+    assert got.step.tolist() == [0, 1]
+    assert got.skipped == {"after a drop": 5}
+
+
 def test_commands_outside_the_episode_are_skipped(tmp_path, made_up):
     states, commands, _ = made_up(claw, 8)
     old_end = event("end", T0 + PERIOD)  # of the episode before, still in the logger's memory
@@ -158,6 +267,21 @@ def test_commands_are_read_by_joint_name(tmp_path, made_up):
         rows.append(("/controller/command", messages.joint_state(names, command[order], T0 + k * PERIOD)))
     rows += [event("begin", T0), event("end", T0 + 2 * PERIOD)]
     assert np.array_equal(found(tmp_path / "e.mcap", claw, rows).action, commands)
+
+
+def test_of_two_commands_with_one_stamp_the_first_to_arrive_counts(tmp_path, made_up):
+    states, commands, _ = made_up(claw, 3)
+    others = commands[::-1] / 2
+    rows = [*log(claw, states, commands), *log(claw, states[:0], others), event("end", T0 + 3 * PERIOD)]
+    assert np.array_equal(found(tmp_path / "e.mcap", claw, rows).action, commands)
+
+
+def test_the_first_end_after_the_begin_counts(tmp_path, made_up):
+    """A later one is of somebody else, or the same told again."""
+    states, commands, _ = made_up(claw, 6)
+    ends = [event("end", T0 + k * PERIOD) for k in (2, 5, 3)]
+    got = found(tmp_path / "e.mcap", claw, [event("begin", T0), *log(claw, states, commands), *ends])
+    assert got.step.tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("steps", [0, 1])

@@ -43,7 +43,8 @@ def test_the_first_version_is_promoted_and_complete(tmp_path: Path, valve_episod
     assert card.spec == model.spec
     assert card.spec.transitions == len(result.dataset.data)
     assert card.spec.data_digest == result.dataset.data.digest()
-    assert card.spec.disagreement_limit is not None
+    assert card.spec.disagreement_limit == pytest.approx(3 * result.metrics["disagreement_p999"])
+    assert card.spec.metrics == result.metrics
     report = (current.folder / "report.md").read_text()
     for name in ("loss.png", "errors.png"):
         assert name in report
@@ -129,9 +130,17 @@ def test_compare_names_what_is_worse() -> None:
     assert compare({"one_step_nrmse": 9.0, "horizon_nrmse": 9.0}, {}) == ""
 
 
+@pytest.mark.parametrize(("transitions", "before", "enough"), [
+    (99, 200, False), (100, 200, True), (300, 200, True), (240, 20_000, False), (10_000, 20_001, False), (1, 0, True),
+])  # fmt: skip
+def test_half_of_the_parents_data_is_enough(transitions: int, before: int, enough: bool) -> None:
+    said = too_little(transitions, before)
+    assert (said == "") == enough
+    assert enough or (str(transitions) in said and str(before) in said)
+
+
 def test_a_fresh_model_of_much_less_data_does_not_follow(tmp_path: Path, valve_episodes: Path) -> None:
     few = sorted(valve_episodes.iterdir())[:6]
-    assert too_little(100, 200) == ""
     first = run(tmp_path, valve_episodes, force=True, options={**TINY, "max_epochs": 0})
     assert first.version is not None
     card = first.version.card()

@@ -131,6 +131,20 @@ def test_following_the_targets_for_a_turn_turns_360_degrees(task, direction):
 
 
 @pytest.mark.parametrize("direction", ["counterclockwise", "clockwise"])
+@pytest.mark.parametrize(
+    ("degrees", "reached"), [(85, False), (120, False), (179, False), (181, True), (240, True), (300, True)]
+)
+def test_the_goal_is_reached_when_the_balls_have_turned_by_half_a_turn(task, direction, degrees, reached):
+    _, actions, goals = following(task, direction)
+    angles = np.radians(np.linspace(0, degrees, len(goals)) * (1 if direction == "counterclockwise" else -1))
+    balls = [[0.03 * np.cos(a), 0.03 * np.sin(a), 0.17] for a in angles]
+    states = np.array([state_of(task, [x, y, z], [-x, -y, z]) for x, y, z in balls])
+    metrics = task.metrics(states, actions, goals, PERIOD)
+    assert metrics.degrees_turned == pytest.approx(degrees)
+    assert metrics.goal_reached == reached
+
+
+@pytest.mark.parametrize("direction", ["counterclockwise", "clockwise"])
 def test_turning_against_the_targets_counts_negative(task, direction):
     metrics = task.metrics(*following(task, direction, speed=-1.0), PERIOD)
     assert metrics.degrees_turned == pytest.approx(-360)
