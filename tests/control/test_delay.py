@@ -177,8 +177,10 @@ def test_the_core_plans_from_where_the_commands_in_flight_lead() -> None:
         assert request.delay.lead == pytest.approx(0.5 * PERIOD)
         tick = core.conclude(request, core.solve(request), now)
         commands.append(tick.command)
+    old = Observation(np.zeros(8), now)
+    assert periods(core.prepare(old, GOAL, 0.0, now + PERIOD).replay) == pytest.approx(1.5)
     core.reset(1)
-    assert core.prepare(Observation(np.zeros(8), -1.0), GOAL, 0.0, 0.0).replay == Replay()
+    assert periods(core.prepare(old, GOAL, 0.0, now + PERIOD).replay) == 0.0
 
 
 def test_the_goal_is_that_of_the_moment_the_command_acts() -> None:

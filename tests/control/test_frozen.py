@@ -95,6 +95,21 @@ def test_objects_are_watched_where_someone_says_so() -> None:
     assert not any(watch([STATE] * 20, moving(20), joints=0))
 
 
+def test_after_a_reset_it_takes_all_the_still_periods_again() -> None:
+    """The hand may have been moved meanwhile, and what it was commanded before says nothing of now."""
+    sensors = FrozenSensors(CONTRACT)
+
+    def found(begin: int, count: int) -> list[bool]:
+        looks = range(begin, begin + count)
+        return [bool(sensors.problem(STATE, float(i), (i % 2) * REACH, 3, 0)) for i in looks]
+
+    assert found(0, 6) == [False] * 4 + [True] * 2
+    sensors.reset()
+    assert found(6, 6) == [False] * 4 + [True] * 2
+    sensors.reset()
+    assert found(0, 6) == [False] * 4 + [True] * 2  # also where the clock begins anew
+
+
 @given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(1, 8))
 def test_it_takes_exactly_so_many_still_periods(changes: list[bool], enough: int) -> None:
     value, still, states, expected = 0.0, -1, [STATE], [False]

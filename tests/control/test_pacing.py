@@ -82,3 +82,30 @@ def test_a_tick_that_ends_as_the_next_is_due_costs_none(start: float, index: int
     pacer.end(following)
     assert pacer.due == following
     assert pacer.begin(following).missed == 0
+
+
+@pytest.mark.parametrize("period", [0.1, 1 / 30, 0.002])
+@pytest.mark.parametrize("late", [0.0, 0.25, 0.49, 0.51, 0.75, 0.99])
+def test_a_tick_up_to_half_a_period_late_begins_and_a_later_one_is_skipped(late: float, period: float) -> None:
+    pacer = Pacer(5.0, period)
+    pacer.begin(5.0)
+    pacer.end(5.0 + 0.2 * period)
+    when = pacer.begin(5.0 + (1 + late) * period)
+    if late < 0.5:
+        assert when is not None
+        assert (when.index, when.missed) == (1, 0)
+        assert when.lateness == pytest.approx(late * period)
+    else:
+        assert when is None
+        assert pacer.due == pytest.approx(5.0 + 2 * period)
+        following = pacer.begin(pacer.due)
+        assert following is not None
+        assert (following.index, following.missed) == (2, 1)
+
+
+def test_a_tick_begun_several_periods_late_is_the_newest_and_counts_the_others() -> None:
+    pacer = Pacer(0.0, 0.1)
+    when = pacer.begin(0.32)
+    assert when is not None
+    assert (when.index, when.missed) == (3, 3)
+    assert when.due == pytest.approx(0.3)

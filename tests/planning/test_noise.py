@@ -33,6 +33,15 @@ def test_more_colour_and_fewer_knots_are_smoother() -> None:
     assert by_knots[-1] == pytest.approx(0.0, abs=1e-12)
 
 
+@pytest.mark.parametrize("colour", [0.0, 1.0, 2.0, 3.5])
+def test_the_power_of_coloured_noise_falls_with_frequency_to_the_colour(colour: float) -> None:
+    """Of white numbers through the basis: the mean square of each frequency's amplitude, against the lowest one's."""
+    horizon = 16
+    power = (np.abs(np.fft.rfft(noise_basis("coloured", horizon, colour=colour), axis=0)) ** 2).sum(1)[1:]
+    frequencies = np.arange(1, horizon // 2 + 1)
+    assert power / power[0] == pytest.approx(frequencies**-colour, rel=1e-6)
+
+
 def test_knots_at_every_step_are_the_values_themselves() -> None:
     assert np.allclose(noise_basis("knots", 9, knots=9), np.eye(9))
     assert noise_basis("knots", 5, knots=50).shape == (5, 5)
