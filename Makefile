@@ -19,7 +19,12 @@ KILLS ?= 5
 # make fuzz: how many inputs in all
 INPUTS ?= 100000
 
-.PHONY: help demo test faults fuzz lint clean
+# make mutation: which part of the core, and for how many minutes at most
+PART ?=
+MINUTES ?=
+MUTATION_ARGS ?=
+
+.PHONY: help demo test faults fuzz mutation lint clean
 
 help:
 	@echo "make demo   a hand in simulation under the shipped controller"
@@ -29,6 +34,8 @@ help:
 	@echo "            KILLS=$(KILLS) of the logger"
 	@echo "make fuzz   damaged messages, contracts, models, episodes and parameters, as a table"
 	@echo "            INPUTS=$(INPUTS)"
+	@echo "make mutation  which changes of the core no test notices, as a table; hours, goes on where it was"
+	@echo "            PART=control|planning|episodes|registry|evaluation MINUTES="
 	@echo "make lint   ruff and mypy"
 	@echo "make clean  remove .venv and build outputs"
 
@@ -46,6 +53,9 @@ faults: $(VENV)/.with-all
 fuzz: $(VENV)/.with-all
 	@$(BIN)/python -m pytest tests/fuzz --capture=sys --fuzz-inputs $(INPUTS) $(PYTEST_ARGS)
 
+mutation: $(VENV)/.with-mutation
+	@$(BIN)/python tools/mutation.py $(PART) $(if $(MINUTES),--minutes $(MINUTES)) $(MUTATION_ARGS)
+
 lint: $(VENV)/.with-all
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -54,6 +64,7 @@ lint: $(VENV)/.with-all
 # The demo leaves out training, so that the hand moves within two minutes of a fresh clone.
 $(VENV)/.with-demo: EXTRAS = sim,ros,viewer
 $(VENV)/.with-all: EXTRAS = sim,ros,viewer,train,test,dev
+$(VENV)/.with-mutation: EXTRAS = sim,ros,viewer,train,test,dev,mutation
 
 $(VENV)/.with-%: $(VENV)/.created setup.py
 	@echo "Installing mbrl_controller[$(EXTRAS)] into $(VENV) ..."

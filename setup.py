@@ -81,6 +81,7 @@ setup(
         "ros": ROS,
         "test": ["pytest>=7.4", "hypothesis>=6.90", "mcap-ros2-support>=0.5", *SIM],
         "dev": ["ruff==0.17.5", "mypy==2.4.1", "types-PyYAML"],
+        "mutation": ["mutmut==3.8.1"],
     },
     entry_points={
         "console_scripts": [

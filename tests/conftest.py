@@ -12,6 +12,8 @@ import pytest
 from hypothesis import settings
 
 settings.register_profile("busy", deadline=None)  # how long an example takes says nothing on a busy machine
+# What a mutant is judged by: the same few examples each time.
+settings.register_profile("mutation", deadline=None, max_examples=25, derandomize=True, database=None)
 settings.load_profile("busy")
 
 collect_ignore_glob = [] if find_spec("torch") else ["dynamics", "planning/test_onnx_ensemble.py"]

@@ -13,6 +13,13 @@ from mbrl_controller.jobs import collect
 TINY = {"hidden": [32, 32], "max_epochs": 6, "horizon": 1, "ensemble_size": 2}
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "trained" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.training)
+
+
 @contextmanager
 def nothing_shipped(factory: pytest.TempPathFactory) -> Iterator[None]:
     """Registries hold what is put into them, whatever the package ships."""
