@@ -103,6 +103,13 @@ def test_a_tick_up_to_half_a_period_late_begins_and_a_later_one_is_skipped(late:
         assert (following.index, following.missed) == (2, 1)
 
 
+def test_half_a_period_itself_is_not_too_late() -> None:
+    pacer = Pacer(0.0, 1.0)  # without rounding
+    assert pacer.begin(0.5) is not None
+    pacer.end(0.75)
+    assert pacer.begin(1.5) is not None
+
+
 def test_a_tick_begun_several_periods_late_is_the_newest_and_counts_the_others() -> None:
     pacer = Pacer(0.0, 0.1)
     when = pacer.begin(0.32)
