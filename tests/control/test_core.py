@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -312,3 +313,151 @@ def test_exploration_is_added_to_the_planned_action() -> None:
     hand.position = action.neutral
     command = hand.tick(target=planned, disturb=noise).command
     np.testing.assert_allclose(action.to_normalised(command), action.to_normalised(planned) + noise)
+
+
+# --- what a tick says -----------------------------------------------------------------------------------------------
+
+
+def test_a_tick_is_made_at_its_time_with_its_deadline_and_its_noise() -> None:
+    hand = Hand(make_core(delay="none"))
+    asked: list[float | None] = []
+    plan = type(hand.core.planner).plan
+    hand.core.planner.plan = lambda *arguments: asked.append(arguments[2]) or plan(hand.core.planner, *arguments)
+    noise = np.array([0.05, 0.05, -0.05])
+    hand.position = hand.core.contract.action.neutral
+    tick = hand.core.tick(hand.observation, GOAL, 0.0, deadline=1e9, disturb=noise, now=7.0)
+    assert asked == [1e9]
+    assert hand.core.safety.transitions[-1].time == 7.0
+    np.testing.assert_array_equal(hand.core._sent.at(7.0), tick.command)
+    assert hand.core._sent.at(6.99) is None
+    calm = Hand(make_core(delay="none"))
+    calm.position = hand.position
+    without = calm.core.tick(calm.observation, GOAL, 0.0)
+    assert np.abs(without.command - tick.command).max() > 1e-3
+    assert calm.core.safety.transitions[-1].time == calm.observation.stamp
+
+
+def test_a_tick_says_where_its_command_comes_from_and_on_what_it_rests() -> None:
+    hand = Hand(make_core())
+    good = hand.tick()
+    assert (good.source, good.state, good.reason) == ("plan", SafetyState.RUNNING, "planning")
+    assert good.request is not None
+    assert good.solution is not None
+    assert good.solution.model_version == "plain"
+    late = hand.tick(late=True)
+    assert (late.source, late.state, late.reason) == (
+        "previous_plan", SafetyState.RUNNING, "planner late (1 in a row)"
+    )  # fmt: skip
+    assert late.request is not None
+    assert late.solution is None
+    held = hand.core.hold("held", hand.observation)
+    assert (held.source, held.state, held.reason) == ("safe", SafetyState.HOLDING, "held")
+    assert (held.request, held.solution) == (None, None)
+    silent = hand.core.send_nothing("held up")
+    assert (silent.command, silent.source, silent.reason) == (None, "none", "held up")
+    assert silent.state is SafetyState.HOLDING
+
+
+@pytest.mark.parametrize("kind", ["late", "NaN plan", "disagrees", "frozen", "hole", "obstacle"])
+def test_a_hold_in_place_of_a_plan_says_why_and_on_what_it_rests(kind: str) -> None:
+    hand = Hand(make_core(safety=SafetyConfig(ramp_s=0.0, max_disagreeing_plans=1)))
+    for k in range(3):
+        hand.tick(target=(-1) ** k * 0.3 * FAR)
+    if kind == "disagrees":
+        hand.core.swap(PlainModel(spread=9.0))
+    hand.ticks += 1
+    observation = hand.observation
+    if kind == "hole":
+        observation.state[7] = np.nan
+    elif kind == "obstacle":
+        observation.state[:3] = 0.7
+    elif kind == "frozen":
+        for k in range(4):
+            hand.core._frozen.problem(observation.state, hand.now + 1e-3 * k, k % 2 * FAR, 9, 0)
+        observation = Observation(observation.state, hand.now + 1.0)
+    request = hand.core.prepare(observation, GOAL, hand.now)
+    solution = None
+    if kind == "late":
+        hand.core.send_nothing("nothing left of the last plan")
+    else:
+        with np.errstate(all="ignore"):
+            solution = hand.core.solve(request)
+    if kind == "NaN plan":
+        solution.targets[2, 1] = np.nan
+    tick = hand.core.conclude(request, solution, 9.0)
+    expected = {
+        "late": "planner late and no plan left",
+        "NaN plan": "no candidate had a finite return",
+        "disagrees": "the ensemble disagrees: 4.5 above 1",
+        "frozen": "joint_states: the same values for",
+        "hole": "the state has non-finite entries",
+        "obstacle": "J0 is measured at 0.7 rad, too far from its command",
+    }[kind]
+    assert tick.reason.startswith(expected)
+    assert tick.state is SafetyState.HOLDING
+    assert hand.core.safety.transitions[-1].time == (0.0 if kind == "late" else 9.0)
+    assert (tick.request, tick.solution) == (request, solution)
+    assert (tick.command is None) is (kind == "obstacle")
+
+
+def test_a_plan_made_before_a_reset_says_so() -> None:
+    hand = Hand(make_core())
+    request = hand.core.prepare(hand.observation, GOAL, 0.0)
+    solution = hand.core.solve(request)
+    hand.core.reset(1)
+    tick = hand.core.conclude(request, solution, 4.0)
+    assert (tick.source, tick.reason) == ("safe", "the plan was made before a reset")
+    assert hand.core.safety.transitions[-1].time == 4.0
+
+
+def test_stopping_and_leaving_send_the_safe_command_once() -> None:
+    for end, state in (("stop", SafetyState.STOPPED), ("leave", SafetyState.INACTIVE)):
+        hand = Hand(make_core())
+        hand.tick(target=FAR)
+        before = hand.position
+        tick = getattr(hand.core, end)("enough", hand.observation, 3.0)
+        np.testing.assert_allclose(tick.command, before)
+        assert (tick.source, tick.state, tick.reason) == ("safe", state, "enough")
+        assert [(t.time, t.after) for t in hand.core.safety.transitions][-2:] == [
+            (3.0, SafetyState.HOLDING), (3.0, state)
+        ]  # fmt: skip
+        again = getattr(hand.core, end)("once more", hand.observation, 4.0)
+        assert (again.command, again.source) == (None, "none")
+        assert hand.tick().command is None
+        assert hand.core.hold("held", hand.observation).command is None
+        assert hand.core.send_nothing("held up").state is state
+
+
+def test_a_plan_tells_how_long_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([10.0, 10.25])
+    hand = Hand(make_core())
+    request = hand.core.prepare(hand.observation, GOAL, 0.0)
+    monkeypatch.setattr("mbrl_controller.control.core.time", SimpleNamespace(monotonic=lambda: next(times)))
+    assert hand.core.solve(request).duration == pytest.approx(0.25)
+
+
+def test_retuning_keeps_the_pace_and_refuses_plans_of_another_shape() -> None:
+    hand = Hand(make_core())
+    hand.tick()
+    old = hand.core.planner
+    new = type(old)(3, old.config.model_copy(update={"candidates": 5}))
+    config = hand.core.config.model_copy(update={"drop_cost": 3.0})
+    hand.core.retune(new, config)
+    assert (hand.core.planner, hand.core.config, new.pace) == (new, config, old.pace)
+    assert hand.tick().solution.plan.evaluated == 5
+    for other in (type(old)(3, old.config.model_copy(update={"horizon": 5})), type(old)(4, old.config)):
+        with pytest.raises(ValueError, match="the running plan has shape"):
+            hand.core.retune(other, config)
+    assert hand.core.planner is new
+
+
+def test_a_plan_is_cautious_and_charges_drops_as_the_options_say() -> None:
+    """What the planner is given to judge its candidates by."""
+    hand = Hand(make_core(drop_cost=7.0, risk={"kind": "worst"}))
+    seen: list = []
+    hand.core.planner.plan = lambda objective, state, deadline: (
+        seen.append(objective) or type(hand.core.planner).plan(hand.core.planner, objective, state, deadline)
+    )
+    hand.tick()
+    assert (seen[0].drop_cost, seen[0].risk.kind) == (7.0, "worst")
+    assert seen[0].goal == pytest.approx(np.ones((4, 1)))

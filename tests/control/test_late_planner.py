@@ -101,3 +101,66 @@ def test_closing_ends_a_wait(core: ControllerCore) -> None:
     assert answers == [None]
     gate.open.set()
     assert planner.close()
+
+
+def test_the_planner_is_given_its_own_deadline(core: ControllerCore) -> None:
+    asked: list[float | None] = []
+    planner = LatePlanner(lambda request, until: asked.append(until) or core.solve(request))
+    request = core.prepare(OBSERVATION, GOAL, 0.0)
+    planner.plan(request, time.monotonic() + FAR, 12.5)
+    planner.plan(request, time.monotonic() + FAR)
+    assert asked == [12.5, None]
+    assert planner.late == 0
+    assert planner.close()
+
+
+def test_after_an_error_and_after_a_late_one_plans_are_made_again(core: ControllerCore) -> None:
+    ways = ["fails", "late", "good", "late and fails", "good"]
+    opened, taken = threading.Event(), threading.Semaphore(0)
+
+    def solve(request: Any, deadline: float | None) -> Any:
+        way = ways[len(ways) - 5 + solve.count]  # type: ignore[attr-defined]
+        solve.count += 1  # type: ignore[attr-defined]
+        if "late" in way:
+            assert opened.wait(FAR)
+        taken.release()
+        if "fails" in way:
+            raise ValueError(way)
+        return core.solve(request)
+
+    solve.count = 0  # type: ignore[attr-defined]
+    planner = LatePlanner(solve)
+    request = core.prepare(OBSERVATION, GOAL, 0.0)
+    with pytest.raises(ValueError, match="fails"):
+        planner.plan(request, time.monotonic() + FAR)
+    for late in (1, 2):
+        opened.clear()
+        assert planner.plan(request, time.monotonic() + 0.01) is None
+        assert planner.late == late
+        opened.set()
+        assert planner.plan(request, time.monotonic() + FAR) is not None  # waits for the one before, and is not it
+    assert solve.count == 5  # type: ignore[attr-defined]
+    assert planner.close()
+
+
+def test_a_deadline_that_is_over_asks_for_nothing_but_the_answer_that_is_there(core: ControllerCore) -> None:
+    gate = Gate(core)
+    planner = LatePlanner(gate)
+    assert planner.plan(core.prepare(OBSERVATION, GOAL, 0.0), time.monotonic() - 1.0) is None
+    assert planner.late == 1
+    gate.open.set()
+    assert planner.close()
+
+
+def test_after_closing_no_plan_is_made(core: ControllerCore) -> None:
+    planner = LatePlanner(core.solve)
+    assert planner.close()
+    assert planner.plan(core.prepare(OBSERVATION, GOAL, 0.0), time.monotonic() + FAR) is None
+    assert planner.close()
+
+
+def test_what_the_system_refuses_its_thread_is_told(core: ControllerCore) -> None:
+    planner = LatePlanner(core.solve, cpus=[100_000])
+    planner.plan(core.prepare(OBSERVATION, GOAL, 0.0), time.monotonic() + FAR)
+    assert [text.split(":")[0] for text in planner.refused] == ["CPUs [100000]"]
+    assert planner.close()
