@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from mbrl_controller.control.frozen import MOVED, FrozenSensors
 from mbrl_controller.control.safety import SafetyConfig, SafetyState
-from mbrl_controller.episodes.contract import load_contract
+from mbrl_controller.episodes.contract import load_contract, parse_contract
 from mbrl_controller.resources import share_dir
 from mbrl_controller.tasks.base import constant_goal
 
+from .conftest import CONTRACT as TEXT
 from .conftest import make_contract, make_core
 
 CONTRACT = make_contract()
@@ -120,6 +121,68 @@ def test_it_takes_exactly_so_many_still_periods(changes: list[bool], enough: int
         expected.append(still >= enough)
     found = [bool(text) for text in watch(states, moving(len(states)), joints=enough)]
     assert found == expected
+
+
+def first_found(commands: Any, joints: int = 1, **options: Any) -> int | None:
+    """The look at which joints that stand still are found frozen."""
+    found = watch([STATE] * len(commands), commands, joints=joints, **options)
+    return next((i for i, text in enumerate(found) if text), None)
+
+
+def test_a_quarter_of_the_reach_is_a_move_and_less_is_none() -> None:
+    assert first_found([i % 2 * 0.25 * REACH for i in range(20)]) == 2
+    assert first_found([i % 2 * 0.249 * REACH for i in range(20)]) is None
+
+
+def test_moves_add_up_unless_the_hand_may_rest_between_them() -> None:
+    """A twentieth of the reach in a period is as good as standing still."""
+    assert first_found([0.06 * i * REACH for i in range(20)]) == 6
+    assert first_found([0.04 * i * REACH for i in range(60)]) is None
+    steps = np.cumsum([0.0, *[0.2, 0.01] * 10])
+    assert first_found([step * REACH for step in steps]) is None
+
+
+def test_one_joint_that_should_move_is_enough() -> None:
+    for joint in range(3):
+        alone = np.eye(3)[joint]
+        assert first_found([i % 2 * alone * REACH for i in range(10)]) == 2
+        assert first_found([-(i % 2) * alone * REACH for i in range(10)]) == 2
+
+
+def test_only_measurements_that_are_new_count() -> None:
+    """Newer than all before, that is."""
+    creeping = [0.3 * i * REACH for i in range(6)]
+    assert first_found(creeping) == 2
+    for stamps, look in (([0, 1, 1, 2, 3, 4], 3), ([0, 2, 1, 1.5, 2.5, 3], 4), ([0, 2, 1, 2, 1, 2], None)):
+        assert first_found(creeping, stamps=stamps) == look
+
+
+TWO_SOURCES = parse_contract(
+    TEXT.replace("SAFE", "hold").replace(
+        "     joints: [J0, J1, J2]}\n",
+        "     joints: [J0, J1]}\n"
+        "  - {topic: thumb/joint_states, type: sensor_msgs/msg/JointState, fields: [position, velocity],\n"
+        "     max_age_s: 0.2, joints: [J2]}\n",
+    )
+)
+
+
+def test_each_source_answers_for_the_joints_that_it_measures() -> None:
+    def found(moves: list[float], joints: int, objects: int, changes: list[int] | None = None) -> set[str]:
+        sensors, seen = FrozenSensors(TWO_SOURCES), set()
+        for i in range(10):
+            state = np.zeros(8)
+            state[changes or []] = 1e-6 * i
+            text = sensors.problem(state, float(i), i % 2 * np.array(moves) * REACH, joints, objects)
+            seen.add(text.split(":")[0])
+        return seen
+
+    assert found([1, 1, 0], 1, 0) == {"", "joint_states"}
+    assert found([0, 0, 1], 1, 0) == {"", "thumb/joint_states"}
+    assert found([1, 1, 1], 1, 0, changes=[0]) == {"", "thumb/joint_states"}
+    assert found([1, 1, 1], 1, 0, changes=[2]) == {"", "joint_states"}
+    assert found([1, 1, 1], 0, 1, changes=[0, 2]) == found([0, 0, 1], 0, 1) == {"", "valve/joint_states"}
+    assert found([1, 1, 1], 0, 0) == found([0, 0, 0], 1, 1) == {""}
 
 
 @pytest.mark.parametrize("frozen", [True, False])
