@@ -116,3 +116,27 @@ def test_a_tick_begun_several_periods_late_is_the_newest_and_counts_the_others()
     assert when is not None
     assert (when.index, when.missed) == (3, 3)
     assert when.due == pytest.approx(0.3)
+
+
+# Where the quotient of time and period is off by one: just before a due time, after it, and at it.
+@pytest.mark.parametrize(
+    ("start", "rate", "index", "now"),
+    [
+        (0.0, 30, 4449, math.nextafter(148.3, 0.0)),
+        (55.130652979501704, 30, 4013, 188.89731964616837),
+        (965.4648863619171, 20, 2934, 1112.164886361917),
+    ],
+)
+def test_a_tick_is_due_from_its_time_on_whatever_the_quotient_says(
+    start: float, rate: int, index: int, now: float
+) -> None:
+    pacer = Pacer(start, 1 / rate)
+    when, due = pacer.begin(now), start + index * (1 / rate)
+    if now < due:
+        assert when is None  # the one before is almost a period late
+        assert pacer.due == due
+    else:
+        assert when is not None
+        assert (when.index, when.due) == (index, due)
+        pacer.end(now)
+        assert pacer.due == start + (index + 1) * (1 / rate)

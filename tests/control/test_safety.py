@@ -378,3 +378,12 @@ def test_a_ramp_lasts_for_its_whole_periods_whatever_their_sum_comes_to(ramp: fl
         furthest = min(1.0, (step + 1) * 0.05 / ramp) if step < periods else np.inf
         expected = np.maximum(np.maximum(ahead - furthest * reach, position - reach), ahead - 2 * reach)
         np.testing.assert_allclose(safety.command(action.lower, position), expected, atol=1e-12)
+
+
+def test_the_last_thousand_transitions_are_kept_and_all_are_counted() -> None:
+    safety = in_state("ready")
+    for _ in range(600):
+        safety.change(SafetyState.RUNNING, "go")
+        safety.change(SafetyState.HOLDING, "wait")
+    assert len(safety.transitions) == 1000
+    assert safety.count == 1201
