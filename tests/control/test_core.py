@@ -461,3 +461,27 @@ def test_a_plan_is_cautious_and_charges_drops_as_the_options_say() -> None:
     hand.tick()
     assert (seen[0].drop_cost, seen[0].risk.kind) == (7.0, "worst")
     assert seen[0].goal == pytest.approx(np.ones((4, 1)))
+
+
+# --- frozen sensors -------------------------------------------------------------------------------------------------
+
+
+def test_after_a_reset_a_sensor_that_stands_still_is_watched_anew() -> None:
+    core = make_core(safety=SafetyConfig(ramp_s=0.0, frozen_periods=3))
+    assert core.epoch == 1
+
+    def sources(begin: int) -> list[str]:
+        found = []
+        for k in range(begin, begin + 7):
+            observation = Observation(np.zeros(8), PERIOD * k)
+            request = core.prepare(observation, GOAL, 0.0)
+            solution = core.solve(request)
+            solution.targets[:] = k % 2 * FAR
+            found.append(core.conclude(request, solution, PERIOD * k).source)
+        return found
+
+    first = sources(0)
+    assert first == ["plan"] * 5 + ["safe"] * 2
+    core.reset(1)
+    core.safety.forget_command()
+    assert sources(8) == first
