@@ -70,3 +70,9 @@ def test_a_session_and_an_evaluated_controller_explore_alike() -> None:
             commands = [policy.act(step.observation, GOAL, k * PERIOD)[0] for k, step in enumerate(steps)]
             alike = [np.array_equal(step.tick.command, c) for step, c in zip(steps, commands, strict=True)]
             assert all(alike) is same
+
+
+def test_the_numbers_of_a_seed_stay_what_they_were() -> None:
+    """So that an evaluation or a session of an older release can be repeated."""
+    expected = 0.5 * np.random.default_rng([7, 1]).standard_normal((4, 3))
+    np.testing.assert_array_equal(series(ExplorationNoise(3, seed=7), 4), expected)
