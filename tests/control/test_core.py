@@ -227,6 +227,14 @@ def test_late_plans_follow_the_last_one_step_by_step() -> None:
         np.testing.assert_allclose(hand.tick(late=True).command, expected)
 
 
+def test_a_plan_is_followed_to_its_last_step_and_then_held() -> None:
+    hand = Hand(make_core(safety=SafetyConfig(ramp_s=0.0, max_late_plans=9)))
+    hand.tick()
+    ticks = [hand.tick(late=True) for _ in range(5)]  # of a plan of four steps
+    assert [tick.source for tick in ticks] == ["previous_plan"] * 3 + ["safe"] * 2
+    assert {tick.reason for tick in ticks[3:]} == {"planner late and no plan left"}
+
+
 @pytest.mark.parametrize("kind", ["rate limit", "exploration", "late", "hold"])
 def test_the_planner_is_told_what_was_sent_and_not_what_it_chose(kind: str) -> None:
     hand = Hand(make_core())

@@ -234,3 +234,18 @@ def test_times_beyond_the_longest_are_the_longest() -> None:
     assert estimate("measured", 99.0, 0.1, 99.0) == Delay(2.0, 2.0)
     assert estimate("given", math.inf) == Delay(2.0, 2.0)
     assert estimate("given", -0.1, 1.0, 1.0) == Delay()
+
+
+def test_a_command_counts_in_its_period_if_it_was_sent_before_the_middle() -> None:
+    for late, expected in ((0.45, [3, 2, 1]), (0.55, [3, 3, 1])):
+        sent = SentCommands()
+        for k in range(5, 0, -1):
+            sent.add(NOW - k * PERIOD + (late * PERIOD if k == 2 else 0.0), np.array([float(k)]))
+        assert numbers(commands_in_force(sent, NOW, 3 * PERIOD, PERIOD)) == expected
+
+
+def test_no_entry_is_taken_back_in_time() -> None:
+    """Rounding makes the newest a little older than its whole periods; the others have a part of one more."""
+    replay = commands_in_force(ticks(), NOW, np.array([3 - 9e-4, 3.5]) * PERIOD, PERIOD)
+    np.testing.assert_allclose(replay.fraction, [0.0, 0.5], atol=1e-9)
+    assert replay.fraction[0] == 0.0

@@ -138,6 +138,8 @@ def test_moves_add_up_unless_the_hand_may_rest_between_them() -> None:
     """A twentieth of the reach in a period is as good as standing still."""
     assert first_found([0.06 * i * REACH for i in range(20)]) == 6
     assert first_found([0.04 * i * REACH for i in range(60)]) is None
+    looks = [first_found([0.06 * i * REACH for i in range(60)], joints=n) for n in (1, 2, 3)]
+    assert looks == [6, 11, 16]  # each period needs its own quarter
     steps = np.cumsum([0.0, *[0.2, 0.01] * 10])
     assert first_found([step * REACH for step in steps]) is None
 

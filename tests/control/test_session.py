@@ -193,9 +193,9 @@ def test_an_operator_takes_the_hand_and_gives_it_back() -> None:
     bench.feed(2.05, position=0.4)  # wherever the operator left it
     assert bench.step(2.05).tick.source == "plan"
     assert bench.events[-1] == ("begin", 1, "")
-    assert not bench.session.take_back("back", 2.1)
+    assert bench.session.take_back("back", 2.1) is False
     bench.session.leave(2.1)
-    assert not bench.session.hand_over("operator", 2.2)
+    assert bench.session.hand_over("operator", 2.2) is False
 
 
 def test_activation_after_a_stopped_hand_over_takes_the_hand_but_not_the_stop_back() -> None:
@@ -300,6 +300,7 @@ def test_a_model_that_raises_stops() -> None:
     assert step.tick.source == "safe"
     assert step.tick.state is SafetyState.STOPPED
     assert "RuntimeError: shape mismatch" in bench.core.safety.reason
+    assert bench.events[-1] == ("end", 0, "stop")
 
 
 def test_leaving_sends_the_safe_command_and_a_new_session_starts_clean() -> None:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from mbrl_controller.control.safety import SafetyState
-from mbrl_controller.control.session import Phase, SessionConfig, Step
+from mbrl_controller.control.session import ControlSession, Phase, SessionConfig, Step
 from mbrl_controller.tasks.base import constant_goal
 
-from .test_session import PERIOD, Bench, Watching
+from .test_session import PERIOD, Bench, Watching, joint_state
 
 LOST = 1.0  # rad: a valve turned further counts as lost here
 
@@ -133,7 +133,7 @@ def test_with_auto_reset_it_waits_for_the_object_alone() -> None:
     assert step.episode_time == 0.0
 
 
-@pytest.mark.parametrize(("last", "over"), [(1.17, False), (1.18, True), (1.2, True), (1.25, True)])
+@pytest.mark.parametrize(("last", "over"), [(1.174, False), (1.176, True), (1.2, True), (1.25, True)])
 def test_time_is_over_within_half_a_period_of_it(last: float, over: bool) -> None:
     bench = Losing(episode_s=0.2)
     for stamp in (1.0, 1.05, 1.1):
@@ -357,3 +357,134 @@ def test_a_state_with_a_hole_holds_and_nothing_is_known_of_the_hand() -> None:
     assert (step.tick.source, step.tick.reason) == ("safe", "the state has non-finite entries")
     assert step.observation is None
     assert bench.session._last is None
+
+
+# --- what is forgotten ------------------------------------------------------------------------------------------------
+
+
+def test_a_fresh_session_waits_for_a_state_to_begin_on() -> None:
+    bench = Bench()
+    session = ControlSession(bench.core, bench.inputs, SessionConfig(), bench.sent.append)
+    assert (session.phase, session.episode, session.last_sent) == (Phase.WAITING, -1, None)
+    bench.feed(1.0)
+    assert [e.event for e in session.step(1.0, 1.0, 1.0, bench.core.solve).events] == ["begin"]
+
+
+@pytest.mark.parametrize("anew", ["reset", "enter", "take back"])
+def test_a_state_of_before_counts_no_more_however_fresh(anew: str) -> None:
+    bench = Losing()
+    bench.run(1.0, 3)
+    if anew == "reset":
+        bench.session.reset(1.11)
+    elif anew == "enter":
+        bench.session.leave(1.105)
+        bench.session.enter(1.11)
+    else:
+        bench.session.hand_over("operator", 1.105)
+        bench.session.take_back("back", 1.11)
+    assert bench.step(1.12).tick.command is None
+    assert [name for name, *_ in bench.events].count("begin") == 1
+    bench.feed(1.13, position=0.4)  # wherever the hand is now
+    assert bench.step(1.13).tick.source == "plan"
+    assert bench.events[-1] == ("begin", 1, "")
+
+
+def test_a_plan_made_before_a_hand_over_is_not_followed_after_it() -> None:
+    bench = Losing()
+    bench.run(1.0, 2)
+
+    def solve(request: Any) -> Any:
+        solution = bench.core.solve(request)
+        bench.session.hand_over("operator", 1.1)
+        bench.session.take_back("back", 1.1)
+        return solution
+
+    bench.feed(1.1)
+    step = bench.step(1.1, solve)
+    assert (step.tick.source, step.tick.reason) == ("safe", "the plan was made before a reset")
+
+
+def test_a_model_that_fails_after_a_reset_stops_and_ends_no_episode() -> None:
+    bench = Losing()
+    bench.run(1.0, 2)
+
+    def solve(request: Any) -> Any:
+        bench.session.reset(1.1)
+        raise RuntimeError("broken")
+
+    bench.feed(1.1)
+    step = bench.step(1.1, solve)
+    assert (step.tick.state, step.events) == (SafetyState.STOPPED, ())
+    assert bench.session.stop("e-stop", 1.15).events == ()
+
+
+def test_an_episode_that_begins_by_itself_goes_on_with_the_states_there_are() -> None:
+    bench = Losing(auto_reset=True)
+    lost(bench)
+    begun = bench.at(1.15)
+    assert begun.events[0].event == "begin"
+    valve = bench.inputs.observation(None, None).state[6]
+    bench.inputs.receive("joint_states", joint_state(["J0", "J1", "J2"], [0.0] * 3, 1.2), 1.2)
+    step = bench.step(1.2)  # the valve's next measurement is not there yet
+    assert step.tick.source == "plan"
+    assert step.observation is not None
+    assert step.observation.state[6] == valve
+
+
+def test_a_stop_starts_from_the_state_that_an_episode_began_on() -> None:
+    bench = Losing(auto_reset=True)
+    lost(bench)
+    begun = bench.at(1.15)
+    assert bench.session.stop("e-stop", 1.16).observation is begun.observation
+
+
+def test_where_the_hand_was_before_its_states_failed_is_not_held_against_it() -> None:
+    """It goes on to neutral without a state, further than the last one known is from there."""
+    bench = Losing()
+    bench.core.safety.safe = "neutral"
+    bench.core.safety.forget_command()
+    bench.feed(1.0, position=0.39)
+    bench.step(1.0)
+    for k in range(8):
+        bench.step(1.2 + k * PERIOD)
+    stopped = bench.session.stop("e-stop", 2.0).tick.command
+    np.testing.assert_allclose(stopped, bench.core.contract.action.neutral)
+
+
+def test_the_goals_of_a_seed_stay_what_they_were() -> None:
+    bench = Bench(seed=3, episode_s=0.2, auto_reset=True)
+    steps = bench.run(1.0, 6)
+    for episode, step in ((0, steps[0]), (1, steps[5])):
+        goal = bench.core.task.sample_goal(np.random.default_rng([3, episode, 2]))
+        assert step.goal == pytest.approx(goal.at(np.array(0.0)))
+
+
+# --- lockstep: the same state again -----------------------------------------------------------------------------------
+
+
+def test_in_lockstep_a_state_is_answered_anew_in_a_new_episode() -> None:
+    bench = Losing(lockstep=True)
+    first = bench.at(1.0)
+    assert bench.step(1.0).repeated
+    bench.session.reset(1.01)
+    again = bench.at(1.0)
+    assert not again.repeated
+    assert again.episode == first.episode + 1
+
+
+def test_in_lockstep_a_hold_is_made_anew_for_each_state() -> None:
+    bench = Losing(lockstep=True)
+    lost(bench)
+    for _ in range(2):
+        step = bench.step(1.1)
+        assert not step.repeated
+        assert step.tick.source == "safe"
+
+
+def test_in_lockstep_a_late_state_of_before_the_scenes_reset_gets_no_command() -> None:
+    bench = Losing(lockstep=True, auto_reset=True, reset_scene=True)
+    lost(bench)
+    bench.feed(1.05)  # it was answered before
+    step = bench.step(1.05)
+    assert not step.repeated
+    assert step.tick.command is None

@@ -262,3 +262,17 @@ def test_an_older_measurement_does_not_take_the_place_of_the_newest() -> None:
     assert inputs.newest_stamp == pytest.approx(1.1)
     assert observation.stamp == 1.0  # of the oldest source
     np.testing.assert_allclose(observation.newer, [0.1] * 6 + [0.0] * 2, atol=1e-9)
+
+
+def test_what_is_just_old_enough_counts() -> None:
+    """At 0.2 s of age or ahead, and at 0.06 s of silence, to the last digit."""
+    inputs = StateInput(make_contract())
+    joints(inputs, 0.0)
+    valve(inputs, 0.0)
+    limit = inputs.contract.max_silence(inputs.contract.sources[0])
+    assert why(inputs, limit, 0.2) == ""
+    joints(inputs, 0.2, now=0.0)
+    assert why(inputs, 0.0, 0.0) == ""
+    joints(inputs, 0.1, now=limit)  # older: the source is heard, but says nothing newer
+    valve(inputs, 0.05, now=2 * limit)
+    assert "nothing newer received" in why(inputs, 2 * limit, 0.05)
