@@ -36,25 +36,30 @@ def in_state(name: str) -> Safety:
 @pytest.mark.parametrize("before", STATES)
 def test_changes_that_exist_are_made_and_kept_with_their_reason(before: str, after: str) -> None:
     safety = in_state(before)
-    count, known, reason = safety.count, list(safety.transitions), safety.reason
+    known, reason = list(safety.transitions), safety.reason
     made = safety.change(SafetyState(after), "because", 7.0)
     exists = after in CHANGES[before].split()
-    assert made is (exists or before == after)
     assert safety.state.value == (after if exists else before)
     if exists:
-        assert safety.count == count + 1
-        assert list(safety.transitions) == [
-            *known, Transition(7.0, SafetyState(before), SafetyState(after), "because")
-        ]  # fmt: skip
+        kept = Transition(7.0, SafetyState(before), SafetyState(after), "because")
+        assert (made, safety.reason) == (True, "because")
+        assert list(safety.transitions) == [*known, kept]
     else:
-        assert (safety.count, list(safety.transitions)) == (count, known)
-    # To stay is to have a new reason, but for a stop: the first one is the one to read.
-    assert safety.reason == ("because" if made and not before == after == "stopped" else reason)
+        assert list(safety.transitions) == known
+        if before != after:
+            assert (made, safety.reason) == (False, reason)
+
+
+@pytest.mark.parametrize("state", ["inactive", "ready", "running", "holding"])
+def test_to_stay_is_to_have_a_new_reason(state: str) -> None:
+    safety = in_state(state)
+    assert safety.change(SafetyState(state), "still") is True
+    assert safety.reason == "still"
 
 
 def test_it_begins_inactive_with_nothing_sent() -> None:
     safety = Safety(make_contract().action)
-    assert (safety.state, safety.reason, safety.count) == (SafetyState.INACTIVE, "not configured", 0)
+    assert safety.state is SafetyState.INACTIVE
     assert safety.last_command is None
     assert not safety.is_handed_over
 
@@ -68,18 +73,18 @@ def test_a_stop_is_cleared_to_ready_with_its_time_and_reason() -> None:
             assert safety.transitions[-1].time == 3.0
 
 
-def test_a_hand_is_handed_over_where_it_was_commanded_and_the_first_reason_stays() -> None:
-    for state in STATES:
+def test_a_hand_is_handed_over_wherever_it_was_active() -> None:
+    for state in ("ready", "running", "holding", "stopped"):
         safety = in_state(state)
-        assert safety.hand_over("another", 3.0) is (state != "inactive")
-        assert safety.is_handed_over is (state != "inactive")
+        assert safety.hand_over("another", 3.0) is True
+        assert safety.is_handed_over
         if state == "stopped":
             assert safety.state is SafetyState.STOPPED
             assert safety.clear_stop("by hand", 4.0)
-        if state != "inactive":
-            assert safety.state is SafetyState.HANDED_OVER
-            assert safety.reason == ("operator" if state == "handed_over" else "another")
-            assert safety.transitions[-1].time == {"stopped": 4.0, "handed_over": 0.0}.get(state, 3.0)
+        assert (safety.state, safety.reason) == (SafetyState.HANDED_OVER, "another")
+        assert safety.transitions[-1].time == (4.0 if state == "stopped" else 3.0)
+        safety.hand_over("a third", 5.0)
+        assert safety.reason == "another"  # the first reason stays
 
 
 def test_taking_back_makes_ready_but_leaves_a_stop() -> None:
@@ -148,10 +153,10 @@ def test_a_ramp_lasts_for_its_whole_periods_whatever_their_sum_comes_to(ramp: fl
         np.testing.assert_allclose(safety.command(action.lower, position), expected, atol=1e-12)
 
 
-def test_the_last_thousand_transitions_are_kept_and_all_are_counted() -> None:
+def test_the_last_thousand_transitions_are_kept() -> None:
     safety = in_state("ready")
-    for _ in range(600):
-        safety.change(SafetyState.RUNNING, "go")
-        safety.change(SafetyState.HOLDING, "wait")
+    for k in range(600):
+        safety.change(SafetyState.RUNNING, "go", float(k))
+        safety.change(SafetyState.HOLDING, "wait", float(k))
     assert len(safety.transitions) == 1000
-    assert safety.count == 1201
+    assert (safety.transitions[0].time, safety.transitions[-1].time) == (100.0, 599.0)
