@@ -27,6 +27,7 @@ from mbrl_controller.control.core import (
     Solution,
     Tick,
 )
+from mbrl_controller.control.exploration import ExplorationNoise
 from mbrl_controller.control.safety import SILENT, SafetyConfig, SafetyState
 from mbrl_controller.control.state_input import StateInput
 from mbrl_controller.errors import MessageError
@@ -117,8 +118,7 @@ class ControlSession:
         self._last_step: Step | None = None
         self.last_sent: Step | None = None
         self._execution: deque[float] = deque(maxlen=RECENT)  # s from a step's begin to its command
-        self._noise = np.zeros(len(core.contract.action))
-        self._rng = np.random.default_rng(config.seed)
+        self._exploration = ExplorationNoise(len(core.contract.action))
 
     # --- from the thread that ticks -----------------------------------------------------------------------------
 
@@ -145,7 +145,8 @@ class ControlSession:
             elif (late := time.monotonic() - expires) > 0:
                 tick = self.core.send_nothing(f"the step was held up and ended {late:.2f} s too late", stamp)
             else:
-                tick = self.core.conclude(request, solution, stamp, self._disturbance())
+                noise = self._exploration.sample(self.config.exploration, self.config.exploration_beta)
+                tick = self.core.conclude(request, solution, stamp, noise)
             reward = self._reward(observation, goal)
             step = Step(stamp, tick, self.episode, stamp - self._begun, observation, goal, reward, False, events)
             self._execution.append(time.monotonic() - began)
@@ -223,8 +224,7 @@ class ControlSession:
         self._begun, self.phase = stamp, Phase.RUNNING
         seed = int(np.random.SeedSequence([self.config.seed, self.episode]).generate_state(1)[0])
         self.core.reset(seed, observation.state[self.core.task.joint_positions])
-        self._rng = np.random.default_rng([seed, 1])
-        self._noise[:] = 0.0
+        self._exploration.reset(seed)
         if not self._given_goal:
             self._sample_goal(stamp)
         return (self._event("begin", stamp, ""),)
@@ -368,14 +368,6 @@ class ControlSession:
         command = self.core.safety.last_command
         action = observation.state[self.core.task.joint_positions] if command is None else command
         return float(self.core.task.reward(observation.state, action, goal))
-
-    def _disturbance(self) -> Array | None:
-        if not self.config.exploration:
-            return None
-        fresh = self.config.exploration * self._rng.standard_normal(self._noise.shape)
-        beta = self.config.exploration_beta
-        self._noise = beta * fresh + (1 - beta) * self._noise
-        return self._noise
 
     def _elapsed(self, stamp: float) -> float:
         return stamp - self._begun if self.phase is Phase.RUNNING else float("nan")

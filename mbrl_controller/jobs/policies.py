@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import numpy as np
-
 from mbrl_controller.control.core import ControllerCore, Observation, Tick
+from mbrl_controller.control.exploration import ExplorationNoise
 from mbrl_controller.control.safety import SafetyState
 from mbrl_controller.episodes.contract import RobotContract
 from mbrl_controller.simulation.random_policy import RandomPolicy
@@ -27,16 +26,14 @@ class Policy(Protocol):
 
 
 class ControllerPolicy:
-    """The controller as the node runs it, optionally with exploration noise on what it sends.
-
-    The noise is filtered as the planner's candidates are (n_t = beta u_t + (1 - beta) n_{t-1}), so that it moves the
-    fingers instead of shaking them; the command that is sent, noise included, is the one the controller remembers.
-    """
+    """The controller as the node runs it, optionally with the node's exploration noise on what it sends. The command
+    that is sent, noise included, is the one the controller remembers."""
 
     def __init__(self, core: ControllerCore, exploration: float = 0.0, beta: float = 0.6) -> None:
         self.core = core
         self.exploration = exploration
         self.beta = beta
+        self._noise = ExplorationNoise(len(core.contract.action))
 
     def reset(self, seed: int, observation: Observation) -> None:
         position = observation.state[self.core.task.joint_positions]
@@ -45,15 +42,10 @@ class ControllerPolicy:
         self.core.safety.change(SafetyState.RUNNING, "episode begins")
         self.core.safety.forget_command()
         self.core.reset(seed, position)
-        self._rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
-        self._noise = np.zeros(len(self.core.contract.action))
+        self._noise.reset(seed)
 
     def act(self, observation: Observation, goal: Goal, episode_time: float) -> tuple[Array, Tick | None]:
-        disturb = None
-        if self.exploration:
-            fresh = self.exploration * self._rng.standard_normal(self._noise.shape)
-            self._noise = self.beta * fresh + (1 - self.beta) * self._noise
-            disturb = self._noise
+        disturb = self._noise.sample(self.exploration, self.beta)
         tick = self.core.tick(observation, goal, episode_time, disturb=disturb, now=episode_time)
         command = self.core.safety.last_command  # stays in force where nothing is sent
         if command is None:

@@ -59,7 +59,7 @@ class PlannerState:
 
     def rng(self) -> np.random.Generator:
         """The random numbers of the next plan."""
-        return np.random.Generator(np.random.Philox(key=[self.seed & (2**64 - 1), self.tick]))
+        return np.random.Generator(np.random.Philox(key=np.array([self.seed % 2**64, self.tick], np.uint64)))
 
     def executed(self, action: Array) -> PlannerState:
         """The state after `action` [A] was executed in place of the plan's own first action (limits, hand-over)."""

@@ -33,7 +33,7 @@ def noise_basis(kind: Smoothing, horizon: int, *, beta: float = 1.0, colour: flo
 
 def standard_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Normal numbers of mean 0 and deviation 1, each one of 16,384 quantiles: seven times faster than drawing them
-    exactly, which would be a twentieth of a plan's time. None lies beyond 4."""
+    exactly, which would be a twentieth of a plan's time. None lies beyond 4.01."""
     count = int(np.prod(shape))
     bits = rng.bit_generator.random_raw(-(-count // 4)).view(np.uint16)[:count]
     bits >>= 16 - _BITS

@@ -177,8 +177,10 @@ def test_the_core_plans_from_where_the_commands_in_flight_lead() -> None:
         assert request.delay.lead == pytest.approx(0.5 * PERIOD)
         tick = core.conclude(request, core.solve(request), now)
         commands.append(tick.command)
+    old = Observation(np.zeros(8), now)
+    assert periods(core.prepare(old, GOAL, 0.0, now + PERIOD).replay) == pytest.approx(1.5)
     core.reset(1)
-    assert core.prepare(Observation(np.zeros(8), -1.0), GOAL, 0.0, 0.0).replay == Replay()
+    assert periods(core.prepare(old, GOAL, 0.0, now + PERIOD).replay) == 0.0
 
 
 def test_the_goal_is_that_of_the_moment_the_command_acts() -> None:
@@ -192,3 +194,58 @@ def test_the_goal_is_that_of_the_moment_the_command_acts() -> None:
     core = make_core(delay="measured", delay_s=0.02)
     core.prepare(Observation(np.zeros(8), 0.9), Moving(), 5.0, now=1.0, execution=0.01)
     np.testing.assert_allclose(asked[-1], 5.03 + PERIOD * np.arange(1, 5))
+
+
+def test_the_command_in_force_is_the_last_one_sent_up_to_a_time() -> None:
+    sent = SentCommands()
+    assert sent.at(1.0) is None
+    sent.add(1.0, np.array([1.0]))
+    sent.add(2.0, np.array([2.0]))
+    assert sent.at(0.999) is None
+    assert sent.at(1.0) == sent.at(1.999) == 1.0
+    assert sent.at(2.0) == sent.at(99.0) == 2.0
+    sent.add(2.0, np.array([3.0]))  # at the same time: in its place
+    assert sent.at(2.0) == 3.0
+    assert sent.at(1.5) == 1.0
+    sent.clear()
+    assert sent.at(99.0) is None
+
+
+def test_rounding_of_times_makes_no_command_of_its_own() -> None:
+    for off in (-9e-4, -1e-9, 1e-9, 9e-4):
+        assert numbers(commands_in_force(ticks(), NOW, (3 + off) * PERIOD, PERIOD)) == [3, 2, 1]
+    assert numbers(commands_in_force(ticks(), NOW, 3.002 * PERIOD, PERIOD)) == [4, 3, 2, 1]
+    replay = commands_in_force(ticks(), NOW, 2.998 * PERIOD, PERIOD)
+    assert (numbers(replay), replay.fraction) == ([3, 2, 1], pytest.approx(0.998))
+
+
+def test_a_part_of_the_first_change_and_all_of_the_others_are_taken() -> None:
+    """The turntable's members go 0.9 and 1.1 times as far as told."""
+    first, whole = np.array([0.4]), (np.array([0.1]), np.array([0.2]))
+    start = np.array([0.5])
+    assert predict(Turning(), Turning.spec, start, Replay(first, 0.25)) == pytest.approx([0.6])
+    assert predict(Turning(), Turning.spec, start, Replay(None, 0.0, whole)) == pytest.approx([0.8])
+    assert predict(Turning(), Turning.spec, start, Replay(first, 0.25, whole)) == pytest.approx([0.9])
+
+
+def test_times_beyond_the_longest_are_the_longest() -> None:
+    assert LONGEST == 2.0
+    assert estimate("measured", 0.5, 99.0, 0.25) == Delay(2.0, 0.75)
+    assert estimate("measured", 99.0, 0.1, 99.0) == Delay(2.0, 2.0)
+    assert estimate("given", math.inf) == Delay(2.0, 2.0)
+    assert estimate("given", -0.1, 1.0, 1.0) == Delay()
+
+
+def test_a_command_counts_in_its_period_if_it_was_sent_before_the_middle() -> None:
+    for late, expected in ((0.45, [3, 2, 1]), (0.55, [3, 3, 1])):
+        sent = SentCommands()
+        for k in range(5, 0, -1):
+            sent.add(NOW - k * PERIOD + (late * PERIOD if k == 2 else 0.0), np.array([float(k)]))
+        assert numbers(commands_in_force(sent, NOW, 3 * PERIOD, PERIOD)) == expected
+
+
+def test_no_entry_is_taken_back_in_time() -> None:
+    """Rounding makes the newest a little older than its whole periods; the others have a part of one more."""
+    replay = commands_in_force(ticks(), NOW, np.array([3 - 9e-4, 3.5]) * PERIOD, PERIOD)
+    np.testing.assert_allclose(replay.fraction, [0.0, 0.5], atol=1e-9)
+    assert replay.fraction[0] == 0.0

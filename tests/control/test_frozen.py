@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from mbrl_controller.control.frozen import MOVED, FrozenSensors
 from mbrl_controller.control.safety import SafetyConfig, SafetyState
-from mbrl_controller.episodes.contract import load_contract
+from mbrl_controller.episodes.contract import load_contract, parse_contract
 from mbrl_controller.resources import share_dir
 from mbrl_controller.tasks.base import constant_goal
 
+from .conftest import CONTRACT as TEXT
 from .conftest import make_contract, make_core
 
 CONTRACT = make_contract()
@@ -95,6 +96,21 @@ def test_objects_are_watched_where_someone_says_so() -> None:
     assert not any(watch([STATE] * 20, moving(20), joints=0))
 
 
+def test_after_a_reset_it_takes_all_the_still_periods_again() -> None:
+    """The hand may have been moved meanwhile, and what it was commanded before says nothing of now."""
+    sensors = FrozenSensors(CONTRACT)
+
+    def found(begin: int, count: int) -> list[bool]:
+        looks = range(begin, begin + count)
+        return [bool(sensors.problem(STATE, float(i), (i % 2) * REACH, 3, 0)) for i in looks]
+
+    assert found(0, 6) == [False] * 4 + [True] * 2
+    sensors.reset()
+    assert found(6, 6) == [False] * 4 + [True] * 2
+    sensors.reset()
+    assert found(0, 6) == [False] * 4 + [True] * 2  # also where the clock begins anew
+
+
 @given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(1, 8))
 def test_it_takes_exactly_so_many_still_periods(changes: list[bool], enough: int) -> None:
     value, still, states, expected = 0.0, -1, [STATE], [False]
@@ -105,6 +121,70 @@ def test_it_takes_exactly_so_many_still_periods(changes: list[bool], enough: int
         expected.append(still >= enough)
     found = [bool(text) for text in watch(states, moving(len(states)), joints=enough)]
     assert found == expected
+
+
+def first_found(commands: Any, joints: int = 1, **options: Any) -> int | None:
+    """The look at which joints that stand still are found frozen."""
+    found = watch([STATE] * len(commands), commands, joints=joints, **options)
+    return next((i for i, text in enumerate(found) if text), None)
+
+
+def test_a_quarter_of_the_reach_is_a_move_and_less_is_none() -> None:
+    assert first_found([i % 2 * 0.25 * REACH for i in range(20)]) == 2
+    assert first_found([i % 2 * 0.249 * REACH for i in range(20)]) is None
+
+
+def test_moves_add_up_unless_the_hand_may_rest_between_them() -> None:
+    """A twentieth of the reach in a period is as good as standing still."""
+    assert first_found([0.06 * i * REACH for i in range(20)]) == 6
+    assert first_found([0.04 * i * REACH for i in range(60)]) is None
+    looks = [first_found([0.06 * i * REACH for i in range(60)], joints=n) for n in (1, 2, 3)]
+    assert looks == [6, 11, 16]  # each period needs its own quarter
+    steps = np.cumsum([0.0, *[0.2, 0.01] * 10])
+    assert first_found([step * REACH for step in steps]) is None
+
+
+def test_one_joint_that_should_move_is_enough() -> None:
+    for joint in range(3):
+        alone = np.eye(3)[joint]
+        assert first_found([i % 2 * alone * REACH for i in range(10)]) == 2
+        assert first_found([-(i % 2) * alone * REACH for i in range(10)]) == 2
+
+
+def test_only_measurements_that_are_new_count() -> None:
+    """Newer than all before, that is."""
+    creeping = [0.3 * i * REACH for i in range(6)]
+    assert first_found(creeping) == 2
+    for stamps, look in (([0, 1, 1, 2, 3, 4], 3), ([0, 2, 1, 1.5, 2.5, 3], 4), ([0, 2, 1, 2, 1, 2], None)):
+        assert first_found(creeping, stamps=stamps) == look
+
+
+TWO_SOURCES = parse_contract(
+    TEXT.replace("SAFE", "hold").replace(
+        "     joints: [J0, J1, J2]}\n",
+        "     joints: [J0, J1]}\n"
+        "  - {topic: thumb/joint_states, type: sensor_msgs/msg/JointState, fields: [position, velocity],\n"
+        "     max_age_s: 0.2, joints: [J2]}\n",
+    )
+)
+
+
+def test_each_source_answers_for_the_joints_that_it_measures() -> None:
+    def found(moves: list[float], joints: int, objects: int, changes: list[int] | None = None) -> set[str]:
+        sensors, seen = FrozenSensors(TWO_SOURCES), set()
+        for i in range(10):
+            state = np.zeros(8)
+            state[changes or []] = 1e-6 * i
+            text = sensors.problem(state, float(i), i % 2 * np.array(moves) * REACH, joints, objects)
+            seen.add(text.split(":")[0])
+        return seen
+
+    assert found([1, 1, 0], 1, 0) == {"", "joint_states"}
+    assert found([0, 0, 1], 1, 0) == {"", "thumb/joint_states"}
+    assert found([1, 1, 1], 1, 0, changes=[0]) == {"", "thumb/joint_states"}
+    assert found([1, 1, 1], 1, 0, changes=[2]) == {"", "joint_states"}
+    assert found([1, 1, 1], 0, 1, changes=[0, 2]) == found([0, 0, 1], 0, 1) == {"", "valve/joint_states"}
+    assert found([1, 1, 1], 0, 0) == found([0, 0, 0], 1, 1) == {""}
 
 
 @pytest.mark.parametrize("frozen", [True, False])

@@ -86,3 +86,12 @@ def test_a_goal_that_waits_by_itself_and_one_that_stands_still_stay_what_they_ar
     valve = make_core(goal_lead=0.6)
     goal = valve.task.sample_goal(np.random.default_rng(0))
     assert valve.task.waiting(goal, 0.6) is goal
+
+
+def test_only_what_waits_for_the_planner_is_told_of_the_balls_here() -> None:
+    """A goal that waits by itself is told once a step, by who asks for it."""
+    core, told = core_with(0.6), []
+    goal = clock(lead=0.3)
+    goal.observe = lambda state, time: told.append(time)
+    seen(core, goal, 0, at_rest())
+    assert told == []

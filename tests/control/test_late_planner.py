@@ -24,14 +24,12 @@ class Gate:
 
     def __init__(self, core: ControllerCore) -> None:
         self.core, self.open, self.made = core, threading.Event(), threading.Semaphore(0)
-        self.active = self.most_active = 0
+        self.asked: list[Any] = []  # the requests it was given
 
     def __call__(self, request: Any, deadline: float | None) -> Any:
-        self.active += 1
-        self.most_active = max(self.active, self.most_active)
+        self.asked.append(request)
         assert self.open.wait(FAR)
         solution = self.core.solve(request, deadline)
-        self.active -= 1
         self.made.release()
         return solution
 
@@ -50,8 +48,8 @@ def test_a_late_plan_is_thrown_away_and_the_next_one_is_made(core: ControllerCor
     planner = LatePlanner(gate)
     first = core.prepare(OBSERVATION, GOAL, 0.0)
     assert planner.plan(first, time.monotonic() + 0.01) is None
-    # Still at it: no second request is put beside the first.
-    assert planner.plan(first, time.monotonic() + 0.01) is None
+    # Still at it: a second request is neither put beside the first nor kept for later.
+    assert planner.plan(core.prepare(OBSERVATION, GOAL, 1.0), time.monotonic() + 0.01) is None
     assert planner.late == 2
     gate.open.set()
     assert gate.made.acquire(timeout=FAR)
@@ -59,7 +57,7 @@ def test_a_late_plan_is_thrown_away_and_the_next_one_is_made(core: ControllerCor
     second = core.prepare(OBSERVATION, GOAL, 0.0)
     solution = planner.plan(second, time.monotonic() + FAR)
     np.testing.assert_array_equal(solution.targets, core.solve(second).targets)
-    assert gate.most_active == 1
+    assert [id(request) for request in gate.asked] == [id(first), id(second)]
     assert planner.close()
 
 
@@ -96,10 +94,73 @@ def test_closing_ends_a_wait(core: ControllerCore) -> None:
     answers: list[Any] = []
     waiter = threading.Thread(target=lambda: answers.append(planner.plan(request, time.monotonic() + FAR)))
     waiter.start()
-    while not gate.active:
+    while not gate.asked:
         time.sleep(0.001)
     assert not planner.close(timeout=0.01)
     waiter.join(FAR)
     assert answers == [None]
     gate.open.set()
+    assert planner.close()
+
+
+def test_the_planner_is_given_its_own_deadline(core: ControllerCore) -> None:
+    asked: list[float | None] = []
+    planner = LatePlanner(lambda request, until: asked.append(until) or core.solve(request))
+    request = core.prepare(OBSERVATION, GOAL, 0.0)
+    planner.plan(request, time.monotonic() + FAR, 12.5)
+    planner.plan(request, time.monotonic() + FAR)
+    assert asked == [12.5, None]
+    assert planner.late == 0
+    assert planner.close()
+
+
+def test_after_an_error_and_after_a_late_one_plans_are_made_again(core: ControllerCore) -> None:
+    ways = ["fails", "late", "good", "late and fails", "good"]
+    opened, taken = threading.Event(), threading.Semaphore(0)
+
+    def solve(request: Any, deadline: float | None) -> Any:
+        way = ways[len(ways) - 5 + solve.count]  # type: ignore[attr-defined]
+        solve.count += 1  # type: ignore[attr-defined]
+        if "late" in way:
+            assert opened.wait(FAR)
+        taken.release()
+        if "fails" in way:
+            raise ValueError(way)
+        return core.solve(request)
+
+    solve.count = 0  # type: ignore[attr-defined]
+    planner = LatePlanner(solve)
+    request = core.prepare(OBSERVATION, GOAL, 0.0)
+    with pytest.raises(ValueError, match="fails"):
+        planner.plan(request, time.monotonic() + FAR)
+    for late in (1, 2):
+        opened.clear()
+        assert planner.plan(request, time.monotonic() + 0.01) is None
+        assert planner.late == late
+        opened.set()
+        assert planner.plan(request, time.monotonic() + FAR) is not None  # waits for the one before, and is not it
+    assert solve.count == 5  # type: ignore[attr-defined]
+    assert planner.close()
+
+
+def test_a_deadline_that_is_over_asks_for_nothing_but_the_answer_that_is_there(core: ControllerCore) -> None:
+    gate = Gate(core)
+    planner = LatePlanner(gate)
+    assert planner.plan(core.prepare(OBSERVATION, GOAL, 0.0), time.monotonic() - 1.0) is None
+    assert planner.late == 1
+    gate.open.set()
+    assert planner.close()
+
+
+def test_after_closing_no_plan_is_made(core: ControllerCore) -> None:
+    planner = LatePlanner(core.solve)
+    assert planner.close()
+    assert planner.plan(core.prepare(OBSERVATION, GOAL, 0.0), time.monotonic() + FAR) is None
+    assert planner.close()
+
+
+def test_what_the_system_refuses_its_thread_is_told(core: ControllerCore) -> None:
+    planner = LatePlanner(core.solve, cpus=[100_000])
+    planner.plan(core.prepare(OBSERVATION, GOAL, 0.0), time.monotonic() + FAR)
+    assert [text.split(":")[0] for text in planner.refused] == ["CPUs [100000]"]
     assert planner.close()

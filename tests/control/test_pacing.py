@@ -82,3 +82,61 @@ def test_a_tick_that_ends_as_the_next_is_due_costs_none(start: float, index: int
     pacer.end(following)
     assert pacer.due == following
     assert pacer.begin(following).missed == 0
+
+
+@pytest.mark.parametrize("period", [0.1, 1 / 30, 0.002])
+@pytest.mark.parametrize("late", [0.0, 0.25, 0.49, 0.51, 0.75, 0.99])
+def test_a_tick_up_to_half_a_period_late_begins_and_a_later_one_is_skipped(late: float, period: float) -> None:
+    pacer = Pacer(5.0, period)
+    pacer.begin(5.0)
+    pacer.end(5.0 + 0.2 * period)
+    when = pacer.begin(5.0 + (1 + late) * period)
+    if late < 0.5:
+        assert when is not None
+        assert (when.index, when.missed) == (1, 0)
+        assert when.lateness == pytest.approx(late * period)
+    else:
+        assert when is None
+        assert pacer.due == pytest.approx(5.0 + 2 * period)
+        following = pacer.begin(pacer.due)
+        assert following is not None
+        assert (following.index, following.missed) == (2, 1)
+
+
+def test_half_a_period_itself_is_not_too_late() -> None:
+    pacer = Pacer(0.0, 1.0)  # without rounding
+    assert pacer.begin(0.5) is not None
+    pacer.end(0.75)
+    assert pacer.begin(1.5) is not None
+
+
+def test_a_tick_begun_several_periods_late_is_the_newest_and_counts_the_others() -> None:
+    pacer = Pacer(0.0, 0.1)
+    when = pacer.begin(0.32)
+    assert when is not None
+    assert (when.index, when.missed) == (3, 3)
+    assert when.due == pytest.approx(0.3)
+
+
+# Where the quotient of time and period is off by one: just before a due time, after it, and at it.
+@pytest.mark.parametrize(
+    ("start", "rate", "index", "now"),
+    [
+        (0.0, 30, 4449, math.nextafter(148.3, 0.0)),
+        (55.130652979501704, 30, 4013, 188.89731964616837),
+        (965.4648863619171, 20, 2934, 1112.164886361917),
+    ],
+)
+def test_a_tick_is_due_from_its_time_on_whatever_the_quotient_says(
+    start: float, rate: int, index: int, now: float
+) -> None:
+    pacer = Pacer(start, 1 / rate)
+    when, due = pacer.begin(now), start + index * (1 / rate)
+    if now < due:
+        assert when is None  # the one before is almost a period late
+        assert pacer.due == due
+    else:
+        assert when is not None
+        assert (when.index, when.due) == (index, due)
+        pacer.end(now)
+        assert pacer.due == start + (index + 1) * (1 / rate)

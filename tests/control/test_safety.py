@@ -156,18 +156,26 @@ def test_neutral_is_approached_at_the_safe_speed(start: np.ndarray, hand: np.nda
 
 @given(pose, pose, st.floats(0.06, 1.0))
 def test_commands_gain_speed_from_where_the_hand_is(start: np.ndarray, target: np.ndarray, ramp: float) -> None:
+    """In even steps: the k-th of n goes k/n as far as the hand may, the n-th and all after it all the way."""
     action = make_contract().action
     reach = action.max_rate * action.period
     safety = Safety(action, SafetyConfig(ramp_s=ramp))
-    before, steps = start, 0
-    while (steps + 1) * action.period < ramp:
-        command = safety.command(target, before)  # a hand that follows
-        steps += 1
-        assert (np.abs(command - before) <= reach * steps * action.period / ramp + 1e-9).all()
-        before = command
-    safety.safe_command(before)
-    slow = safety.command(target, before) - before
-    assert (np.abs(slow) <= reach * action.period / ramp + 1e-9).all()  # a hold begins it anew
+    position = start  # of a hand that follows
+    for round_ in range(2):
+        for step in range(1, 25):
+            furthest = min(1.0, step * action.period / ramp) * reach
+            expected = np.clip(target, position - furthest, position + furthest)
+            position = safety.command(target, position)
+            np.testing.assert_allclose(position, expected, atol=1e-9)
+        if not round_:
+            position = safety.safe_command(position)  # a hold begins it anew
+
+
+def test_without_a_ramp_commands_are_as_fast_as_the_hand_from_the_first() -> None:
+    action = make_contract().action
+    reach = action.max_rate * action.period
+    command = Safety(action, SafetyConfig(ramp_s=0.0)).command(action.upper, action.neutral)
+    np.testing.assert_allclose(command, np.minimum(action.neutral + reach, action.upper))
 
 
 def test_a_hand_that_is_not_where_its_command_is_gets_none_until_it_is_back_or_a_person_resets() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from mbrl_controller.control.core import CoreConfig
+from mbrl_controller.control.limits import allowed
 from mbrl_controller.control.safety import SafetyConfig, SafetyState
 from mbrl_controller.control.session import ControlSession, SessionConfig, Step
 from mbrl_controller.control.state_input import StateInput
@@ -17,6 +19,7 @@ from mbrl_controller.control.state_input import StateInput
 from .conftest import PlainModel, make_contract, make_core
 from .test_session import joint_state
 
+pytestmark = pytest.mark.slow
 PERIOD = 0.05
 # Everywhere within a plausible sensor's range: in the limits (-1 to 1), near them, and far off.
 angle = st.one_of(st.floats(-1, 1), st.floats(-3, 3))
@@ -68,6 +71,10 @@ class Machine(RuleBasedStateMachine):
         if step.observation is not None:
             measured = step.observation.state[self.core.task.joint_positions]
             assert (np.abs(command - measured) <= reach).all()
+            if step.tick.source == "plan" and not (self.config.exploration or self.core.safety.config.ramp_s):
+                assert step.tick.solution is not None
+                window = allowed(self.action, measured, self.sent, self.core.safety.config.max_jump)
+                np.testing.assert_allclose(command, window.nearest(step.tick.solution.targets[0]), atol=1e-12)
         if self.sent is not None:
             assert (np.abs(command - self.sent) <= self.core.safety.config.max_jump * reach).all()
         self.sent = command
@@ -151,9 +158,13 @@ class Machine(RuleBasedStateMachine):
         """A person puts things right, and some ticks go by without trouble."""
         for what in ("enter", "reset", "take back", "scene reset"):
             self.intervene(what)
+        sources = []
         for i in range(4):
             self.follow((0.001 * i,) * 3)
             self.step("", "")
+            assert self.session.last_sent is not None
+            sources.append(self.session.last_sent.tick.source)
+        assert sources == ["plan"] * 4
 
     @rule(reason=st.just("no time yet"))
     def hold(self, reason: str) -> None:
@@ -176,7 +187,7 @@ class Machine(RuleBasedStateMachine):
             session.swap(PlainModel())
         elif what == "scene reset":
             taken = session.phase.value == "resetting"
-            session.scene_was_reset(self.clock)
+            session.scene_was_reset(self.steady)
         elif what == "leave":
             session.leave(self.clock)
         elif what == "enter" and before in (SafetyState.INACTIVE, SafetyState.STOPPED):  # activation

@@ -193,9 +193,9 @@ def test_an_operator_takes_the_hand_and_gives_it_back() -> None:
     bench.feed(2.05, position=0.4)  # wherever the operator left it
     assert bench.step(2.05).tick.source == "plan"
     assert bench.events[-1] == ("begin", 1, "")
-    assert not bench.session.take_back("back", 2.1)
+    assert bench.session.take_back("back", 2.1) is False
     bench.session.leave(2.1)
-    assert not bench.session.hand_over("operator", 2.2)
+    assert bench.session.hand_over("operator", 2.2) is False
 
 
 def test_activation_after_a_stopped_hand_over_takes_the_hand_but_not_the_stop_back() -> None:
@@ -300,6 +300,7 @@ def test_a_model_that_raises_stops() -> None:
     assert step.tick.source == "safe"
     assert step.tick.state is SafetyState.STOPPED
     assert "RuntimeError: shape mismatch" in bench.core.safety.reason
+    assert bench.events[-1] == ("end", 0, "stop")
 
 
 def test_leaving_sends_the_safe_command_and_a_new_session_starts_clean() -> None:
@@ -341,12 +342,51 @@ def test_a_swapped_model_is_used_from_the_next_step_on() -> None:
     assert bench.run(1.05, 1)[-1].tick.solution.model_version == "new"
 
 
+def episodes(count: int, **config: Any) -> list[list[Step]]:
+    """The steps of so many episodes of one session."""
+    bench = Bench(**config)
+    found = []
+    for episode in range(count):
+        found.append(bench.run(1.0 + episode, 6))
+        bench.session.reset(1.5 + episode)
+    return found
+
+
 def test_the_same_seed_gives_the_same_episodes() -> None:
     def commands(seed: int) -> Any:
-        return np.array([s.tick.command for s in Bench(seed=seed, exploration=0.1).run(1.0, 6)])
+        return np.array([[s.tick.command for s in steps] for steps in episodes(3, seed=seed, exploration=0.1)])
 
     np.testing.assert_array_equal(commands(3), commands(3))
-    assert (commands(3) != commands(4)).any()
+    assert (commands(3) != commands(4)).any(axis=(1, 2)).all()
+
+
+def test_each_episode_of_a_session_has_its_own_goal_and_numbers() -> None:
+    steps = [taken[0] for taken in episodes(4, seed=3)]
+    assert len({step.goal[0] for step in steps}) == 4
+    assert len({step.tick.request.planner_state.seed for step in steps}) == 4
+
+
+def test_each_episode_is_explored_in_its_own_way() -> None:
+    """The planner is kept out of it: what is sent is the noise."""
+
+    def noise(**config: Any) -> list[Any]:
+        bench, sent = Bench(**config), []
+
+        def neutral(request: Any) -> Any:
+            solution = bench.core.solve(request)
+            solution.targets[:] = bench.core.contract.action.neutral
+            return solution
+
+        for begin in (1.0, 2.0):
+            bench.session.reset(begin)
+            bench.feed(begin, position=0.1)
+            sent.append(bench.step(begin, neutral).tick.command)
+        return sent
+
+    one, other = noise(exploration=0.05)
+    assert (one != other)[:2].all()  # the third is as far as it may go
+    still = noise()
+    np.testing.assert_array_equal(still[0], still[1])
 
 
 class Watching:

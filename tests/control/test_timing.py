@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import threading
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbrl_controller.control.timing import RunningStatistics
+from mbrl_controller.control.timing import LoopStatistics, RunningStatistics
 
 times = st.floats(1e-6, 1e3)
 values = st.lists(times | times.map(lambda time: -time) | st.just(0.0), min_size=1, max_size=200)
@@ -77,3 +78,55 @@ def test_empty_and_cleared_is_nan() -> None:
     statistics.clear()
     assert math.isnan(statistics.summary().mean)
     assert math.isnan(statistics.last)
+
+
+def test_after_clearing_nothing_of_before_is_left() -> None:
+    statistics, fresh = RunningStatistics(0.1), RunningStatistics(0.1)
+    for value in (5.0, -3.0, 0.1):
+        statistics.add(value)
+    statistics.clear()
+    for one in (statistics, fresh):
+        one.add(0.2)
+        one.add(0.3)
+    assert statistics.summary() == fresh.summary()
+    assert statistics.last == 0.3
+
+
+def test_all_of_a_summary_is_nan_before_the_first_value() -> None:
+    summary = RunningStatistics().summary()
+    assert summary.count == 0
+    assert all(math.isnan(value) for name, value in vars(summary).items() if name != "count")
+
+
+def test_a_loops_statistics_count_from_zero_and_are_cleared_together() -> None:
+    statistics = LoopStatistics(0.1)
+    assert (statistics.ticks, statistics.missed) == (0, 0)
+    for i in range(100):
+        statistics.period.add(0.1 + (-1) ** i * 1e-5)
+        statistics.lateness.add(1e-4)
+        statistics.execution.add(1e-3)
+        statistics.ticks += 1
+        statistics.missed += 2
+    assert statistics.period.summary().p99 == pytest.approx(0.1 + 1e-5, abs=1e-7)  # most exact at the period
+    assert statistics.lateness.summary().p50 == pytest.approx(1e-4, rel=0.005)
+    statistics.clear()
+    assert (statistics.ticks, statistics.missed) == (0, 0)
+    for series in (statistics.period, statistics.lateness, statistics.execution):
+        assert series.summary().count == 0
+
+
+def test_values_that_threads_add_at_once_are_all_counted() -> None:
+    statistics = RunningStatistics()
+
+    def add() -> None:
+        for i in range(5000):
+            statistics.add(1e-3 * (i % 10 + 1))
+
+    threads = [threading.Thread(target=add) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    summary = statistics.summary()
+    assert summary.count == 20_000
+    assert summary.mean == pytest.approx(5.5e-3)

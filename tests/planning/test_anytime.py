@@ -119,6 +119,29 @@ def test_chunks_make_up_the_population(clock: Clock) -> None:
     assert min(sizes) >= MIN_CHUNK
 
 
+@pytest.mark.parametrize("name", ["pddm", "cem", "icem"])
+def test_what_is_carried_over_is_evaluated_once_however_many_chunks_there_are(name: str, clock: Clock) -> None:
+    p = make_planner(name, 3, {"candidates": 500, "kept": 20, "keep_mean": True, "iterations": 1})
+    seen: list[np.ndarray] = []
+
+    def objective(candidates):
+        seen.append(candidates.copy())
+        return clock.objective(candidates)
+
+    state = p.initial_state(0)
+    for _ in range(5):
+        before = state
+        seen.clear()
+        _, state = p.plan(objective, state, clock.now + 0.0125)
+    assert len(seen) > 1
+    everything = np.concatenate(seen)
+    carried = np.concatenate([np.clip(before.mean, -1, 1)[None], before.kept]).astype(np.float32)
+    assert len(carried) == 21
+    np.testing.assert_array_equal(everything[:21], carried)
+    times = (everything[:, None] == carried).all((2, 3)).sum(0)
+    assert (times == 1).all()
+
+
 @given(fixed=st.floats(0, 5e-3), each=st.floats(1e-6, 1e-3), seed=st.integers(0, 99))
 def test_the_pace_finds_both_parts_of_a_chunks_time(fixed: float, each: float, seed: int) -> None:
     pace, rng = Pace(), np.random.default_rng(seed)

@@ -110,6 +110,23 @@ def test_members_that_agree_leave_nothing_to_be_cautious_about(values: list[list
         assert risk.aggregate(same) == pytest.approx(same[0])
 
 
+def test_caution_takes_off_so_many_deviations_of_the_members() -> None:
+    returns = np.array([[0.0, 1.0, 5.0], [4.0, 1.0, -1.0], [2.0, 1.0, 2.0]])
+    assert Risk(kind="mean").aggregate(returns) == pytest.approx([2.0, 1.0, 2.0])
+    assert Risk(kind="worst").aggregate(returns) == pytest.approx([0.0, 1.0, -1.0])
+    assert Risk(kind="mean_std", k=0.5).aggregate(returns[:2]) == pytest.approx([1.0, 1.0, 0.5])
+    deviation = np.sqrt([8 / 3, 0.0, 6.0])
+    assert Risk(kind="mean_std", k=2.0).aggregate(returns) == pytest.approx([2.0, 1.0, 2.0] - 2 * deviation)
+
+
+def test_disagreement_is_the_mean_of_the_entries() -> None:
+    """Members that differ in one of four entries disagree a quarter as much as those that differ in all."""
+    states = np.zeros((2, 2, 4))
+    states[1, 0, 2] = states[1, 1] = 2.0  # a deviation of 1
+    assert disagreement(states, np.ones(4)) == pytest.approx([0.25, 1.0])
+    assert disagreement(states, np.array([1.0, 1.0, 0.1, 1.0])) == pytest.approx([2.5, 13 / 4])
+
+
 def test_disagreement_is_counted_in_units_of_the_scale() -> None:
     states = np.zeros((2, 3, 4))
     states[0, 1] = 1.0

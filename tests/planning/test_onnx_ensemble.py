@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from mbrl_controller import model_file
 from mbrl_controller.errors import ModelError
 from mbrl_controller.model_file import ModelFile
+from mbrl_controller.model_probe import Probe
 from mbrl_controller.model_spec import METADATA_KEY, ModelSpec
 from mbrl_controller.planning import onnx_content
 from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
@@ -275,3 +276,33 @@ def test_what_was_read_is_loaded_whatever_becomes_of_the_file(good) -> None:
     model = OnnxEnsemble.load(file)
     assert model.digest == file.sha256
     assert np.allclose(model.predict(np.zeros((1, S)), np.ones((1, A))), MIX.sum(1, keepdims=True), atol=1e-5)
+
+
+# --- 8 bit ------------------------------------------------------------------------------------------------------------
+
+
+def eight_bit(path: Path, off: float) -> Path:
+    """A file that says it is an 8-bit one, and whose network's predictions on the rows it carries are `off` steps'
+    changes away from what it computes."""
+    spec, rng = SPEC.model_copy(update={"precision": "int8"}), np.random.default_rng(0)
+    state, action = rng.normal(size=(20, S)).astype(np.float32), rng.normal(size=(20, A)).astype(np.float32)
+    network = state + action @ MIX + off * rng.choice([-1.0, 1.0], (E, 20, S)) * np.array(SPEC.delta_scale)
+    model = graph_model(spec)
+    for key, value in Probe(state, action, network.astype(np.float32)).to_metadata().items():
+        model.metadata_props.add(key=key, value=value)
+    return written(path, model)
+
+
+@pytest.mark.parametrize("off", [0.0, 0.02, 0.04])
+def test_an_8_bit_file_near_its_network_is_served(tmp_path, off) -> None:
+    OnnxEnsemble.load(eight_bit(tmp_path / "m.onnx", off))
+
+
+@pytest.mark.parametrize("off", [0.06, 0.1, 0.5])
+def test_an_8_bit_file_far_from_its_network_is_refused(tmp_path, off) -> None:
+    refused(eight_bit(tmp_path / "m.onnx", off), f"by {off:.2g} of one step's change")
+
+
+def test_an_8_bit_file_without_its_rows_is_refused(tmp_path) -> None:
+    model = graph_model(SPEC.model_copy(update={"precision": "int8"}))
+    refused(written(tmp_path / "m.onnx", model), "the rows it is checked on")

@@ -252,6 +252,15 @@ def test_cem_narrows_around_its_elites() -> None:
     assert seen[-1] < 0.6 * seen[0]
 
 
+def test_cem_never_narrows_below_its_floor() -> None:
+    """Where the best lies outside the limits all elites come to the same; there must be something left to find."""
+    seen: list[np.ndarray] = []
+    p = planner("cem", candidates=2000, iterations=25, sigma=0.5, sigma_min=0.07, keep_mean=False)
+    p.plan(lambda c: seen.append(c.copy()) or quadratic()(c), p.initial_state(0))
+    assert seen[-1].std(0).mean() == pytest.approx(0.07, rel=0.1)
+    assert seen[0].std(0).mean() == pytest.approx(0.5, rel=0.2)
+
+
 def test_cem_elites_leave_out_returns_that_are_no_numbers() -> None:
     p = planner("cem", candidates=50, elite_fraction=0.5, iterations=1, momentum=0.0, sigma_min=0.0)
     kept: list[np.ndarray] = []
