@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from mbrl_controller.errors import EpisodeError
 
 MAGIC = b"\x89MCAP0\r\n"
 MAX_CHUNK = 256 * 2**20  # bytes, uncompressed
+OFFERED = "offered_qos_profiles"  # in a channel's metadata
 
 _HEADER, _FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06
 _METADATA, _DATA_END = 0x0C, 0x0F
@@ -30,6 +32,7 @@ class Channel(NamedTuple):
 
     topic: str
     type_name: str
+    offered: str = ""  # the publishers' quality of service, as rosbag2 writes it
 
 
 class Message(NamedTuple):
@@ -92,7 +95,7 @@ class Scan:
                 return
             try:
                 if opcode == _CHUNK:
-                    yield from list(self._chunk(body))
+                    yield from self._chunk(body)
                 else:
                     yield from self._record(opcode, body)
             except _DAMAGE as error:
@@ -122,6 +125,11 @@ class Scan:
         data = _decompress(packed, compression, size)
         if len(data) != size or (crc and zlib.crc32(data) != crc):
             raise ValueError("checksum differs")
+        # Nothing of a damaged chunk counts. Going through it twice takes less memory than keeping what is in it.
+        deque(self._within(data), maxlen=0)
+        yield from self._within(data)
+
+    def _within(self, data: bytes) -> Iterator[Message | Metadata]:
         at = 0
         while at < len(data):
             opcode, length = struct.unpack_from("<BQ", data, at)
@@ -143,8 +151,9 @@ class Scan:
         elif opcode == _CHANNEL:
             number, schema = struct.unpack_from("<HH", body)
             topic, at = _text(body, 4)
-            encoding, _ = _text(body, at)
-            self._channels[number] = Channel(topic, self._schemas.get(schema, "") if encoding == "cdr" else "")
+            encoding, at = _text(body, at)
+            kind = self._schemas.get(schema, "") if encoding == "cdr" else ""
+            self._channels[number] = Channel(topic, kind, _pairs(body, at).get(OFFERED, ""))
         elif opcode == _METADATA:
             name, at = _text(body, 0)
             yield Metadata(name, _pairs(body, at))

@@ -91,7 +91,7 @@ def load_dataset(
 def _read(path: Path, contract_text: str) -> Transitions | str:
     contract = parse_contract(contract_text)
     try:
-        return until_lost(transitions(read_episode(path, contract)), contract)
+        return until_lost(transitions(read_episode(path, contract, only_for_transitions=True)), contract)
     except EpisodeError as error:
         return str(error)
 

@@ -1,43 +1,44 @@
-"""Quality of service, in one place. The table is in docs/ros_interface.md."""
+"""Quality of service as rclpy has it; the numbers are in episodes/offered.py, the table in docs/ros_interface.md."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
+from mbrl_controller.episodes import offered
 from mbrl_controller.episodes.contract import PoseSource, Source
+from mbrl_controller.episodes.offered import Offered
 
 
-def _profile(depth: int, reliable: bool = True, latched: bool = False) -> QoSProfile:
-    return QoSProfile(
+def profile(numbers: Offered) -> QoSProfile:
+    """The same for rclpy."""
+    made = QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
-        depth=depth,
-        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+        depth=numbers.depth,
+        reliability=ReliabilityPolicy[numbers.reliability.upper()],
+        durability=DurabilityPolicy[numbers.durability.upper()],
     )
+    if numbers.deadline != offered.FOR_EVER:
+        made.deadline = Duration(nanoseconds=numbers.deadline)
+    return made
 
 
-SENSOR = _profile(5, reliable=False)  # the newest measurement counts; one lost is not worth waiting for
-SENSOR_LOCKSTEP = _profile(5)  # nothing may be lost where each state waits for its command
-COMMAND = _profile(1)  # an old command must never follow a newer one
-COMMAND_DEADLINE = 2.0  # periods; offered in real time, so that a hand's driver can ask DDS to watch over it
-REQUEST = _profile(1)  # goals, e-stop
-RECORD = _profile(10)  # what the logger joins by stamp
-LATCHED = _profile(10, latched=True)  # episode events, also for a logger that comes late
-DIAGNOSTICS = _profile(10)
+SENSOR = profile(offered.SENSOR)
+SENSOR_LOCKSTEP = profile(offered.SENSOR_LOCKSTEP)
+COMMAND = profile(offered.COMMAND)
+REQUEST = profile(offered.REQUEST)
+RECORD = profile(offered.RECORD)
+LATCHED = profile(offered.LATCHED)
+DIAGNOSTICS = profile(offered.DIAGNOSTICS)
 
 
 def sensor(source: Source) -> QoSProfile:
     """SENSOR, but where velocity is made from successive poses all that come between two ticks are kept."""
-    return _profile(100, reliable=False) if isinstance(source, PoseSource) else SENSOR
+    return profile(replace(offered.SENSOR, depth=100)) if isinstance(source, PoseSource) else SENSOR
 
 
 def command(period: float | None) -> QoSProfile:
-    """COMMAND with a deadline for a control `period` (s); None, in lockstep, where time has no meaning.
-
-    No lifespan: it counts from the sender's clock, and a hand whose clock is off would get no command at all.
-    """
-    profile = _profile(1)
-    if period is not None:
-        profile.deadline = Duration(seconds=COMMAND_DEADLINE * period)
-    return profile
+    """See `offered.command`."""
+    return profile(offered.command(period))
