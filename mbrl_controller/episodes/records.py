@@ -25,6 +25,7 @@ OFFERED = "offered_qos_profiles"  # in a channel's metadata
 
 _HEADER, _FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06
 _METADATA, _DATA_END = 0x0C, 0x0F
+_RECORD_HEAD, _MESSAGE_HEAD, _NUMBER = struct.Struct("<BQ"), struct.Struct("<HIQQ"), struct.Struct("<H")
 
 
 class Channel(NamedTuple):
@@ -126,25 +127,33 @@ class Scan:
         if len(data) != size or (crc and zlib.crc32(data) != crc):
             raise ValueError("checksum differs")
         # Nothing of a damaged chunk counts. Going through it twice takes less memory than keeping what is in it.
-        deque(self._within(data), maxlen=0)
-        yield from self._within(data)
+        for opcode, begin, end in _within(data):
+            if opcode == _MESSAGE:
+                self._channel_of(data, begin, end)
+            else:
+                deque(self._record(opcode, data[begin:end]), maxlen=0)
+        for opcode, begin, end in _within(data):
+            if opcode == _MESSAGE:
+                yield self._message(data, begin, end)
+            else:
+                yield from self._record(opcode, data[begin:end])
 
-    def _within(self, data: bytes) -> Iterator[Message | Metadata]:
-        at = 0
-        while at < len(data):
-            opcode, length = struct.unpack_from("<BQ", data, at)
-            at += 9
-            if length > len(data) - at:
-                raise ValueError("record longer than its chunk")
-            yield from self._record(opcode, data[at : at + length])
-            at += length
+    def _channel_of(self, data: bytes, begin: int, end: int) -> Channel:
+        if end - begin < _MESSAGE_HEAD.size:
+            raise ValueError("message shorter than its head")
+        (number,) = _NUMBER.unpack_from(data, begin)
+        if number not in self._channels:
+            raise ValueError(f"message on channel {number}, which was never announced")
+        return self._channels[number]
+
+    def _message(self, data: bytes, begin: int, end: int) -> Message:
+        channel = self._channel_of(data, begin, end)
+        _, _, logged, published = _MESSAGE_HEAD.unpack_from(data, begin)
+        return Message(channel, logged, published, data[begin + _MESSAGE_HEAD.size : end])
 
     def _record(self, opcode: int, body: bytes) -> Iterator[Message | Metadata]:
         if opcode == _MESSAGE:
-            number, _, logged, published = struct.unpack_from("<HIQQ", body)
-            if number not in self._channels:
-                raise ValueError(f"message on channel {number}, which was never announced")
-            yield Message(self._channels[number], logged, published, body[22:])
+            yield self._message(body, 0, len(body))
         elif opcode == _SCHEMA:
             (number,) = struct.unpack_from("<H", body)
             self._schemas[number] = _text(body, 2)[0]
@@ -157,6 +166,18 @@ class Scan:
         elif opcode == _METADATA:
             name, at = _text(body, 0)
             yield Metadata(name, _pairs(body, at))
+
+
+def _within(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """(opcode, begin, end) of the records of a chunk."""
+    at, size = 0, len(data)
+    while at < size:
+        opcode, length = _RECORD_HEAD.unpack_from(data, at)
+        at += _RECORD_HEAD.size
+        if length > size - at:
+            raise ValueError("record longer than its chunk")
+        yield opcode, at, at + length
+        at += length
 
 
 _DAMAGE = (struct.error, ValueError, zstandard.ZstdError, RuntimeError, EOFError, MemoryError)

@@ -101,7 +101,7 @@ class NewestBefore:
         if stamp is None:
             self._take(data)  # which will say what is wrong with it
             return
-        moment = bisect.bisect_left(self._moments, stamp)
+        moment = bisect.bisect_left(self._moments, stamp)  # the first that it is not too late for
         if moment == len(self._moments) or stamp <= self._best[moment]:
             return
         if moment != self._moment or len(self._waiting) >= MOST_WAITING or self._bytes >= MOST_WAITING_BYTES:
