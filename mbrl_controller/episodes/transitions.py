@@ -34,6 +34,10 @@ class Transitions:
     def __len__(self) -> int:
         return len(self.step)
 
+    def only(self, rows: NDArray[np.int64], key: str, skipped: Mapping[str, int]) -> Transitions:
+        """These rows of it, under another key."""
+        return Transitions(self.state[rows], self.action[rows], self.next_state[rows], self.step[rows], key, skipped)
+
 
 def transitions(episode: Episode) -> Transitions:
     """The episode's usable transitions; why the rest is not is in `skipped`."""
