@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import Enum
 
 from rclpy.duration import Duration
+from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from mbrl_controller.episodes import offered
@@ -42,3 +44,34 @@ def sensor(source: Source) -> QoSProfile:
 def command(period: float | None) -> QoSProfile:
     """See `offered.command`."""
     return profile(offered.command(period))
+
+
+def offered_on(node: Node, topic: str, usual: Offered) -> list[Offered]:
+    """What the publishers of `topic` offer, as far as discovery tells; `usual` for what it does not, such as depths.
+
+    Empty where there is no publisher. May be called on any thread.
+    """
+    found = [_read(info.qos_profile, usual) for info in node.get_publishers_info_by_topic(topic)]
+    return list(dict.fromkeys(found))
+
+
+def _read(told: QoSProfile, usual: Offered) -> Offered:
+    depth_known = told.history == HistoryPolicy.KEEP_LAST and told.depth > 0
+    return Offered(
+        depth=told.depth if depth_known else usual.depth,
+        reliability=_known(told.reliability, usual.reliability),
+        durability=_known(told.durability, usual.durability),
+        deadline=_time(told.deadline),
+        lifespan=_time(told.lifespan),
+        liveliness=_known(told.liveliness, usual.liveliness),
+        lease=_time(told.liveliness_lease_duration),
+    )
+
+
+def _known(policy: Enum, usual: str) -> str:
+    name = getattr(policy, "name", "UNKNOWN")  # what rclpy has no name for is a plain number
+    return usual if name in ("UNKNOWN", "SYSTEM_DEFAULT", "BEST_AVAILABLE") else name.lower()
+
+
+def _time(duration: Duration) -> int:
+    return int(duration.nanoseconds) or offered.FOR_EVER
