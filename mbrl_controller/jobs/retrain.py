@@ -37,7 +37,7 @@ from mbrl_controller.resources import home_dir
 MIN_TRANSITIONS = 200
 MIN_EPISODES = 2
 MIN_SHARE = 0.5  # of the parent's data: held-out episodes are new ones, on which a model of little else looks good
-SLACK = 1.02  # a version is worse when a held-out error is more than 2 % above the current version's
+SLACK = 1.02  # a version is worse when a held-out error is more than 2 % above its parent's
 
 Status = Literal["promoted", "added", "refused", "stopped"]
 
@@ -255,7 +255,7 @@ def too_little(transitions: int, before: int) -> str:
     """
     if transitions >= MIN_SHARE * before:
         return ""
-    return f"learnt from {transitions} transitions, the current version from {before}"
+    return f"learnt from {transitions} transitions, the version before from {before}"
 
 
 @contextlib.contextmanager
