@@ -5,7 +5,8 @@ Plain numbers, taken from a scene (simulation/geometry.py), kept in a model's de
 
 from __future__ import annotations
 
-from typing import Annotated
+import math
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -79,8 +80,23 @@ class HandGeometry(_Strict):
             raise ValueError("a shape is carried by a hinge that does not exist")
         return self
 
+    def alike(self, other: HandGeometry) -> bool:
+        """Whether it is the same hand with the same balls, but for rounding."""
+        own, others = _flat(self.model_dump()), _flat(other.model_dump())
+        return len(own) == len(others) and all(
+            math.isclose(a, b, abs_tol=1e-6) if isinstance(a, float) and isinstance(b, float) else a == b
+            for a, b in zip(own, others, strict=True)
+        )
+
     @property
     def state_names(self) -> tuple[str, ...]:
         """The state entries that it needs."""
         centres = [f"{ball.name}.position.{axis}" for ball in self.balls for axis in "xyz"]
         return (*(f"{hinge.joint}.position" for hinge in self.hinges), *centres)
+
+
+def _flat(value: Any) -> list[Any]:
+    """What is in a document of mappings and lists, in order."""
+    if isinstance(value, dict):
+        return [leaf for each in value.values() for leaf in _flat(each)]
+    return [leaf for each in value for leaf in _flat(each)] if isinstance(value, list | tuple) else [value]

@@ -105,7 +105,9 @@ class ModelSpec(BaseModel):
                     joints = [n for n, a, b in zip(action.names, own, other, strict=True) if not np.isclose(a, b)]
                     wrong.append(f"its {what} differ from the contract's for {', '.join(joints)}")
         if wrong:
-            raise ModelError(f"model {self.version or '(unnamed)'} does not fit: {'; '.join(wrong)}")
+            raise ModelError(
+                f"model {self.version or '(unnamed)'} of robot {self.robot} does not fit: {'; '.join(wrong)}"
+            )
 
     def to_metadata(self) -> dict[str, str]:
         """Metadata entries to store in the ONNX file."""

@@ -54,6 +54,7 @@ class ModelCard(BaseModel):
     int8_sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")  # None: there is no 8-bit file
     int8_figures: dict[str, float] = Field(default_factory=dict)  # how it compares with the fp32 one
     int8_refused: str = ""  # why there is none, where one was tried
+    measured: dict[str, str] = Field(default_factory=dict)  # as in episodes/meaning.py; empty: an older card
 
     @property
     def precisions(self) -> str:
@@ -167,6 +168,17 @@ class Registry:
             f"no model of task {task!r} in {self.root} or {self.shipped}; train one: mbrl retrain {task}"
         )
 
+    def promoted(self, task: str) -> list[str]:
+        """Names of the version that is current and of those that were before, newest first; some may be gone.
+
+        Raises RegistryError where the note of it cannot be read.
+        """
+        for base in (self.root, self.shipped):
+            current = self._read_current(base / task)
+            if current is not None:
+                return list(dict.fromkeys([current.version, *reversed(current.history)]))
+        return []
+
     def resolve(self, task: str, version: str = "current") -> Version:
         """`current`, or a version by name (`v0003`); raises RegistryError."""
         return self.current(task) if version in ("", "current") else self._find(task, version)
@@ -196,6 +208,14 @@ class Registry:
                 shutil.rmtree(aside, ignore_errors=True)
                 raise
             return Version(task, name, folder / name)
+
+    def check_writable(self, task: str) -> None:
+        """Raises RegistryError where no version of `task` could be added: best asked before the work is done."""
+        with self._locked(task) as folder:
+            try:
+                os.rmdir(tempfile.mkdtemp(prefix=".adding-", dir=folder))
+            except OSError as error:
+                raise RegistryError(f"{folder}: cannot be written: {error.strerror}") from error
 
     def next_name(self, task: str) -> str:
         """The name the next version will have."""

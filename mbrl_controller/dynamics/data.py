@@ -20,7 +20,7 @@ Index = NDArray[np.int64]
 class TransitionSet:
     """Rows (state at tick k, action applied from k to k+1, state at k+1), SI units, actions are joint targets (rad).
 
-    `episode[t]` indexes `episode_keys`; a key names the same recording for ever (for example its file name).
+    `episode[t]` indexes `episode_keys`; a key names the same recording, or part of a long one, for ever.
     `step[t]` counts ticks within the episode; a gap in it says that rows do not follow each other.
     """
 
@@ -159,6 +159,21 @@ def concatenate(parts: Sequence[TransitionSet]) -> TransitionSet:
         np.concatenate([p.step for p in parts]),
         tuple(key for p in parts for key in p.episode_keys),
     )
+
+
+def parts_of(step: Index, length: int, gap: int) -> dict[int, Index]:
+    """Row indices of the parts of an episode with steps `step` [T], ascending, by the part's number; empty for one of
+    less than 1.5 `length` rows, which stays whole. A part has `length` steps, the last one .5 to 1.5 of that.
+
+    So some of a long episode can be held out. A part leaves out its first `gap` steps, but for the first part: what is
+    held out does not go on where training ended. Where a part begins depends on the step alone.
+    """
+    if 2 * len(step) < 3 * length:
+        return {}
+    last = max((2 * (int(step[-1]) + 1) - length) // (2 * length), 0)
+    part = np.minimum(step // length, last)
+    kept = (part == 0) | (step - part * length >= gap)
+    return {int(k): np.flatnonzero(kept & (part == k)) for k in np.unique(part[kept])}
 
 
 def robust_scale(values: Array, units: Sequence[str], tail: float = 0.005) -> tuple[Array, Array]:

@@ -14,6 +14,7 @@ from mbrl_controller.errors import EpisodeError
 RECORD = "mbrl_controller"  # name of the MCAP metadata record that begins every episode
 CLOSED_RECORD = "mbrl_controller_closed"  # ends every episode that was closed or recovered
 FORMAT_VERSION = "1"
+LOCKSTEP = "lockstep"  # who wrote it: a job that runs hand and controller in turns
 SESSION_NAME = re.compile(r"\w[\w.-]{0,99}")  # it is the name of a folder
 
 
@@ -27,7 +28,7 @@ class EpisodeInfo:
     seed: int | None = None
     model_version: str = ""
     model_digest: str = ""
-    source: str = "lockstep"  # who wrote it: lockstep, logger
+    source: str = LOCKSTEP  # who wrote it: lockstep, logger
     topics: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, str] = field(default_factory=dict)
     task: str = ""

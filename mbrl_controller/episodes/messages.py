@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
@@ -60,6 +61,14 @@ def decode(data: bytes, name: str) -> Any:
 def stamp_ns(message: Any) -> int:
     """Header stamp in ns."""
     return int(message.header.stamp.sec) * NANO + int(message.header.stamp.nanosec)
+
+
+def peek_stamp_ns(data: bytes) -> int | None:
+    """Header stamp in ns of CDR `data` of a type that begins with a header, undecoded; None if it is too short."""
+    if len(data) < 12:
+        return None
+    seconds, nanoseconds = struct.unpack_from("<iI" if data[1] else ">iI", data, 4)
+    return int(seconds) * NANO + int(nanoseconds)
 
 
 def is_stamp(seconds: Any) -> TypeGuard[float]:

@@ -5,38 +5,24 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.contract import RobotContract, parse_contract
+from mbrl_controller.episodes.contract import RobotContract, Source, parse_contract
 from mbrl_controller.episodes.info import CLOSED_RECORD, RECORD, EpisodeInfo, absolute
+from mbrl_controller.episodes.meaning import Meaning
+from mbrl_controller.episodes.pairing import Spans, spans
 from mbrl_controller.episodes.records import Message, Metadata, Scan
+from mbrl_controller.episodes.series import NewestBefore, Rows, Series, Stamps
 from mbrl_controller.episodes.state_assembly import SourceReader
 from mbrl_controller.errors import ContractError, EpisodeError, MessageError
 from mbrl_controller.tasks.spaces import Array
-
-Stamps = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Series:
-    """Values [N, n] at strictly increasing stamps [N] (ns)."""
-
-    stamps: Stamps
-    values: Array
-
-    def __len__(self) -> int:
-        return len(self.stamps)
-
-    def newest(self, stamp: int) -> int:
-        """Index of the newest row at or before `stamp` (ns), -1 if there is none."""
-        return int(np.searchsorted(self.stamps, stamp, side="right")) - 1
 
 
 @dataclass(frozen=True)
@@ -64,154 +50,274 @@ class Episode:
         return self.info.key
 
 
-def read_episode(path: str | Path, contract: RobotContract | None = None) -> Episode:
+def read_episode(
+    path: str | Path, contract: RobotContract | None = None, *, only_for_transitions: bool = False
+) -> Episode:
     """Read an episode; a cut file gives all that is complete in it.
 
-    With a `contract`, the file's own must mean the same by its state and action. Raises EpisodeError saying which
-    file and why.
+    With a `contract`, the file's own must mean the same by its state and action. `only_for_transitions` takes a small
+    part of the time and memory: of the sources there are only the measurements that the transitions need, no goals and
+    ticks, and `rejected` tells of what was looked at. Raises EpisodeError saying which file and why.
     """
     path = Path(path)
-    scan = Scan()
-    own: dict[str, str] | None = None
-    closed: dict[str, str] = {}
-    logged: list[Message] = []
-    for record in scan.records(path):
-        if isinstance(record, Message):
-            logged.append(record)
-        elif isinstance(record, Metadata) and record.name == RECORD:
-            own = own or record.entries
-        elif isinstance(record, Metadata) and record.name == CLOSED_RECORD:
-            closed = record.entries
-    if own is None:
-        cut = f" ({scan.problem})" if scan.problem else ""
-        raise EpisodeError(f"{path}: not an episode of this program: it has no {RECORD!r} metadata{cut}")
-    info = EpisodeInfo.from_metadata(own, str(path))
-    try:
-        recorded = parse_contract(own.get("contract", ""), f"contract in {path}")
-    except ContractError as error:
-        raise EpisodeError(str(error)) from error
-    if contract is not None:
-        _check_same_meaning(path, recorded, contract)
-    return _Assembly(path, info, recorded).episode(logged, scan, closed)
+    info, recorded = _identity(path, contract)
+    log = _Log(path, info, recorded)
+    if not only_for_transitions:
+        log.read([*log.of_commands(), *log.of_records(), *log.of_sources()])
+    else:
+        log.read(log.of_commands())
+        log.read(log.of_sources(log.spans().moments))
+    return log.episode()
 
 
 def read_info(path: str | Path) -> EpisodeInfo:
     """Only what the file says about itself, from its first bytes; raises EpisodeError."""
     path = Path(path)
-    for record in Scan().records(path):
+    return EpisodeInfo.from_metadata(_own_record(path), str(path))
+
+
+def _own_record(path: Path) -> dict[str, str]:
+    scan = Scan()
+    for record in scan.records(path):
         if isinstance(record, Metadata) and record.name == RECORD:
-            return EpisodeInfo.from_metadata(record.entries, str(path))
-    raise EpisodeError(f"{path}: not an episode of this program: it has no {RECORD!r} metadata")
+            return record.entries
+    cut = f" ({scan.problem})" if scan.problem else ""
+    raise EpisodeError(f"{path}: not an episode of this program: it has no {RECORD!r} metadata{cut}")
 
 
-class _Assembly:
-    """Sorts an episode's messages by what they are."""
+def _identity(path: Path, contract: RobotContract | None) -> tuple[EpisodeInfo, RobotContract]:
+    own = _own_record(path)
+    info = EpisodeInfo.from_metadata(own, str(path))
+    try:
+        recorded = parse_contract(own.get("contract", ""), f"contract in {path}")
+    except ContractError as error:
+        raise EpisodeError(str(error)) from error
+    if contract is not None and recorded.digest != contract.digest:
+        wrong = Meaning.of_contract(recorded).differences(Meaning.of_contract(contract))
+        if wrong:
+            raise EpisodeError(f"{path}: was recorded with another contract: {'; '.join(wrong)}")
+    return info, recorded
+
+
+class _Topic(NamedTuple):
+    """What is done with a topic's messages; `finish` when there are no more."""
+
+    name: str
+    type_name: str
+    take: Callable[[bytes], Any]
+    finish: Callable[[], object] = lambda: None
+
+
+class _Log:
+    """What an episode's messages tell, in numbers: messages are not kept."""
 
     def __init__(self, path: Path, info: EpisodeInfo, contract: RobotContract) -> None:
         self.path, self.info, self.contract = path, info, contract
         self.rejected: Counter[str] = Counter()
+        self._scan = Scan()
+        self._closed: dict[str, str] = {}
+        self._sources = {source.topic: _SourceRows(source) for source in contract.sources}
+        self._commands, self._goals = Rows(len(contract.action)), Rows(len(contract.task.goal))
+        self._command_order = _Order("command", contract.action.names)
+        self._goal_order = _Order("goal", contract.task.goal.names)
+        self._ticks = Rows(0)
+        self._tick_labels: tuple[str, ...] = ()
+        self._events: list[dict[str, Any]] = []
 
-    def episode(self, logged: list[Message], scan: Scan, closed: dict[str, str]) -> Episode:
-        by_topic: dict[str, list[Message]] = {}
-        for message in logged:
-            by_topic.setdefault(message.channel.topic, []).append(message)
-        sources = {
-            source.topic: self._series(
-                self._stamped(by_topic.get(self._name(source.topic), []), source.type),
-                SourceReader(source).read,
-                len(source.entries()),
-            )
-            for source in self.contract.sources
-        }
-        commands = self._stamped(by_topic.get(self._name("command"), []), messages.JOINT_STATE)
-        goals = self._stamped(by_topic.get(self._name("goal"), []), messages.TRAJECTORY)
-        ticks = self._decoded(by_topic.get(self._name("tick"), []), messages.MULTI_ARRAY)
-        events = self._events(by_topic.get(self._name("episode"), []))
-        begin, end = _span(events)
+    def of_commands(self) -> list[_Topic]:
+        """Commands, and the episode's begin and end."""
+        return [
+            self._topic("command", messages.JOINT_STATE, self._take_command),
+            self._topic("episode", messages.STRING, self._take_event),
+        ]
+
+    def of_records(self) -> list[_Topic]:
+        """What else the controller says of each step."""
+        return [
+            self._topic("goal", messages.TRAJECTORY, self._take_goal),
+            self._topic("tick", messages.MULTI_ARRAY, self._take_tick),
+        ]
+
+    def of_sources(self, moments: Stamps | None = None) -> list[_Topic]:
+        """Measurements; with `moments` (ns) only those that are the newest at one of them."""
+        topics = []
+        for source in self.contract.sources:
+            rows = self._sources[source.topic]
+            topic = self._topic(source.topic, source.type, rows.add)
+            if moments is not None and not rows.reader.has_memory:
+                chosen = NewestBefore(moments, topic.take)
+                topic = topic._replace(take=chosen, finish=chosen.finish)
+            topics.append(topic)
+        return topics
+
+    def read(self, topics: list[_Topic]) -> None:
+        """Go through the file for these topics."""
+        by_name: dict[str, list[_Topic]] = {}
+        for topic in topics:
+            by_name.setdefault(topic.name, []).append(topic)
+        self._scan = Scan()
+        for record in self._scan.records(self.path):
+            if isinstance(record, Message):
+                for topic in by_name.get(record.channel.topic, ()):
+                    if record.channel.type_name != topic.type_name:
+                        raise EpisodeError(
+                            f"{self.path}: topic {topic.name} holds "
+                            f"{record.channel.type_name or 'messages of unknown type'}, expected {topic.type_name}"
+                        )
+                    topic.take(record.data)
+            elif record.name == CLOSED_RECORD:
+                self._closed = record.entries
+        for topic in topics:
+            topic.finish()
+
+    def spans(self) -> Spans:
+        """Of the commands read."""
+        begin, end = _span(self._events)
+        return spans(self._commands.series()[0].stamps, begin, end, self.contract.action.period * messages.NANO)
+
+    def episode(self) -> Episode:
+        """All that was read."""
+        begin, end = _span(self._events)
         return Episode(
             path=self.path,
             info=self.info,
             contract=self.contract,
-            sources=sources,
-            commands=self._series(commands, self._command, len(self.contract.action)),
-            goals=self._series(goals, self._goal, len(self.contract.task.goal)),
-            ticks=_columns(ticks),
-            events=events,
+            sources={topic: self._counted(rows.series()) for topic, rows in self._sources.items()},
+            commands=self._counted(self._commands.series()),
+            goals=self._counted(self._goals.series()),
+            ticks=self._columns(),
+            events=tuple(self._events),
             begin_ns=begin,
             end_ns=end,
-            whole=scan.whole,
-            problem=scan.problem,
-            closed=closed,
+            whole=self._scan.whole,
+            problem=self._scan.problem,
+            closed=self._closed,
             rejected=dict(self.rejected),
         )
 
-    def _name(self, topic: str) -> str:
-        return self.info.topics.get(topic, absolute(topic))
+    def _topic(self, role: str, type_name: str, take: Callable[[Any], bool]) -> _Topic:
+        name = self.info.topics.get(role, absolute(role))
 
-    def _decoded(self, logged: Iterable[Message], type_name: str) -> list[Any]:
-        decoded = []
-        for message in logged:
-            if message.channel.type_name != type_name:
-                raise EpisodeError(
-                    f"{self.path}: topic {message.channel.topic} holds "
-                    f"{message.channel.type_name or 'messages of unknown type'}, expected {type_name}"
-                )
+        def decoded(data: bytes) -> bool:
             try:
-                decoded.append(messages.decode(message.data, type_name))
+                message = messages.decode(data, type_name)
             except MessageError:
-                self.rejected[f"{message.channel.topic}: not decodable"] += 1
-        return decoded
+                self.rejected[f"{name}: not decodable"] += 1
+                return False
+            return take(message)
 
-    def _stamped(self, logged: Iterable[Message], type_name: str) -> list[tuple[int, Any]]:
-        """Messages by stamp, the first to arrive where several carry the same one."""
-        first: dict[int, Any] = {}
-        for message in self._decoded(logged, type_name):
-            first.setdefault(messages.stamp_ns(message), message)
-        return sorted(first.items())
+        return _Topic(name, type_name, decoded)
 
-    def _series(self, stamped: list[tuple[int, Any]], read: Any, width: int) -> Series:
-        stamps, rows = [], []
-        for stamp, message in stamped:
-            try:
-                values = read(message)
-            except MessageError as error:
-                self.rejected[re.sub(r" = \S+ is ", " is ", str(error))] += 1  # one reason, whatever the value
-                continue
-            stamps.append(stamp)
-            rows.append(getattr(values, "values", values))
-        return Series(np.array(stamps, dtype=np.int64), np.array(rows, dtype=float).reshape(len(rows), width))
+    def _counted(self, made: tuple[Series, Counter[str]]) -> Series:
+        series, rejected = made
+        self.rejected.update(rejected)
+        return series
 
-    def _command(self, message: Any) -> Array:
-        return _by_name("command", message.name, message.position, self.contract.action.names)
+    def _take_command(self, message: Any) -> bool:
+        return _add(self._commands, message, lambda m: self._command_order.values(m.name, m.position))
+
+    def _take_goal(self, message: Any) -> bool:
+        return _add(self._goals, message, self._goal)
 
     def _goal(self, message: Any) -> Array:
         if len(message.points) < 1:
             raise MessageError("goal: it has no points")
-        names = self.contract.task.goal.names
-        return _by_name("goal", message.joint_names, message.points[0].positions, names)
+        return self._goal_order.values(message.joint_names, message.points[0].positions)
 
-    def _events(self, logged: Iterable[Message]) -> tuple[dict[str, Any], ...]:
-        events = []
-        for message in self._decoded(logged, messages.STRING):
+    def _take_event(self, message: Any) -> bool:
+        try:
+            content = json.loads(message.data)
+        except (ValueError, RecursionError):
+            content = None
+        if not isinstance(content, dict):
+            self.rejected["episode event: not a JSON object"] += 1
+            return False
+        self._events.append(content)
+        return True
+
+    def _take_tick(self, message: Any) -> bool:
+        """Ticks whose labels differ from the first one's are left out."""
+        labels = tuple(dim.label for dim in message.layout.dim)
+        if not len(self._ticks):
+            self._tick_labels, self._ticks = labels, Rows(len(labels))
+        if labels != self._tick_labels or len(message.data) != len(labels):
+            return False
+        self._ticks.add(len(self._ticks), message.data)
+        return True
+
+    def _columns(self) -> dict[str, Array]:
+        """The ticks' values by label, in order of arrival."""
+        table = self._ticks.series()[0].values
+        return {label: table[:, i] for i, label in enumerate(self._tick_labels)} if len(table) else {}
+
+
+class _SourceRows:
+    """One source's measurements."""
+
+    def __init__(self, source: Source) -> None:
+        self.reader = SourceReader(source)
+        self._width = len(source.entries())
+        self._rows = Rows(3 if self.reader.has_memory else self._width)  # a pose's velocity follows from all of them
+
+    def add(self, message: Any) -> bool:
+        """A message, as it arrives; whether it can be used, as far as that can be told yet."""
+        read = self.reader.measured if self.reader.has_memory else lambda m: self.reader.read(m).values
+        return _add(self._rows, message, read)
+
+    def series(self) -> tuple[Series, Counter[str]]:
+        """See Rows."""
+        measured, rejected = self._rows.series()
+        if not self.reader.has_memory:
+            return measured, rejected
+        done = Rows(self._width)
+        for stamp, values in zip(measured.stamps.tolist(), measured.values, strict=True):
+            seconds, rest = divmod(stamp, messages.NANO)
             try:
-                content = json.loads(message.data)
-            except (ValueError, RecursionError):
-                content = None
-            if isinstance(content, dict):
-                events.append(content)
-            else:
-                self.rejected["episode event: not a JSON object"] += 1
-        return tuple(events)
+                done.add(stamp, self.reader.finish(float(seconds) + 1e-9 * float(rest), values).values)
+            except MessageError as error:
+                done.refuse(stamp, _reason(error))
+        series, more = done.series()
+        return series, rejected + more
 
 
-def _by_name(what: str, names: Iterable[str], values: Array, wanted: tuple[str, ...]) -> Array:
-    given = list(names)
-    if sorted(given) != sorted(wanted) or len(values) != len(given):
-        raise MessageError(f"{what}: names or number of values are not the contract's")
-    row = np.asarray(values, dtype=float)[[given.index(name) for name in wanted]]
-    if not np.isfinite(row).all():
-        raise MessageError(f"{what}: non-finite value")
-    return row
+class _Order:
+    """Finds named values in a message, which may have them in any order."""
+
+    def __init__(self, what: str, wanted: tuple[str, ...]) -> None:
+        self._what, self._wanted = what, wanted
+        self._known: tuple[list[str], NDArray[np.intp]] | None = None
+
+    def values(self, names: Iterable[str], values: Array) -> Array:
+        """In the order wanted; raises MessageError for other names and for values that are not finite."""
+        given = list(names)
+        if self._known is None or self._known[0] != given:
+            if sorted(given) != sorted(self._wanted):
+                raise MessageError(_UNNAMED.format(self._what))
+            self._known = given, np.array([given.index(name) for name in self._wanted], dtype=np.intp)
+        if len(values) != len(given):
+            raise MessageError(_UNNAMED.format(self._what))
+        row: Array = np.asarray(values, dtype=float)[self._known[1]]
+        if not np.isfinite(row).all():
+            raise MessageError(f"{self._what}: non-finite value")
+        return row
+
+
+_UNNAMED = "{}: names or number of values are not the contract's"
+
+
+def _add(rows: Rows, message: Any, read: Callable[[Any], Array]) -> bool:
+    stamp = messages.stamp_ns(message)
+    try:
+        rows.add(stamp, read(message))
+    except MessageError as error:
+        rows.refuse(stamp, _reason(error))
+        return False
+    return True
+
+
+def _reason(error: MessageError) -> str:
+    """One reason, whatever the value."""
+    return re.sub(r" = \S+ is ", " is ", str(error))
 
 
 def _span(events: Iterable[dict[str, Any]]) -> tuple[int | None, int | None]:
@@ -226,61 +332,3 @@ def _span(events: Iterable[dict[str, Any]]) -> tuple[int | None, int | None]:
         elif event.get("event") == "end" and end is None:
             end = messages.to_ns(stamp)
     return begin, end
-
-
-def _columns(ticks: list[Any]) -> dict[str, Array]:
-    """Values by label; ticks whose labels differ from the first one's are left out."""
-    rows, labels = [], None
-    for tick in ticks:
-        own = [dim.label for dim in tick.layout.dim]
-        labels = own if labels is None else labels
-        if own == labels and len(tick.data) == len(own):
-            rows.append(np.asarray(tick.data, dtype=float))
-    if not rows or labels is None:
-        return {}
-    table = np.stack(rows)
-    return {label: table[:, i] for i, label in enumerate(labels)}
-
-
-def _check_same_meaning(path: Path, recorded: RobotContract, wanted: RobotContract) -> None:
-    """Raises EpisodeError naming what the file's contract means differently. Limits, topics and goals may differ: what
-    was recorded is true whatever was allowed or asked for."""
-    if recorded.digest == wanted.digest:
-        return
-    wrong = []
-    for what, own, other in (
-        ("robot", recorded.file.robot, wanted.file.robot),
-        ("task", recorded.task.name, wanted.task.name),
-        ("control period", recorded.action.period, wanted.action.period),
-    ):
-        if own != other:
-            wrong.append(f"its {what} is {own}, not {other}")
-    for what, names, others in (
-        ("state", recorded.task.state.names, wanted.task.state.names),
-        ("action", recorded.action.names, wanted.action.names),
-    ):
-        lacks, extra = [n for n in others if n not in names], [n for n in names if n not in others]
-        if lacks or extra:
-            wrong.append(f"its {what} lacks [{', '.join(lacks)}] and has unknown [{', '.join(extra)}]")
-        elif names != others:
-            wrong.append(f"its {what} has the same names in another order")
-    if recorded.task.state.names == wanted.task.state.names and recorded.task.state.units != wanted.task.state.units:
-        wrong.append("its state units differ")
-    for entry, (own_how, other_how) in _how_measured(recorded, wanted).items():
-        if own_how != other_how:
-            wrong.append(f"{entry} came from {own_how}, not {other_how}")
-    if wrong:
-        raise EpisodeError(f"{path}: was recorded with another contract: {'; '.join(wrong)}")
-
-
-def _how_measured(recorded: RobotContract, wanted: RobotContract) -> dict[str, tuple[str, str]]:
-    """Kind and frame of the source of each entry that both know; one entry a source is enough to say."""
-    both: list[dict[str, str]] = []
-    for contract in (recorded, wanted):
-        how = {}
-        for source in contract.sources:
-            kind = source.type.rsplit("/", 1)[-1]
-            frame = getattr(source, "frame", None)
-            how[source.entries()[0]] = kind if frame is None else f"{kind} in frame {frame}"
-        both.append(how)
-    return {entry: (how, both[1][entry]) for entry, how in both[0].items() if entry in both[1]}

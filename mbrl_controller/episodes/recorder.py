@@ -65,8 +65,11 @@ class Recorder:
         after_s: float = 0.3,
         flush_s: float = 0.2,
         on_event: Callable[[str], None] = lambda text: None,
+        offered: Callable[[str], str] = lambda topic: "",
     ) -> None:
-        """`topics` as in EpisodeInfo; files go to `<folder>/<session>/`. `on_event` gets lines for a log."""
+        """`topics` as in EpisodeInfo; files go to `<folder>/<session>/`. `on_event` gets lines for a log; `offered` is
+        asked on the recorder's thread, see EpisodeWriter."""
+        self._offered = offered
         self._contract, self._folder, self._topics = contract, folder, dict(topics)
         self._before_s, self._after_s, self._flush_s, self._on_event = before_s, after_s, flush_s, on_event
         self._queue: queue.Queue[Logged | None] = queue.Queue(queue_size)
@@ -207,7 +210,9 @@ class Recorder:
             extra={"announced": messages.decode(item.data, messages.STRING).data},
         )
         try:
-            self._writer = EpisodeWriter(folder / name(number), self._contract, info, self._flush_s)
+            self._writer = EpisodeWriter(
+                folder / name(number), self._contract, info, self._flush_s, offered=self._offered
+            )
         except (EpisodeError, OSError) as error:
             self._fail(str(error))
             return

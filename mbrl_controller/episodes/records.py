@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,9 +21,11 @@ from mbrl_controller.errors import EpisodeError
 
 MAGIC = b"\x89MCAP0\r\n"
 MAX_CHUNK = 256 * 2**20  # bytes, uncompressed
+OFFERED = "offered_qos_profiles"  # in a channel's metadata
 
 _HEADER, _FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06
 _METADATA, _DATA_END = 0x0C, 0x0F
+_RECORD_HEAD, _MESSAGE_HEAD, _NUMBER = struct.Struct("<BQ"), struct.Struct("<HIQQ"), struct.Struct("<H")
 
 
 class Channel(NamedTuple):
@@ -30,6 +33,7 @@ class Channel(NamedTuple):
 
     topic: str
     type_name: str
+    offered: str = ""  # the publishers' quality of service, as rosbag2 writes it
 
 
 class Message(NamedTuple):
@@ -92,7 +96,7 @@ class Scan:
                 return
             try:
                 if opcode == _CHUNK:
-                    yield from list(self._chunk(body))
+                    yield from self._chunk(body)
                 else:
                     yield from self._record(opcode, body)
             except _DAMAGE as error:
@@ -122,32 +126,58 @@ class Scan:
         data = _decompress(packed, compression, size)
         if len(data) != size or (crc and zlib.crc32(data) != crc):
             raise ValueError("checksum differs")
-        at = 0
-        while at < len(data):
-            opcode, length = struct.unpack_from("<BQ", data, at)
-            at += 9
-            if length > len(data) - at:
-                raise ValueError("record longer than its chunk")
-            yield from self._record(opcode, data[at : at + length])
-            at += length
+        # Nothing of a damaged chunk counts. Going through it twice takes less memory than keeping what is in it.
+        for opcode, begin, end in _within(data):
+            if opcode == _MESSAGE:
+                self._channel_of(data, begin, end)
+            else:
+                deque(self._record(opcode, data[begin:end]), maxlen=0)
+        for opcode, begin, end in _within(data):
+            if opcode == _MESSAGE:
+                yield self._message(data, begin, end)
+            else:
+                yield from self._record(opcode, data[begin:end])
+
+    def _channel_of(self, data: bytes, begin: int, end: int) -> Channel:
+        if end - begin < _MESSAGE_HEAD.size:
+            raise ValueError("message shorter than its head")
+        (number,) = _NUMBER.unpack_from(data, begin)
+        if number not in self._channels:
+            raise ValueError(f"message on channel {number}, which was never announced")
+        return self._channels[number]
+
+    def _message(self, data: bytes, begin: int, end: int) -> Message:
+        channel = self._channel_of(data, begin, end)
+        _, _, logged, published = _MESSAGE_HEAD.unpack_from(data, begin)
+        return Message(channel, logged, published, data[begin + _MESSAGE_HEAD.size : end])
 
     def _record(self, opcode: int, body: bytes) -> Iterator[Message | Metadata]:
         if opcode == _MESSAGE:
-            number, _, logged, published = struct.unpack_from("<HIQQ", body)
-            if number not in self._channels:
-                raise ValueError(f"message on channel {number}, which was never announced")
-            yield Message(self._channels[number], logged, published, body[22:])
+            yield self._message(body, 0, len(body))
         elif opcode == _SCHEMA:
             (number,) = struct.unpack_from("<H", body)
             self._schemas[number] = _text(body, 2)[0]
         elif opcode == _CHANNEL:
             number, schema = struct.unpack_from("<HH", body)
             topic, at = _text(body, 4)
-            encoding, _ = _text(body, at)
-            self._channels[number] = Channel(topic, self._schemas.get(schema, "") if encoding == "cdr" else "")
+            encoding, at = _text(body, at)
+            kind = self._schemas.get(schema, "") if encoding == "cdr" else ""
+            self._channels[number] = Channel(topic, kind, _pairs(body, at).get(OFFERED, ""))
         elif opcode == _METADATA:
             name, at = _text(body, 0)
             yield Metadata(name, _pairs(body, at))
+
+
+def _within(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """(opcode, begin, end) of the records of a chunk."""
+    at, size = 0, len(data)
+    while at < size:
+        opcode, length = _RECORD_HEAD.unpack_from(data, at)
+        at += _RECORD_HEAD.size
+        if length > size - at:
+            raise ValueError("record longer than its chunk")
+        yield opcode, at, at + length
+        at += length
 
 
 _DAMAGE = (struct.error, ValueError, zstandard.ZstdError, RuntimeError, EOFError, MemoryError)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mbrl_controller.episodes.contract import parse_contract
 from mbrl_controller.episodes.info import CLOSED_RECORD, RECORD, EpisodeInfo
-from mbrl_controller.episodes.records import Message, Metadata, Scan
+from mbrl_controller.episodes.records import Message, Scan
 from mbrl_controller.episodes.writer import BEGUN, PART, EpisodeWriter
 from mbrl_controller.errors import ContractError, EpisodeError
 
@@ -59,30 +59,38 @@ def recover(path: str | Path) -> Recovery:
     target = path.with_name(path.name.removesuffix(PART))
     with _claim(path):
         scan = Scan()
-        records = list(scan.records(path))
-        messages = [r for r in records if isinstance(r, Message)]
+        count = 0
+        own: dict[str, str] | None = None
+        closed: dict[str, str] = {}
+        for record in scan.records(path):
+            if isinstance(record, Message):
+                count += 1
+            elif record.name == RECORD and own is None:
+                own = record.entries
+            elif record.name == CLOSED_RECORD and not closed:
+                closed = record.entries
         if scan.whole:
             if path != target:
                 os.rename(path, target)
-            return Recovery(target, len(messages), 0, was_whole=True)
-        metadata = next((r for r in records if isinstance(r, Metadata) and r.name == RECORD), None)
-        if metadata is None:
+            return Recovery(target, count, 0, was_whole=True)
+        if own is None:
             raise EpisodeError(f"{path}: nothing to recover: {scan.problem}, before it says which episode it is")
-        info = EpisodeInfo.from_metadata(metadata.entries, str(path))
+        info = EpisodeInfo.from_metadata(own, str(path))
         try:
-            contract = parse_contract(metadata.entries.get("contract", ""), f"contract in {path}")
+            contract = parse_contract(own.get("contract", ""), f"contract in {path}")
         except ContractError as error:
             raise EpisodeError(str(error)) from error
         scratch = target.with_name(target.name + _SCRATCH)
         for leftover in (scratch, scratch.with_name(scratch.name + PART)):
             leftover.unlink(missing_ok=True)
-        writer = EpisodeWriter(scratch, contract, info, flush_s=1e9)
+        offered: dict[str, str] = {}  # as the file has it
+        writer = EpisodeWriter(scratch, contract, info, flush_s=1e9, offered=lambda topic: offered.get(topic, ""))
         lost = scan.size - scan.good
         try:
-            for m in messages:
-                if m.channel.type_name:
+            for m in Scan().records(path):  # once more: an hour of messages is too much to keep
+                if isinstance(m, Message) and m.channel.type_name:
+                    offered.setdefault(m.channel.topic, m.channel.offered)
                     writer.write_raw(m.channel.topic, m.channel.type_name, m.data, m.log_time, m.publish_time)
-            closed = next((r.entries for r in records if isinstance(r, Metadata) and r.name == CLOSED_RECORD), {})
             why = closed.get("reason", "recovered")
             writer.close(why, recovered="true", lost_bytes=str(lost), cut=scan.problem)
         except BaseException:
@@ -91,7 +99,7 @@ def recover(path: str | Path) -> Recovery:
         os.replace(scratch, target)
         if path != target:
             path.unlink()
-        return Recovery(target, len(messages), lost)
+        return Recovery(target, count, lost)
 
 
 def recover_folder(folder: str | Path) -> FolderRecovery:

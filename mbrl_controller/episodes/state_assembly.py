@@ -48,17 +48,33 @@ class SourceReader:
         """Forget earlier messages (a new episode)."""
         self._last_pose = None
 
+    @property
+    def has_memory(self) -> bool:
+        """Whether a sample depends on those before it, so that all of them must be read, in order."""
+        return isinstance(self.source, PoseSource)
+
     def read(self, message: Any) -> Sample:
         """The message's values; raises MessageError naming the entry for anything that cannot be a state."""
+        return self.finish(stamp_of(message), self.measured(message))
+
+    def measured(self, message: Any) -> Array:
+        """What the message itself tells, whatever came before it: of a pose, the position [3]; else all values [n]."""
+        source = self.source
+        if isinstance(source, JointSource):
+            return self._joints(source, message)
+        frame = message.header.frame_id
+        if frame != source.frame:
+            raise MessageError(f"{source.topic}: frame_id is {frame!r}, the contract says {source.frame!r}")
+        if isinstance(source, OdometrySource):
+            return self._odometry(message)
+        return _xyz(message.pose.position)
+
+    def finish(self, stamp: float, values: Array) -> Sample:
+        """The sample of what `measured` gave of the message stamped `stamp` (s)."""
         source = self.source
         self._next_pose = None
-        if isinstance(source, JointSource):
-            values = self._joints(source, message)
-        else:
-            frame = message.header.frame_id
-            if frame != source.frame:
-                raise MessageError(f"{source.topic}: frame_id is {frame!r}, the contract says {source.frame!r}")
-            values = self._odometry(message) if isinstance(source, OdometrySource) else self._pose(source, message)
+        if isinstance(source, PoseSource):
+            values = self._with_velocity(source, stamp, values)
         bad = ~np.isfinite(values)
         if bad.any():
             names = [self._entries[i] for i in np.flatnonzero(bad)]
@@ -66,7 +82,7 @@ class SourceReader:
         self._check_range(values)
         if self._next_pose is not None:  # a reading that was refused must not move the velocity's filter
             self._last_pose, self._next_pose = self._next_pose, None
-        return Sample(stamp_of(message), values)
+        return Sample(stamp, values)
 
     def _joints(self, source: JointSource, message: Any) -> Array:
         names = tuple(message.name)
@@ -93,8 +109,7 @@ class SourceReader:
             velocity = _rotate(quaternion, velocity)
         return np.concatenate([_xyz(pose.position), velocity])
 
-    def _pose(self, source: PoseSource, message: Any) -> Array:
-        position, stamp = _xyz(message.pose.position), stamp_of(message)
+    def _with_velocity(self, source: PoseSource, stamp: float, position: Array) -> Array:
         velocity: Array = np.zeros(3)
         if self._last_pose is not None:
             then, before, velocity = self._last_pose

@@ -12,15 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mbrl_controller.episodes.contract import RobotContract
 from mbrl_controller.episodes.messages import NANO
+from mbrl_controller.episodes.pairing import STAMP_SLACK, spans
 from mbrl_controller.episodes.reader import Episode
+from mbrl_controller.episodes.series import Stamps
 from mbrl_controller.episodes.state_assembly import join_samples
 from mbrl_controller.tasks.spaces import Array
-
-PERIOD_TOLERANCE = 0.2  # of a period: two commands this much nearer or further apart are not consecutive ticks
-STAMP_SLACK = 1_000  # ns; stamps may have passed through float seconds, which today resolve 240 ns
-_EVENT_SLACK = 1_000_000  # ns; events carry their stamp as a float of seconds
 
 
 @dataclass(frozen=True)
@@ -37,74 +34,58 @@ class Transitions:
     def __len__(self) -> int:
         return len(self.step)
 
+    def only(self, rows: NDArray[np.int64], key: str, skipped: Mapping[str, int]) -> Transitions:
+        """These rows of it, under another key."""
+        return Transitions(self.state[rows], self.action[rows], self.next_state[rows], self.step[rows], key, skipped)
+
 
 def transitions(episode: Episode) -> Transitions:
     """The episode's usable transitions; why the rest is not is in `skipped`."""
     contract, commands = episode.contract, episode.commands
     period = contract.action.period * NANO
-    skipped: Counter[str] = Counter()
-    for reason, count in episode.rejected.items():
-        if reason.startswith("command:"):
-            skipped[reason] += count
+    found = spans(commands.stamps, episode.begin_ns, episode.end_ns, period)
+    skipped = Counter({why: n for why, n in episode.rejected.items() if why.startswith("command:")}) + found.skipped
     if not len(commands):
         skipped["no commands in the episode"] += 1
-    first = -np.inf if episode.begin_ns is None else episode.begin_ns - _EVENT_SLACK
-    last = np.inf if episode.end_ns is None else episode.end_ns + _EVENT_SLACK
-    rows: list[tuple[Array, Array, Array, int]] = []
-    dropped, zero = False, None
-    for k, stamp in enumerate(commands.stamps.tolist()):
-        if not first <= stamp < last:
-            skipped["outside the episode"] += 1
-            continue
-        zero = stamp if zero is None else zero
-        if k + 1 < len(commands) and commands.stamps[k + 1] < last:
-            until = int(commands.stamps[k + 1])
-        elif episode.end_ns is not None:
-            # The last command counts if it was in force for a whole period.
-            until = stamp + round(period)
-            until = until if until <= last else episode.end_ns
-        else:
-            skipped["end of the episode"] += 1
-            continue
-        if abs(until - stamp - period) > PERIOD_TOLERANCE * period:
-            at_end = k + 1 == len(commands) or commands.stamps[k + 1] >= last
-            skipped["end of the episode" if at_end else "commands not one period apart"] += 1
-            continue
-        before, why = state_at(episode, contract, stamp)
-        if before is not None and (dropped or contract.task.dropped(before)):
-            dropped = True
-            skipped["after a drop"] += 1
-            continue
-        after, why_after = state_at(episode, contract, until) if before is not None else (None, why)
-        if before is None or after is None:
-            skipped[why or why_after] += 1
-            continue
-        rows.append((before, commands.values[k], after, round((stamp - zero) / period)))
-    S, A = len(contract.task.state), len(contract.action)
+    before, no_before = states_at(episode, found.begin)
+    after, no_after = states_at(episode, found.end)
+    known = no_before == ""
+    lost = np.zeros(len(known), dtype=bool)
+    lost[known] = np.logical_or.accumulate(contract.task.dropped(before[known]))
+    why = np.where(known, np.where(lost, "after a drop", no_after), no_before)
+    skipped.update(
+        {str(reason): int(n) for reason, n in zip(*np.unique(why, return_counts=True), strict=True) if reason}
+    )
+    good = why == ""
     return Transitions(
-        state=np.array([r[0] for r in rows]).reshape(-1, S),
-        action=np.array([r[1] for r in rows]).reshape(-1, A),
-        next_state=np.array([r[2] for r in rows]).reshape(-1, S),
-        step=np.array([r[3] for r in rows], dtype=np.int64),
+        state=before[good],
+        action=commands.values[found.command[good]],
+        next_state=after[good],
+        step=np.round((found.begin[good] - found.zero) / period).astype(np.int64),
         key=episode.key,
         skipped=dict(skipped),
     )
 
 
-def state_at(episode: Episode, contract: RobotContract, stamp: int) -> tuple[Array | None, str]:
-    """State [S] at `stamp` (ns), or None and the reason why there is none.
+def states_at(episode: Episode, stamps: Stamps) -> tuple[Array, NDArray[np.str_]]:
+    """States [N, S] at `stamps` [N] (ns), and the reasons [N] why there are none: empty where there is one.
 
     A sample must be younger than its source's maximal age, and than a control period: else one sample would serve as
     the state before and after a command, and teach that it did nothing.
     """
-    parts = []
+    contract = episode.contract
+    why = np.full(len(stamps), "", dtype=object)
+    parts: list[Array] = []
     for source in contract.sources:
         series = episode.sources[source.topic]
-        at = series.newest(stamp + STAMP_SLACK)
-        if at < 0:
-            return None, f"no sample yet on {source.topic}"
-        age = (stamp - int(series.stamps[at])) / NANO
-        if age > source.max_age_s or age >= contract.action.period:
-            return None, f"no fresh sample on {source.topic}"
-        parts.append(series.values[at])
-    return join_samples(contract, parts), ""
+        at = np.searchsorted(series.stamps, stamps + STAMP_SLACK, side="right") - 1
+        missing = at < 0
+        values = np.zeros((len(stamps), series.values.shape[1]))
+        values[~missing] = series.values[at[~missing]]
+        age = np.zeros(len(stamps))
+        age[~missing] = (stamps[~missing] - series.stamps[at[~missing]]) / NANO
+        old = (age > source.max_age_s) | (age >= contract.action.period)
+        why[(why == "") & missing] = f"no sample yet on {source.topic}"
+        why[(why == "") & old] = f"no fresh sample on {source.topic}"
+        parts.append(values)
+    return join_samples(contract, parts), why.astype(str)

@@ -12,6 +12,7 @@ import errno
 import fcntl
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,19 +21,15 @@ from mcap.writer import CompressionType, Writer
 
 from mbrl_controller.episodes import messages
 from mbrl_controller.episodes.contract import RobotContract
-from mbrl_controller.episodes.info import CLOSED_RECORD, RECORD, EpisodeInfo
+from mbrl_controller.episodes.info import CLOSED_RECORD, LOCKSTEP, RECORD, EpisodeInfo
+from mbrl_controller.episodes.offered import RECORD as RECORDED
+from mbrl_controller.episodes.offered import by_topic
+from mbrl_controller.episodes.records import OFFERED
 from mbrl_controller.errors import EpisodeError
 
 PART = ".part"
 BEGUN = ".begun"  # of a hidden file that does not yet say which episode it is
 CHUNK_BYTES = 256 * 1024
-# rosbag2 reads the publisher's QoS from the channel, to offer the same on playback.
-QOS = (
-    "- history: {history}\n  depth: {depth}\n  reliability: {reliability}\n  durability: {durability}\n"
-    "  deadline:\n    sec: 9223372036\n    nsec: 854775807\n  lifespan:\n    sec: 9223372036\n    nsec: 854775807\n"
-    "  liveliness: automatic\n  liveliness_lease_duration:\n    sec: 9223372036\n    nsec: 854775807\n"
-    "  avoid_ros_namespace_conventions: false\n"
-)
 
 
 class EpisodeWriter:
@@ -49,9 +46,14 @@ class EpisodeWriter:
         info: EpisodeInfo,
         flush_s: float = 0.2,
         fsync: bool = True,
+        offered: Callable[[str], str] = lambda topic: "",
     ) -> None:
+        """`offered`: what a topic's publishers offer, in rosbag2's words, asked once, at its first message. Where that
+        is not known (empty), the file says what this package's nodes offer."""
         self.path = Path(path)
         self.info = info.of_contract(contract)
+        self._offered = offered
+        self._usual = by_topic(contract, self.info.topics, lockstep=self.info.source == LOCKSTEP)
         self.messages = 0
         self._flush_s = flush_s
         self._channels: dict[tuple[str, str], int] = {}
@@ -119,15 +121,9 @@ class EpisodeWriter:
         writer = self._file.writer
         if type_name not in self._schemas:
             self._schemas[type_name] = writer.register_schema(type_name, "ros2msg", text.encode())
-        latched = topic == self.info.topics["episode"]
-        qos = QOS.format(
-            history="keep_last",
-            depth=10,
-            reliability="reliable",
-            durability="transient_local" if latched else "volatile",
-        )
+        qos = self._offered(topic) or self._usual.get(topic, RECORDED).to_yaml()
         channel = writer.register_channel(
-            topic, "cdr", self._schemas[type_name], {"offered_qos_profiles": qos, "topic_type_hash": digest}
+            topic, "cdr", self._schemas[type_name], {OFFERED: qos, "topic_type_hash": digest}
         )
         self._channels[topic, type_name] = channel
         return channel

@@ -221,7 +221,7 @@ def retrain(
         list[Path] | None, typer.Option(help="files or folders to learn from, repeatable (default: the whole log)")
     ] = None,
     contract: ContractOption = None,
-    warm: Annotated[bool, typer.Option("--warm", help="start from the current version's weights")] = False,
+    warm: Annotated[bool, typer.Option("--warm", help="start from the weights of this robot's last version")] = False,
     force: Annotated[bool, typer.Option("--force", help="keep the version even if it is worse")] = False,
     promote: Annotated[bool, typer.Option(help="make it current if it is not worse")] = True,
     resume: Annotated[bool, typer.Option("--resume", help="go on with the run that was stopped")] = False,

@@ -57,7 +57,7 @@ def info(path: Annotated[Path, typer.Argument(help="episode file (.mcap)")]) -> 
     from mbrl_controller.episodes.reader import read_episode
     from mbrl_controller.episodes.transitions import transitions
 
-    episode = read_episode(path)
+    episode = read_episode(path, only_for_transitions=True)
     usable = transitions(episode)
     table = Table(show_header=False, box=None)
     for name, value in vars(episode.info).items():

@@ -31,7 +31,7 @@ def list_versions(
     from mbrl_controller.tasks.catalog import TASKS
 
     registry = Registry(models_dir)
-    table = Table("task", "version", "current", "created", "parent", "transitions", "precision", box=None)
+    table = Table("task", "version", "current", "robot", "created", "parent", "transitions", "precision", box=None)
     for name in [task] if task else sorted(TASKS):
         versions = registry.versions(name)
         try:
@@ -42,8 +42,8 @@ def list_versions(
             card = version.card()
             spec = card.spec
             mark = "*" if version.name == current else ""
-            row = (name, version.name, mark, spec.created, spec.parent, f"{spec.transitions:,}", card.precisions)
-            table.add_row(*row)
+            made = (spec.robot, spec.created, spec.parent, f"{spec.transitions:,}", card.precisions)
+            table.add_row(name, version.name, mark, *made)
     console.print(table if table.row_count else "no models")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mbrl_controller.dynamics.data import TransitionSet
+from mbrl_controller.dynamics.data import TransitionSet, parts_of
 from mbrl_controller.episodes.contract import RobotContract, parse_contract
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.transitions import Transitions, transitions
@@ -22,11 +22,15 @@ from mbrl_controller.jobs.processes import die_with_parent
 from mbrl_controller.jobs.workers import default_processes
 
 MANY = 40  # files from which starting other processes pays off
+# An episode with 1.5 times this or more of transitions counts as several, each so long, so that some of it can be held
+# out; between two of them the gap is left out. Of each pair the longer one.
+PART_S, PART_STEPS = 60.0, 100
+GAP_S, GAP_STEPS = 1.0, 5
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Transitions, and what was left out."""
+    """Transitions, and what was left out. An episode of `data` is one recorded, or a part of a long one."""
 
     data: TransitionSet
     files: tuple[Path, ...]  # those that gave transitions
@@ -52,7 +56,7 @@ def load_dataset(
 ) -> Dataset:
     """Read episodes into one TransitionSet; raises DatasetError when nothing usable is in them."""
     read = partial(_read, contract_text=contract.text)
-    parts: list[Transitions] = []
+    parts: list[Transitions] = []  # whole episodes, and parts of long ones
     used: list[Path] = []
     unused: dict[str, str] = {}
     skipped: Counter[str] = Counter()
@@ -70,8 +74,10 @@ def load_dataset(
             unused[str(path)] = "no usable transition: " + (", ".join(result.skipped) or "empty")
         else:
             seen.add(result.key)
-            parts.append(result)
+            own = in_parts(result, contract.action.period)
+            parts.extend(own)
             used.append(path)
+            skipped["between two parts of a long episode"] += len(result) - sum(map(len, own))
 
     if len(files) < MANY:
         for path in files:
@@ -85,13 +91,13 @@ def load_dataset(
     if not parts:
         why = "; ".join(f"{path}: {reason}" for path, reason in list(unused.items())[:3])
         raise DatasetError(f"no usable transition in {len(files)} episode files" + (f" ({why})" if why else ""))
-    return Dataset(_join(parts), tuple(used), unused, dict(skipped))
+    return Dataset(_join(parts), tuple(used), unused, dict(+skipped))
 
 
 def _read(path: Path, contract_text: str) -> Transitions | str:
     contract = parse_contract(contract_text)
     try:
-        return until_lost(transitions(read_episode(path, contract)), contract)
+        return until_lost(transitions(read_episode(path, contract, only_for_transitions=True)), contract)
     except EpisodeError as error:
         return str(error)
 
@@ -103,7 +109,14 @@ def until_lost(rows: Transitions, contract: RobotContract) -> Transitions:
         return rows
     end = int(lost[0])
     skipped = {**rows.skipped, "after the object left the hand": len(rows) - end}
-    return Transitions(rows.state[:end], rows.action[:end], rows.next_state[:end], rows.step[:end], rows.key, skipped)
+    return rows.only(np.arange(end), rows.key, skipped)
+
+
+def in_parts(rows: Transitions, period: float) -> list[Transitions]:
+    """An episode's rows, or those of its parts (`<key>#0`, `<key>#1`, ...) if it is long; `period` in s."""
+    length, gap = max(round(PART_S / period), PART_STEPS), max(round(GAP_S / period), GAP_STEPS)
+    parts = parts_of(rows.step, length, gap)
+    return [rows.only(part, f"{rows.key}#{number}", {}) for number, part in parts.items()] or [rows]
 
 
 def _join(parts: list[Transitions]) -> TransitionSet:

@@ -84,6 +84,8 @@ def run(
     card = found.card()
     model = found.read(found.model, card)
     robot = contract_for(task, contract)
+    OnnxEnsemble.load(model, task=robot.task, action=robot.action)  # what is wrong is said before all is read
+    registry.check_writable(task)
     files = episode_files(episodes or [home_dir() / "episodes" / task])
     if not files:
         raise DatasetError("no episode files (*.mcap) to quantise with; name some: --episodes")

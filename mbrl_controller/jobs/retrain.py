@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,57 +16,35 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.dynamics.export import export_onnx
-from mbrl_controller.dynamics.restore import weights_of
 from mbrl_controller.dynamics.training import EpochReport, FitResult, TrainConfig, fit
 from mbrl_controller.dynamics.validation import JUDGED, evaluate, longest_horizon
-from mbrl_controller.dynamics.weights import Weights, write_atomically
-from mbrl_controller.episodes.contract import RobotContract, parse_contract
-from mbrl_controller.errors import DatasetError, MbrlError, ModelError, RegistryError
-from mbrl_controller.geometry import HandGeometry
-from mbrl_controller.jobs.dataset import Dataset, episode_files, load_dataset
+from mbrl_controller.dynamics.weights import write_atomically
+from mbrl_controller.episodes.meaning import how_measured
+from mbrl_controller.errors import DatasetError, MbrlError
+from mbrl_controller.jobs.dataset import PART_S, Dataset, load_dataset
 from mbrl_controller.jobs.quantise import PLANNER, Int8Verdict, add_int8
-from mbrl_controller.jobs.task_defaults import contract_for, planner_defaults, task_defaults
+from mbrl_controller.jobs.retrain_plan import Precision, Prepared, RunPlan, command_of, make_plan, prepare, read_plan
+from mbrl_controller.jobs.task_defaults import planner_defaults
 from mbrl_controller.jobs.training_report import write_report
-from mbrl_controller.model_file import ModelFile
-from mbrl_controller.model_spec import ModelSpec, describe_validation
+from mbrl_controller.model_spec import ModelSpec
 from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.registry import INT8_FILE, MODEL_FILE, ModelCard, Registry, Version, file_sha256
 from mbrl_controller.resources import home_dir
-from mbrl_controller.simulation.geometry import hand_geometry
 
 MIN_TRANSITIONS = 200
 MIN_EPISODES = 2
 MIN_SHARE = 0.5  # of the parent's data: held-out episodes are new ones, on which a model of little else looks good
-SLACK = 1.02  # a version is worse when a held-out error is more than 2 % above the current version's
+SLACK = 1.02  # a version is worse when a held-out error is more than 2 % above its parent's
 
-Precision = Literal["auto", "fp32"]  # auto: an 8-bit file beside the fp32 one, if it plans alike
 Status = Literal["promoted", "added", "refused", "stopped"]
-
-
-class RunPlan(BaseModel):
-    """What a run was started with; kept in its folder, so that resuming does not depend on what changed since."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    task: str
-    contract: str
-    files: tuple[str, ...]
-    train: TrainConfig
-    start: Literal["fresh", "warm"]
-    parent: str = ""  # version whose weights the run starts from, and which the new one must not be worse than
-    precision: Precision = "auto"
-    force: bool = False
-    promote: bool = True
-    notes: str = ""
 
 
 @dataclass(frozen=True)
 class RetrainResult:
-    """How a run ended. `metrics` are those of the new model on held-out episodes, `baseline` the current version's."""
+    """How a run ended. `metrics` are those of the new model on held-out episodes, `baseline` the parent's."""
 
     status: Status
     reason: str
@@ -123,18 +100,21 @@ def run(
     with _only_one(base), _only_one(registry.root / task):
         if resume:
             folder = _unfinished(base)
-            plan = _read_plan(folder)
+            plan = read_plan(folder)
+            prepared = prepare(plan, registry)
         else:
-            plan = _make_plan(task, episodes, contract, registry, start, force, promote, precision, options, notes)
+            plan = make_plan(task, episodes, contract, registry, start, force, promote, precision, options, notes)
+            prepared = prepare(plan, registry)
             folder = _new_folder(base)
             write_atomically(folder / "plan.json", plan.model_dump_json(indent=2).encode())
-        return _Run(plan, folder, registry, threads, should_stop, listener).run()
+        return _Run(plan, prepared, folder, registry, threads, should_stop, listener).run()
 
 
 class _Run:
     def __init__(
         self,
         plan: RunPlan,
+        prepared: Prepared,
         folder: Path,
         registry: Registry,
         threads: int | None,
@@ -143,25 +123,22 @@ class _Run:
     ) -> None:
         self.plan, self.folder, self.registry, self.threads = plan, folder, registry, threads
         self.should_stop, self.listener = should_stop, listener
-        self.contract: RobotContract = parse_contract(plan.contract, str(folder / "plan.json"))
+        self.contract, self.parent = prepared.contract, prepared.parent
+        self.spec, self.weights = prepared.spec, prepared.weights
 
     def run(self) -> RetrainResult:
-        plan, listener = self.plan, self.listener
+        plan, listener, spec = self.plan, self.listener, self.spec
+        for name, why in plan.passed_over.items():
+            listener.stage(f"{name} is no parent: {why}")
         listener.stage("reading episodes")
         listener.files(len(plan.files))
         dataset = load_dataset([Path(f) for f in plan.files], self.contract, listener.file)
         data = dataset.data
-        data.require(MIN_TRANSITIONS, MIN_EPISODES, "training data")
+        try:
+            data.require(MIN_TRANSITIONS, MIN_EPISODES, "training data")
+        except DatasetError as error:
+            raise DatasetError(f"{error}; one of {1.5 * PART_S:g} s or more counts as several") from error
         train, held_out = data.split_by_episode(plan.train.holdout_fraction)
-        spec = ModelSpec.of(
-            self.contract.task,
-            self.contract.file.robot,
-            self.contract.action,
-            plan.train.ensemble_size,
-            plan.train.hidden,
-        )
-        parent = self._parent()
-        spec = spec.model_copy(update={"geometry": self._geometry(parent)})
         listener.stage(f"training on {len(train)} transitions, judging on {len(held_out)}")
         result = fit(
             train,
@@ -169,7 +146,7 @@ class _Run:
             spec,
             self.contract.task.symmetries,
             plan.train,
-            init=self._initial_weights(parent),
+            init=self.weights,
             on_progress=lambda report: listener.epoch(report, plan.train),
             checkpoint=self.folder / "checkpoint.npz",
             should_stop=self.should_stop,
@@ -177,26 +154,24 @@ class _Run:
         )
         if result.stopped:
             return RetrainResult("stopped", "stopped; --resume goes on", self.folder, None, {}, {}, dataset)
-        listener.stage("validating against the current version" if parent else "validating")
-        return self._conclude(result, spec, dataset, train, held_out, parent)
+        listener.stage(f"validating against {self.parent.name}" if self.parent else "validating")
+        return self._conclude(result, dataset, train, held_out)
 
     def _conclude(
         self,
         result: FitResult,
-        spec: ModelSpec,
         dataset: Dataset,
         train: TransitionSet,
         held_out: TransitionSet,
-        parent: Version | None,
     ) -> RetrainResult:
-        plan = self.plan
+        plan, parent, spec = self.plan, self.parent, self.spec
         files = self.folder / "version"
         shutil.rmtree(files, ignore_errors=True)
         files.mkdir()
         samples = held_out.state[:512], held_out.action[:512]
         exported = export_onnx(result.model, spec, files / MODEL_FILE, samples=samples)
         metrics = result.metrics | self._validate(OnnxEnsemble.load(files / MODEL_FILE), exported, held_out)
-        baseline = self._baseline(parent, held_out)
+        baseline = self._baseline(held_out)
         worse = compare(metrics, baseline)
         if parent and plan.start == "fresh":
             worse = too_little(len(dataset.data), parent.card().spec.transitions) or worse
@@ -215,15 +190,16 @@ class _Run:
         spec = export_onnx(result.model, spec, files / MODEL_FILE, samples=samples)
         verdict = f"worse than {parent.name}: {worse}" if parent and worse else ""
         int8 = self._int8(files, train, held_out)
-        write_report(files, spec, result.history, metrics, baseline, dataset, verdict, int8)
+        write_report(files, spec, result.history, metrics, baseline, dataset, verdict, int8, plan.passed_over)
         card = ModelCard(
             spec=spec,
             model_sha256=file_sha256(files / MODEL_FILE),
-            command=_command(plan),
+            command=command_of(plan),
             notes=plan.notes,
             int8_sha256=file_sha256(files / INT8_FILE) if int8 and int8.passed else None,
             int8_figures=int8.figures if int8 else {},
             int8_refused=int8.reason if int8 else "",
+            measured=how_measured(self.contract),
         )
         status: Status = "added"
         version: Version | None = None
@@ -231,7 +207,7 @@ class _Run:
             status, reason = "refused", f"{verdict} (--force adds it all the same; report: {files / 'report.md'})"
         else:
             version = self.registry.add(plan.task, files, card)
-            reason = verdict or (f"not worse than {parent.name}" if parent else "the first version")
+            reason = verdict or self._why_added()
             if plan.promote:
                 self.registry.promote(plan.task, version.name)
                 status = "promoted"
@@ -248,30 +224,18 @@ class _Run:
     def _validate(self, model: OnnxEnsemble, spec: ModelSpec, held_out: TransitionSet) -> dict[str, float]:
         return evaluate(model.predict, held_out, spec, longest_horizon(held_out))
 
-    def _parent(self) -> Version | None:
-        return self.registry.resolve(self.plan.task, self.plan.parent) if self.plan.parent else None
-
-    def _geometry(self, parent: Version | None) -> HandGeometry | None:
-        """Of the contact features; a warm start has those of the weights that it starts from."""
-        if self.plan.start == "warm" and parent is not None:
-            return parent.card().spec.geometry
-        return hand_geometry(self.contract) if self.plan.train.contacts else None
-
-    def _initial_weights(self, parent: Version | None) -> Weights | None:
-        if self.plan.start == "fresh":
-            return None
-        assert parent is not None  # _make_plan
-        return weights_of(_checked(parent))[0]
-
-    def _baseline(self, parent: Version | None, held_out: TransitionSet) -> dict[str, float]:
-        """The current version on the same held-out episodes; nothing if it was made for another robot."""
-        if parent is None:
+    def _baseline(self, held_out: TransitionSet) -> dict[str, float]:
+        """The parent on the same held-out episodes. Its joint limits may be others: what it predicts is comparable."""
+        if self.parent is None:
             return {}
-        try:
-            model = OnnxEnsemble.load(_checked(parent), task=self.contract.task, action=self.contract.action)
-        except ModelError:
-            return {}
+        model = OnnxEnsemble.load(self.parent.read(self.parent.model, self.parent.card()))
         return self._validate(model, model.spec, held_out)
+
+    def _why_added(self) -> str:
+        passed = "; ".join(f"{name}: {why}" for name, why in self.plan.passed_over.items())
+        if self.parent is not None:
+            return f"not worse than {self.parent.name}" + (f" (no parent is {passed})" if passed else "")
+        return f"there is none to compare it with ({passed})" if passed else "the first version"
 
 
 def compare(metrics: dict[str, float], baseline: dict[str, float]) -> str:
@@ -291,56 +255,7 @@ def too_little(transitions: int, before: int) -> str:
     """
     if transitions >= MIN_SHARE * before:
         return ""
-    return f"learnt from {transitions} transitions, the current version from {before}"
-
-
-def _make_plan(
-    task: str,
-    episodes: list[Path] | None,
-    contract: Path | None,
-    registry: Registry,
-    start: Literal["fresh", "warm"],
-    force: bool,
-    promote: bool,
-    precision: Precision,
-    options: dict[str, Any] | None,
-    notes: str,
-) -> RunPlan:
-    robot = contract_for(task, contract)
-    folders = episodes or [home_dir() / "episodes" / task]
-    if not episodes and not folders[0].is_dir():
-        raise DatasetError(f"{folders[0]}: no episodes yet; record some: mbrl demo {task}, or mbrl collect {task}")
-    files = episode_files(folders)
-    if not files:
-        raise DatasetError(f"no episode files (*.mcap) below {', '.join(map(str, folders))}")
-    try:
-        train = TrainConfig.model_validate({**task_defaults(task).training, **(options or {})})
-    except ValidationError as error:
-        raise MbrlError(f"training options: {describe_validation(error)}") from error
-    try:
-        parent = registry.current(task).name
-    except RegistryError:
-        parent = ""
-    if start == "warm":
-        if not parent:
-            raise RegistryError(f"{task}: there is no current version to start from; leave out --warm")
-        train = train.model_copy(update={"action_input": weights_of(_checked(registry.resolve(task, parent)))[1]})
-    return RunPlan(
-        task=task,
-        contract=robot.text,
-        files=tuple(str(f.resolve()) for f in files),
-        train=train,
-        start=start,
-        parent=parent,
-        precision=precision,
-        force=force,
-        promote=promote,
-        notes=notes,
-    )
-
-
-def _checked(version: Version) -> ModelFile:
-    return version.read(version.model, version.card())
+    return f"learnt from {transitions} transitions, the version before from {before}"
 
 
 @contextlib.contextmanager
@@ -375,20 +290,3 @@ def _unfinished(base: Path) -> Path:
     if not left:
         raise MbrlError(f"{base}: no unfinished run to resume")
     return left[-1]
-
-
-def _read_plan(folder: Path) -> RunPlan:
-    path = folder / "plan.json"
-    try:
-        return RunPlan.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise MbrlError(f"{path}: cannot be resumed: {error}") from error
-
-
-def _command(plan: RunPlan) -> str:
-    warm = " --warm" if plan.start == "warm" else ""
-    settings = "".join(
-        f" --set {name}={json.dumps(value, separators=(',', ':'))}"
-        for name, value in plan.train.model_dump(exclude_defaults=True).items()
-    )
-    return f"mbrl retrain {plan.task}{warm} --precision {plan.precision}{settings}"

@@ -104,7 +104,7 @@ def stop_flag() -> Iterator[threading.Event]:
 def show_result(result: RetrainResult) -> None:
     """Print the errors beside those of the version before, and the verdict."""
     if result.metrics:
-        table = Table("held-out figure", "new", "current", box=None)
+        table = Table("held-out figure", "new", "parent", box=None)
         for name, value in result.metrics.items():
             before = result.baseline.get(name, math.nan)
             table.add_row(name, f"{value:.4g}", "" if math.isnan(before) else f"{before:.4g}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,13 +33,16 @@ def write_report(
     dataset: Dataset,
     verdict: str,
     int8: Int8Verdict | None = None,
+    passed_over: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write report.md and its plots into `folder`; `int8`: of the 8-bit file, None where none was tried."""
+    """Write report.md and its plots into `folder`; `int8`: of the 8-bit file, None where none was tried;
+    `passed_over`: newer versions than the parent, and why they are none."""
     _plot_loss(folder / LOSS_PLOT, history)
     _plot_errors(folder / ERROR_PLOT, metrics, baseline, spec.parent)
     rows = [
         ("task, robot", f"{spec.task}, {spec.robot}"),
         ("parent", spec.parent or "none"),
+        *(("no parent", f"{name}: {why}") for name, why in (passed_over or {}).items()),
         ("network", f"{spec.ensemble_size} x {list(spec.hidden)}, {spec.precision}"),
         ("transitions", f"{spec.transitions} in {len(dataset.files)} episodes"),
         ("data sha256", f"`{spec.data_digest}`"),

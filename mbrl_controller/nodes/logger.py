@@ -17,6 +17,7 @@ from std_srvs.srv import Trigger
 
 from mbrl_controller.episodes import messages
 from mbrl_controller.episodes.contract import load_contract
+from mbrl_controller.episodes.offered import Offered, by_topic, to_yaml
 from mbrl_controller.episodes.recorder import Recorder
 from mbrl_controller.episodes.recovery import recover_folder
 from mbrl_controller.errors import MbrlError
@@ -25,6 +26,7 @@ from mbrl_controller.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublis
 from mbrl_controller.nodes.lifecycle import ManagedNode, run
 from mbrl_controller.nodes.message_types import message_class
 from mbrl_controller.nodes.parameters import Parameters, Spec, check_name
+from mbrl_controller.nodes.qos import offered_on
 from mbrl_controller.nodes.retrain import RetrainProcess
 from mbrl_controller.resources import home_dir
 
@@ -102,6 +104,7 @@ class Logger(ManagedNode):
             flush_s=values["flush_s"],
             after_s=max(0.3, 2 * contract.action.period),
             on_event=self._tell,
+            offered=self._offered(by_topic(contract, resolved, lockstep=False)),
         )
         recorder.start()
         for role, (topic, kind, is_sensor) in wanted.items():
@@ -130,6 +133,18 @@ class Logger(ManagedNode):
     def _taker(self, topic: str, kind: str, recorder: Recorder) -> Callable[[bytes], None]:
         clock = self.get_clock()
         return lambda data: recorder.offer(topic, kind, data, clock.now().nanoseconds)
+
+    def _offered(self, usual: dict[str, Offered]) -> Callable[[str], str]:
+        """What a topic's publishers offer right now, for its description in the file."""
+
+        def ask(topic: str) -> str:
+            try:
+                return to_yaml(offered_on(self, topic, usual[topic]))
+            except Exception as error:  # rclpy's have no common base; what is logged matters more than its description
+                self.get_logger().warning(f"{topic}: it is not known how it is offered: {error}")
+                return ""
+
+        return ask
 
     def _tell(self, text: str) -> None:
         self.get_logger().info(text)

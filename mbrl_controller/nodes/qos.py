@@ -1,43 +1,77 @@
-"""Quality of service, in one place. The table is in docs/ros_interface.md."""
+"""Quality of service as rclpy has it; the numbers are in episodes/offered.py, the table in docs/ros_interface.md."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from enum import Enum
+
 from rclpy.duration import Duration
+from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
+from mbrl_controller.episodes import offered
 from mbrl_controller.episodes.contract import PoseSource, Source
+from mbrl_controller.episodes.offered import Offered
 
 
-def _profile(depth: int, reliable: bool = True, latched: bool = False) -> QoSProfile:
-    return QoSProfile(
+def profile(numbers: Offered) -> QoSProfile:
+    """The same for rclpy."""
+    made = QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
-        depth=depth,
-        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+        depth=numbers.depth,
+        reliability=ReliabilityPolicy[numbers.reliability.upper()],
+        durability=DurabilityPolicy[numbers.durability.upper()],
     )
+    if numbers.deadline != offered.FOR_EVER:
+        made.deadline = Duration(nanoseconds=numbers.deadline)
+    return made
 
 
-SENSOR = _profile(5, reliable=False)  # the newest measurement counts; one lost is not worth waiting for
-SENSOR_LOCKSTEP = _profile(5)  # nothing may be lost where each state waits for its command
-COMMAND = _profile(1)  # an old command must never follow a newer one
-COMMAND_DEADLINE = 2.0  # periods; offered in real time, so that a hand's driver can ask DDS to watch over it
-REQUEST = _profile(1)  # goals, e-stop
-RECORD = _profile(10)  # what the logger joins by stamp
-LATCHED = _profile(10, latched=True)  # episode events, also for a logger that comes late
-DIAGNOSTICS = _profile(10)
+SENSOR = profile(offered.SENSOR)
+SENSOR_LOCKSTEP = profile(offered.SENSOR_LOCKSTEP)
+COMMAND = profile(offered.COMMAND)
+REQUEST = profile(offered.REQUEST)
+RECORD = profile(offered.RECORD)
+LATCHED = profile(offered.LATCHED)
+DIAGNOSTICS = profile(offered.DIAGNOSTICS)
 
 
 def sensor(source: Source) -> QoSProfile:
     """SENSOR, but where velocity is made from successive poses all that come between two ticks are kept."""
-    return _profile(100, reliable=False) if isinstance(source, PoseSource) else SENSOR
+    return profile(replace(offered.SENSOR, depth=100)) if isinstance(source, PoseSource) else SENSOR
 
 
 def command(period: float | None) -> QoSProfile:
-    """COMMAND with a deadline for a control `period` (s); None, in lockstep, where time has no meaning.
+    """See `offered.command`."""
+    return profile(offered.command(period))
 
-    No lifespan: it counts from the sender's clock, and a hand whose clock is off would get no command at all.
+
+def offered_on(node: Node, topic: str, usual: Offered) -> list[Offered]:
+    """What the publishers of `topic` offer, as far as discovery tells; `usual` for what it does not, such as depths.
+
+    Empty where there is no publisher. May be called on any thread.
     """
-    profile = _profile(1)
-    if period is not None:
-        profile.deadline = Duration(seconds=COMMAND_DEADLINE * period)
-    return profile
+    found = [_read(info.qos_profile, usual) for info in node.get_publishers_info_by_topic(topic)]
+    return list(dict.fromkeys(found))
+
+
+def _read(told: QoSProfile, usual: Offered) -> Offered:
+    depth_known = told.history == HistoryPolicy.KEEP_LAST and told.depth > 0
+    return Offered(
+        depth=told.depth if depth_known else usual.depth,
+        reliability=_known(told.reliability, usual.reliability),
+        durability=_known(told.durability, usual.durability),
+        deadline=_time(told.deadline),
+        lifespan=_time(told.lifespan),
+        liveliness=_known(told.liveliness, usual.liveliness),
+        lease=_time(told.liveliness_lease_duration),
+    )
+
+
+def _known(policy: Enum, usual: str) -> str:
+    name = getattr(policy, "name", "UNKNOWN")  # what rclpy has no name for is a plain number
+    return usual if name in ("UNKNOWN", "SYSTEM_DEFAULT", "BEST_AVAILABLE") else name.lower()
+
+
+def _time(duration: Duration) -> int:
+    return int(duration.nanoseconds) or offered.FOR_EVER

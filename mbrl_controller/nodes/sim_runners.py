@@ -28,7 +28,7 @@ RESEND_S = 1.0  # after which an unanswered state is sent again
 RESET_WAIT_S = 20.0
 LOCKSTEP_START_NS = messages.NANO  # a stamp of 0 means "unset" to ROS
 RESET_GAP_NS = messages.NANO  # in lockstep the clock jumps at a reset: no transition leads across it
-RESET_QUIET_PERIODS = 2.1  # in real time no state is sent for so long, to the same effect (see transitions.state_at)
+RESET_QUIET_PERIODS = 2.1  # in real time no state is sent for so long, to the same effect (see transitions.states_at)
 MAX_CATCH_UP_S = 0.1  # of physics in one step; a machine that is slower falls behind, and says so
 ECHOES = 2  # repeated answers to a repeated state that may still be under way
 

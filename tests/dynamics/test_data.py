@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mbrl_controller.dynamics.data import TransitionSet, concatenate, robust_scale
+from mbrl_controller.dynamics.data import TransitionSet, concatenate, parts_of, robust_scale
 from mbrl_controller.errors import DatasetError
 from mbrl_controller.tasks.base import Symmetry
 
@@ -146,6 +146,34 @@ def test_augmentation_turns_signs_and_adds_offsets() -> None:
     assert np.array_equal(mirrored.action, -data.action[:, ::-1])
     for got, source in ((mirrored.state, data.state), (mirrored.next_state, data.next_state)):
         assert np.allclose(got, np.column_stack([-source[:, 1], -source[:, 0], source[:, 2] + 0.5]))
+
+
+def test_an_episode_of_less_than_one_and_a_half_parts_stays_whole() -> None:
+    assert parts_of(np.arange(0), 10, 2) == {}
+    assert parts_of(np.arange(14), 10, 2) == {}
+    assert {k: rows.tolist() for k, rows in parts_of(np.arange(15), 10, 2).items()} == {
+        0: list(range(10)),
+        1: [12, 13, 14],
+    }
+    # A clock that jumped makes no episode long, and no long one slow to divide.
+    assert parts_of(np.r_[np.arange(7), 10**12 + np.arange(7)], 10, 2) == {}
+    jumped = parts_of(np.r_[np.arange(10), 10**12 + np.arange(10)], 10, 2)
+    assert sorted(len(rows) for rows in jumped.values()) == [8, 10]
+
+
+@given(st.integers(15, 200), st.sets(st.integers(0, 198)), st.integers(1, 4))
+@settings(deadline=None, max_examples=100)
+def test_parts_of_a_long_episode_keep_apart_and_follow_from_the_step_alone(T: int, lost: set[int], gap: int) -> None:
+    whole = np.arange(T)
+    parts = parts_of(whole, 10, gap)
+    assert list(parts) == list(range(len(parts)))
+    for k, rows in parts.items():
+        assert rows[0] == 10 * k + (gap if k else 0)
+        assert np.array_equal(rows, np.arange(rows[0], rows[-1] + 1))
+        assert (rows[-1] == 10 * k + 9) if k < len(parts) - 1 else (10 * k + 4 <= rows[-1] == T - 1)
+    some = np.array([t for t in whole if t not in lost or t == T - 1])
+    for k, rows in parts_of(some, 10, gap).items():
+        assert set(some[rows]) == set(parts[k]) - (lost - {T - 1})
 
 
 def test_the_digest_sees_every_field() -> None:

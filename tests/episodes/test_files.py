@@ -24,6 +24,7 @@ from mbrl_controller.episodes import messages
 from mbrl_controller.episodes.contract import parse_contract
 from mbrl_controller.episodes.info import EpisodeInfo
 from mbrl_controller.episodes.lockstep_log import write_lockstep_episode
+from mbrl_controller.episodes.offered import Offered, to_yaml
 from mbrl_controller.episodes.reader import read_episode, read_info
 from mbrl_controller.episodes.recovery import recover, recover_folder
 from mbrl_controller.episodes.transitions import transitions
@@ -67,8 +68,74 @@ def test_other_programs_read_the_file(contract, make):
         for channel in reader.get_summary().channels.values():
             assert channel.message_encoding == "cdr"
             assert channel.metadata["topic_type_hash"].startswith("RIHS01_")
-            (qos,) = yaml.safe_load(channel.metadata["offered_qos_profiles"])
-            assert qos["durability"] == ("transient_local" if channel.topic.endswith("/episode") else "volatile")
+
+
+def offered(path: Path) -> dict[str, list[tuple[int, str, str, float]]]:
+    """By topic, of each publisher: depth, reliability, durability, deadline (s)."""
+    with AnyReader([path]) as reader:
+        return {
+            c.topic: [
+                (q.depth, q.reliability.name, q.durability.name, q.deadline.sec + q.deadline.nsec / 1e9)
+                for q in c.ext.offered_qos_profiles
+            ]
+            for c in reader.connections
+        }
+
+
+FOR_EVER = (2**63 - 1) / 1e9
+RELIABLE = (10, "RELIABLE", "VOLATILE", FOR_EVER)
+
+
+def test_the_file_says_how_its_topics_were_offered(claw, make, tmp_path):
+    """What rosbag2 offers on playback: in lockstep nothing may be lost; of a real hand the newest state counts."""
+    ours = offered(make(claw, 2, ticks={"reward": [0.0, 0.0]}).path)
+    sources = [f"/{source.topic}" for source in claw.sources]
+    assert [ours[topic] for topic in sources] == [[(5, *RELIABLE[1:])]] * len(sources)
+    assert ours["/controller/command"] == ours["/controller/goal"] == ours["/controller/tick"] == [RELIABLE]
+    assert ours["/controller/episode"] == [(10, "RELIABLE", "TRANSIENT_LOCAL", FOR_EVER)]
+    topics = {"hand command": "/hand/commands", "plan": "/controller/plan"}
+    live = tmp_path / "live.mcap"
+    with EpisodeWriter(live, claw, EpisodeInfo("s", 1, source="logger", topics=topics)) as writer:
+        for topic in (*sources, *topics.values(), "/strange"):
+            writer.write(topic, messages.multi_array([0.0]), 1)
+    told = offered(live)
+    assert [told[topic] for topic in sources] == [[(5, "BEST_EFFORT", *RELIABLE[2:])]] * len(sources)
+    assert told["/hand/commands"] == [(1, "RELIABLE", "VOLATILE", 0.2)]
+    assert told["/controller/plan"] == [(1, *RELIABLE[1:])]
+    assert told["/strange"] == [RELIABLE]
+    with live.open("rb") as file:  # in rosbag2's words
+        channel = next(iter(make_reader(file).get_summary().channels.values()))
+    for_ever = {"sec": 9223372036, "nsec": 854775807}
+    assert yaml.safe_load(channel.metadata["offered_qos_profiles"]) == [
+        {
+            "history": "keep_last",
+            "depth": 5,
+            "reliability": "best_effort",
+            "durability": "volatile",
+            "deadline": for_ever,
+            "lifespan": for_ever,
+            "liveliness": "automatic",
+            "liveliness_lease_duration": for_ever,
+            "avoid_ros_namespace_conventions": False,
+        }
+    ]
+
+
+def test_recovery_keeps_how_topics_were_offered(claw, tmp_path):
+    path = tmp_path / "e.mcap"
+    both = to_yaml([Offered(3, reliability="best_effort"), Offered(7, deadline=10**8)])
+    writer = EpisodeWriter(
+        path, claw, EpisodeInfo("s", 0), offered=lambda topic: both if topic == "/joint_states" else ""
+    )
+    for topic in ("/joint_states", "/controller/command"):
+        writer.write(topic, messages.joint_state(["j"], [0.0], 1), 1)
+    writer.flush()
+    writer.abandon()
+    assert recover(tmp_path / "e.mcap.part").messages == 2
+    assert offered(path) == {
+        "/joint_states": [(3, "BEST_EFFORT", "VOLATILE", FOR_EVER), (7, "RELIABLE", "VOLATILE", 0.1)],
+        "/controller/command": [RELIABLE],
+    }
 
 
 def test_type_hashes_are_those_of_the_ros_distribution():

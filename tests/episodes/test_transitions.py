@@ -304,3 +304,66 @@ def test_odd_events_do_no_harm(tmp_path, made_up):
     ]
     rows = [("/controller/episode", messages.string(text)) for text in odd] + log(claw, states, commands)
     assert len(found(tmp_path / "e.mcap", claw, rows)) == 2
+
+
+OBJECTS = load_contract(share_dir() / "config" / "adroit_baoding.yaml").text
+
+
+def with_poses():
+    """Adroit, one ball of which is told of by poses: their velocity follows from all that came before."""
+    document = yaml.safe_load(OBJECTS)
+    ball = document["state"][2]
+    ball.update(type="geometry_msgs/msg/PoseStamped", topic="ball_b/pose")
+    return parse_contract(yaml.safe_dump(document))
+
+
+poses = with_poses()
+
+
+@quick
+@given(st.integers(0, 12), st.integers(1, 13), st.sampled_from([0.0, 0.02, 0.3]), st.integers(0, 2**32 - 1))
+def test_what_is_read_for_transitions_alone_gives_the_same_ones(tmp_path, steps, rate, spoilt, seed):
+    """Whatever the sensors' rate, order of arrival, repeats, and readings that cannot be used."""
+    rng = np.random.default_rng(seed)
+    heights = [i for i, name in enumerate(poses.task.state.names) if name.endswith("position.z")]
+    rows, order = [], []
+    for k in range((steps + 1) * rate):
+        stamp = T0 - PERIOD // 2 + k * PERIOD // rate + int(rng.integers(-3000, 3000))
+        state = rng.uniform(-0.1, 0.1, len(poses.task.state))
+        state[heights] = BALL_DROPPED if seed % 4 == 0 and k > 8 * rate else 0.2
+        state[rng.random(len(state)) < spoilt / 10] = rng.choice([np.nan, 50.0])
+        for source, values in zip(poses.sources, split_state(poses, state), strict=True):
+            message = source_message(source, values, stamp)
+            if source.type != messages.JOINT_STATE and rng.random() < spoilt:
+                message.header.frame_id = "elsewhere"
+            for _ in range(rng.choice([0, 1, 1, 1, 2])):
+                rows.append((f"/{source.topic}", message))
+                order.append(stamp + rng.normal() * rng.choice([0, 1e5, 1e8]))
+    for k in range(steps):
+        stamp = T0 + k * PERIOD + int(rng.choice([0, 0, 0, PERIOD // 3]))
+        rows.append(("/controller/command", messages.joint_state(poses.action.names, rng.random(24) / 10, stamp)))
+        order.append(stamp)
+    rows = [rows[i] for i in np.argsort(order, kind="stable")]
+    rows += [event("begin", T0), event("end", T0 + steps * PERIOD)][: rng.integers(3)]
+    whole = found(tmp_path / "e.mcap", poses, rows)
+    episode = read_episode(tmp_path / "e.mcap", only_for_transitions=True)
+    alone = transitions(episode)
+    for name in ("state", "action", "next_state", "step"):
+        assert getattr(alone, name).tobytes() == getattr(whole, name).tobytes()
+    assert alone.skipped == whole.skipped
+
+
+def test_of_a_fast_sensor_only_what_is_needed_is_decoded(tmp_path, made_up, monkeypatch):
+    states, commands, _ = made_up(claw, 200)
+    rows = log(claw, states, commands[::20], period=PERIOD // 20)[: -len(commands[::20])]
+    rows += [
+        ("/controller/command", messages.joint_state(claw.action.names, command, T0 + k * PERIOD))
+        for k, command in enumerate(commands[::20])
+    ]
+    assert len(found(tmp_path / "e.mcap", claw, rows)) == 9
+    counted = []
+    decode = messages.decode
+    monkeypatch.setattr(messages, "decode", lambda *given: counted.append(given[1]) or decode(*given))
+    episode = read_episode(tmp_path / "e.mcap", only_for_transitions=True)
+    assert {topic: len(series) for topic, series in episode.sources.items()} == dict.fromkeys(episode.sources, 10)
+    assert len(counted) == 30  # two sources, and the commands

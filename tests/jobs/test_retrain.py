@@ -16,6 +16,9 @@ import pytest
 
 pytest.importorskip("torch")
 
+from mbrl_controller.episodes.contract import load_contract
+from mbrl_controller.episodes.info import EpisodeInfo
+from mbrl_controller.episodes.lockstep_log import write_lockstep_episode
 from mbrl_controller.errors import ContractError, DatasetError, EpisodeError, MbrlError, ModelError, RegistryError
 from mbrl_controller.jobs import collect, retrain
 from mbrl_controller.jobs.dataset import episode_files, load_dataset
@@ -29,8 +32,32 @@ from .conftest import TINY
 
 
 def run(base: Path, episodes: Path, **changes) -> retrain.RetrainResult:
-    arguments = {"options": TINY, "threads": 1, "runs_dir": base / "runs", **changes}
-    return retrain.run("valve", episodes=[episodes], models_dir=base / "models", **arguments)
+    places = {"models_dir": base / "models", "runs_dir": base / "runs"}
+    return retrain.run("valve", episodes=[episodes], **{"options": TINY, "threads": 1, **places, **changes})
+
+
+def of_robot(name: str, folder: Path) -> Path:
+    """A contract that is the claw's but for the robot."""
+    path = folder / f"{name}.yaml"
+    path.write_text(contract_for("valve").text.replace("robot: claw", f"robot: {name}"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def leap(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The contract and the log of a robot of which nothing is shipped."""
+    folder = tmp_path_factory.mktemp("leap")
+    path = of_robot("leap", folder)
+    contract = load_contract(path)
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        states = np.cumsum(rng.normal(0, 0.02, (71, len(contract.task.state))), axis=0)
+        states[1:, :9] = commands = rng.uniform(
+            -0.3, 0.3, (70, len(contract.action))
+        )  # a hand that does what it is told
+        file = folder / "episodes" / f"episode_{number:04d}.mcap"
+        write_lockstep_episode(file, contract, EpisodeInfo("s", number), states, commands)
+    return path, folder / "episodes"
 
 
 def test_the_first_version_is_promoted_and_complete(tmp_path: Path, valve_episodes: Path) -> None:
@@ -228,10 +255,7 @@ def test_bad_training_options_are_named(tmp_path: Path, valve_episodes: Path) ->
         run(tmp_path, valve_episodes, options={"colour": "red"})
 
 
-def test_a_first_warm_start_needs_a_version(
-    tmp_path: Path, valve_episodes: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Registry, "current", lambda self, task: (_ for _ in ()).throw(RegistryError("none")))
+def test_a_first_warm_start_needs_a_version(tmp_path: Path, valve_episodes: Path) -> None:
     with pytest.raises(RegistryError, match="--warm"):
         run(tmp_path, valve_episodes, start="warm")
 
@@ -301,6 +325,93 @@ def test_contact_features_come_from_the_scene_and_stay_through_a_warm_start(tmp_
     assert learn().spec.geometry == geometry
     assert learn(start="warm", options={**TINY, "max_epochs": 0, "contacts": False}).spec.geometry == geometry
     assert learn(options={**TINY, "contacts": False}).spec.geometry is None
+
+
+class NeverReads(retrain.Listener):
+    def files(self, total: int) -> None:
+        raise AssertionError("it began to read")
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"options": {**TINY, "contacts": True}}, "no simulated world.*--set contacts=false"),
+        ({"options": {**TINY, "loss_weights": {"colour": 1.0}}}, "no state entry begins with"),
+        ({"start": "warm", "options": {**TINY, "hidden": [16, 16]}}, "another network"),
+        ({"start": "warm", "contract": "other"}, "v0001: its robot is leap, not other; leave out --warm"),
+        ({"models_dir": "a file"}, "cannot be written"),
+    ],
+)
+def test_what_is_wrong_besides_the_data_is_said_before_it_is_read(
+    tmp_path: Path, leap: tuple[Path, Path], changes: dict, complaint: str
+) -> None:
+    contract, episodes = leap
+    if changes.get("start") == "warm":
+        run(tmp_path, episodes, contract=contract)
+    if "models_dir" in changes:
+        changes = {"models_dir": contract}  # a file
+    if "contract" in changes:
+        changes = {**changes, "contract": of_robot("other", tmp_path)}
+    with pytest.raises(MbrlError, match=complaint):
+        run(tmp_path, episodes, **{"contract": contract, "listener": NeverReads(), **changes})
+    with pytest.raises(MbrlError, match="no unfinished run"):  # nor is there one that would go wrong again
+        run(tmp_path, episodes, resume=True)
+
+
+def test_the_first_version_of_a_robot_does_not_follow_another_robots(
+    tmp_path: Path, leap: tuple[Path, Path], valve_episodes: Path
+) -> None:
+    contract, episodes = leap
+    shipped = run(tmp_path, valve_episodes).version
+    assert shipped is not None
+    card = shipped.card()
+    spec = card.spec.model_copy(update={"transitions": 13_600})
+    (shipped.folder / "card.json").write_text(card.model_copy(update={"spec": spec}).model_dump_json())
+    registry = Registry(tmp_path / "models")
+
+    told: list[str] = []
+
+    class Told(retrain.Listener):
+        def stage(self, text: str) -> None:
+            told.append(text)
+
+    first = run(tmp_path, episodes, contract=contract, listener=Told())
+    assert (first.status, first.baseline) == ("promoted", {})
+    assert first.version is not None
+    assert "v0001: its robot is claw, not leap" in first.reason
+    assert "v0001 is no parent: its robot is claw, not leap" in told
+    assert "its robot is claw, not leap" in (first.version.folder / "report.md").read_text()
+    assert first.version.card().spec.parent == ""
+    assert registry.current("valve").name == first.version.name
+    # From now on it has a version of its own, also while the other robot's is current.
+    registry.promote("valve", shipped.name)
+    worse = run(tmp_path, episodes, contract=contract, options={**TINY, "max_epochs": 0})
+    assert (worse.status, bool(worse.baseline)) == ("refused", True)
+    assert "worse than v0002" in worse.reason
+    warm = run(tmp_path, episodes, contract=contract, start="warm", options={**TINY, "max_epochs": 0})
+    assert warm.version is not None
+    assert (warm.status, warm.version.card().spec.parent) == ("promoted", "v0002")
+    assert warm.metrics["one_step_nrmse"] == pytest.approx(warm.baseline["one_step_nrmse"], rel=1e-3)
+
+
+def test_a_robot_whose_limits_changed_is_still_compared(tmp_path: Path, leap: tuple[Path, Path]) -> None:
+    contract, episodes = leap
+    run(tmp_path, episodes, contract=contract)
+    narrower = tmp_path / "narrower.yaml"
+    narrower.write_text(contract.read_text().replace("upper: 1.3", "upper: 1.25"))
+    assert narrower.read_text() != contract.read_text()
+    again = run(tmp_path, episodes, contract=narrower, options={**TINY, "max_epochs": 0})
+    assert (again.status, "one_step_nrmse" in again.baseline) == ("refused", True)
+
+
+def test_one_endless_episode_is_enough(tmp_path: Path) -> None:
+    contract = contract_for("valve")
+    rng = np.random.default_rng(0)
+    states = np.cumsum(rng.normal(0, 0.01, (1251, len(contract.task.state))), axis=0)
+    commands = rng.uniform(-0.3, 0.3, (1250, len(contract.action)))
+    folder = tmp_path / "episodes"
+    write_lockstep_episode(folder / "episode_0000.mcap", contract, EpisodeInfo("s", 0), states, commands)
+    assert run(tmp_path, folder).status == "promoted"
 
 
 def test_contact_features_need_balls(tmp_path: Path, valve_episodes: Path) -> None:

@@ -14,8 +14,11 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+from rclpy.duration import Duration
+from rclpy.qos import QoSProfile
+from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import JointState
-from std_msgs.msg import String
+from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
 from mbrl_controller.episodes import messages
@@ -119,6 +122,35 @@ def test_an_episode_is_logged_whole_and_closed_at_its_end(ros, space, tmp_path):
     assert not episode.rejected
     assert episode.commands.stamps.tolist() == hand.sent
     assert len(transitions(episode)) >= 3  # real time: ticks that a busy machine delays are skipped, by their stamps
+
+
+def test_the_file_says_how_its_topics_were_offered_by_whoever_did(ros, space, tmp_path):
+    """Not as this package's own nodes would: here someone promises a command every half second."""
+    start_logger(ros, space, tmp_path)
+    hand = Hand(ros, space)
+    own_way = QoSProfile(depth=1, deadline=Duration(seconds=0.5))
+    commander = ros.publisher(f"{space}/{CLAW.file.command.topic}", Float64MultiArray, own_way)
+    hand.event("begin")
+    hand.ticks(1)
+    commander.publish(Float64MultiArray(data=[0.0] * 9))
+    hand.ticks(1)
+    hand.event("end")
+    path = tmp_path / "valve" / "s" / "episode_0000.mcap"
+    ros.wait(path.exists, "the closed file")
+    with AnyReader([path]) as reader:
+        told = {
+            c.topic.removeprefix(space): sorted(
+                (q.reliability.name, q.durability.name, q.depth, q.deadline.sec + q.deadline.nsec / 1e9)
+                for q in c.ext.offered_qos_profiles
+            )
+            for c in reader.connections
+        }
+    for_ever = (2**63 - 1) / 1e9
+    sensor = ("BEST_EFFORT", "VOLATILE", 5, for_ever)
+    assert [told[f"/{source.topic}"] for source in CLAW.sources] == [[sensor], [sensor]]
+    assert told[f"/{CLAW.file.command.topic}"] == [("RELIABLE", "VOLATILE", 1, 0.5)]
+    assert told["/controller/command"] == [("RELIABLE", "VOLATILE", 10, for_ever)]
+    assert told["/controller/episode"] == [("RELIABLE", "TRANSIENT_LOCAL", 10, for_ever)]
 
 
 def test_a_killed_logger_loses_less_than_half_a_second_and_the_next_one_recovers_it(ros, space, tmp_path):

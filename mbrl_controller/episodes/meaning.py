@@ -1,0 +1,88 @@
+"""What the numbers of a recording or of a model mean, and whether two of them mean the same.
+
+Data of one robot says nothing of another one, or of the same one measured in another way or at another pace. Limits,
+topics and goals may differ: what was recorded is true whatever was allowed or asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.model_spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """Of states, actions and steps. `measured`: by the first state entry of each source, its kind and frame."""
+
+    robot: str
+    task: str
+    period: float  # s
+    state_names: tuple[str, ...]
+    state_units: tuple[str, ...]
+    action_names: tuple[str, ...]
+    measured: Mapping[str, str]
+
+    @classmethod
+    def of_contract(cls, contract: RobotContract) -> Meaning:
+        """Of what is recorded and commanded under `contract`."""
+        task = contract.task
+        return cls(
+            contract.file.robot,
+            task.name,
+            contract.action.period,
+            task.state.names,
+            task.state.units,
+            contract.action.names,
+            how_measured(contract),
+        )
+
+    @classmethod
+    def of_model(cls, spec: ModelSpec, measured: Mapping[str, str]) -> Meaning:
+        """Of what a model was trained on. `measured` is empty for cards from before they told it."""
+        return cls(
+            spec.robot,
+            spec.task,
+            spec.control_period_s,
+            spec.state_names,
+            spec.state_units,
+            spec.action_names,
+            measured,
+        )
+
+    def differences(self, wanted: Meaning) -> list[str]:
+        """In what this differs from `wanted`, in words; empty if it means the same."""
+        wrong = []
+        for what, own, other in (("robot", self.robot, wanted.robot), ("task", self.task, wanted.task)):
+            if own != other:
+                wrong.append(f"its {what} is {own}, not {other}")
+        if not math.isclose(self.period, wanted.period, rel_tol=1e-6):
+            wrong.append(f"its control period is {self.period}, not {wanted.period}")
+        for what, names, others in (
+            ("state", self.state_names, wanted.state_names),
+            ("action", self.action_names, wanted.action_names),
+        ):
+            lacks, extra = [n for n in others if n not in names], [n for n in names if n not in others]
+            if lacks or extra:
+                wrong.append(f"its {what} lacks [{', '.join(lacks)}] and has unknown [{', '.join(extra)}]")
+            elif names != others:
+                wrong.append(f"its {what} has the same names in another order")
+        if self.state_names == wanted.state_names and self.state_units != wanted.state_units:
+            wrong.append("its state units differ")
+        for entry, how in self.measured.items():
+            if how != wanted.measured.get(entry, how):
+                wrong.append(f"{entry} came from {how}, not {wanted.measured[entry]}")
+        return wrong
+
+
+def how_measured(contract: RobotContract) -> dict[str, str]:
+    """Kind and frame of each source, by its first state entry: one entry a source is enough to say."""
+    how = {}
+    for source in contract.sources:
+        kind = source.type.rsplit("/", 1)[-1]
+        frame = getattr(source, "frame", None)
+        how[source.entries()[0]] = kind if frame is None else f"{kind} in frame {frame}"
+    return how

@@ -1,0 +1,85 @@
+"""Which version a new one follows: of the same robot, measured in the same way, with the same shape.
+
+There is one current version a task, whatever the robot: one of another robot, such as the shipped one, is no measure
+for this one, and nothing to go on from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.episodes.meaning import Meaning
+from mbrl_controller.errors import ContractError, MbrlError
+from mbrl_controller.geometry import HandGeometry
+from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.registry import ModelCard, Registry, Version
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The newest promoted version that can be one, and why those promoted since cannot, by name.
+
+    `damaged`: those among them that are of this robot for all that is known, but cannot be used.
+    """
+
+    version: Version | None
+    passed_over: dict[str, str]
+    damaged: tuple[str, ...] = ()
+
+
+def find_parent(registry: Registry, task: str, contract: RobotContract) -> Parent:
+    """Of a version that learns `task` under `contract`; RegistryError where it is not known what is current."""
+    passed_over: dict[str, str] = {}
+    damaged: list[str] = []
+    for name in registry.promoted(task):
+        try:
+            version = registry.resolve(task, name)
+            card = version.card()
+            why = why_no_parent(card, contract)
+            if not why:
+                OnnxEnsemble.load(version.read(version.model, card))
+                return Parent(version, passed_over, tuple(damaged))
+            passed_over[name] = why
+        except MbrlError as error:
+            passed_over[name] = str(error)
+            damaged.append(name)
+    return Parent(None, passed_over, tuple(damaged))
+
+
+def why_no_parent(card: ModelCard, contract: RobotContract) -> str:
+    """Why a version does not tell of the robot of `contract`, in words; empty if it does.
+
+    Joint limits may differ: what it has learnt is as true. A card of before it said how states were measured is taken
+    at its names; a hand's shape is compared where the version has one and the contract's robot a simulated world.
+    """
+    wrong = Meaning.of_model(card.spec, card.measured).differences(Meaning.of_contract(contract))
+    if not wrong and card.spec.geometry is not None:
+        shape = _simulated_shape(contract)
+        if shape is not None and not shape.alike(card.spec.geometry):
+            wrong.append("its contact features are of another scene, whose surfaces or balls differ")
+    return "; ".join(wrong)
+
+
+def _simulated_shape(contract: RobotContract) -> HandGeometry | None:
+    """What contact features would be made of; None where there is no world, or nothing to make one with."""
+    try:
+        return simulated_shape(contract)
+    except MbrlError:
+        return None
+
+
+def simulated_shape(contract: RobotContract) -> HandGeometry:
+    """The geometry for contact features; raises MbrlError saying what to do where there is none."""
+    instead = "leave contact features out: --set contacts=false"
+    try:
+        from mbrl_controller.simulation.geometry import hand_geometry
+    except ModuleNotFoundError as error:
+        raise MbrlError(
+            f"contact features take the hand's shape from its simulated world, for which {error.name} is not "
+            f"installed: pip install 'mbrl_controller[sim]', or {instead}"
+        ) from error
+    try:
+        return hand_geometry(contract)
+    except ContractError as error:
+        raise ContractError(f"{error}; give the robot a world in sim/, or {instead}") from error
