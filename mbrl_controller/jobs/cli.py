@@ -11,8 +11,8 @@ import typer
 from mbrl_controller import __version__
 from mbrl_controller.jobs import cli_benchmark, cli_episodes, cli_learn, cli_models, cli_soak
 from mbrl_controller.jobs.cli_options import JsonOption, ModelOption, SeedOption
-from mbrl_controller.jobs.pairs import parse_pairs
 from mbrl_controller.jobs.reporting import INTERRUPTED, REFUSED, report_errors
+from mbrl_controller.pairs import parse_pairs
 
 app = typer.Typer(
     name="mbrl",
