@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mbrl_controller.decimal_comma import hint as comma_hint
 from mbrl_controller.errors import GoalError
 from mbrl_controller.tasks.base import EpisodeMetrics, Goal, Symmetry, Task
 from mbrl_controller.tasks.observed_targets import ObservedTargets
@@ -84,10 +85,15 @@ class Baoding(Task):
         if wrist_joint is not None and wrist_joint not in joints:
             raise ValueError(f"wrist_joint {wrist_joint!r} is not one of the hand's joints")
         self._wrist = None if wrist_joint is None else joints.index(wrist_joint)
-        (x, y), (along_x, along_y) = center, radii  # YAML gives lists
-        for number in (x, y, along_x, along_y, phase, period, drop_height, risk_height, reach):
+        for name, pair in {"center": center, "radii": radii}.items():
+            if not isinstance(pair, list | tuple) or len(pair) != 2:  # YAML gives lists
+                raise ValueError(f"{name}: expected two numbers, with decimal points, got {pair!r}")
+        (x, y), (along_x, along_y) = center, radii
+        numbers = [("center", x), ("center", y), ("radii", along_x), ("radii", along_y), ("phase", phase)]
+        numbers += [("period", period), ("reach", reach), ("drop_height", drop_height), ("risk_height", risk_height)]
+        for name, number in numbers:
             if isinstance(number, bool) or not isinstance(number, int | float) or not abs(number) <= MOST:
-                raise ValueError(f"expected numbers of at most {MOST:.0f}, got {number!r}")
+                raise ValueError(f"{name}: expected a number of at most {MOST:.0f}, got {number!r}{comma_hint(number)}")
         if not (along_x > 0 and along_y > 0 and reach > 0 and period > SHORTEST):
             raise ValueError(f"radii and reach must be positive, and period above {SHORTEST} s")
         self.center, self.radii = (x, y), (along_x, along_y)
