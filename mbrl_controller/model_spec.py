@@ -146,7 +146,12 @@ def check_format(text: str | bytes, where: str, within: str | None = None) -> No
 def describe_validation(error: ValidationError) -> str:
     """Pydantic's complaints in one line: `field: what is wrong; ...`."""
     parts: list[Any] = error.errors(include_url=False)
-    return "; ".join(f"{'.'.join(map(str, p['loc'])) or 'document'}: {p['msg']}{_comma_hint(p)}" for p in parts[:5])
+    return "; ".join(f"{'.'.join(map(str, p['loc'])) or 'document'}: {_said(p)}{_comma_hint(p)}" for p in parts[:5])
+
+
+def _said(part: dict[str, Any]) -> str:
+    """Pydantic's words; its "Extra inputs are not permitted" would leave a person to guess."""
+    return "there is no entry of this name" if part["type"] == "extra_forbidden" else str(part["msg"])
 
 
 def _comma_hint(part: dict[str, Any]) -> str:

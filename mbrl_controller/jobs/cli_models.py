@@ -32,6 +32,8 @@ def list_versions(
 
     registry = Registry(models_dir)
     table = Table("task", "version", "current", "created", "parent", "transitions", "precision", box=None)
+    if task and task not in TASKS:
+        raise MbrlError(f"unknown task {task!r}; known tasks: {', '.join(sorted(TASKS))}")
     for name in [task] if task else sorted(TASKS):
         versions = registry.versions(name)
         try:

@@ -14,7 +14,7 @@ import numpy as np
 
 from mbrl_controller.decimal_comma import hint as comma_hint
 from mbrl_controller.errors import GoalError
-from mbrl_controller.tasks.base import EpisodeMetrics, Goal, Symmetry, Task
+from mbrl_controller.tasks.base import EpisodeMetrics, Goal, Symmetry, Task, goal_number
 from mbrl_controller.tasks.observed_targets import ObservedTargets
 from mbrl_controller.tasks.placed_ball import NEAR, PLACES, PlacedBall
 from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec, wrap_angle
@@ -119,7 +119,7 @@ class Baoding(Task):
         a, b = self._z
         return np.asarray((state[..., a] < self.risk_height) | (state[..., b] < self.risk_height))
 
-    def sample_goal(self, rng: np.random.Generator, **options: Any) -> Goal:
+    def sample_goal(self, rng: np.random.Generator, /, **options: Any) -> Goal:
         """Options: `direction`, `period` (s), `phase` (rad; drawn within +-0.3 of the task's own if absent; `observed`:
         where the balls are at the first state seen), `lead` (rad; the targets wait for the balls when so far ahead). Or
         `place` alone: ball_a goes to one of four places (0 to 3, or `any` of them), ball_b may go where it likes."""
@@ -132,15 +132,15 @@ class Baoding(Task):
         direction = options.get("direction", "counterclockwise")
         if direction not in ("counterclockwise", "clockwise"):
             raise GoalError(f"{self.name}: direction must be counterclockwise or clockwise, got {direction!r}")
-        period = float(options.get("period", self.period))
+        period = goal_number(self.name, "period", options.get("period", self.period))
         if not period > SHORTEST:
             raise GoalError(f"{self.name}: period must be above {SHORTEST} s, got {period}")
-        lead = None if options.get("lead") is None else float(options["lead"])
+        lead = None if options.get("lead") is None else goal_number(self.name, "lead", options["lead"])
         if lead is not None and not 0 < lead < np.pi:
             raise GoalError(f"{self.name}: lead must lie between 0 and pi rad, got {lead}")
         begin = options.get("phase") == "observed"
         fixed = "phase" in options and not begin
-        phase = float(options["phase"]) if fixed else self.phase + rng.uniform(-0.3, 0.3)
+        phase = goal_number(self.name, "phase", options["phase"]) if fixed else self.phase + rng.uniform(-0.3, 0.3)
         if not abs(phase) <= MOST:
             raise GoalError(f"{self.name}: phase must lie within +-{MOST:.0f} rad, got {phase}")
         targets = RotatingTargets(self.center, self.radii, phase, period, direction)
