@@ -36,7 +36,7 @@ PLANNER_FIXED = {"horizon"}  # the running plan has this length
 
 
 class Thresholds(BaseModel):
-    """When /diagnostics warns; shares are of the ticks since the last report."""
+    """When /diagnostics warns; shares are of the ticks of about the last second."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
