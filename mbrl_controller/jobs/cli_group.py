@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 
 from mbrl_controller.decimal_comma import HINT, has_decimal_comma
 
-WORDS = "mbrl words"
+WORDS = "words"
 
 
 class CommandGroup(TyperGroup):

@@ -9,7 +9,7 @@ import typer
 
 from mbrl_controller.jobs.reporting import REFUSED, console, report_errors
 
-app = typer.Typer(help="Model versions: list, show, promote, roll back, quantise.", no_args_is_help=True)
+app = typer.Typer(help="Model versions: list, show, promote, rollback, quantise.", no_args_is_help=True)
 
 TaskArgument = Annotated[str, typer.Argument(help="baoding or valve")]
 RootOption = Annotated[
