@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from mbrl_controller import decimal_comma
 from mbrl_controller.errors import ModelError
 from mbrl_controller.geometry import HandGeometry
 from mbrl_controller.tasks.base import Task
@@ -147,7 +148,18 @@ def check_format(text: str | bytes, where: str, within: str | None = None) -> No
 def describe_validation(error: ValidationError) -> str:
     """Pydantic's complaints in one line: `field: what is wrong; ...`."""
     parts: list[Any] = error.errors(include_url=False)
-    return "; ".join(f"{'.'.join(map(str, p['loc'])) or 'document'}: {p['msg']}" for p in parts[:5])
+    return "; ".join(f"{'.'.join(map(str, p['loc'])) or 'document'}: {_said(p)}{_comma_hint(p)}" for p in parts[:5])
+
+
+def _said(part: dict[str, Any]) -> str:
+    """Pydantic's words; its "Extra inputs are not permitted" would leave a person to guess."""
+    return "there is no entry of this name" if part["type"] == "extra_forbidden" else str(part["msg"])
+
+
+def _comma_hint(part: dict[str, Any]) -> str:
+    """YAML reads `{upper: 0,5}` as two entries: upper is 0, and 5, which is no name, is nothing."""
+    is_rest = part["type"] == "invalid_key" and isinstance(part["input"], int)
+    return f"; {decimal_comma.HINT}" if is_rest else decimal_comma.hint(part["input"])
 
 
 def _name_differences(what: str, own: tuple[str, ...], other: tuple[str, ...]) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -32,6 +32,7 @@ from mbrl_controller.planning.objective import RolloutModel, RolloutObjective
 from mbrl_controller.planning.risk import Risk, disagreement
 from mbrl_controller.tasks.base import Goal, ObservingGoal
 from mbrl_controller.tasks.spaces import Array
+from mbrl_controller.units import Radians, Seconds, Unit
 
 
 class ControlModel(RolloutModel, Protocol):
@@ -55,20 +56,22 @@ class CoreConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     risk: Risk = Risk()
-    drop_cost: float = Field(default=20.0, ge=0, description="charged for each step from a predicted drop on")
-    goal_lead: float = Field(
+    drop_cost: Annotated[float, Unit("reward per control period")] = Field(
+        default=20.0, ge=0, description="charged for each step from a predicted drop on"
+    )
+    goal_lead: Radians = Field(
         default=0.0,
         ge=0,
         lt=np.pi,
-        description="a goal that goes round by the clock waits, as the planner sees it, when it is so far (rad) ahead "
-        "of the objects; 0: it does not",
+        description="a goal that goes round by the clock waits, as the planner sees it, when it is so far ahead of "
+        "the objects; 0: it does not",
     )
     delay: DelayKind = Field(
         default="measured",
         description="what is bridged by replaying commands: none; given: delay_s alone; measured: the state's age and "
         "the planning time, too",
     )
-    delay_s: float = Field(default=0.0, ge=0, le=LONGEST, description="s from a command to its effect")
+    delay_s: Seconds = Field(default=0.0, ge=0, le=LONGEST, description="time from a command to its effect")
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ from mbrl_controller.errors import MessageError
 from mbrl_controller.planning.base import Planner
 from mbrl_controller.tasks.base import Goal, ObservingGoal
 from mbrl_controller.tasks.spaces import Array
+from mbrl_controller.units import Count, Number, Seconds
 
 Solve = Callable[[PlanRequest], Solution | None]
 RECENT = 9  # steps whose median execution is expected of the next
@@ -44,12 +45,16 @@ class SessionConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    seed: int = Field(default=0, ge=0)
-    episode_s: float = Field(default=0.0, ge=0, description="an episode's longest duration; 0: none")
+    seed: Count = Field(default=0, ge=0, description="seed of plans, sampled goals and exploration")
+    episode_s: Seconds = Field(default=0.0, ge=0, description="an episode's longest duration; 0: none")
     auto_reset: bool = Field(default=False, description="begin a new episode after a drop or time-out")
     goal_options: dict[str, Any] = Field(default_factory=dict, description="what is fixed of the sampled goal")
-    exploration: float = Field(default=0.0, ge=0, le=1, description="deviation of noise added, normalised actions")
-    exploration_beta: float = Field(default=0.6, gt=0, le=1, description="filter of that noise: 1 is white")
+    exploration: Number = Field(
+        default=0.0, ge=0, le=1, description="deviation of noise added to the action, which goes from -1 to 1"
+    )
+    exploration_beta: Number = Field(
+        default=0.6, gt=0, le=1, description="filter of the exploration's noise: 1 is white, small is smooth"
+    )
 
 
 class Phase(str, Enum):

@@ -15,6 +15,9 @@ from mbrl_controller.episodes.state_assembly import StateAssembler, join_samples
 from mbrl_controller.errors import MessageError
 from mbrl_controller.tasks.spaces import Array
 
+UNSTAMPED = "header.stamp is 0; the driver must stamp with the time of measurement"
+LONG_AGO_S = 60.0  # an age beyond this is no delay: a stamp by another clock
+
 
 class StateInput:
     """The newest state, unless something is wrong with it. Thread-safe.
@@ -82,12 +85,18 @@ class StateInput:
             if clock is not None:
                 self._refuse_the_future(clock)
             for source in self.contract.sources:
+                stamped = self._assembler.samples[source.topic].stamp
+                age = -math.inf if clock is None else clock - stamped
+                if stamped == 0.0 and age > source.max_age_s:
+                    # Told before its silence, which follows: the next stamp is no newer.
+                    raise MessageError(f"{source.topic}: unstamped: {UNSTAMPED}")
                 if now is not None:
                     self._refuse_silence(source, now)
-                if clock is not None:
-                    age = clock - self._assembler.samples[source.topic].stamp
-                    if age > source.max_age_s:
-                        raise MessageError(f"{source.topic}: measured {age:.2f} s ago, more than {source.max_age_s} s")
+                if age > source.max_age_s:
+                    clocks = "; are the clocks in step?" if age > LONG_AGO_S else ""
+                    raise MessageError(
+                        f"{source.topic}: measured {age:.2f} s ago, more than {source.max_age_s} s{clocks}"
+                    )
             return Observation(state, stamp, self._stamps() - stamp)
 
     def _refuse_the_future(self, clock: float) -> None:

@@ -29,7 +29,7 @@ _SMALLEST_BATCH = 64
 class TrainConfig(BaseModel):
     """How to fit. Defaults follow PDDM where it says something; noise and weights are fractions of a std."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     ensemble_size: int = Field(default=3, ge=1, le=64)
     hidden: tuple[int, ...] = (500, 500)

@@ -17,6 +17,7 @@ from mbrl_controller.tasks.spaces import Array
 # SI units; beyond it nothing is measured, whatever the contract allows. A velocity made from such positions could
 # overflow, and would then be refused for ever.
 LARGEST = 1e9
+NAMED = 8  # unknown joints in a message's error
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,14 @@ def _order_of(names: tuple[str, ...], source: JointSource) -> np.ndarray:
     unknown = [name for name in names if name not in source.joints]
     problems = [f"joint {', '.join(twice)} named twice"] if twice else []
     problems += [f"joint {', '.join(missing)} missing"] if missing else []
-    problems += [f"unknown joint {', '.join(unknown)}"] if unknown and not source.ignore_unknown else []
+    if unknown and not source.ignore_unknown:
+        more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
+        problems.append(f"unknown joint {', '.join(unknown[:NAMED])}{more}")
+        if not missing:
+            problems.append(
+                "where the messages carry other joints too, as an arm's, set ignore_unknown: true for this topic in "
+                "the contract"
+            )
     if problems:
         raise MessageError(f"{source.topic}: {'; '.join(problems)}")
     return np.array([names.index(joint) for joint in source.joints], dtype=np.intp)

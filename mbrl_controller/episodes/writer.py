@@ -26,6 +26,7 @@ from mbrl_controller.episodes.offered import RECORD as RECORDED
 from mbrl_controller.episodes.offered import by_topic
 from mbrl_controller.episodes.records import OFFERED
 from mbrl_controller.errors import EpisodeError
+from mbrl_controller.resources import write_hint
 
 PART = ".part"
 BEGUN = ".begun"  # of a hidden file that does not yet say which episode it is
@@ -145,7 +146,7 @@ class McapFile:
             flags = os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC
             self._stream = _Stream(os.open(self._name, flags, 0o644))
         except OSError as error:
-            raise EpisodeError(f"{path}: cannot be written: {error.strerror or error}") from error
+            raise EpisodeError(f"{path}: cannot be written: {error.strerror or error}{write_hint(error)}") from error
         with contextlib.suppress(OSError):  # some network file systems have no locks
             fcntl.flock(self._stream.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.writer = Writer(self._stream, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD)  # type: ignore[arg-type]

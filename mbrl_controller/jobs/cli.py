@@ -10,12 +10,14 @@ import typer
 
 from mbrl_controller import __version__
 from mbrl_controller.jobs import cli_benchmark, cli_episodes, cli_learn, cli_models, cli_soak
+from mbrl_controller.jobs.cli_group import CommandGroup
 from mbrl_controller.jobs.cli_options import JsonOption, ModelOption, SeedOption
-from mbrl_controller.jobs.pairs import parse_pairs
 from mbrl_controller.jobs.reporting import INTERRUPTED, REFUSED, report_errors
+from mbrl_controller.pairs import parse_pairs
 
 app = typer.Typer(
     name="mbrl",
+    cls=CommandGroup,
     help="A robot hand under model-predictive control with a learned ensemble.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -88,7 +90,7 @@ def evaluate(
     precision: PrecisionOption = "auto",
     policy: Annotated[Policy, typer.Option(help="the controller, or a floor to compare with")] = "controller",
     sim: Annotated[str, typer.Option(help="nominal, or perturbed: noise, latency, other masses")] = "nominal",
-    processes: Annotated[int | None, typer.Option(help="episodes at a time (default: one a core)")] = None,
+    processes: Annotated[int | None, typer.Option(min=1, help="episodes at a time (default: one a core)")] = None,
     models_dir: ModelsOption = None,
     contract: ContractOption = None,
     goal: GoalOption = None,
@@ -180,7 +182,7 @@ def collect(
     models_dir: ModelsOption = None,
     contract: ContractOption = None,
     goal: GoalOption = None,
-    processes: Annotated[int | None, typer.Option(help="episodes at a time (default: one a core)")] = None,
+    processes: Annotated[int | None, typer.Option(min=1, help="episodes at a time (default: one a core)")] = None,
 ) -> None:
     """Log episodes from simulation, faster than real time, as the logger would have written them."""
     from mbrl_controller.jobs import collect as job

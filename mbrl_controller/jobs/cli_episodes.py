@@ -9,7 +9,7 @@ import typer
 
 from mbrl_controller.jobs.reporting import FAILED, console, report_errors
 
-app = typer.Typer(help="Logged episodes: list, describe, recover.", no_args_is_help=True)
+app = typer.Typer(help="Logged episodes: list, info, recover.", no_args_is_help=True)
 
 FolderArgument = Annotated[
     Path | None, typer.Argument(help="folder to search (default: episodes/ below MBRL_HOME or ~/.mbrl)")
@@ -22,7 +22,7 @@ def _folder(folder: Path | None) -> Path:
 
     chosen = folder or home_dir() / "episodes"
     if not chosen.is_dir():
-        raise EpisodeError(f"{chosen}: no such folder")
+        raise EpisodeError(f"{chosen}: {'is no folder' if chosen.exists() else 'no such folder'}")
     return chosen
 
 

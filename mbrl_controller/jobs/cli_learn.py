@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mbrl_controller.jobs.pairs import parse_pairs
 from mbrl_controller.jobs.reporting import INTERRUPTED, console, report_errors
+from mbrl_controller.pairs import parse_pairs
 
 RunsOption = Annotated[
     Path | None, typer.Option("--runs-dir", help="folder of runs (default: runs/ below MBRL_HOME or ~/.mbrl)")

@@ -9,7 +9,7 @@ import typer
 
 from mbrl_controller.jobs.reporting import REFUSED, console, report_errors
 
-app = typer.Typer(help="Model versions: list, show, promote, roll back, quantise.", no_args_is_help=True)
+app = typer.Typer(help="Model versions: list, show, promote, rollback, quantise.", no_args_is_help=True)
 
 TaskArgument = Annotated[str, typer.Argument(help="baoding or valve")]
 RootOption = Annotated[
@@ -32,6 +32,8 @@ def list_versions(
 
     registry = Registry(models_dir)
     table = Table("task", "version", "current", "robot", "created", "parent", "transitions", "precision", box=None)
+    if task and task not in TASKS:
+        raise MbrlError(f"unknown task {task!r}; known tasks: {', '.join(sorted(TASKS))}")
     for name in [task] if task else sorted(TASKS):
         versions = registry.versions(name)
         try:

@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.table import Table
 
+from mbrl_controller.extras import how_to_install
 from mbrl_controller.jobs.demo_record import DemoRecord
 from mbrl_controller.jobs.processes import ProcessGroup, wait_for
 from mbrl_controller.jobs.reporting import console, error_console
@@ -44,7 +45,7 @@ def run(
     plan = plan_service("demo", task, home_dir() / "episodes", rate=rate, model=model, seed=seed)
     viewer = not headless
     if viewer and importlib.util.find_spec("mjviser") is None:
-        error_console.print("no viewer: pip install 'mbrl_controller\\[viewer]' (or --headless)")
+        error_console.print(f"no viewer: {how_to_install('viewer')} (or --headless)", markup=False, soft_wrap=True)
         viewer = False
     if viewer:
         plan = replace(plan, sim={"viewer_port": _free_port()})

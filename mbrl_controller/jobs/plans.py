@@ -75,22 +75,25 @@ def prepare(who: Who) -> Prepared:
         found = Registry(who.models_dir).resolve(who.task, who.model)
         chosen = choose_file(found, who.precision, who.backend, task=robot.task, action=robot.action)
         version = found.name
-    plan = EpisodePlan(
-        contract=robot.text,
-        sim=_sim_options(who),
-        policy=who.policy,
-        planner=who.planner,
-        planner_options={**defaults.planner_options, **(who.planner_options or {})},
-        core=_core(who, defaults.core),
-        model=chosen.file.path if chosen else None,
-        model_sha256=chosen.file.sha256 if chosen else None,
-        model_version=version,
-        backend=who.backend,
-        exploration=who.exploration,
-        random_scale=who.random_scale,
-        seconds=who.seconds,
-        goal_options=who.goal_options or {},
-    )
+    try:
+        plan = EpisodePlan(
+            contract=robot.text,
+            sim=_sim_options(who),
+            policy=who.policy,
+            planner=who.planner,
+            planner_options={**defaults.planner_options, **(who.planner_options or {})},
+            core=_core(who, defaults.core),
+            model=chosen.file.path if chosen else None,
+            model_sha256=chosen.file.sha256 if chosen else None,
+            model_version=version,
+            backend=who.backend,
+            exploration=who.exploration,
+            random_scale=who.random_scale,
+            seconds=who.seconds,
+            goal_options=who.goal_options or {},
+        )
+    except ValidationError as error:
+        raise MbrlError(f"episodes: {describe_validation(error)}") from error
     if chosen is None:
         return Prepared(plan, robot, version, "")
     return Prepared(plan, robot, version, chosen.file.sha256, chosen.precision, chosen.fallback)

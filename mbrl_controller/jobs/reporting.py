@@ -11,32 +11,14 @@ from rich.console import Console
 from rich.markup import escape
 
 from mbrl_controller.errors import MbrlError
+from mbrl_controller.extras import extra_of, how_to_install
+from mbrl_controller.resources import write_hint
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 REFUSED = 1  # it worked, and the answer is no
 FAILED = 2
 INTERRUPTED = 130
-# Top-level modules of each extra: what is missing says what to install.
-EXTRAS = {
-    "sim": ("mujoco", "gymnasium_robotics", "PIL"),
-    "train": ("torch", "onnx", "matplotlib", "tensorboard"),
-    "viewer": ("mjviser", "viser"),
-    "ros": (
-        "rclpy",
-        "builtin_interfaces",
-        "diagnostic_msgs",
-        "geometry_msgs",
-        "lifecycle_msgs",
-        "nav_msgs",
-        "rcl_interfaces",
-        "rosgraph_msgs",
-        "sensor_msgs",
-        "std_msgs",
-        "std_srvs",
-        "trajectory_msgs",
-    ),
-}
 
 console = Console()
 error_console = Console(stderr=True)
@@ -50,7 +32,12 @@ def report_errors(command: Command) -> Command:
         try:
             return command(*args, **kwargs)
         except MbrlError as error:
-            fail(str(error))
+            hint = write_hint(error.__cause__) if isinstance(error.__cause__, OSError) else ""
+            fail(str(error) if hint in str(error) else f"{error}{hint}")
+        except BrokenPipeError:  # of `mbrl ... | head`
+            raise
+        except OSError as error:
+            fail(f"{describe_os_error(error)}{write_hint(error)}")
         except ModuleNotFoundError as error:
             message = missing_extra(error)
             if message is None:
@@ -63,11 +50,18 @@ def report_errors(command: Command) -> Command:
     return wrapped  # type: ignore[return-value]
 
 
+def describe_os_error(error: OSError) -> str:
+    """What the system refused, and for which file."""
+    if error.strerror is None:
+        return f"{type(error).__name__}: {error}"
+    return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+
+
 def missing_extra(error: ModuleNotFoundError) -> str | None:
     """What to install for the module that is missing; None where no extra has it."""
     module = (error.name or "").partition(".")[0]
-    extra = next((name for name, modules in EXTRAS.items() if module in modules), None)
-    return extra and f"this needs {module}, which is not installed: pip install 'mbrl_controller[{extra}]'"
+    extra = extra_of(module)
+    return extra and f"this needs {module}, which is not installed: {how_to_install(extra)}"
 
 
 def fail(message: str) -> None:

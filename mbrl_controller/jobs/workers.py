@@ -37,7 +37,7 @@ PolicyName = Literal["controller", "hold", "random"]
 class EpisodePlan(BaseModel):
     """Everything that decides an episode but its seed; plain data, so that it can be sent to another process."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     contract: str  # YAML text
     sim: SimOptions = SimOptions()

@@ -42,16 +42,16 @@ from mbrl_controller.nodes.controller_options import (
     task_values,
 )
 from mbrl_controller.nodes.controller_output import ControllerOutput
-from mbrl_controller.nodes.controller_report import ControllerReport, Counters
+from mbrl_controller.nodes.controller_report import REPORT_S, ControllerReport, Counters
 from mbrl_controller.nodes.lifecycle import ManagedNode, run
 from mbrl_controller.nodes.parameters import Parameters
 from mbrl_controller.nodes.polling import SlowService, incompatible_publishers, polled_subscription, take_all
 from mbrl_controller.nodes.scene_reset import SceneReset
+from mbrl_controller.nodes.tick_shares import TickCounts
 
 MESSAGE_TYPES = {JOINT_STATE: JointState, ODOMETRY: Odometry, POSE: PoseStamped}
 HOUSEKEEPING_S = 0.1
 CONTEST_S = 5.0  # discovery of another commander can take seconds: so long after activation both give way
-REPORT_S = 1.0
 REFINE_MARGIN = 0.05  # of the period, between the planner's own deadline and the one after which it is late
 
 
@@ -121,6 +121,8 @@ class ControllerNode(ManagedNode):
         self._activated, self._looked, self._rival = time.monotonic(), -math.inf, ""
         self._session_name = o.session_name or datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         self._output.open_command(o.lockstep)
+        self._counters.counted = TickCounts()
+        self._report.begin()
         session.enter(self._now())
         if o.lockstep:
             self._loop = LockstepLoop(
@@ -150,7 +152,9 @@ class ControllerNode(ManagedNode):
             self._session.leave(self._now())
         if self._loop is not None:
             self._loop.stop()
-            self.get_logger().info(diagnostics.timing_line(self._loop.statistics))
+            statistics, late = self._loop.statistics, self._planner.late if self._planner is not None else 0
+            self._counters.counted = TickCounts(statistics.ticks, statistics.missed, late)
+            self.get_logger().info(diagnostics.timing_line(statistics))
             self._loop = None
         if self._planner is not None:
             self._planner.close()
@@ -217,7 +221,9 @@ class ControllerNode(ManagedNode):
             take_all(subscription, on_state, self._looked)
         self._looked = when.began
         execution = loop.statistics.execution.last
-        self._counters.late = planner.late
+        # What this tick comes to is counted with the next one.
+        counted = TickCounts(loop.statistics.ticks, loop.statistics.missed - when.missed, planner.late)
+        self._counters.counted = counted
         self._output.counters = (when.lateness, execution, loop.statistics.missed, planner.late)
         clock = self._now()
         if clock <= 0:
@@ -418,8 +424,6 @@ class ControllerNode(ManagedNode):
             self._diagnostics.publish(level, self.reason, {"lifecycle state": state, "reason": self.reason})
             return
         loop, planner = self._loop, self._planner
-        if planner is not None:
-            self._counters.late = planner.late
         self._counters.transport = [
             f"incompatible QoS on {topic} from {who}"
             for topic, profile in self._profiles.items()

@@ -20,30 +20,32 @@ from mbrl_controller.episodes.info import SESSION_NAME
 from mbrl_controller.errors import GoalError, MbrlError
 from mbrl_controller.jobs.task_defaults import planner_defaults
 from mbrl_controller.model_spec import describe_validation
-from mbrl_controller.nodes.parameters import Spec, check_name, spec_of, specs_of
+from mbrl_controller.nodes.parameter_spec import Spec, spec_of, specs_of
+from mbrl_controller.nodes.parameters import check_name
+from mbrl_controller.pairs import format_options, parse_options
 from mbrl_controller.planning.base import Planner
 from mbrl_controller.planning.catalog import PLANNERS, make_planner
 from mbrl_controller.planning.model_loading import BACKENDS
 from mbrl_controller.planning.risk import Risk
 from mbrl_controller.registry import PRECISIONS
 from mbrl_controller.resources import share_dir
-from mbrl_controller.yaml_text import load_yaml
+from mbrl_controller.units import NO_UNIT, Number
 
 MOST_CPUS = 8192  # Linux takes no more
 PLANNER_FIXED = {"horizon"}  # the running plan has this length
 
 
 class Thresholds(BaseModel):
-    """When /diagnostics warns; shares are of the ticks since the last report."""
+    """When /diagnostics warns; shares are of the ticks of about the last second."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    rate_error_warn: float = Field(default=0.05, ge=0, description="relative error of the actual rate, WARN above")
-    rate_error_error: float = Field(default=0.25, ge=0, description="relative error of the actual rate, ERROR above")
-    missed_warn: float = Field(default=0.01, ge=0, le=1, description="share of missed ticks, WARN above")
-    missed_error: float = Field(default=0.25, ge=0, le=1, description="share of missed ticks, ERROR above")
-    late_warn: float = Field(default=0.05, ge=0, le=1, description="share of late plans, WARN above")
-    late_error: float = Field(default=0.5, ge=0, le=1, description="share of late plans, ERROR above")
+    rate_error_warn: Number = Field(default=0.05, ge=0, description="relative error of the actual rate, WARN above")
+    rate_error_error: Number = Field(default=0.25, ge=0, description="relative error of the actual rate, ERROR above")
+    missed_warn: Number = Field(default=0.01, ge=0, le=1, description="share of missed ticks, WARN above")
+    missed_error: Number = Field(default=0.25, ge=0, le=1, description="share of missed ticks, ERROR above")
+    late_warn: Number = Field(default=0.05, ge=0, le=1, description="share of late plans, WARN above")
+    late_error: Number = Field(default=0.5, ge=0, le=1, description="share of late plans, ERROR above")
 
 
 @dataclass(frozen=True)
@@ -92,20 +94,22 @@ GENERAL = [
     Spec("model_version", "current", "version to serve, for example v0003; ~/load_model serves a new one", live=True),
     Spec("backend", "onnx", "what serves the model: onnx on the CPU, or torch on the GPU (the CPU where there is none)",
          choices=BACKENDS),
-    Spec("precision", "auto", "of the model file: int8 or fp32; auto: int8 where the version has it and it runs here",
-         live=True, choices=PRECISIONS),
+    Spec("precision", "auto", "precision of the model file: int8 or fp32; auto: int8 where the version has it and it "
+         "runs here", live=True, choices=PRECISIONS),
     Spec("planner.name", "pddm", "planning algorithm", choices=tuple(PLANNERS)),
-    Spec("rate", 0.0, "control rate in Hz; must be the contract's, which the model was trained at; 0.0: the contract's",
-         lower=0.0, upper=1000.0),
+    Spec("rate", 0.0, "control rate; must be the contract's, which the model was trained at; 0.0: the contract's",
+         unit="Hz", lower=0.0, upper=1000.0),
     Spec("any_rate", False, "take any `rate`, to time the loop in simulation: plans still count in the model's period"),
     Spec("lockstep", False, "tick when a full new set of states arrives (simulation) instead of by time"),
-    Spec("deadline_fraction", 0.8, "share of the period after which a plan is late", live=True, lower=0.1, upper=1.0),
-    Spec("threads", 1, "the model's CPU threads; one keeps its pace best on a busy machine", lower=1, upper=64),
-    Spec("reset_service", "", "std_srvs/Trigger that puts the object back, called where auto_reset is true"),
+    Spec("deadline_fraction", 0.8, "part of the period after which a plan is late", unit="control periods", live=True,
+         lower=0.1, upper=1.0),
+    Spec("threads", 1, "the model's CPU threads; one keeps its pace best on a busy machine", unit=NO_UNIT, lower=1,
+         upper=64),
+    Spec("reset_service", "", "service (std_srvs/Trigger) that puts the object back, called where auto_reset is true"),
     Spec("session", "", "name of this session's episodes; empty: time of activation (UTC)"),
     Spec("scheduling_priority", 0, "SCHED_FIFO priority of the planner; the loop has one more, all other threads have "
-         "one less; 0: normal scheduling", lower=0, upper=98),
-    Spec("cpus", [-1], "CPUs for loop and planner, [-1]: all"),
+         "one less; 0: normal scheduling", unit=NO_UNIT, lower=0, upper=98),
+    Spec("cpus", [-1], "CPUs for loop and planner; [-1]: all", unit=NO_UNIT, lower=-1, upper=MOST_CPUS - 1),
     Spec("lock_memory", False, "keep the process's memory in RAM while active (mlockall)"),
     Spec("gc_in_slack", True, "while active, collect garbage only after a tick, where there is time before the next"),
 ]  # fmt: skip
@@ -120,7 +124,13 @@ def general_specs() -> list[Spec]:
         for name, field in SessionConfig.model_fields.items()
         if name != "goal_options"
     ]
-    goal = Spec("goal_options", "{}", "options of the task's goal, YAML: {direction: clockwise}", live=True)
+    goal = Spec(
+        "goal_options",
+        "",
+        "what is fixed of the task's goal: direction=clockwise, period=4 (a YAML mapping is still taken)",
+        live=True,
+        normal=lambda text: format_options(_goal_options(text)),
+    )
     core = [spec_of(name, CoreConfig.model_fields[name], live=True) for name in CORE]
     return [
         *GENERAL,
@@ -152,8 +162,6 @@ def read_options(values: dict[str, Any]) -> ControllerOptions:
         check_name("reset_service", values["reset_service"], is_service=True)
     if values["session"] and not SESSION_NAME.fullmatch(values["session"]):
         raise MbrlError(f"parameter session: {values['session']!r} is no name for a folder: letters, digits, - . _")
-    if any(cpu >= MOST_CPUS for cpu in values["cpus"]):
-        raise MbrlError(f"parameter cpus: {list(values['cpus'])} are not all below {MOST_CPUS}")
     name = values["planner.name"]
     known = {spec.name.removeprefix("planner.") for spec in planner_specs(name)}
     options = ControllerOptions(
@@ -244,13 +252,7 @@ def expanded(parameter: str, text: str) -> Path:
 
 
 def _goal_options(text: str) -> dict[str, Any]:
-    try:
-        value = load_yaml(text) if text.strip() else {}
-    except ValueError as error:
-        raise MbrlError(f"parameter goal_options: not YAML: {error}") from error
-    if not isinstance(value, dict):
-        raise MbrlError(f"parameter goal_options: expected a mapping such as {{direction: clockwise}}, got {text!r}")
-    return value
+    return parse_options("parameter goal_options", text)
 
 
 def _take(values: dict[str, Any], names: Any) -> dict[str, Any]:

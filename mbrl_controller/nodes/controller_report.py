@@ -10,6 +10,9 @@ from mbrl_controller.control.timing import LoopStatistics
 from mbrl_controller.nodes import diagnostics
 from mbrl_controller.nodes.controller_options import Thresholds
 from mbrl_controller.nodes.diagnostics import ERROR, OK, WARN
+from mbrl_controller.nodes.tick_shares import TickCounts, TickShares
+
+REPORT_S = 1.0  # between two reports where nothing special is to be told
 
 
 @dataclass
@@ -20,22 +23,19 @@ class Counters:
     last_goal_refusal: str = ""
     models_refused: int = 0
     last_model_refusal: str = ""
-    late: int = 0
+    counted: TickCounts = field(default_factory=TickCounts)  # since activation
     transport: list[str] = field(default_factory=list)  # what of the state cannot arrive, and why
 
 
-@dataclass
-class _Before:
-    ticks: int = 0
-    missed: int = 0
-    late: int = 0
-
-
 class ControllerReport:
-    """Makes reports; shares are of the ticks since the report before."""
+    """Makes reports; shares are of the ticks of about the last second."""
 
     def __init__(self) -> None:
-        self._before = _Before()
+        self.begin()
+
+    def begin(self) -> None:
+        """The loop starts, and its counts with it."""
+        self._shares = TickShares()
 
     def make(
         self,
@@ -57,18 +57,15 @@ class ControllerReport:
         values: dict[str, object] = {"safety state": safety.state.value, "reason": safety.reason}
         values["not granted"] = "; ".join(refused)
         problems: list[tuple[int, str]] = []
-        ticks = max(loop.ticks - self._before.ticks, 0)
-        missed = max(loop.missed - self._before.missed, 0)
-        late = max(counters.late - self._before.late, 0)
-        self._before = _Before(loop.ticks, loop.missed, counters.late)
-        if active and ticks and not lockstep:
-            t = thresholds
+        shares = self._shares.add(counters.counted, window=REPORT_S / period)
+        if active and shares is not None and not lockstep:
+            t, (missed, late) = thresholds, shares
             wanted, window = 1.0 / period, loop.period.summary()
             error = abs(1.0 / window.mean / wanted - 1.0) if window.count else 0.0
             for what, value, warn, bad in (
                 ("rate", error, t.rate_error_warn, t.rate_error_error),
-                ("missed ticks", missed / (ticks + missed), t.missed_warn, t.missed_error),
-                ("late plans", late / ticks, t.late_warn, t.late_error),
+                ("missed ticks", missed, t.missed_warn, t.missed_error),
+                ("late plans", late, t.late_warn, t.late_error),
             ):
                 problems.append((diagnostics.worse(value, warn, bad), f"{what}: {100 * value:.3g} %"))
         if refused:
@@ -97,7 +94,7 @@ class ControllerReport:
         request = step.tick.request if step is not None else None
         core = session.core
         return {
-            "late plans": counters.late,
+            "late plans": counters.counted.late,
             "model refused": counters.models_refused,
             "last model refusal": counters.last_model_refusal,
             "planner": core.planner.name,

@@ -25,7 +25,8 @@ from mbrl_controller.nodes.controller_options import expanded, find_contract
 from mbrl_controller.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher
 from mbrl_controller.nodes.lifecycle import ManagedNode, run
 from mbrl_controller.nodes.message_types import message_class
-from mbrl_controller.nodes.parameters import Parameters, Spec, check_name
+from mbrl_controller.nodes.parameter_spec import Spec
+from mbrl_controller.nodes.parameters import Parameters, check_name
 from mbrl_controller.nodes.qos import offered_on
 from mbrl_controller.nodes.retrain import RetrainProcess
 from mbrl_controller.resources import home_dir
@@ -43,10 +44,10 @@ SPECS = [
     Spec("contract", "", "robot contract: a path, or a file of the package's config/; empty: adroit_baoding.yaml"),
     Spec("log_dir", "", "folder of the episodes; empty: $MBRL_HOME/episodes", read_only=True),
     Spec("controller", "controller", "name of the controller's node, whose topics are logged"),
-    Spec("before_s", 1.0, "s kept from before an episode's first command", lower=0.0, upper=60.0),
-    Spec("flush_s", 0.2, "s after which what was received is on its way to the disk", lower=0.0, upper=0.4),
-    Spec("queue_size", 20_000, "messages that may wait for the disk; more are dropped, and counted", lower=1,
-         upper=1_000_000),
+    Spec("before_s", 1.0, "time kept from before an episode's first command", lower=0.0, upper=60.0),
+    Spec("flush_s", 0.2, "time after which what was received is on its way to the disk", lower=0.0, upper=0.4),
+    Spec("queue_size", 20_000, "most that may wait for the disk; more are dropped, and counted", unit="messages",
+         lower=1, upper=1_000_000),
     # Read only, as are all folders: who can reach the node could have it run or write anything.
     Spec("retrain_command", "", "what ~/retrain runs; empty: this package's retrain job for the contract's task",
          read_only=True),

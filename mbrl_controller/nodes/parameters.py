@@ -1,76 +1,24 @@
-"""ROS parameters from a table: described, with ranges, checked as a whole and taken whole or not at all."""
+"""ROS parameters from a table: declared with ranges, checked as a whole and taken whole or not at all."""
 
 from __future__ import annotations
 
 import difflib
-import math
 import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rcl_interfaces.msg import Parameter as ParameterMessage
+from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
-from rclpy.exceptions import InvalidServiceNameException, InvalidTopicNameException, ParameterException
+from rclpy.exceptions import InvalidServiceNameException, InvalidTopicNameException
 from rclpy.parameter import Parameter
 from rclpy.validate_topic_name import validate_topic_name
 
 from mbrl_controller.errors import MbrlError
 from mbrl_controller.nodes.lifecycle import ManagedNode
+from mbrl_controller.nodes.parameter_spec import Spec, plain
 
-INT_MAX = 2**63 - 1
 TYPES = {kind.value for kind in Parameter.Type}
-
-
-@dataclass(frozen=True)
-class Spec:
-    """One parameter. Its type is its default's. `live` ones may change at any time, others while unconfigured."""
-
-    name: str
-    default: Any
-    description: str
-    live: bool = False
-    read_only: bool = False
-    lower: float | None = None
-    upper: float | None = None
-    choices: tuple[str, ...] = ()
-
-    def descriptor(self) -> ParameterDescriptor:
-        """As `ros2 param describe` shows it."""
-        when = "read only" if self.read_only else "changeable at any time" if self.live else "while unconfigured"
-        descriptor = ParameterDescriptor(
-            name=self.name,
-            description=f"{self.description} ({when})",
-            read_only=self.read_only,
-            additional_constraints=f"one of: {', '.join(self.choices)}" if self.choices else "",
-            dynamic_typing=self.default == (),  # ROS cannot tell what an empty list is a list of
-        )
-        if self.lower is None and self.upper is None:
-            return descriptor
-        if isinstance(self.default, float):
-            low = -math.inf if self.lower is None else float(self.lower)
-            high = math.inf if self.upper is None else float(self.upper)
-            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
-        else:
-            low_int = -INT_MAX if self.lower is None else int(self.lower)
-            high_int = INT_MAX if self.upper is None else int(self.upper)
-            descriptor.integer_range = [IntegerRange(from_value=low_int, to_value=high_int, step=1)]
-        return descriptor
-
-
-def spec_of(field_name: str, field: FieldInfo, *, name: str = "", live: bool = False) -> Spec:
-    """The parameter for a field of a configuration model: its default, description and bounds."""
-    bounds: dict[str, float] = {}
-    for constraint in field.metadata:
-        for kind, side in (("ge", "lower"), ("gt", "lower"), ("le", "upper"), ("lt", "upper")):
-            if hasattr(constraint, kind):
-                bounds[side] = getattr(constraint, kind)
-    choices = tuple(c for c in get_args(field.annotation) if isinstance(c, str))
-    description = field.description or field_name.replace("_", " ")
-    return Spec(name or field_name, field.default, description, live=live, choices=choices, **bounds)  # type: ignore[arg-type]
 
 
 def check_name(parameter: str, name: str, is_service: bool = False) -> None:
@@ -79,12 +27,6 @@ def check_name(parameter: str, name: str, is_service: bool = False) -> None:
         validate_topic_name(name, is_service=is_service)
     except (InvalidTopicNameException, InvalidServiceNameException) as error:
         raise MbrlError(f"parameter {parameter}: {' '.join(str(error).split())}") from error
-
-
-def specs_of(model: type[BaseModel], prefix: str = "", live: Iterable[str] = ()) -> list[Spec]:
-    """A parameter for each field of a configuration model."""
-    live = set(live)
-    return [spec_of(n, f, name=prefix + n, live=n in live) for n, f in model.model_fields.items()]
 
 
 class Parameters:
@@ -107,7 +49,7 @@ class Parameters:
         for spec in specs:
             self.declare(spec)
         self._warn_of_unknown()
-        node.add_pre_set_parameters_callback(self._integers_as_floats)
+        node.add_pre_set_parameters_callback(self._as_meant)
         node.add_on_set_parameters_callback(self._on_set)
         node.add_post_set_parameters_callback(self._after_set)
         self._guard_services()
@@ -116,14 +58,18 @@ class Parameters:
         """Declare one; a value given for it that does not fit becomes a problem, not an exception."""
         self._specs[spec.name] = spec
         overrides = self._node._parameter_overrides
+        value = spec.parameter(spec.default)
         if spec.name in overrides:
             self.given.add(spec.name)
-            overrides[spec.name] = self._integers_as_floats([overrides[spec.name]])[0]
-        try:
-            self._node.declare_parameter(spec.name, spec.default, spec.descriptor())
-        except ParameterException as error:
-            self._problems[spec.name] = f"parameter {spec.name}: {error}"
-            self._node.declare_parameter(spec.name, spec.default, spec.descriptor(), ignore_override=True)
+            value = overrides[spec.name] = spec.meant(overrides[spec.name])
+            if misfit := spec.misfit(value):
+                self._problems[spec.name], value = misfit, spec.parameter(spec.default)
+        if spec.is_list:
+            # First its type, then its value: an empty list would not tell what it is a list of.
+            self._node.declare_parameter(spec.name, spec.type_, spec.descriptor(), ignore_override=True)
+            self._node.set_parameters([value])
+        else:
+            self._node.declare_parameter(spec.name, value.value, spec.descriptor(), ignore_override=True)
 
     def _guard_services(self) -> None:
         """rclpy lets a parameter of a type that does not exist raise out of spin, which kills the node."""
@@ -153,6 +99,13 @@ class Parameters:
                 if message.value.type == Parameter.Type.NOT_SET.value:
                     raise MbrlError(f"parameter {message.name}: cannot be undeclared")
                 parameters.append(Parameter.from_parameter_msg(message))
+            parameters = [p for p in self._as_meant(parameters) if not self._is_fixed_to(p)]
+            for parameter in parameters:
+                misfit = self._specs[parameter.name].misfit(parameter) if parameter.name in self._specs else ""
+                if misfit:
+                    raise MbrlError(misfit)
+            if not parameters:
+                return SetParametersResult(successful=True)
             return self._node.set_parameters_atomically(parameters)
         except MbrlError as error:
             return SetParametersResult(successful=False, reason=str(error))
@@ -172,14 +125,17 @@ class Parameters:
         """All values by name; raises MbrlError where a given one does not fit."""
         if self._problems:
             raise MbrlError("; ".join(self._problems.values()))
-        values = {name: self._node.get_parameter(name).value for name in self._specs}
+        values = self._values()
         self._check_choices(values)
         return values
+
+    def _values(self) -> dict[str, Any]:
+        return {name: plain(self._node.get_parameter(name).value) for name in self._specs}
 
     def set_defaults(self, defaults: dict[str, Any]) -> None:
         """Change the values of those that nobody has given."""
         wanted = [
-            Parameter(name, value=type(self._specs[name].default)(value))
+            self._specs[name].parameter(value)
             for name, value in defaults.items()
             if name in self._specs and name not in self.given
         ]
@@ -192,28 +148,27 @@ class Parameters:
         finally:
             self._by_default = False
 
-    def _integers_as_floats(self, parameters: list[Parameter]) -> list[Parameter]:
-        """20 where 20.0 is meant: YAML and the command line make an integer of it, which rclpy would refuse."""
-        return [
-            Parameter(p.name, Parameter.Type.DOUBLE, float(p.value))
-            if p.type_ == Parameter.Type.INTEGER and p.name in self._specs and self._is_float(p.name)
-            else p
-            for p in parameters
-        ]
+    def _as_meant(self, parameters: list[Parameter]) -> list[Parameter]:
+        """What YAML and the command line make of a value, made what it was meant to be."""
+        return [self._specs[p.name].meant(p) if p.name in self._specs else p for p in parameters]
 
-    def _is_float(self, name: str) -> bool:
-        return isinstance(self._specs[name].default, float)
+    def _is_fixed_to(self, parameter: Parameter) -> bool:
+        """Whether it is read only and has this value already, as in a file that `ros2 param dump` wrote."""
+        name, before = parameter.name, self._node.get_parameter(parameter.name)
+        same = (before.type_, before.value) == (parameter.type_, parameter.value)
+        return same and self._node.describe_parameter(name).read_only
 
     def _on_set(self, parameters: list[Parameter]) -> SetParametersResult:
-        ours = {p.name: p.value for p in parameters if p.name in self._specs}
+        ours = {p.name: plain(p.value) for p in parameters if p.name in self._specs}
         if not ours or self._by_default:
             return SetParametersResult(successful=True)
         state = self._node.lifecycle_state
-        fixed = [name for name in ours if not self._specs[name].live]
+        before = self._values()
+        fixed = [name for name, value in ours.items() if not self._specs[name].live and value != before[name]]
         if fixed and state != "unconfigured":
             reason = f"{', '.join(fixed)}: can be changed only while the node is unconfigured (it is {state})"
             return SetParametersResult(successful=False, reason=reason)
-        values = {name: self._node.get_parameter(name).value for name in self._specs} | ours
+        values = before | ours
         try:
             self._check_choices(values)
             self._check(values)

@@ -18,20 +18,23 @@ from mbrl_controller.nodes.controller_options import find_contract
 from mbrl_controller.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher
 from mbrl_controller.nodes.lifecycle import ManagedNode, run
 from mbrl_controller.nodes.message_types import message_class
-from mbrl_controller.nodes.parameters import Parameters, Spec, specs_of
+from mbrl_controller.nodes.parameter_spec import Spec, specs_of
+from mbrl_controller.nodes.parameters import Parameters
 from mbrl_controller.nodes.sim_runners import RESET_WAIT_S, LockstepRunner, RealTimeRunner, Runner
 from mbrl_controller.simulation.options import PRESETS, SimOptions, preset
+from mbrl_controller.units import NO_UNIT
 
 SPECS = [
     Spec("autostart", True, "configure and activate by itself", read_only=True),
     Spec("contract", "", "robot contract: a path, or a file of the package's config/; empty: adroit_baoding.yaml"),
-    Spec("seed", 0, "of the first start; each reset takes the next one", lower=0),
-    Spec("preset", "nominal", "sensors, delays and physics", choices=tuple(PRESETS)),
+    Spec("seed", 0, "seed of the first start; each reset takes the next one", unit=NO_UNIT, lower=0),
+    Spec("preset", "nominal", "what sensors, delays and physics are like", choices=tuple(PRESETS)),
     Spec("lockstep", False, "one state a control period, and none before the last one is answered by a command"),
-    Spec("state_rate", 100.0, "Hz at which states are published in real time", lower=1.0, upper=1000.0),
-    Spec("viewer_port", 0, "serve a view of the scene at this port of this machine; 0: none", lower=0, upper=65535),
+    Spec("state_rate", 100.0, "rate of the states in real time", unit="Hz", lower=1.0, upper=1000.0),
+    Spec("viewer_port", 0, "port of this machine at which a view of the scene is served; 0: none", unit=NO_UNIT,
+         lower=0, upper=65535),
     *specs_of(SimOptions, "options."),
-]
+]  # fmt: skip
 
 
 class Sim(ManagedNode):

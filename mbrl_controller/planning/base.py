@@ -10,7 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mbrl_controller.planning.pace import Pace
 from mbrl_controller.tasks.spaces import Array
+from mbrl_controller.units import Count, Number, Unit
 
 Objective = Callable[[Array], Array]
 Candidates = NDArray[np.float32]
@@ -32,13 +33,17 @@ class PlannerConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    candidates: int = Field(default=700, ge=2, le=100_000, description="action sequences per refinement (N)")
-    horizon: int = Field(default=7, ge=1, le=200, description="control steps looked ahead (H)")
-    iterations: int = Field(default=1, ge=1, le=50, description="refinements per plan, as far as the deadline allows")
-    decay: float = Field(default=1.0, ge=1, le=10, description="each refinement has so many times fewer candidates")
-    kept: int = Field(default=0, ge=0, le=1000, description="best candidates kept for the next refinement and tick")
-    execute: Literal["mean", "best"] = Field(default="mean", description="the refined mean, or the best candidate")
-    keep_mean: bool = Field(default=True, description="let the first candidate be the mean without noise")
+    candidates: Count = Field(default=700, ge=2, le=100_000, description="action sequences per refinement (N)")
+    horizon: Annotated[int, Unit("control periods")] = Field(
+        default=7, ge=1, le=200, description="control steps looked ahead (H)"
+    )
+    iterations: Count = Field(default=1, ge=1, le=50, description="refinements per plan, as far as the deadline allows")
+    decay: Number = Field(default=1.0, ge=1, le=10, description="each refinement has so many times fewer candidates")
+    kept: Count = Field(default=0, ge=0, le=1000, description="best candidates kept for the next refinement and tick")
+    execute: Literal["mean", "best"] = Field(
+        default="mean", description="what is executed: the refined mean, or the best candidate"
+    )
+    keep_mean: bool = Field(default=True, description="let the first candidate be the mean, without noise")
 
     @model_validator(mode="after")
     def _fits_into_memory(self) -> PlannerConfig:

@@ -11,18 +11,28 @@ from mbrl_controller.planning.base import Candidates, PlannerState, Search
 from mbrl_controller.planning.gaussian import GaussianConfig, GaussianPlanner
 from mbrl_controller.planning.noise import Smoothing
 from mbrl_controller.tasks.spaces import Array
+from mbrl_controller.units import Count, Number
 
 
 class CemConfig(GaussianConfig):
     """Candidates are per iteration."""
 
-    candidates: int = Field(default=233, ge=2, le=100_000, description="action sequences per refinement (N)")
-    iterations: int = Field(default=3, ge=1, le=50)
-    noise: Smoothing = "white"
-    elite_fraction: float = Field(default=0.1, gt=0, le=1)
-    sigma: float = Field(default=0.5, gt=0, le=100, description="standard deviation at the start of each plan")
-    sigma_min: float = Field(default=0.05, ge=0, le=100)
-    momentum: float = Field(default=0.1, ge=0, lt=1, description="share of the old mean and deviation kept")
+    candidates: Count = Field(default=233, ge=2, le=100_000, description="action sequences per refinement (N)")
+    iterations: Count = Field(default=3, ge=1, le=50, description="refinements per plan, as far as the deadline allows")
+    noise: Smoothing = Field(default="white", description="smoothness of the noise over the horizon")
+    elite_fraction: Number = Field(
+        default=0.1, gt=0, le=1, description="share of the candidates, the best, that the next mean is made of"
+    )
+    sigma: Number = Field(
+        default=0.5,
+        gt=0,
+        le=100,
+        description="standard deviation at the start of each plan, of an action that goes from -1 to 1",
+    )
+    sigma_min: Number = Field(
+        default=0.05, ge=0, le=100, description="least standard deviation that a refinement leaves"
+    )
+    momentum: Number = Field(default=0.1, ge=0, lt=1, description="share of the old mean and deviation kept")
 
 
 class CemPlanner(GaussianPlanner):
@@ -58,11 +68,15 @@ class IcemConfig(CemConfig):
     """iCEM (Pinneri et al., CoRL 2020): coloured noise, elites kept over iterations and ticks, fewer candidates in each
     iteration, and the best sequence seen is executed."""
 
-    noise: Smoothing = "coloured"
-    colour: float = Field(default=2.5, ge=0, le=8, description="coloured noise: power falls with frequency^colour")
-    decay: float = Field(default=1.25, ge=1, le=10, description="each refinement has so many times fewer candidates")
-    kept: int = Field(default=8, ge=0, le=1000, description="best candidates kept for the next refinement and tick")
-    execute: Literal["mean", "best"] = "best"
+    noise: Smoothing = Field(default="coloured", description="smoothness of the noise over the horizon")
+    colour: Number = Field(
+        default=2.5, ge=0, le=8, description="exponent of coloured noise: its power falls with frequency^colour"
+    )
+    decay: Number = Field(default=1.25, ge=1, le=10, description="each refinement has so many times fewer candidates")
+    kept: Count = Field(default=8, ge=0, le=1000, description="best candidates kept for the next refinement and tick")
+    execute: Literal["mean", "best"] = Field(
+        default="best", description="what is executed: the refined mean, or the best candidate"
+    )
 
 
 class IcemPlanner(CemPlanner):

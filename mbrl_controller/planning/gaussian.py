@@ -10,19 +10,24 @@ from pydantic import Field
 from mbrl_controller.planning.base import Planner, PlannerConfig
 from mbrl_controller.planning.noise import Smoothing, noise_basis, standard_normal
 from mbrl_controller.tasks.spaces import Array
+from mbrl_controller.units import NO_UNIT, Count, Number, Unit
 
 
 class GaussianConfig(PlannerConfig):
     """Options of the noise."""
 
-    sigma: float = Field(default=0.9, gt=0, le=100, description="standard deviation of the noise, normalised actions")
-    joint_scale: tuple[Annotated[float, Field(ge=0, le=100)], ...] = Field(
+    sigma: Number = Field(
+        default=0.9, gt=0, le=100, description="standard deviation of the noise, of an action that goes from -1 to 1"
+    )
+    joint_scale: tuple[Annotated[float, Unit(NO_UNIT), Field(ge=0, le=100)], ...] = Field(
         default=(), description="factors on sigma, one a joint; empty: all 1"
     )
     noise: Smoothing = Field(default="filtered", description="smoothness of the noise over the horizon")
-    beta: float = Field(default=0.6, gt=0, le=1, description="filtered noise: 1 is white, small is smooth")
-    colour: float = Field(default=2.0, ge=0, le=8, description="coloured noise: power falls with frequency^colour")
-    knots: int = Field(default=4, ge=1, le=200, description="knots noise: random values over the horizon")
+    beta: Number = Field(default=0.6, gt=0, le=1, description="filter of filtered noise: 1 is white, small is smooth")
+    colour: Number = Field(
+        default=2.0, ge=0, le=8, description="exponent of coloured noise: its power falls with frequency^colour"
+    )
+    knots: Count = Field(default=4, ge=1, le=200, description="random values over the horizon, of knots noise")
 
 
 class GaussianPlanner(Planner):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from mbrl_controller.errors import ModelError
+from mbrl_controller.extras import how_to_install
 from mbrl_controller.model_file import ModelFile
 from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.planning.served_model import LearnedEnsemble
@@ -37,5 +38,5 @@ def load_ensemble(
     try:
         from mbrl_controller.dynamics.torch_rollout import TorchEnsemble
     except ImportError as error:
-        raise ModelError(f"backend torch: {error}; it needs: pip install 'mbrl_controller[train]'") from error
+        raise ModelError(f"backend torch: {error}; it needs: {how_to_install('train')}") from error
     return TorchEnsemble.load(source, task=task, action=action, threads=threads)

@@ -7,7 +7,7 @@ filters the noise and adds it to the mean. Other kinds of noise are added to the
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -16,6 +16,7 @@ from mbrl_controller.planning.base import Candidates, PlannerState, Search
 from mbrl_controller.planning.gaussian import GaussianConfig, GaussianPlanner
 from mbrl_controller.planning.noise import filter_matrix
 from mbrl_controller.tasks.spaces import Array
+from mbrl_controller.units import Number, Unit
 
 CALM = 0.3  # of sigma, for the calm candidates (release)
 
@@ -23,12 +24,14 @@ CALM = 0.3  # of sigma, for the calm candidates (release)
 class PddmConfig(GaussianConfig):
     """Defaults are those of the paper's Baoding task, except sigma and beta, which are the release's."""
 
-    kappa: float = Field(default=20.0, gt=0, description="inverse temperature of the return weighting (gamma)")
-    effective: float = Field(
+    kappa: Annotated[float, Unit("1 / reward")] = Field(
+        default=20.0, gt=0, description="inverse temperature of the return weighting (gamma)"
+    )
+    effective: Number = Field(
         default=0.0, ge=0, le=1, description="kappa adapted so that this share of the candidates counts; 0: fixed kappa"
     )
     filter: Literal["released", "paper"] = Field(default="released", description="what filtered noise is added to")
-    calm_fraction: float = Field(default=0.1, ge=0, le=1, description="share of candidates with 0.3 sigma")
+    calm_fraction: Number = Field(default=0.1, ge=0, le=1, description="share of candidates with 0.3 sigma")
 
 
 class PddmPlanner(GaussianPlanner):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from pydantic import Field
 
 from mbrl_controller.planning.base import Candidates, Planner, PlannerConfig, PlannerState, Search
 from mbrl_controller.tasks.spaces import Array
@@ -11,7 +12,7 @@ from mbrl_controller.tasks.spaces import Array
 class RandomShootingConfig(PlannerConfig):
     """Nothing to tune but the number of candidates."""
 
-    keep_mean: bool = False
+    keep_mean: bool = Field(default=False, description="let the first candidate be the mean, without noise")
 
 
 class RandomShootingPlanner(Planner):

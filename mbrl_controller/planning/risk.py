@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from mbrl_controller.tasks.spaces import Array
+from mbrl_controller.units import Number
 
 
 class Risk(BaseModel):
@@ -14,8 +15,12 @@ class Risk(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    kind: Literal["mean", "mean_std", "worst"] = "mean_std"
-    k: float = Field(default=1.0, ge=0, le=100)
+    kind: Literal["mean", "mean_std", "worst"] = Field(
+        default="mean_std",
+        description="return of a candidate over the ensemble's members: their mean, the mean less k deviations, or the "
+        "worst one's",
+    )
+    k: Number = Field(default=1.0, ge=0, le=100, description="standard deviations over members that mean_std takes off")
 
     def aggregate(self, returns: Array) -> Array:
         """Return [N] of each candidate from returns [E, N]; a NaN in any member stays NaN."""

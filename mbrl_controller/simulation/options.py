@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from mbrl_controller.errors import ContractError
+from mbrl_controller.units import Metres, Number, Radians, Seconds, Unit
 
 Preset = Literal["nominal", "perturbed"]
 
@@ -16,26 +17,45 @@ class SimOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    start_pose_noise: float = Field(default=0.02, ge=0, le=0.5, description="start pose, rad per joint")
-    start_object_noise: float = Field(default=0.002, ge=0, le=0.02, description="start position of objects, m per axis")
-    start_angle_noise: float = Field(
-        default=0.7853981633974483, ge=0, le=3.15, description="start angle of a valve, rad (PDDM: pi/4)"
+    start_pose_noise: Radians = Field(
+        default=0.02, ge=0, le=0.5, description="half the width of the start pose's noise, of each joint"
     )
-    start_turn: float = Field(
-        default=0.0, ge=0, le=3.15, description="start of objects that go round: turned about the centre, rad"
+    start_object_noise: Metres = Field(
+        default=0.002, ge=0, le=0.02, description="half the width of the noise on where objects start, along each axis"
+    )
+    start_angle_noise: Radians = Field(
+        default=0.7853981633974483, ge=0, le=3.15, description="half the width of a valve's start angle (PDDM: pi/4)"
+    )
+    start_turn: Radians = Field(
+        default=0.0,
+        ge=0,
+        le=3.15,
+        description="most that the start of objects that go round is turned about the centre",
     )
 
-    joint_noise: float = Field(default=0.0, ge=0, le=0.5, description="joint position sensor, rad standard deviation")
-    joint_velocity_noise: float = Field(default=0.0, ge=0, le=5, description="joint velocity sensor, rad/s std. dev.")
-    object_noise: float = Field(default=0.0, ge=0, le=0.1, description="object tracker, m standard deviation per axis")
-    object_velocity_noise: float = Field(default=0.0, ge=0, le=5, description="object velocity, m/s std. dev. per axis")
-    observation_latency: float = Field(default=0.0, ge=0, le=1, description="s from measurement to its arrival")
-    command_latency: float = Field(default=0.0, ge=0, le=1, description="s from sending a command to its effect")
-    drop_probability: float = Field(default=0.0, ge=0, lt=1, description="share of measurements that never arrive")
+    joint_noise: Radians = Field(
+        default=0.0, ge=0, le=0.5, description="standard deviation of the joint position sensor"
+    )
+    joint_velocity_noise: Annotated[float, Unit("rad/s")] = Field(
+        default=0.0, ge=0, le=5, description="standard deviation of the joint velocity sensor"
+    )
+    object_noise: Metres = Field(
+        default=0.0, ge=0, le=0.1, description="standard deviation of the object tracker, along each axis"
+    )
+    object_velocity_noise: Annotated[float, Unit("m/s")] = Field(
+        default=0.0, ge=0, le=5, description="standard deviation of the objects' velocity, along each axis"
+    )
+    observation_latency: Seconds = Field(default=0.0, ge=0, le=1, description="time from measurement to its arrival")
+    command_latency: Seconds = Field(default=0.0, ge=0, le=1, description="time from sending a command to its effect")
+    drop_probability: Number = Field(default=0.0, ge=0, lt=1, description="share of measurements that never arrive")
 
-    mass: float = Field(default=0.0, ge=0, lt=1, description="mass of each object, +- fraction")
-    friction: float = Field(default=0.0, ge=0, lt=1, description="contact friction, one draw for all, +- fraction")
-    gain: float = Field(default=0.0, ge=0, lt=1, description="position gain of each actuator, +- fraction")
+    mass: Number = Field(default=0.0, ge=0, lt=1, description="mass of each object: most that it is off, as a share")
+    friction: Number = Field(
+        default=0.0, ge=0, lt=1, description="contact friction, one draw for all: most that it is off, as a share"
+    )
+    gain: Number = Field(
+        default=0.0, ge=0, lt=1, description="position gain of each actuator: most that it is off, as a share"
+    )
 
 
 NOMINAL = SimOptions()

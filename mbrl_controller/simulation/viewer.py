@@ -10,6 +10,7 @@ import mujoco
 import numpy as np
 
 from mbrl_controller.errors import MbrlError
+from mbrl_controller.extras import how_to_install
 from mbrl_controller.simulation.hand import HandSimulation
 from mbrl_controller.simulation.scene import Scene
 from mbrl_controller.tasks.spaces import Array
@@ -29,7 +30,7 @@ class Viewer:
             import viser
             from mjviser import ViserMujocoScene
         except ImportError as error:
-            raise MbrlError("the viewer needs the Python package mjviser (pip install mjviser)") from error
+            raise MbrlError(f"the viewer needs the Python package mjviser: {how_to_install('viewer')}") from error
         model = copy.copy(scene.model)  # mjviser changes colours and scales in it
         self._data = mujoco.MjData(model)
         self._model = model

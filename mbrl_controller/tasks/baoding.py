@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mbrl_controller.decimal_comma import hint as comma_hint
 from mbrl_controller.errors import GoalError
-from mbrl_controller.tasks.base import EpisodeMetrics, Goal, Symmetry, Task
+from mbrl_controller.tasks.base import EpisodeMetrics, Goal, Symmetry, Task, goal_number
 from mbrl_controller.tasks.observed_targets import ObservedTargets
 from mbrl_controller.tasks.placed_ball import NEAR, PLACES, PlacedBall
 from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec, wrap_angle
@@ -84,10 +85,15 @@ class Baoding(Task):
         if wrist_joint is not None and wrist_joint not in joints:
             raise ValueError(f"wrist_joint {wrist_joint!r} is not one of the hand's joints")
         self._wrist = None if wrist_joint is None else joints.index(wrist_joint)
-        (x, y), (along_x, along_y) = center, radii  # YAML gives lists
-        for number in (x, y, along_x, along_y, phase, period, drop_height, risk_height, reach):
+        for name, pair in {"center": center, "radii": radii}.items():
+            if not isinstance(pair, list | tuple) or len(pair) != 2:  # YAML gives lists
+                raise ValueError(f"{name}: expected two numbers, with decimal points, got {pair!r}")
+        (x, y), (along_x, along_y) = center, radii
+        numbers = [("center", x), ("center", y), ("radii", along_x), ("radii", along_y), ("phase", phase)]
+        numbers += [("period", period), ("reach", reach), ("drop_height", drop_height), ("risk_height", risk_height)]
+        for name, number in numbers:
             if isinstance(number, bool) or not isinstance(number, int | float) or not abs(number) <= MOST:
-                raise ValueError(f"expected numbers of at most {MOST:.0f}, got {number!r}")
+                raise ValueError(f"{name}: expected a number of at most {MOST:.0f}, got {number!r}{comma_hint(number)}")
         if not (along_x > 0 and along_y > 0 and reach > 0 and period > SHORTEST):
             raise ValueError(f"radii and reach must be positive, and period above {SHORTEST} s")
         self.center, self.radii = (x, y), (along_x, along_y)
@@ -113,7 +119,7 @@ class Baoding(Task):
         a, b = self._z
         return np.asarray((state[..., a] < self.risk_height) | (state[..., b] < self.risk_height))
 
-    def sample_goal(self, rng: np.random.Generator, **options: Any) -> Goal:
+    def sample_goal(self, rng: np.random.Generator, /, **options: Any) -> Goal:
         """Options: `direction`, `period` (s), `phase` (rad; drawn within +-0.3 of the task's own if absent; `observed`:
         where the balls are at the first state seen), `lead` (rad; the targets wait for the balls when so far ahead). Or
         `place` alone: ball_a goes to one of four places (0 to 3, or `any` of them), ball_b may go where it likes."""
@@ -126,15 +132,15 @@ class Baoding(Task):
         direction = options.get("direction", "counterclockwise")
         if direction not in ("counterclockwise", "clockwise"):
             raise GoalError(f"{self.name}: direction must be counterclockwise or clockwise, got {direction!r}")
-        period = float(options.get("period", self.period))
+        period = goal_number(self.name, "period", options.get("period", self.period))
         if not period > SHORTEST:
             raise GoalError(f"{self.name}: period must be above {SHORTEST} s, got {period}")
-        lead = None if options.get("lead") is None else float(options["lead"])
+        lead = None if options.get("lead") is None else goal_number(self.name, "lead", options["lead"])
         if lead is not None and not 0 < lead < np.pi:
             raise GoalError(f"{self.name}: lead must lie between 0 and pi rad, got {lead}")
         begin = options.get("phase") == "observed"
         fixed = "phase" in options and not begin
-        phase = float(options["phase"]) if fixed else self.phase + rng.uniform(-0.3, 0.3)
+        phase = goal_number(self.name, "phase", options["phase"]) if fixed else self.phase + rng.uniform(-0.3, 0.3)
         if not abs(phase) <= MOST:
             raise GoalError(f"{self.name}: phase must lie within +-{MOST:.0f} rad, got {phase}")
         targets = RotatingTargets(self.center, self.radii, phase, period, direction)

@@ -118,7 +118,7 @@ class Task(ABC):
         return self.dropped(state)
 
     @abstractmethod
-    def sample_goal(self, rng: np.random.Generator, **options: Any) -> Goal:
+    def sample_goal(self, rng: np.random.Generator, /, **options: Any) -> Goal:
         """A goal of an episode, randomised; options fix what a person chose (for example `direction`)."""
 
     def waiting(self, goal: Goal, lead: float) -> Goal:
@@ -171,3 +171,13 @@ class Task(ABC):
         """Seconds until the first dropped state of `states` [T+1, S], or the episode's length."""
         lost = np.flatnonzero(self.dropped(states))
         return float(period * (lost[0] if len(lost) else len(states) - 1))
+
+
+def goal_number(task: str, name: str, value: object) -> float:
+    """A goal option as a number; raises GoalError naming it."""
+    try:
+        if isinstance(value, int | float | str):
+            return float(value)
+    except (ValueError, OverflowError):
+        pass
+    raise GoalError(f"{task}: {name} must be a number, got {value!r:.100}")

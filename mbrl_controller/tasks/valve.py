@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mbrl_controller.errors import GoalError
-from mbrl_controller.tasks.base import EpisodeMetrics, Goal, Symmetry, Task, constant_goal
+from mbrl_controller.tasks.base import EpisodeMetrics, Goal, Symmetry, Task, constant_goal, goal_number
 from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec, wrap_angle
 
 REACHED = 0.1  # rad
@@ -75,17 +75,17 @@ class Valve(Task):
     def dropped(self, state: Array) -> Mask:
         return np.zeros(state.shape[:-1], dtype=bool)
 
-    def sample_goal(self, rng: np.random.Generator, **options: Any) -> Goal:
+    def sample_goal(self, rng: np.random.Generator, /, **options: Any) -> Goal:
         """Options: `angle` (rad), or `direction` to fix the sign of the drawn angle, +-U(pi/2, pi) as in PDDM."""
         unknown = set(options) - {"angle", "direction"}
         if unknown:
             raise GoalError(f"{self.name}: unknown goal options {sorted(unknown)}; known: angle, direction")
         if "angle" in options:
-            value = np.array([float(options["angle"])])
+            value = np.array([goal_number(self.name, "angle", options["angle"])])
             self.check_goal(value)
             return constant_goal(value)
         signs = {"counterclockwise": 1.0, "clockwise": -1.0}
-        if "direction" in options and options["direction"] not in signs:
+        if "direction" in options and options["direction"] not in list(signs):
             raise GoalError(f"{self.name}: direction must be one of {sorted(signs)}, got {options['direction']!r}")
         sign = signs[options["direction"]] if "direction" in options else rng.choice([-1.0, 1.0])
         return constant_goal(np.array([sign * rng.uniform(np.pi / 2, np.pi)]))

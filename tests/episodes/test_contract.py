@@ -146,3 +146,19 @@ def test_a_command_topic_may_not_be_a_states():
 def test_any_text_is_a_contract_or_a_contract_error(text):
     with pytest.raises(ContractError):
         parse_contract(text)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "entry"),
+    [
+        ("control_period_s: 0.1", "control_period_s: 0,1", "control_period_s"),
+        ("upper: 0.175", "upper: 0,175", "command.joints.0"),  # two entries of the mapping
+        ("period: 6.0", "period: 6,0", "period"),
+        ("radii: [0.03, 0.036]", "radii: [0,03, 0,036]", "radii"),  # four numbers
+    ],
+)
+def test_a_decimal_comma_is_named_with_its_entry(right: str, wrong: str, entry: str) -> None:
+    text = (share_dir() / "config" / "adroit_baoding.yaml").read_text()
+    assert right in text
+    with pytest.raises(ContractError, match=rf"{entry}.*decimal point"):
+        parse_contract(text.replace(right, wrong, 1))

@@ -54,6 +54,27 @@ def test_joints_are_found_by_name(claw, made_up):
     assert np.array_equal(mixed.vector()[0], straight.vector()[0])
 
 
+def test_an_arms_joints_in_the_message_are_refused_with_what_allows_them(claw):
+    reader = SourceReader(claw.sources[1])
+    with pytest.raises(MessageError, match=r"unknown joint shoulder, elbow; .*ignore_unknown: true"):
+        reader.read(messages.joint_state(["shoulder", "valve", "elbow"], [0.0] * 3, 1, [0.0] * 3))
+    with pytest.raises(MessageError, match="and 22 more"):
+        reader.read(messages.joint_state(["valve", *map("J{}".format, range(30))], [0.0] * 31, 1, [0.0] * 31))
+    text = claw.text.replace("joints: [valve]", "joints: [valve]\n    ignore_unknown: true")
+    allowed = SourceReader(parse_contract(text).sources[1])
+    names = ["shoulder", "valve", "elbow"]
+    assert allowed.read(messages.joint_state(names, [1.0, 2.0, 3.0], 1, [4.0, 5.0, 6.0])).values.tolist() == [2.0, 5.0]
+
+
+@pytest.mark.parametrize("name", ["adroit_baoding.yaml", "claw_valve.yaml"])
+def test_shipped_contracts_say_how_other_joints_are_allowed(name):
+    """Its comment is what a person uncomments."""
+    text = (share_dir() / "config" / name).read_text()
+    (line,) = [line for line in text.splitlines() if "ignore_unknown" in line]
+    assert "#" in line.partition("ignore_unknown")[2]
+    parse_contract(text.replace(line, line.replace("# ", "", 1)))
+
+
 @pytest.mark.parametrize(
     ("names", "position", "velocity", "complaint"),
     [

@@ -37,7 +37,9 @@ integers = st.one_of(st.integers(0, 20), st.integers(-INT64, INT64 - 1), st.samp
 texts = st.one_of(
     st.text(max_size=10).map(lambda text: text.encode(errors="replace").decode()),
     st.sampled_from(["", "~no_such_user/x", "{", "{a: &a [*a]}", "[" * 2000, "{angle: 1e400}", "{angle: 9e9}"]),
-    st.sampled_from(["{angle: " + "9" * 400 + "}", "{direction: clockwise}", "{phase: .nan}", "'", "a b", "../x"]),
+    st.sampled_from(
+        ["{angle: " + "9" * 400 + "}", "direction=clockwise", "angle=1, direction=", "phase=.nan", "'", "a b", "../x"]
+    ),
     st.sampled_from(["int8", "cem", "worst", "white", "measured", "perturbed", "\0"]),
 )
 KINDS = {
@@ -206,7 +208,7 @@ def value(kind: int, **fields: Any) -> ParameterValue:
         ("no_such", value(2)),
         ("goal_options", value(4, string_value="[" * 3000)),
         ("goal_options", value(4, string_value="{a: &a [*a]}")),
-        ("goal_options", value(4, string_value="2001-99-99")),
+        ("goal_options", value(4, string_value="place=2001-99-99")),
         ("contract", value(4, string_value="~no_such_user/x")),
         ("rate", value(3, double_value=float("inf"))),
         ("cpus", value(7, integer_array_value=[2**62])),

@@ -291,5 +291,5 @@ def test_a_missing_package_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(latency, "paper_sized", without_torch)
     figures = latency.measure(1, ["valve"], candidates=4, horizon=1)
-    assert "mbrl_controller[train]" in figures["missing"]["issue int8"]
+    assert ".[train]" in figures["missing"]["issue int8"]
     assert {row["case"] for row in figures["rows"]} == {"valve"}

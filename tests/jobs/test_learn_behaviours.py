@@ -15,8 +15,8 @@ from mbrl_controller.jobs.learn import sessions
 from mbrl_controller.jobs.learn.behaviour import MOST_EPISODES
 from mbrl_controller.jobs.learn.plan import LearnPlan, make_plan
 from mbrl_controller.jobs.learn.settings import merged, nested
-from mbrl_controller.jobs.pairs import parse_pairs
 from mbrl_controller.jobs.task_defaults import contract_for
+from mbrl_controller.pairs import parse_pairs
 from mbrl_controller.registry import Registry
 
 from .test_learn import SMALL, learn, resume, same

@@ -96,7 +96,7 @@ def test_the_nodes_get_what_lockstep_would_plan_with(tmp_path: Path) -> None:
     assert [controller[name] for name in ("goal_lead", "delay")] == [plan.core.goal_lead, plan.core.delay]
     for name, value in {**plan.planner, "beta": 1.0, "candidates": 300}.items():
         assert controller.get(f"planner.{name}", []) == value
-    assert (controller["goal_options"], controller["exploration"]) == ('{"phase": "observed", "lead": 0.3}', 0.1)
+    assert (controller["goal_options"], controller["exploration"]) == ("phase=observed, lead=0.3", 0.1)
     assert sim["options.start_turn"] == 1.0
     assert nodes["logger"]["log_dir"] == str(tmp_path / "episodes")
 

@@ -15,7 +15,7 @@ from mbrl_controller.planning.model_loading import load_ensemble
 def test_without_torch_its_backend_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "mbrl_controller.dynamics.torch_rollout", raising=False)
-    with pytest.raises(ModelError, match=r"backend torch: .*torch.*pip install 'mbrl_controller\[train\]'"):
+    with pytest.raises(ModelError, match=r"backend torch: .*torch.*pip install '\.\[train\]'"):
         load_ensemble(Path("model.onnx"), "torch")
 
 

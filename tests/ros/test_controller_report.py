@@ -15,6 +15,7 @@ from mbrl_controller.control.safety import SafetyState
 from mbrl_controller.control.timing import LoopStatistics
 from mbrl_controller.nodes.controller_report import ControllerReport, Counters, Thresholds
 from mbrl_controller.nodes.diagnostics import ERROR, OK, WARN, timing
+from mbrl_controller.nodes.tick_shares import TickCounts
 
 PERIOD = 0.02
 
@@ -52,7 +53,7 @@ def report(monkeypatch):
 
     def make(loop: LoopStatistics, late: int = 0) -> tuple[int, str]:
         counters = Counters()
-        counters.late = late
+        counters.counted = TickCounts(loop.ticks, loop.missed, late)
         level, message, _ = maker.make(
             session,
             loop,

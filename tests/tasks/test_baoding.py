@@ -193,3 +193,20 @@ def test_a_ball_that_comes_back_was_dropped_all_the_same(task):
 def test_a_wrist_joint_the_hand_lacks_is_refused():
     with pytest.raises(ValueError, match="elbow"):
         Baoding(JOINTS, wrist_joint="elbow")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"period": "abc"},
+        {"lead": [1]},
+        {"phase": "late"},
+        {"period": 10**400},
+        {"place": [0]},
+        {"direction": {}},
+        {"self": 1},
+    ],
+)
+def test_a_goal_option_that_is_none_is_refused_by_name(task, options):
+    with pytest.raises(GoalError, match=next(iter(options))):
+        task.sample_goal(np.random.default_rng(0), **options)

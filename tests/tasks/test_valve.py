@@ -110,3 +110,11 @@ def test_layouts_that_cannot_be_symmetric_are_refused():
         Valve(JOINTS, fold=2)
     with pytest.raises(ValueError, match="elbow"):
         Valve(JOINTS, fold=3, mirrored=("elbow",))
+
+
+@pytest.mark.parametrize(
+    "options", [{"angle": "abc"}, {"angle": None}, {"angle": 10**400}, {"direction": [1]}, {"rng": 1}]
+)
+def test_a_goal_option_that_is_none_is_refused_by_name(task, options):
+    with pytest.raises(GoalError, match=next(iter(options))):
+        task.sample_goal(np.random.default_rng(0), **options)

@@ -12,7 +12,7 @@ MOST_EPISODES = 1_000  # of a behaviour in a round: so many seeds are set aside 
 class Behaviour(BaseModel):
     """Some of a round's episodes, all of one kind. Evaluation has nothing of it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str = Field(pattern=r"^[a-z0-9-]+$", description="ends the names of its folders: r003-<name>")
     episodes: int = Field(ge=0, le=MOST_EPISODES, description="in a round; 0: none")

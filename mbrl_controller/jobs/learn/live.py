@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mbrl_controller.dynamics.event_files import EventFiles
+from mbrl_controller.extras import how_to_install
 from mbrl_controller.jobs.learn import curve
 from mbrl_controller.jobs.learn.records import Row
 
@@ -21,7 +22,7 @@ class Live:
         try:
             self._events = EventFiles(folder / "tensorboard")
         except ModuleNotFoundError:
-            note("no TensorBoard files: pip install tensorboard")
+            note(f"no TensorBoard files: {how_to_install('train')}")
         for row in rows:
             self._add(row)
 

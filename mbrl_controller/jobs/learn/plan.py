@@ -35,7 +35,7 @@ PLAIN_AND_EXPLORE = (Behaviour(name="plain", episodes=20), Behaviour(name="explo
 class LearnPlan(BaseModel):
     """How a run learns. Which options there are, and what they mean; a task's own values are in config/tasks.yaml."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     task: str
     contract: str = Field(description="YAML text")

@@ -5,7 +5,6 @@ Random motion is not among them: no node moves a hand without a plan, so that is
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from mbrl_controller.jobs.learn.plan import LearnPlan
 from mbrl_controller.jobs.learn.sessions import Session
 from mbrl_controller.jobs.processes import ProcessGroup, free_domain, local_environment, ros_arguments, wait_for
 from mbrl_controller.jobs.service import STOP_ORDER
+from mbrl_controller.pairs import format_options
 from mbrl_controller.resources import share_dir
 
 AGAIN = "_again"  # with a letter that no name of a behaviour has
@@ -107,7 +107,7 @@ def parameters(
         "auto_reset": True,
         "reset_service": "sim/reset",
         "exploration": float(session.who["exploration"]),
-        "goal_options": json.dumps(session.who["goal_options"]),
+        "goal_options": format_options(session.who["goal_options"]),
         # A model at the beginning is unsure everywhere; to hold still then would be to learn nothing.
         "check_disagreement": False,
         "drop_cost": float(core.drop_cost),

@@ -1,0 +1,60 @@
+"""The optional parts of the package: what a missing module belongs to, and how it is installed here."""
+
+from __future__ import annotations
+
+import re
+from importlib import metadata
+
+from mbrl_controller.resources import PACKAGE, checkout_dir
+
+# Top-level modules of each extra of setup.py.
+EXTRAS = {
+    "sim": ("mujoco", "gymnasium_robotics", "PIL"),
+    "train": ("torch", "onnx", "matplotlib", "tensorboard"),
+    "viewer": ("mjviser", "viser"),
+    "ros": (
+        "rclpy",
+        "builtin_interfaces",
+        "diagnostic_msgs",
+        "geometry_msgs",
+        "lifecycle_msgs",
+        "nav_msgs",
+        "rcl_interfaces",
+        "rosgraph_msgs",
+        "sensor_msgs",
+        "std_msgs",
+        "std_srvs",
+        "trajectory_msgs",
+    ),
+}
+
+
+def extra_of(module: str) -> str | None:
+    """The extra that a module (or a module within it) comes with; None where none has it."""
+    top = module.partition(".")[0]
+    return next((extra for extra, modules in EXTRAS.items() if top in modules), None)
+
+
+def how_to_install(extra: str) -> str:
+    """The command that installs an extra of this very package.
+
+    Never its name alone: the name may be another's on an index. In a checkout it is the checkout that is named, and
+    elsewhere the packages that the installed metadata lists.
+    """
+    checkout = checkout_dir()
+    if checkout is not None:
+        command = f"pip install '.[{extra}]' in {checkout}"
+    else:
+        command = f"pip install {' '.join(_packages(extra))}"
+    return f"source the setup file of your ROS 2, or {command}" if extra == "ros" else command
+
+
+def _packages(extra: str) -> list[str]:
+    """Requirements of an extra, quoted for a shell; its modules' names where there is no metadata."""
+    try:
+        required = metadata.requires(PACKAGE) or []
+    except metadata.PackageNotFoundError:
+        required = []
+    wanted = re.compile(rf"\bextra\s*==\s*['\"]{extra}['\"]")
+    found = [text.partition(";")[0].strip() for text in required if wanted.search(text.partition(";")[2])]
+    return [f"'{text}'" if re.search(r"[<>=!~ \[]", text) else text for text in found] or list(EXTRAS[extra])

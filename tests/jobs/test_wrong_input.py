@@ -1,0 +1,134 @@
+"""The first hour of a person who gets things wrong: one line that says what and where, and never a traceback."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+pytest.importorskip("mujoco")
+
+from mbrl_controller.jobs import evaluate
+from mbrl_controller.jobs.cli import app
+from mbrl_controller.resources import share_dir
+
+SHIPPED = ("--models-dir", str(share_dir() / "models"))
+ONE = ("--policy", "hold", "--episodes", "1", "--processes", "1")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Odd files, and an empty home."""
+    (tmp_path / "binary").write_bytes(bytes(range(256)))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty.mcap").write_bytes(b"")
+    (tmp_path / "nothing").write_text("")
+    monkeypatch.setenv("MBRL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COLUMNS", "1000")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*words: str) -> Any:
+    result = CliRunner().invoke(app, words)
+    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
+    return result
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        # what does not exist
+        (("evaluate", "nosuch", *ONE), "unknown task 'nosuch'"),
+        (("models", "list", "nosuch"), "unknown task 'nosuch'"),
+        (("models", "show", "baoding", "v9999", *SHIPPED), "there are: v0001"),
+        (("models", "rollback", "baoding"), "nothing to roll back to"),
+        (("evaluate", "baoding", "--contract", "nosuch.yaml", *ONE), "nosuch.yaml: cannot be read"),
+        (("episodes", "info", "nosuch.mcap"), "nosuch.mcap: cannot be read: No such file"),
+        (("episodes", "list", "nosuch"), "nosuch: no such folder"),
+        (("episodes", "list"), "episodes: no such folder"),
+        (("evaluate", "--sim", "foggy", *ONE), "known: nominal, perturbed"),
+        (("learn-curve", "nosuch"), "no learning run"),
+        # what is something else
+        (("evaluate", "baoding", "--contract", ".", *ONE), "Is a directory"),
+        (("evaluate", "baoding", "--contract", "binary", *ONE), "binary: cannot be read"),
+        (("evaluate", "baoding", "--contract", "nothing", *ONE), "expected a mapping"),
+        (("episodes", "info", "."), "Is a directory"),
+        (("episodes", "info", "binary"), "binary"),
+        (("episodes", "info", "empty.mcap"), "empty.mcap"),
+        (("episodes", "list", "binary"), "binary: is no folder"),
+        (("film", "film.bmp"), ".gif or .png"),
+        # numbers
+        (("evaluate", "--seconds", "5,0"), "decimal point, not a comma"),
+        (("benchmark", "loop", "--rate", "10,5"), "decimal point, not a comma"),
+        (("evaluate", "--core-set", "drop_cost=5,0", *ONE), "decimal point, not a comma"),
+        (("evaluate", "--goal", "period=5,0", *ONE), "decimal point, not a comma"),
+        (("evaluate", "--goal", "period=abc", *ONE), "period must be a number"),
+        (("evaluate", "--goal", "direction", *ONE), "NAME=VALUE"),
+        (("evaluate", "--goal", "rng=1", *ONE), "unknown goal options"),
+        (("evaluate", "--seconds", "nan", *ONE), "seconds"),
+        (("evaluate", "--seconds", "inf", *ONE), "seconds"),
+        (("evaluate", "--seconds", "-1", *ONE), "seconds"),
+        (("evaluate", "--processes", "0"), "processes"),
+        (("collect", "--exploration", "7", *ONE), "exploration"),
+        (("evaluate", "--core-set", "no_such=1", *ONE), "no_such: there is no entry of this name"),
+        (("evaluate", "--planner-set", "candidates=1e9", *SHIPPED), "candidates"),
+        (("evaluate", "--planner-set", "sigma=.nan", *SHIPPED), "sigma"),
+    ],
+)
+def test_it_is_told_in_one_line(folder: Path, words: tuple[str, ...], said: str) -> None:
+    result = run(*words)
+    assert result.exit_code == 2, result.output
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == "" or words[0] in ("evaluate", "collect")  # where a bar may have begun
+
+
+@pytest.mark.parametrize("home", ["binary", "binary/home"])
+@pytest.mark.parametrize(
+    "words", [("collect", *ONE, "--seconds", "0.5"), ("models", "promote", "valve", "v0001"), ("retrain", "valve")]
+)
+def test_a_home_that_cannot_be_is_told_with_what_to_set(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, home: str, words: tuple[str, ...]
+) -> None:
+    if words[0] == "retrain":
+        pytest.importorskip("torch")
+    monkeypatch.setenv("MBRL_HOME", str(folder / home))
+    result = run(*words)
+    assert result.exit_code == 2
+    assert "binary" in result.stderr
+    if home == "binary" or words[0] != "retrain":  # which looks for episodes first
+        assert "set MBRL_HOME" in result.stderr
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="who may write everywhere cannot be refused")
+def test_a_home_that_may_not_be_written_is_told_with_what_to_set(folder: Path) -> None:
+    (folder / "home").mkdir(mode=0o500)
+    result = run("collect", *ONE, "--seconds", "0.5")
+    assert result.exit_code == 2
+    assert "set MBRL_HOME" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/some/file"), "/some/file: Permission denied"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (TimeoutError("took too long"), "TimeoutError: took too long"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, said: str
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(evaluate, "run", refuse)
+    result = run("evaluate")
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert "MBRL_HOME" not in result.stderr
