@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from launch import Action, LaunchContext
 from launch.logging import get_logger
 from launch_ros.actions import LifecycleNode
 from launch_ros.ros_adapters import get_ros_node
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.srv import ChangeState, GetState
 
 PERIOD_S = 0.05  # how often services and answers are looked for
+PATIENCE_S = 5.0  # after which the state is asked for too: on a busy machine DDS may lose an answer
+STATES = {"configure": ("unconfigured", "inactive"), "activate": ("inactive", "active")}  # before, after
 
 
 @dataclass(frozen=True)
@@ -67,22 +72,42 @@ class FirstStart(Action):
         def is_over() -> bool:
             return context.is_shutdown or self._has_ended(step.node)
 
-        await asyncio.sleep(0)  # until the nodes' actions have been executed, which gives them their full names
         if is_over():
             return None
-        # Not by launch_ros's ChangeState event: its request for a node that is gone never ends, nor does the launch.
-        client = get_ros_node(context).create_client(ChangeState, f"{step.node.node_name}/change_state")
-        while not client.service_is_ready():
-            await asyncio.sleep(PERIOD_S)
-            if is_over():
-                return None
         number = getattr(Transition, f"TRANSITION_{step.transition.upper()}")
-        answer = client.call_async(ChangeState.Request(transition=Transition(id=number)))
-        while not answer.done():
+        before, after = STATES[step.transition]
+        # Not by launch_ros's ChangeState event: its request to a node that is gone never ends, nor does the launch.
+        change = _Request(context, step.node, "change_state", ChangeState, transition=Transition(id=number))
+        look = _Request(context, step.node, "get_state", GetState)
+        while not is_over():
+            if (done := change.poll()) is not None:
+                return bool(done.success)
+            if change.waited_s() > PATIENCE_S and (found := look.poll()) is not None:
+                if found.current_state.label in (before, after):
+                    return bool(found.current_state.label == after)
+                look = _Request(context, step.node, "get_state", GetState)  # still on its way
             await asyncio.sleep(PERIOD_S)
-            if is_over():
-                return None
-        return bool(answer.result().success)
+        return None
+
+
+class _Request:
+    """A call of a node's service, sent as soon as somebody takes it."""
+
+    def __init__(self, context: LaunchContext, node: LifecycleNode, service: str, kind: Any, **fields: Any) -> None:
+        self._client = get_ros_node(context).create_client(kind, f"{node.node_name}/{service}")
+        self._request = kind.Request(**fields)
+        self._answer: Any = None
+        self._sent = math.inf
+
+    def poll(self) -> Any | None:
+        """The answer, once there is one."""
+        if self._answer is None and self._client.service_is_ready():
+            self._answer, self._sent = self._client.call_async(self._request), time.monotonic()
+        return self._answer.result() if self._answer is not None and self._answer.done() else None
+
+    def waited_s(self) -> float:
+        """s since it was sent; below 0 before."""
+        return time.monotonic() - self._sent
 
 
 def _commands(steps: Sequence[Step]) -> Iterator[str]:

@@ -12,9 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("launch_ros")
-
 from lifecycle_msgs.srv import GetState
 
 from ..conftest import NodeProcess, Ros

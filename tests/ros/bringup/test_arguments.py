@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("launch_ros")
+
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 
 

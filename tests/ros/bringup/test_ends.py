@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+pytest.importorskip("launch_ros")
+
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 DRIVER = "ExecuteProcess(cmd=['sleep', '600'], name='driver')"
 

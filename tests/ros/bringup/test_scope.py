@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("launch_ros")
+
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 LATER = """
 PushROSNamespace('later'), SetRemap('joint_states', 'wrong'), SetParameter('use_sim_time', False),
