@@ -127,13 +127,14 @@ class _Assembly:
         goals = self._stamped(by_topic.get(self._name("goal"), []), messages.TRAJECTORY)
         ticks = self._decoded(by_topic.get(self._name("tick"), []), messages.MULTI_ARRAY)
         events = self._events(by_topic.get(self._name("episode"), []))
-        begin, end = _span(events)
+        acted = self._series(commands, self._command, len(self.contract.action))
+        begin, end = _span(events, acted.stamps)
         return Episode(
             path=self.path,
             info=self.info,
             contract=self.contract,
             sources=sources,
-            commands=self._series(commands, self._command, len(self.contract.action)),
+            commands=acted,
             goals=self._series(goals, self._goal, len(self.contract.task.goal)),
             ticks=_columns(ticks),
             events=events,
@@ -214,8 +215,12 @@ def _by_name(what: str, names: Iterable[str], values: Array, wanted: tuple[str, 
     return row
 
 
-def _span(events: Iterable[dict[str, Any]]) -> tuple[int | None, int | None]:
-    """Stamps (ns) of the last begin and of the first end after it: an earlier one is left from the episode before."""
+def _span(events: Iterable[dict[str, Any]], commands: Stamps) -> tuple[int | None, int | None]:
+    """Stamps (ns) of the last begin and of the first end after it: an earlier one is left from the episode before.
+
+    Where the clock went back to before the begin, an end may be stamped by the clock as it was then. Such an episode
+    ends with its last command, of which nobody knows how long it was in force.
+    """
     begin = end = None
     for event in events:
         stamp = event.get("stamp")
@@ -225,6 +230,8 @@ def _span(events: Iterable[dict[str, Any]]) -> tuple[int | None, int | None]:
             begin, end = messages.to_ns(stamp), None
         elif event.get("event") == "end" and end is None:
             end = messages.to_ns(stamp)
+    if begin is not None and end is not None and end < begin:
+        end = max(int(commands.max(initial=begin)), begin)
     return begin, end
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.episodes.doubt import doubtful, reason_at
 from mbrl_controller.episodes.messages import NANO
 from mbrl_controller.episodes.reader import Episode
 from mbrl_controller.episodes.state_assembly import join_samples
@@ -50,6 +51,7 @@ def transitions(episode: Episode) -> Transitions:
         skipped["no commands in the episode"] += 1
     first = -np.inf if episode.begin_ns is None else episode.begin_ns - _EVENT_SLACK
     last = np.inf if episode.end_ns is None else episode.end_ns + _EVENT_SLACK
+    doubts = doubtful(episode.ticks, round(period))
     rows: list[tuple[Array, Array, Array, int]] = []
     dropped, zero = False, None
     for k, stamp in enumerate(commands.stamps.tolist()):
@@ -69,6 +71,9 @@ def transitions(episode: Episode) -> Transitions:
         if abs(until - stamp - period) > PERIOD_TOLERANCE * period:
             at_end = k + 1 == len(commands) or commands.stamps[k + 1] >= last
             skipped["end of the episode" if at_end else "commands not one period apart"] += 1
+            continue
+        if doubt := reason_at(doubts, stamp, until):
+            skipped[doubt] += 1
             continue
         before, why = state_at(episode, contract, stamp)
         if before is not None and (dropped or contract.task.dropped(before)):
