@@ -13,15 +13,15 @@ class Senders:
     """
 
     def __init__(self) -> None:
-        self._last: dict[int, float] = {}  # a sender's last number -> when it was heard, s
+        self._last: list[tuple[int, float]] = []  # of each sender its last number, and when it was heard, s
 
     def hear(self, number: int, when: float) -> None:
         """A message with this number was heard at `when` (s, of a clock that never goes back)."""
         self._forget(when)
-        below = [last for last in self._last if last < number]
+        below = [last for last in self._last if last[0] < number]
         if below:
-            del self._last[max(below)]
-        self._last[number] = when
+            self._last.remove(max(below))
+        self._last.append((number, when))
 
     def count(self, now: float) -> int:
         """How many were heard within the last second before `now` (s)."""
@@ -29,4 +29,4 @@ class Senders:
         return len(self._last)
 
     def _forget(self, now: float) -> None:
-        self._last = {number: when for number, when in self._last.items() if now - when <= HEARD_S}
+        self._last = [last for last in self._last if now - last[1] <= HEARD_S]

@@ -263,9 +263,11 @@ class ControlSession:
         return replace(self._idle(stamp, tick), events=events)
 
     def _in_step(self, stamp: float) -> float:
-        """In lockstep time is what the measurements say; while there is none, it stands still."""
-        waiting = self.lockstep and self.phase is Phase.RUNNING and self.inputs.newest_stamp is None
-        return self._newest if waiting else stamp
+        """In lockstep an episode's time is what the measurements say; while there is none, it stands still."""
+        if not self.lockstep or self.phase is not Phase.RUNNING:
+            return stamp
+        measured = self.inputs.newest_stamp
+        return self._newest if measured is None else measured
 
     def _idle(self, stamp: float, tick: Tick) -> Step:
         return Step(stamp, tick, self.episode, self._elapsed(stamp))

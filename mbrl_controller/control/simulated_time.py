@@ -44,6 +44,7 @@ class SimulatedTime:
                 return  # said again: it stands still
             jumped = self._stamp is None or not 0.0 < step <= JUMP_S
             if jumped or when - self._told > PAUSE_S:
+                self._measure()
                 self._steps.clear()
             self._stamp, self._told = stamp, when
             self._elapsed += 0.0 if jumped else step
@@ -69,15 +70,18 @@ class SimulatedTime:
     def speed(self) -> float:
         """How fast it passes: 1 is real time, .5 half as fast. While that is not known, what it was before."""
         with self._change:
-            if self._steps and (wall := self._steps[-1][0] - self._steps[0][0]) >= SHORTEST_S:
-                speed = (self._steps[-1][1] - self._steps[0][1]) / wall
-                self._speed = min(max(speed, SLOWEST), FASTEST)
+            self._measure()
             return self._speed
 
     def still_s(self) -> float:
         """s of wall time since the clock's last step."""
         with self._change:
             return time.monotonic() - self._told
+
+    def _measure(self) -> None:
+        if self._steps and (wall := self._steps[-1][0] - self._steps[0][0]) >= SHORTEST_S:
+            speed = (self._steps[-1][1] - self._steps[0][1]) / wall
+            self._speed = min(max(speed, SLOWEST), FASTEST)
 
     def wait(self, due: float, timeout: float) -> bool:
         """Wait until so much has elapsed (s); False where that takes longer than `timeout` (s, wall time)."""
