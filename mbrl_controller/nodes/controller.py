@@ -500,6 +500,8 @@ class ControllerNode(ManagedNode):
         elif not self.is_active and " failed: " in self.reason:
             level, message = diagnostics.ERROR, self.reason
         values = {"lifecycle state": state, "transition": self.reason, **values, **self._process.values()}
+        if self._world_clock is not None:
+            values["simulated time (times real time)"] = self._world_clock.time.speed
         self._diagnostics.publish(level, message, values, self._contract.file.robot)
 
     def _tell_refused(self, refused: list[str]) -> None:

@@ -90,11 +90,7 @@ class ControllerGraph:
         return found
 
     def _deaf(self, matters: bool) -> list[str]:
-        return [
-            f"{topic.topic} is not heard from {', '.join(found)}"
-            for topic, does in self._requests
-            if does is matters and (found := topic.found())
-        ]
+        return [str(topic) for topic, does in self._requests if does is matters and topic.found()]
 
     def untold(self, problems: list[str]) -> list[str]:
         """Those that were not there when this was last asked."""

@@ -54,6 +54,9 @@ class Unheard:
         self._node, self._profiles = node, profiles
         self._count, self._found = 0, tuple[str, ...]()
 
+    def __str__(self) -> str:
+        return f"{self.topic} is not heard from {', '.join(self.found())}"
+
     def found(self) -> tuple[str, ...]:
         """`/node: why`, by name. Cheap while the number of publishers is the same."""
         if self._node.count_publishers(self.topic) != self._count:
@@ -117,10 +120,10 @@ def _plain(profile: QoSProfile) -> QoSProfile:
 def _problem(offered: QoSProfile, asked: QoSProfile, info: Any, kind: str) -> str:
     if kind and info.topic_type != kind:
         return f"it is of type {info.topic_type}, not {kind}"
+    if differences := _differences(offered, asked):
+        return "; ".join(differences)
     verdict, reason = qos_check_compatible(offered, asked)
-    if verdict != QoSCompatibility.ERROR:
-        return ""
-    return "; ".join(_differences(offered, asked)) or " ".join(reason.split())
+    return " ".join(reason.split()) if verdict == QoSCompatibility.ERROR else ""
 
 
 def _differences(offered: QoSProfile, asked: QoSProfile) -> list[str]:
