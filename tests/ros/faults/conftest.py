@@ -94,6 +94,7 @@ class Witness:
 
     def __init__(self, ros: Ros, command_topic: str, period: float, name: str = "witness") -> None:
         self.period = period  # s
+        self.step_s = 0.01  # s, between two calls of `step`
         self.commands: list[tuple[float, np.ndarray]] = []  # when it came (s, time.monotonic), [A] rad
         self.ticks: list[Tick] = []
         self._ticked = threading.Condition()
@@ -147,7 +148,7 @@ class Witness:
         return (max((when for when in times if when > fault), default=fault) - fault) / self.period
 
     def step(self) -> None:
-        """Called a hundred times a second."""
+        """Called a hundred times a second, or as often as `step_s` says."""
 
     def _on_command(self, message: Float64MultiArray) -> None:
         self.commands.append((time.monotonic(), np.array(message.data)))
@@ -165,7 +166,7 @@ class Witness:
                 self._executor.spin_once(timeout_sec=left)
             else:
                 self.step()
-                due += 0.01
+                due += self.step_s
 
 
 Spoil = Callable[[JointState], list[JointState]]
@@ -204,7 +205,7 @@ class Hand(Witness):
         with self._lock:
             passed = time.time() - self._clock_zero
             self.clock_offset += (self.clock_rate - rate) * passed
-            self.clock_rate = rate
+            self.clock_rate, self.step_s = rate, 0.01 / max(rate, 1.0)
             return time.monotonic()
 
     def step(self) -> None:
@@ -264,14 +265,10 @@ class Control:
         self.ros.start("mbrl_controller.nodes.logger", given)
         self.ros.wait(lambda: reports and not reports[-1][2]["silent topics"], "a logger that hears all")
 
-    def logged(self, log_dir: Path, begun: float) -> Episode:
-        """The episode that began after `begun` (s, time.time), once its log is closed."""
-
-        def closed() -> Path | None:
-            files = [file for file in log_dir.rglob("*.mcap") if file.stat().st_mtime > begun]
-            return max(files, key=lambda file: file.stat().st_mtime, default=None)
-
-        return read_episode(self.ros.wait(closed, "a closed log"))
+    def logged(self, log_dir: Path, episode: float) -> Episode:
+        """What was logged of the episode of this number, once it is closed."""
+        name = f"episode_{round(episode):04d}.mcap"
+        return read_episode(self.ros.wait(lambda: next(log_dir.rglob(name), None), "a closed log"))
 
     def fault(self, phase: float = 0.5, **what: Any) -> float:
         """Spoil the hand's messages so large a part of a control period after a tick; when (s, time.monotonic)."""

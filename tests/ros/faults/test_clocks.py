@@ -105,7 +105,7 @@ def test_ros_time_that_jumps_back_ends_the_episode(control: Control, fault_row: 
     )
 
 
-@pytest.mark.parametrize("rate", [0.5, 3.0])
+@pytest.mark.parametrize("rate", [0.5, 2.0])
 def test_simulated_time_at_another_speed_is_what_ticks_are_counted_in(
     control: Control, fault_row: Any, rate: float
 ) -> None:
@@ -164,13 +164,14 @@ def test_a_world_that_is_reset_costs_the_log_a_transition_or_two(
     control.start_logger(tmp_path)
     control.wait_until_running()
     assert ros.call("controller/reset", Trigger).success
-    begun, good = time.time(), time.monotonic()
+    good = time.monotonic()
     ros.wait(lambda: len([t for t in hand.after(good) if t.planned]) > 40, "an episode")
+    number = hand.ticks[-1].row["episode"]
     began = control.fault(clock_offset=hand.clock_offset - 1000.0)
     periods = control.wait_until_safe(began)
     said = control.said("the clock went back")
     commands = len([t for t in hand.ticks if good < t.time <= began and t.planned])
-    episode = control.logged(tmp_path, begun)
+    episode = control.logged(tmp_path, number)
     got = transitions(episode)
     assert episode.begin_ns is not None
     assert episode.end_ns is not None
