@@ -100,6 +100,10 @@ class ControllerNode(ManagedNode):
         self._commanders = Commanders(self, contract.file.command.topic)
         self._scene = SceneReset(self, o.reset_service, self._scene_was_reset) if o.reset_service else None
         self._output = ControllerOutput(self, contract, lambda: self._session_name)
+        self._command_profile = qos.command(None if o.lockstep else contract.action.period)
+        self._graph = ControllerGraph(
+            self, contract.file.command, self._command_profile, lambda: self._output.listeners
+        )
         self._world_clock = SimulatedClock(self) if self._by_simulated_time(o) else None
         self._session = ControlSession(
             core,
@@ -197,10 +201,6 @@ class ControllerNode(ManagedNode):
             self.create_subscription(JointTrajectory, "~/set_goal", self._on_goal, qos.REQUEST),
             self.create_subscription(Bool, "e_stop", self._on_e_stop, qos.REQUEST),
         ]
-        self._command_profile = qos.command(None if o.lockstep else contract.action.period)
-        self._graph = ControllerGraph(
-            self, contract.file.command, self._command_profile, lambda: self._output.listeners
-        )
         self._graph.add_requests("e_stop", qos.REQUEST, matters=True)
         self._graph.add_requests("~/set_goal", qos.REQUEST, matters=False)
         self._polled = []
