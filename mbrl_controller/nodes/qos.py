@@ -21,7 +21,10 @@ SENSOR = _profile(5, reliable=False)  # the newest measurement counts; one lost 
 SENSOR_LOCKSTEP = _profile(5)  # nothing may be lost where each state waits for its command
 COMMAND = _profile(1)  # an old command must never follow a newer one
 COMMAND_DEADLINE = 2.0  # periods; offered in real time, so that a hand's driver can ask DDS to watch over it
-REQUEST = _profile(1)  # goals, e-stop
+REQUEST = _profile(1)  # goals
+# A button that bounces, or beats, must not push its own `true` out of the queue while the node loads a model.
+E_STOP = _profile(500)
+E_STOP_LATCHED = _profile(500, latched=True)  # hears what was published before, but no volatile publisher
 RECORD = _profile(10)  # what the logger joins by stamp
 LATCHED = _profile(10, latched=True)  # episode events, also for a logger that comes late
 DIAGNOSTICS = _profile(10)
