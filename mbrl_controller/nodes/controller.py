@@ -230,6 +230,9 @@ class ControllerNode(ManagedNode):
         if clock <= 0:
             session.hold("no time on /clock yet", clock)
             return
+        if missing := self._stop_button.missing(self._options.e_stop_deadline_s):
+            session.hold(missing, clock)
+            return
         session.step(clock, when.began, clock, solve, expires=when.due + (1 + LATEST) * period)
 
     def _tick_lockstep(self) -> None:
@@ -240,6 +243,9 @@ class ControllerNode(ManagedNode):
         self._watch_stop_button(session)
         stamp = self._inputs.newest_stamp
         self._output.counters = (0.0, loop.statistics.execution.last, 0, 0)
+        if missing := self._stop_button.missing(self._options.e_stop_deadline_s):
+            session.hold(missing, self._now())
+            return
         session.step(self._now() if stamp is None else stamp, None, None, session.core.solve)
 
     def _give_way(self, session: ControlSession) -> None:
@@ -352,6 +358,8 @@ class ControllerNode(ManagedNode):
         session, clock = self._session, self._now()
         if session is None or not self.is_active:
             return ""
+        if missing := self._stop_button.missing(self._options.e_stop_deadline_s):
+            return missing
         if self._options.lockstep:
             return session.state_problem(None, None)
         return "no time on /clock yet" if clock <= 0 else session.state_problem(self._looked, clock)

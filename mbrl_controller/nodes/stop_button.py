@@ -18,6 +18,7 @@ from mbrl_controller.nodes.polling import incompatible_publishers
 
 TOPIC = "e_stop"
 REMEMBERED = 1000  # presses
+DISCOVERY_S = 5.0  # in which DDS introduces a button that is there
 KEPT_S = 0.2  # in which what a known publisher keeps arrives
 
 
@@ -37,8 +38,8 @@ class StopButton:
         self._name = node.resolve_topic_name(TOPIC)
         self._pressed: deque[int] = deque(maxlen=REMEMBERED)  # when published, ns, the publisher's clock
         self._heard = self._watched = -math.inf  # s, time.monotonic
-        self._subscription = self._subscribe(qos.E_STOP)
         self._latched: Any = None
+        self._subscription = self._subscribe(qos.E_STOP, matched=lambda _: self.look())
 
     def look(self) -> bool:
         """Listen to what publishers keep, as soon as there is one that does; whether that is new. Call it now and
@@ -59,18 +60,26 @@ class StopButton:
             time.sleep(0.005)
 
     def watch(self) -> None:
-        """From now on `silence` counts."""
+        """From now on `missing` and `silence` count."""
         self._watched = time.monotonic()
 
+    def missing(self, deadline: float) -> str:
+        """Why nothing must be sent yet: the button, to be heard each `deadline` (s; 0: never), has not been heard since
+        it is watched. Empty if it has. Cheap, as is `silence`: both are asked at each tick."""
+        if deadline <= 0 or self._heard >= self._watched - deadline:
+            return ""
+        return f"{self._name}: nothing heard yet, e_stop_deadline_s is {deadline:g} s"
+
     def silence(self, deadline: float) -> str:
-        """Why the button cannot be relied on: it was not heard for `deadline` (s; 0: need not be), or its publisher
-        left. Empty if it can. Cheap: asked at each tick."""
+        """Why the button cannot be relied on: once heard, it was not for `deadline` (s; 0: need not be), or its
+        publisher left; or it is missing for longer than discovery takes. Empty if it can."""
         if deadline <= 0:
             return ""
-        silent = time.monotonic() - max(self._heard, self._watched)
-        if silent > deadline:
+        missing = bool(self.missing(deadline))
+        silent = time.monotonic() - (self._watched if missing else self._heard)
+        if silent > (max(deadline, DISCOVERY_S) if missing else deadline):
             return f"{self._name}: nothing heard for {silent:.2f} s, e_stop_deadline_s is {deadline:g} s"
-        if self._heard > self._watched and self._node.count_publishers(self._name) == 0:
+        if not missing and self._node.count_publishers(self._name) == 0:
             return f"{self._name}: its publisher has left, and e_stop_deadline_s is {deadline:g} s"
         return ""
 
@@ -80,9 +89,10 @@ class StopButton:
             f"incompatible QoS on {TOPIC} from {who}" for who in incompatible_publishers(self._node, TOPIC, qos.E_STOP)
         ]
 
-    def _subscribe(self, profile: QoSProfile) -> Any:
-        silent = SubscriptionEventCallbacks(use_default_callbacks=False)  # `unheard` tells who cannot be heard
-        return self._node.create_subscription(Bool, TOPIC, self._hear, profile, event_callbacks=silent)  # type: ignore[arg-type]
+    def _subscribe(self, profile: QoSProfile, matched: Callable[[Any], object] | None = None) -> Any:
+        # `unheard` tells who cannot be heard
+        events = SubscriptionEventCallbacks(matched=matched, use_default_callbacks=False)  # type: ignore[arg-type]
+        return self._node.create_subscription(Bool, TOPIC, self._hear, profile, event_callbacks=events)  # type: ignore[arg-type]
 
     def _take(self, subscription: Any) -> bool:
         """Hear what waits; whether there was anything."""

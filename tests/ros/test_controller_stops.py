@@ -166,12 +166,17 @@ def test_a_stop_from_before_the_process_stops_it_and_does_not_undo_a_reset(make:
 
 
 def test_a_button_that_falls_silent_stops_the_hand(make: Any) -> None:
-    """`false` again and again says that the button is there. Until the first one, the deadline counts from
-    activation."""
+    """`false` again and again says that the button is there. Nothing is sent before the first one."""
     bench = make(e_stop_deadline_s=0.4)
     bench.show_hand()
-    _, message, _ = bench.said("active", "e_stop: nothing heard for")
-    assert re.search(r"nothing heard for 0\.4\d s, e_stop_deadline_s is 0\.4 s", message)
+    level, message, _ = bench.said("active", "e_stop: nothing heard yet")
+    assert level == DiagnosticStatus.WARN
+    assert message.startswith("holding: ")
+    assert "until now: /e_stop: nothing heard yet" in bench.reset().message
+    level, message, _ = bench.said("active", "e_stop: nothing heard for")
+    assert level == DiagnosticStatus.ERROR
+    assert re.search(r"stopped: .*nothing heard for 5\.\d\d s, e_stop_deadline_s is 0\.4 s", message)
+    assert not bench.commands
     answer = bench.reset()
     assert not answer.success
     assert "not reset, still stopped: /e_stop: nothing heard" in answer.message
@@ -196,7 +201,8 @@ def test_a_button_that_falls_silent_stops_the_hand(make: Any) -> None:
     finally:
         alive.clear()
         thread.join()
-    bench.said("active", "e_stop: nothing heard for")
+    _, message, _ = bench.said("active", "e_stop: nothing heard for")
+    assert re.search(r"stopped: .*nothing heard for 0\.\d\d s, e_stop_deadline_s is 0\.4 s", message)
     bench.send_nothing()
     # While inactive nobody need be there, and the deadline can be lifted.
     bench.change("deactivate")

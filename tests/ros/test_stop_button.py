@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ rclpy = pytest.importorskip("rclpy")
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
 from std_msgs.msg import Bool  # noqa: E402
 
+from mbrl_controller.nodes import stop_button  # noqa: E402
 from mbrl_controller.nodes.stop_button import StopButton  # noqa: E402
 
 from .conftest import Ros  # noqa: E402
@@ -116,22 +118,45 @@ def test_a_publisher_that_cannot_be_heard_is_named(bench: Bench) -> None:
     assert "incompatible QoS on e_stop from /observer" in bench.button.unheard()[0]
 
 
-def test_silence_counts_from_the_last_beat_or_from_when_it_is_watched(bench: Bench) -> None:
+def test_a_button_is_missing_until_it_is_heard_and_silent_afterwards(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]  # s
+    monkeypatch.setattr(stop_button, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=time.sleep))
     button = bench.button
-    assert "nothing heard" in button.silence(0.3)  # not watched yet: never heard at all
-    assert button.silence(0.0) == ""
     button.watch()
-    assert button.silence(0.3) == ""
-    time.sleep(0.35)
-    assert "e_stop: nothing heard for 0.3" in button.silence(0.3)
+    assert (button.missing(0.0), button.silence(0.0)) == ("", "")
+    assert "e_stop: nothing heard yet" in button.missing(0.3)
+    now[0] += 0.9 * stop_button.DISCOVERY_S
+    assert button.silence(0.3) == ""  # DDS may still be about to introduce it
+    now[0] += 0.2 * stop_button.DISCOVERY_S
+    assert "e_stop: nothing heard for 5.50 s" in button.silence(0.3)
+    assert button.silence(6.0) == ""
     publisher = bench.ros.node.create_publisher(Bool, "e_stop", 10)
-    bench.hear(lambda: publisher.get_subscription_count() >= 1, "a subscriber")
+    bench.ros.wait(publisher.get_subscription_count, "a subscriber")
 
     def beats() -> bool:
         publisher.publish(Bool(data=False))
-        return button.silence(0.3) == ""
+        button.hear_now()
+        return button.missing(0.3) == button.silence(0.3) == ""
 
-    bench.hear(beats, "a beat")
+    bench.ros.wait(beats, "a beat")
     assert not bench.presses
+    now[0] += 0.2
+    button.watch()
+    assert button.missing(0.3) == button.silence(0.3) == ""  # it was heard just before
+    now[0] += 0.2
+    assert "e_stop: nothing heard for 0.40 s" in button.silence(0.3)
+    button.watch()
+    assert "nothing heard yet" in button.missing(0.3)
     bench.ros.node.destroy_publisher(publisher)
     bench.ros.wait(lambda: "its publisher has left" in button.silence(30.0), "its publisher to be missed")
+
+
+def test_what_is_kept_is_looked_for_as_soon_as_its_publisher_is_found(bench: Bench) -> None:
+    bench.ros.executor.add_node(bench.node)
+    publisher = bench.ros.node.create_publisher(Bool, "e_stop", KEPT)
+    publisher.publish(Bool(data=True))
+    bench.ros.wait(lambda: bench.presses, "the press, without a look")
+    bench.ros.executor.remove_node(bench.node)
+    bench.ros.node.destroy_publisher(publisher)
