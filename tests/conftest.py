@@ -27,6 +27,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--logger-kills", metavar="N", type=int, default=5, help="how often tests/ros/faults kill a logger"
     )
+    parser.addoption(
+        "--stops", metavar="N", type=int, default=10, help="how often tests/ros/test_ending.py stops a node"
+    )
+    parser.addoption("--stops-seed", type=int, default=0, help="of the moments at which it does")
+    parser.addoption("--stops-latest", metavar="S", type=float, default=30.0, help="how long each may take")
+    parser.addoption("--stops-file", metavar="FILE", help="write a line for each as it goes")
     parser.addoption("--fuzz-inputs", type=int, default=1500, help="inputs that tests/fuzz tries in all")
     parser.addoption("--fuzz-table", metavar="FILE", help="write what became of them as JSON")
 

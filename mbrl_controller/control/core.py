@@ -136,24 +136,37 @@ class ControllerCore:
         config: CoreConfig | None = None,
         safety: Safety | None = None,
         seed: int = 0,
+        *,
+        active: bool = True,
     ) -> None:
+        """`active`: whether it is ready at once, or only after the next `reset`."""
         self.contract = contract
         self.task = contract.task
         self.model = model
         self.planner = planner
         self.config = config or CoreConfig()
         self.safety = safety or Safety(contract.action, safe=contract.file.command.safe)
-        self.epoch = 0
         self._joints = self.task.joint_positions
         self._sent = SentCommands()
         self._frozen = FrozenSensors(contract)
-        self.reset(seed)
+        self._begin_epoch(seed, None)
+        if active:
+            self.safety.change(SafetyState.READY, "reset")
+
+    @property
+    def epoch(self) -> int:
+        """The last one begun; none comes twice in a process."""
+        return self.safety.standing.epoch
 
     def reset(self, seed: int, position: Array | None = None) -> None:
         """Forget everything planned: a new epoch, whose plans start from the joint `position` [A] (rad).
 
         A latched stop stays.
         """
+        self._begin_epoch(seed, position)
+        self.safety.change(SafetyState.READY, "reset")
+
+    def _begin_epoch(self, seed: int, position: Array | None) -> None:
         last = None if position is None else self.contract.action.to_normalised(position)
         self._planner_state = self.planner.initial_state(seed, last)
         self._targets: Array | None = None  # what is left of the last plan
@@ -161,9 +174,8 @@ class ControllerCore:
         self._sent.clear()
         self._frozen.reset()
         self._late = self._disagreeing = 0
-        self.epoch += 1
+        self.safety.standing.epoch += 1
         self.sequence = 0
-        self.safety.change(SafetyState.READY, "reset")
 
     def swap(self, model: ControlModel) -> None:
         """Plan with `model` from the next `prepare` on."""

@@ -1,34 +1,24 @@
 """The one place that decides what may be sent, and in which state the controller is.
 
 inactive -> ready -> running -> holding (recoverable) -> stopped (latched: only `clear_stop` leaves it); and handed_over
-while someone else commands the hand (only `take_back` leaves it for ready). Every transition keeps its reason.
+while someone else commands the hand (only `take_back` leaves it for ready). Both latches lie in the process's
+`Standing`: a new Safety finds them as they were. Every transition keeps its reason.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from mbrl_controller.control.limits import allowed, obstacle
+from mbrl_controller.control.standing import SafetyState, Standing, Transition
 from mbrl_controller.tasks.spaces import ActionSpace, Array
 from mbrl_controller.units import Count, Number, Seconds, Unit
 
-
-class SafetyState(str, Enum):
-    """Where the controller stands."""
-
-    INACTIVE = "inactive"
-    READY = "ready"
-    RUNNING = "running"
-    HOLDING = "holding"
-    STOPPED = "stopped"
-    HANDED_OVER = "handed_over"
-
+__all__ = ["ALLOWED", "SILENT", "Safety", "SafetyConfig", "SafetyState", "Transition"]
 
 SILENT = {SafetyState.INACTIVE, SafetyState.STOPPED, SafetyState.HANDED_OVER}  # nothing is sent
 ALLOWED = {
@@ -68,80 +58,112 @@ class SafetyConfig(BaseModel):
     )
 
 
-@dataclass(frozen=True)
-class Transition:
-    """A change of safety state."""
-
-    time: float
-    before: SafetyState
-    after: SafetyState
-    reason: str
-
-
 class Safety:
     """State machine and command limits. Commands [A] are joint targets in rad."""
 
-    def __init__(self, action: ActionSpace, config: SafetyConfig | None = None, safe: str = "hold") -> None:
+    def __init__(
+        self,
+        action: ActionSpace,
+        config: SafetyConfig | None = None,
+        safe: str = "hold",
+        standing: Standing | None = None,
+    ) -> None:
+        """`standing`: what was latched before; None: nothing was."""
         self.action = action
         self.config = config or SafetyConfig()
         self.safe = safe
-        self.state = SafetyState.INACTIVE
-        self.reason = "not configured"
-        self.transitions: deque[Transition] = deque(maxlen=1000)
-        self.count = 0  # transitions made
+        self.standing = standing or Standing()
+        # inactive, ready, running or holding: what the state is where nothing is latched
+        self._state, self._reason = SafetyState.INACTIVE, "not activated"
         self._last_command: Array | None = None
-        self._handed_over = ""  # why; kept while stopped, since clearing a stop does not take the hand back
         self._running = 0  # commands sent since the last hold
 
+    @property
+    def state(self) -> SafetyState:
+        """Where it stands."""
+        return SafetyState.STOPPED if self.standing.stop is not None else self._unstopped
+
+    @property
+    def reason(self) -> str:
+        """Of the state."""
+        stop, hand_over = self.standing.stop, self.standing.hand_over
+        if stop is not None:
+            return stop.reason
+        return hand_over.reason if hand_over is not None and self.is_active else self._reason
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it would send commands, were nothing latched."""
+        return self._state is not SafetyState.INACTIVE
+
+    @property
+    def transitions(self) -> Sequence[Transition]:
+        """The changes of state of this process, oldest first."""
+        return self.standing.transitions
+
     def change(self, after: SafetyState, reason: str, now: float = 0.0) -> bool:
-        """Go to `after`; False, and nothing changes, where that transition does not exist."""
-        if after == self.state:
-            if after is not SafetyState.STOPPED:  # the first reason for a stop is the one to read
-                self.reason = reason
+        """Go to `after`; False, and the state stays, where that transition does not exist. Activation and deactivation
+        count under a latch, too: they decide where undoing it leads to."""
+        before = self.state
+        if after is SafetyState.STOPPED:
+            self.standing.latch_stop(reason, now, before)
+            self._rest()
             return True
-        if after not in ALLOWED[self.state]:
+        latched = before in (SafetyState.STOPPED, SafetyState.HANDED_OVER)
+        if latched and after not in (SafetyState.READY, SafetyState.INACTIVE):
             return False
-        self._go(after, reason, now)
-        return True
+        if not latched and after is not before and after not in ALLOWED[before]:
+            return False
+        self._state, self._reason = after, reason
+        if after is not SafetyState.RUNNING:
+            self._running = 0
+        self._record(before, now)
+        return self.state is after
 
     def clear_stop(self, reason: str, now: float = 0.0) -> bool:
-        """Leave `stopped`: a person's decision. To `ready`, or to `handed_over` where the hand still is someone
-        else's. False if not stopped."""
-        if self.state is not SafetyState.STOPPED:
-            return False
-        if self._handed_over:
-            self._go(SafetyState.HANDED_OVER, self._handed_over, now)
-        else:
-            self._go(SafetyState.READY, reason, now)
-        return True
+        """Leave `stopped`: a person's decision. To `ready`, to `handed_over` where the hand still is someone else's, or
+        to `inactive`. False if not stopped."""
+        hand_over, after = self.standing.hand_over, self._unstopped
+        if hand_over is not None and after is SafetyState.HANDED_OVER:
+            return self.standing.clear_stop(hand_over.reason, now, after)
+        if self.standing.stop is not None:
+            self._reason = reason
+        return self.standing.clear_stop(reason, now, after)
 
     def hand_over(self, reason: str, now: float = 0.0) -> bool:
-        """Send nothing more: someone else commands the hand. False where inactive."""
-        if self.state is SafetyState.INACTIVE:
+        """Send nothing more, also after the next activation: someone else commands the hand. False if that was so."""
+        before = self.state
+        if not self.standing.latch_hand_over(reason, now):
             return False
-        self._handed_over = self._handed_over or reason
-        if self.state not in SILENT:
-            self._go(SafetyState.HANDED_OVER, reason, now)
+        self._rest()
+        self._record(before, now)
         return True
 
     def take_back(self, reason: str, now: float = 0.0) -> bool:
         """Be `ready` again, and start from where the hand is. False if it was not handed over; a stop stays."""
-        if not self._handed_over:
+        before = self.state
+        if not self.standing.clear_hand_over():
             return False
-        self._handed_over = ""
+        self._reason = reason
         self.forget_command()
-        if self.state is SafetyState.HANDED_OVER:
-            self._go(SafetyState.READY, reason, now)
+        self._record(before, now)
         return True
 
-    def _go(self, after: SafetyState, reason: str, now: float) -> None:
-        self.transitions.append(Transition(now, self.state, after, reason))
-        self.count += 1
-        self.state, self.reason = after, reason
-        if after is not SafetyState.RUNNING:
-            self._running = 0
-        if after is SafetyState.INACTIVE:
-            self._handed_over = ""
+    @property
+    def _unstopped(self) -> SafetyState:
+        """What the state is without a stop."""
+        handed_over = self.standing.hand_over is not None and self.is_active
+        return SafetyState.HANDED_OVER if handed_over else self._state
+
+    def _rest(self) -> None:
+        """Under a latch nothing runs or holds; once it is undone, all begins anew."""
+        self._running = 0
+        if self.is_active:
+            self._state = SafetyState.READY
+
+    def _record(self, before: SafetyState, now: float) -> None:
+        if self.state is not before:
+            self.standing.record(before, self.state, self.reason, now)
 
     @property
     def last_command(self) -> Array | None:
@@ -150,8 +172,8 @@ class Safety:
 
     @property
     def is_handed_over(self) -> bool:
-        """Whether someone else commands the hand; also while stopped."""
-        return bool(self._handed_over)
+        """Whether someone else commands the hand; also while stopped or inactive."""
+        return self.standing.hand_over is not None
 
     def forget_command(self) -> None:
         """The hand was moved by someone else: the next command starts from where it is."""

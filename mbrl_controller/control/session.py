@@ -39,6 +39,7 @@ from mbrl_controller.tasks.spaces import Array
 from mbrl_controller.units import Count, Number, Seconds
 
 Solve = Callable[[PlanRequest], Solution | None]
+NON_FINITE, NO_OBJECT = "the state has non-finite entries", "the object is not in the hand"
 RECENT = 9  # steps whose median execution is expected of the next
 
 
@@ -119,7 +120,6 @@ class ControlSession:
         self._simulated, self._elapsed_now = simulated, simulated.now if simulated is not None else time.monotonic
         self._lock = threading.RLock()
         self.phase = Phase.WAITING
-        self.episode = -1
         self._goal: Goal | None = None
         self._given_goal = False
         self._goal_zero = self._begun = 0.0
@@ -131,6 +131,11 @@ class ControlSession:
         self.last_sent: Step | None = None
         self._execution: deque[float] = deque(maxlen=RECENT)  # s from a step's begin to its command
         self._exploration = ExplorationNoise(len(core.contract.action))
+
+    @property
+    def episode(self) -> int:
+        """The last one begun, -1 before the first; none comes twice in a process."""
+        return self.core.safety.standing.episode
 
     # --- from the thread that ticks -----------------------------------------------------------------------------
 
@@ -215,7 +220,7 @@ class ControlSession:
             return self._idle(stamp, self.core.hold(str(error), None, stamp))
         if not np.isfinite(observation.state).all():
             self._last = None
-            return self._idle(stamp, self.core.hold("the state has non-finite entries", None, stamp))
+            return self._idle(stamp, self.core.hold(NON_FINITE, None, stamp))
         previous = self._last_step
         if self.lockstep and previous is not None and _answers(previous, observation):
             return replace(previous, events=(), repeated=True)
@@ -235,7 +240,7 @@ class ControlSession:
         events: tuple[EpisodeEvent, ...] = ()
         if self.phase is Phase.WAITING:
             if dropped:
-                return self._wait("the object is not in the hand", stamp, observation)
+                return self._wait(NO_OBJECT, stamp, observation)
             events = self._begin(stamp, observation)
         elapsed = stamp - self._begun
         # Half a period of tolerance: stamps jitter, and a tick too many would be a transition too many.
@@ -287,7 +292,7 @@ class ControlSession:
         return Step(stamp, tick, self.episode, self._elapsed(stamp), observation)
 
     def _begin(self, stamp: float, observation: Observation) -> tuple[EpisodeEvent, ...]:
-        self.episode += 1
+        self.core.safety.standing.episode += 1
         self._begun = self._newest = stamp
         self._goal_zero = min(self._goal_zero, stamp)  # a goal given before the clock went back
         self.phase = Phase.RUNNING
@@ -326,15 +331,16 @@ class ControlSession:
     # --- from other threads -------------------------------------------------------------------------------------
 
     def enter(self, stamp: float) -> None:
-        """Become ready: a new session of episodes. A latched stop stays."""
+        """Become ready: a new session of episodes. A latched stop stays, and so does a hand-over."""
         with self._lock:
-            self.core.safety.take_back("activated", stamp)
             self.core.reset(self.config.seed)
             self._forget()
 
     def leave(self, stamp: float) -> Step:
-        """The safe command, then inactive."""
+        """The safe command, then inactive; once more changes nothing."""
         with self._lock:
+            if not self.core.safety.is_active:
+                return self._idle(stamp, self.core.hold("", None))
             events = self._end("deactivate", stamp)
             tick = self.core.leave("deactivated", self._last, stamp)
             return self._finish(Step(stamp, tick, self.episode, float("nan"), self._last, events=events))
@@ -347,23 +353,24 @@ class ControlSession:
             return self._finish(Step(stamp, tick, self.episode, float("nan"), self._last, events=events))
 
     def reset(self, stamp: float) -> tuple[EpisodeEvent, ...]:
-        """Clear a stop, end the episode, and begin a new one with the next good state (after the scene's reset)."""
+        """Clear a stop, end the episode, and begin a new one with the next good state (after the scene's reset), where
+        active and not handed over."""
         with self._lock:
             events: tuple[EpisodeEvent, ...] = ()
             if self.phase is Phase.RUNNING:
                 self.phase, self._over = Phase.OVER, "reset"
                 events = (self._event("end", stamp, "reset"),)
             self.core.safety.clear_stop("reset", stamp)
-            if self.core.safety.state is not SafetyState.INACTIVE:
+            if self.core.safety.is_active:
                 self.core.reset(self.config.seed)
             self._forget()
-            if self.config.auto_reset:
+            if self.config.auto_reset and self.core.safety.state not in SILENT:  # else the scene is someone else's
                 self._ask_for_reset()
             return events
 
     def hand_over(self, reason: str, stamp: float) -> bool:
-        """End the episode and send nothing more, until `take_back`: someone else commands the hand. False where
-        inactive."""
+        """End the episode and send nothing more, until `take_back`: someone else commands the hand. False if that was
+        so."""
         with self._lock:
             if not self.core.safety.hand_over(reason, stamp):
                 return False
@@ -377,9 +384,21 @@ class ControlSession:
         with self._lock:
             if not self.core.safety.take_back(reason, stamp):
                 return False
-            self.core.reset(self.config.seed)
+            if self.core.safety.is_active:
+                self.core.reset(self.config.seed)
             self._forget()
             return True
+
+    def state_problem(self, now: float | None, clock: float | None) -> str:
+        """Why no episode could begin with what is known of the state; empty if one could. Times as in `step`."""
+        with self._lock:
+            try:
+                state = self.inputs.observation(now, clock).state
+            except MessageError as error:
+                return str(error)
+            if not np.isfinite(state).all():
+                return NON_FINITE
+            return NO_OBJECT if self.core.task.dropped(state) else ""
 
     def scene_was_reset(self, when: float) -> None:
         """The scene is in place, as was heard at `when` (s, time.monotonic): the next state begins an episode."""

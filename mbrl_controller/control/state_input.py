@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,14 @@ UNSTAMPED = "header.stamp is 0; the driver must stamp with the time of measureme
 LONG_AGO_S = 60.0  # an age beyond this is no delay: a stamp by another clock
 
 
+@dataclass
+class Rejections:
+    """Messages that were rejected, by topic, and what was wrong with the last one."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    last: str = ""
+
+
 class StateInput:
     """The newest state, unless something is wrong with it. Thread-safe.
 
@@ -27,7 +36,13 @@ class StateInput:
     is older than the newest, or a repeated one, is not used and does not count as received.
     """
 
-    def __init__(self, contract: RobotContract, on_complete: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        contract: RobotContract,
+        on_complete: Callable[[], None] | None = None,
+        rejections: Rejections | None = None,
+    ) -> None:
+        """`rejections`: those of before, which are counted on."""
         self.contract = contract
         self._assembler = StateAssembler(contract)
         self._on_complete = on_complete
@@ -37,8 +52,9 @@ class StateInput:
         self._problem: dict[str, str] = {}
         self._fresh: set[str] = set()
         self._since = -math.inf  # what was received before is not taken in, s
-        self.rejected = {source.topic: 0 for source in contract.sources}  # messages since the start
-        self.last_rejection = ""
+        self._rejections = rejections or Rejections()
+        for source in contract.sources:
+            self._rejections.counts.setdefault(source.topic, 0)
 
     def reset(self, since: float = -math.inf) -> None:
         """Forget what arrived so far; nothing is known until every source has sent again. What was received before
@@ -64,10 +80,10 @@ class StateInput:
                 if newest is None or sample.stamp > newest.stamp:
                     self._received[topic] = now
             except MessageError as error:
-                self._problem[topic] = self.last_rejection = str(error)
-                self.rejected[topic] += 1
+                self._problem[topic] = self._rejections.last = str(error)
+                self._rejections.counts[topic] += 1
             self._fresh.add(topic)
-            complete = len(self._fresh) == len(self.rejected)
+            complete = len(self._fresh) == len(self.contract.sources)
             if complete:
                 self._fresh.clear()
         if complete and self._on_complete is not None:
@@ -136,6 +152,16 @@ class StateInput:
             return max((sample.stamp for sample in self._assembler.samples.values()), default=None)
 
     @property
+    def rejected(self) -> dict[str, int]:
+        """Messages rejected, by topic."""
+        return self._rejections.counts
+
+    @property
+    def last_rejection(self) -> str:
+        """What was wrong with the last one; empty before the first."""
+        return self._rejections.last
+
+    @property
     def rejected_total(self) -> int:
-        """Messages rejected since the start."""
+        """Messages rejected."""
         return sum(self.rejected.values())

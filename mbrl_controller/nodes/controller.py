@@ -14,7 +14,6 @@ from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Odometry
 from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
@@ -24,15 +23,17 @@ from mbrl_controller.control.lockstep import LockstepLoop
 from mbrl_controller.control.loop import FixedRateLoop, TickTime
 from mbrl_controller.control.pacing import LATEST
 from mbrl_controller.control.realtime import QuietProcess
-from mbrl_controller.control.safety import SILENT, Safety, SafetyState
+from mbrl_controller.control.safety import SILENT, Safety
 from mbrl_controller.control.session import ControlSession
 from mbrl_controller.control.simulated_time import SimulatedRateLoop
+from mbrl_controller.control.standing import Standing
 from mbrl_controller.control.state_input import StateInput
 from mbrl_controller.control.timing import LoopStatistics
 from mbrl_controller.episodes.contract import JOINT_STATE, ODOMETRY, POSE, RobotContract, load_contract
 from mbrl_controller.errors import GoalError, MbrlError
 from mbrl_controller.nodes import diagnostics, messages, qos
 from mbrl_controller.nodes.commanders import Commanders
+from mbrl_controller.nodes.controller_answers import what_follows
 from mbrl_controller.nodes.controller_graph import ControllerGraph
 from mbrl_controller.nodes.controller_model import VersionModel, identity, load_beside, load_model
 from mbrl_controller.nodes.controller_options import (
@@ -44,14 +45,16 @@ from mbrl_controller.nodes.controller_options import (
     task_values,
 )
 from mbrl_controller.nodes.controller_output import ControllerOutput
-from mbrl_controller.nodes.controller_report import REPORT_S, ControllerReport, Counters
+from mbrl_controller.nodes.controller_report import REPORT_S, ControllerReport, Counters, unconfigured
 from mbrl_controller.nodes.lifecycle import ManagedNode, run
 from mbrl_controller.nodes.parameters import Parameters
 from mbrl_controller.nodes.polling import SlowService, polled_subscription, take_all
 from mbrl_controller.nodes.scene_reset import SceneReset
 from mbrl_controller.nodes.simulated_clock import SimulatedClock
 from mbrl_controller.nodes.state_publishers import StatePublishers
+from mbrl_controller.nodes.stop_button import StopButton
 from mbrl_controller.nodes.tick_shares import TickCounts
+from mbrl_controller.nodes.transition_log import TransitionLog
 
 MESSAGE_TYPES = {JOINT_STATE: JointState, ODOMETRY: Odometry, POSE: PoseStamped}
 HOUSEKEEPING_S = 0.1
@@ -72,12 +75,19 @@ class ControllerNode(ManagedNode):
         self._process = QuietProcess()
         self._told_refused: list[str] = []
         self._counters = Counters()
+        self._standing = Standing()
+        self._transition_log = TransitionLog(self._standing, self.get_logger())
         self._table = Parameters(
             self, [*general_specs(), *all_planner_specs()], self._check_parameters, self._apply_parameters
         )
         self._diagnostics = diagnostics.DiagnosticsPublisher(self, "control")
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)  # works also while simulated time stands still
-        self._reported, self._report_now, self._seen = 0.0, True, 0
+        self._reported, self._report_now = 0.0, True
+        # A stop is heard and cleared in whatever state the node is.
+        self._stop_button = StopButton(self, lambda: self._e_stop("e-stop (topic)"))
+        self.create_service(Trigger, "~/e_stop", self._on_e_stop_service)
+        self.create_service(Trigger, "~/reset", self._on_reset)
+        self.create_service(SetBool, "~/hand_over", self._on_hand_over)
         self.create_timer(HOUSEKEEPING_S, self._keep_house, clock=self._steady)
 
     # --- lifecycle ----------------------------------------------------------------------------------------------
@@ -92,10 +102,9 @@ class ControllerNode(ManagedNode):
         check_goal_options(contract, o)
         planner = o.make_planner(len(contract.action))
         model = load_model(contract, o)
-        safety = Safety(contract.action, o.safety, contract.file.command.safe)
-        core = ControllerCore(contract, model, planner, o.core, safety, o.session.seed)
-        safety.change(SafetyState.INACTIVE, "not activated", self._now())
-        self._inputs = StateInput(contract, self._trigger)
+        safety = Safety(contract.action, o.safety, contract.file.command.safe, self._standing)
+        core = ControllerCore(contract, model, planner, o.core, safety, o.session.seed, active=False)
+        self._inputs = StateInput(contract, self._trigger, self._counters.rejections)
         self._contract = contract
         self._commanders = Commanders(self, contract.file.command.topic)
         self._scene = SceneReset(self, o.reset_service, self._scene_was_reset) if o.reset_service else None
@@ -114,7 +123,7 @@ class ControllerNode(ManagedNode):
             reset_scene=self._scene.ask if self._scene else None,
             simulated=self._world_clock.time if self._world_clock else None,
         )
-        self._report, self._counters, self._seen = ControllerReport(), Counters(), 0
+        self._report = ControllerReport()
         self._connect(contract, o)
         self.get_logger().info(
             f"{contract.file.robot}, task {contract.task.name}, model {model.version} "
@@ -137,6 +146,8 @@ class ControllerNode(ManagedNode):
         self._output.open_command(self._command_profile)
         self._counters.counted = TickCounts()
         self._report.begin()
+        self._stop_button.hear_now()  # what came meanwhile counts before the first command
+        self._stop_button.watch()
         session.enter(self._now())
         if o.lockstep:
             self._loop = LockstepLoop(
@@ -185,27 +196,27 @@ class ControllerNode(ManagedNode):
     def teardown(self) -> None:
         """Leave all topics and services."""
         self._session = None
-        for attribute in ("_subscriptions_made", "_services_made"):
-            for entity in self.__dict__.pop(attribute, []):
-                if attribute == "_services_made":
-                    self.destroy_service(entity)
-                else:
-                    self.destroy_subscription(entity)
+        for subscription in self.__dict__.pop("_subscriptions_made", []):
+            self.destroy_subscription(subscription)
         for attribute in ("_loader", "_scene", "_output", "_world_clock"):
             part = self.__dict__.pop(attribute, None)
             if part is not None:
                 part.close()
 
+    def halt(self) -> None:
+        """The safe command, then none."""
+        session = self._session
+        if session is not None:
+            session.leave(self._now())
+
     def reason_changed(self) -> None:
         """Report at the next opportunity."""
+        self._transition_log.write()
         self._report_now = True
 
     def _connect(self, contract: RobotContract, o: ControllerOptions) -> None:
-        self._subscriptions_made = [
-            self.create_subscription(JointTrajectory, "~/set_goal", self._on_goal, qos.REQUEST),
-            self.create_subscription(Bool, "e_stop", self._on_e_stop, qos.REQUEST),
-        ]
-        self._graph.add_requests("e_stop", qos.REQUEST, matters=True)
+        self._subscriptions_made = [self.create_subscription(JointTrajectory, "~/set_goal", self._on_goal, qos.REQUEST)]
+        self._graph.add_requests("e_stop", qos.E_STOP, matters=True)
         self._graph.add_requests("~/set_goal", qos.REQUEST, matters=False)
         self._polled = []
         for source in contract.sources:
@@ -220,11 +231,6 @@ class ControllerNode(ManagedNode):
             publishers.subscription = subscription
             self._graph.states.append(publishers)
             self._subscriptions_made.append(subscription)
-        self._services_made = [
-            self.create_service(Trigger, "~/reset", self._on_reset),
-            self.create_service(Trigger, "~/e_stop", self._on_e_stop_service),
-            self.create_service(SetBool, "~/hand_over", self._on_hand_over),
-        ]
         # Loading a model must not hold up an e-stop.
         self._loader = SlowService(self, Trigger, "~/load_model", self._on_load_model)
 
@@ -241,6 +247,7 @@ class ControllerNode(ManagedNode):
             return planner.plan(request, deadline, deadline - REFINE_MARGIN * period)
 
         self._give_way(session)
+        self._watch_stop_button(session)
         for subscription, on_state, hear in self._polled:
             take_all(subscription, on_state, self._looked, hear)
         self._looked = when.began
@@ -253,6 +260,9 @@ class ControllerNode(ManagedNode):
         if clock <= 0:
             session.hold("no time on /clock yet", clock)
             return
+        if missing := self._stop_button.missing(self._options.e_stop_deadline_s):
+            session.hold(missing, clock)
+            return
         if not self._graph.holds(session, clock):
             session.step(clock, self._elapsed(when.began), clock, solve, expires=when.due + (1 + LATEST) * period)
 
@@ -261,8 +271,12 @@ class ControllerNode(ManagedNode):
         if session is None or loop is None:
             return
         self._give_way(session)
+        self._watch_stop_button(session)
         self._output.counters = (0.0, loop.statistics.execution.last, 0, 0)
         stamp = self._lockstep_stamp()
+        if missing := self._stop_button.missing(self._options.e_stop_deadline_s):
+            session.hold(missing, stamp)
+            return
         if not self._graph.holds(session, stamp):
             session.step(stamp, None, None, session.core.solve)
 
@@ -276,6 +290,7 @@ class ControllerNode(ManagedNode):
         if session is None:
             return
         self._give_way(session)
+        self._watch_stop_button(session)
         clock = self._now()
         reason = "no time on /clock yet" if clock <= 0 else f"time on /clock has stood still for {seconds:.2f} s"
         if not self._graph.holds(session, clock):
@@ -287,6 +302,12 @@ class ControllerNode(ManagedNode):
             session.hand_over(contested, self._now())
             if time.monotonic() - self._activated < CONTEST_S:
                 self._rival = contested
+
+    def _watch_stop_button(self, session: ControlSession) -> None:
+        """Stop where the stop button must be heard of and is not."""
+        silence = self._stop_button.silence(self._options.e_stop_deadline_s)
+        if silence and self._standing.stop is None:
+            session.stop(silence, self._now())
 
     def _trigger(self) -> None:
         loop = self._loop
@@ -330,53 +351,85 @@ class ControllerNode(ManagedNode):
         session.set_goal(goal, self._now())
         self.get_logger().info(f"new goal, {len(goal.times)} points", throttle_duration_sec=1.0)
 
-    def _on_e_stop(self, message: Bool) -> None:
-        if message.data:
-            self._e_stop("e-stop (topic)")
-
     def _on_e_stop_service(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = self._e_stop("e-stop (service)")
-        response.message = "stopped; ~/reset clears it" if response.success else "not configured"
+        before = self._standing.stop
+        self._e_stop("e-stop (service)")
+        already = "" if before is None else f" already: {before.reason}"
+        response.success, response.message = True, f"stopped{already}; ~/reset clears it"
         return response
 
-    def _e_stop(self, reason: str) -> bool:
-        session = self._session
+    def _e_stop(self, reason: str) -> None:
+        session, now = self._session, self._now()
+        if self._standing.stop is not None:
+            return
         if session is None:
-            return False
-        if session.core.safety.state is not SafetyState.STOPPED:
-            session.stop(reason, self._now())
-            self._report_now = True
-        return True
+            self._standing.latch_stop(reason, now)
+        else:
+            session.stop(reason, now)
+        self._transition_log.write()
+        self._report_now = True
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        session = self._session
-        response.success = session is not None
-        response.message = "not configured"
-        if session is not None:
-            for event in session.reset(self._now()):
+        session, stop, now = self._session, self._standing.stop, self._now()
+        silence = self._stop_button.silence(self._options.e_stop_deadline_s) if self.is_active else ""
+        if stop is not None and silence:
+            response.message = f"not reset, still stopped: {silence}"
+            return response
+        problem = self._state_problem()
+        if session is None:
+            self._standing.clear_stop("reset", now)
+        else:
+            for event in session.reset(now):
                 self._output.publish_event(event)
-            response.message = "a new episode begins with the next good state"
-            self._report_now = True
+        response.success, response.message = True, self._what_follows(problem)
+        if stop is not None:
+            response.message = f"stop cleared ({stop.reason}); {response.message}"
+        self._transition_log.write()
+        self._report_now = True
         return response
 
     def _on_hand_over(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         """True: someone else commands the hand from now on; false: this controller does again."""
-        session = self._session
-        if session is None or not self.is_active:
-            response.message = "not active: nothing is commanded"
-        elif request.data:
-            response.success = session.hand_over("asked for (service)", self._now())
-            response.message = "handed over: nothing more is sent"
-        else:
-            # Discovery is asked for its present knowledge: a master that still lives is in it.
-            response.message = self._commanders.contested(own=True)
-            if not response.message:
-                response.success = session.take_back("taken back (service)", self._now())
-                response.message = (
-                    "a new episode begins with the next good state" if response.success else "it was not handed over"
-                )
+        session, now, reason = self._session, self._now(), "asked for (service)"
         self._report_now = True
+        if request.data:
+            if session is None:
+                self._standing.latch_hand_over(reason, now)
+            else:
+                session.hand_over(reason, now)
+            response.success, response.message = True, self._what_follows("")
+            return response
+        # Discovery is asked for its present knowledge: a master that still lives is in it.
+        response.message = self._commanders.contested(own=True) if self.is_active else ""
+        if not response.message:
+            problem = self._state_problem()
+            response.success = (
+                self._standing.clear_hand_over() if session is None else session.take_back("taken back (service)", now)
+            )
+            response.message = self._what_follows(problem) if response.success else "it was not handed over"
         return response
+
+    def _state_problem(self) -> str:
+        """Why the state cannot be used; empty if it can, or where nothing is asked of it."""
+        session, clock = self._session, self._now()
+        if session is None or not self.is_active:
+            return ""
+        if missing := self._stop_button.missing(self._options.e_stop_deadline_s):
+            return missing
+        if self._options.lockstep:
+            return session.state_problem(None, None)
+        return "no time on /clock yet" if clock <= 0 else session.state_problem(self._looked, clock)
+
+    def _what_follows(self, problem: str) -> str:
+        session, loop = self._session, self._loop
+        return what_follows(
+            self._standing,
+            session,
+            active=self.is_active,
+            ticking=loop is not None and loop.running,
+            problem=problem,
+            reset_service="" if session is None else self._options.reset_service,
+        )
 
     def _scene_was_reset(self) -> None:
         session = self._session
@@ -430,7 +483,10 @@ class ControllerNode(ManagedNode):
         session = self._session
         if session is None:
             return
-        o = self._options = read_options(self._table.values())
+        before, o = self._options, read_options(self._table.values())
+        if o.e_stop_deadline_s != before.e_stop_deadline_s:
+            self._stop_button.watch()
+        self._options = o
         planner = o.make_planner(len(self._contract.action))
         session.retune(planner, o.core, o.safety, o.session, self._now())
 
@@ -438,18 +494,22 @@ class ControllerNode(ManagedNode):
 
     def _keep_house(self) -> None:
         """Ten times a second, on the executor: log and report what the loop has no time for."""
+        self._stop_button.look()
         session = self._session
         if session is not None:
             scene = self._scene
             if scene is not None:
                 scene.poll()
-            self._log_transitions(session)
+        if self._transition_log.write():
+            self._report_now = True
         if session is not None and self.is_active:
             self._give_way(session)  # also where no states come to tick on
+            self._watch_stop_button(session)
             if self._options.lockstep and self._graph.holds_anew(session):  # no tick comes to say so
                 self._graph.holds(session, self._lockstep_stamp())
             if self._rival:
                 self.give_up(self._rival)
+                session.take_back("given up", self._now())  # activation looks at the topic again
         if session is not None:
             self._graph.look(self.is_active)
             for text in self._graph.untold([*self._graph.errors(), *self._graph.warnings(self.is_active)]):
@@ -459,24 +519,11 @@ class ControllerNode(ManagedNode):
             self._reported, self._report_now = now, False
             self._publish_report(session)
 
-    def _log_transitions(self, session: ControlSession) -> None:
-        count = session.core.safety.count
-        new = count - self._seen
-        self._seen = count
-        for change in list(session.core.safety.transitions)[-new:] if new else []:
-            text = f"{change.before.value} -> {change.after.value}: {change.reason}"
-            if change.after in (SafetyState.HOLDING, SafetyState.STOPPED, SafetyState.HANDED_OVER):
-                self.get_logger().warning(text, throttle_duration_sec=1.0)
-            else:
-                self.get_logger().info(text, throttle_duration_sec=1.0)
-            self._report_now = True
-
     def _publish_report(self, session: ControlSession | None) -> None:
         state = self.lifecycle_state
         if session is None:
-            failed = " failed: " in self.reason
-            level = diagnostics.ERROR if failed else diagnostics.OK
-            self._diagnostics.publish(level, self.reason, {"lifecycle state": state, "reason": self.reason})
+            level, message, values = unconfigured(self._standing, self.reason)
+            self._diagnostics.publish(level, message, {"lifecycle state": state, **values})
             return
         loop, planner = self._loop, self._planner
         expected = not self.is_active or session.core.safety.state in SILENT
@@ -502,7 +549,8 @@ class ControllerNode(ManagedNode):
         if self.is_active and loop is not None and not loop.running:
             level = diagnostics.ERROR
         elif not self.is_active and " failed: " in self.reason:
-            level, message = diagnostics.ERROR, self.reason
+            stopped = self._standing.stop is not None
+            level, message = diagnostics.ERROR, f"{message}; {self.reason}" if stopped else self.reason
         values = {"lifecycle state": state, "transition": self.reason, **values, **self._process.values()}
         if self._world_clock is not None:
             values["simulated time (times real time)"] = self._world_clock.time.speed

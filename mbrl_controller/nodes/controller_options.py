@@ -73,6 +73,7 @@ class ControllerOptions:
     cpus: tuple[int, ...]
     lock_memory: bool
     gc_in_slack: bool
+    e_stop_deadline_s: float
 
     def period(self, contract_period: float) -> float:
         """s from tick to tick; raises MbrlError for another than the contract's, unless `any_rate` allows it."""
@@ -104,6 +105,8 @@ GENERAL = [
          lower=0.1, upper=1.0),
     Spec("threads", 1, "the model's CPU threads; one keeps its pace best on a busy machine", unit=NO_UNIT, lower=1,
          upper=64),
+    Spec("e_stop_deadline_s", 0.0, "time without a message on e_stop after which an active controller stops; also when "
+         "the topic's last publisher leaves; 0.0: none need come", unit="s", live=True, lower=0.0, upper=3600.0),
     Spec("reset_service", "", "service (std_srvs/Trigger) that puts the object back, called where auto_reset is true"),
     Spec("session", "", "name of this session's episodes; empty: time of activation (UTC)"),
     Spec("scheduling_priority", 0, "SCHED_FIFO priority of the planner; the loop has one more, all other threads have "
@@ -193,6 +196,7 @@ def read_options(values: dict[str, Any]) -> ControllerOptions:
         cpus=tuple(cpu for cpu in values["cpus"] if cpu >= 0),
         lock_memory=values["lock_memory"],
         gc_in_slack=values["gc_in_slack"],
+        e_stop_deadline_s=values["e_stop_deadline_s"],
     )
     # Its options are checked by what it is made of; how many joints there are, only the contract knows.
     scale = options.planner_options.get("joint_scale")

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from mbrl_controller.control.safety import SafetyState
 from mbrl_controller.control.session import ControlSession
+from mbrl_controller.control.standing import Standing
+from mbrl_controller.control.state_input import Rejections
 from mbrl_controller.control.timing import LoopStatistics
 from mbrl_controller.nodes import diagnostics
 from mbrl_controller.nodes.controller_options import Thresholds
@@ -17,15 +19,36 @@ REPORT_S = 1.0  # between two reports where nothing special is to be told
 
 @dataclass
 class Counters:
-    """What happened outside of the loop since configuration."""
+    """What happened outside of the loop since the process began, but for late plans: since activation."""
 
     goals_refused: int = 0
     last_goal_refusal: str = ""
     models_refused: int = 0
     last_model_refusal: str = ""
     counted: TickCounts = field(default_factory=TickCounts)  # since activation
+    rejections: Rejections = field(default_factory=Rejections)
     transport: list[str] = field(default_factory=list)  # what messages cannot arrive, and why
     misled: list[str] = field(default_factory=list)  # what of the state or the e-stops must not be trusted
+
+
+def latches(standing: Standing) -> dict[str, object]:
+    """What a person has to undo, with when it began (s, node clock)."""
+    return {
+        name: "none" if latch is None else f"{latch.reason} (at {latch.time:.3f} s)"
+        for name, latch in (("latched stop", standing.stop), ("hand-over", standing.hand_over))
+    }
+
+
+def unconfigured(standing: Standing, transition: str) -> tuple[int, str, dict[str, object]]:
+    """Level, message and values while there is no session; `transition`: how the last one went."""
+    level, message, reason, state = ERROR if " failed: " in transition else OK, transition, transition, "inactive"
+    if standing.stop is not None:
+        level, reason, state = ERROR, standing.stop.reason, "stopped"
+        message = f"stopped: {reason}; {transition}"
+    elif standing.hand_over is not None:
+        level, message = max(level, WARN), f"{transition}; handed over: {standing.hand_over.reason}"
+    values = {"safety state": state, "reason": reason, "transition": transition}
+    return level, message, values | latches(standing)
 
 
 class ControllerReport:
@@ -55,6 +78,8 @@ class ControllerReport:
         """Level, message and values; `period` (s): the loop's; `model`: the values that tell of the model."""
         safety = session.core.safety
         level, message = self._safety_level(safety.state, safety.reason, active)
+        if not active and level == OK and safety.standing.hand_over is not None:
+            level, message = WARN, f"{message}; handed over: {safety.standing.hand_over.reason}"
         values: dict[str, object] = {"safety state": safety.state.value, "reason": safety.reason}
         values["not granted"] = "; ".join(refused)
         problems: list[tuple[int, str]] = []
@@ -94,7 +119,7 @@ class ControllerReport:
         solution = step.tick.solution if step is not None else None
         request = step.tick.request if step is not None else None
         core = session.core
-        return {
+        return latches(core.safety.standing) | {
             "late plans": counters.counted.late,
             "model refused": counters.models_refused,
             "last model refusal": counters.last_model_refusal,

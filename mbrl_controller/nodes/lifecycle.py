@@ -58,6 +58,10 @@ class ManagedNode(LifecycleNode):
     def stop(self) -> None:
         """Deactivate. Also called on the way out; the safe command belongs first."""
 
+    def halt(self) -> None:
+        """Called first on the way out, on another thread than the executor's, while callbacks may still run: be still
+        at once, and let none of them wait. Nothing may be destroyed here."""
+
     def teardown(self) -> None:
         """Undo `setup`, also a half-done one."""
 
@@ -76,13 +80,13 @@ class ManagedNode(LifecycleNode):
         """Whether `start` has been called and `stop` has not."""
         return int(self._state_machine.current_state[0]) == State.PRIMARY_STATE_ACTIVE
 
-    def bring_up(self) -> bool:
-        """Configure and activate; False, with the reason, if either fails."""
+    def bring_up(self, wanted: Callable[[], bool] = lambda: True) -> bool:
+        """Configure and activate, the latter if it still is `wanted`; False, with the reason, if either fails."""
         with self._transition_lock:
             done = TransitionCallbackReturn.SUCCESS
             if self.lifecycle_state == "unconfigured" and self.trigger_configure() != done:
                 return False
-            return self.lifecycle_state == "inactive" and self.trigger_activate() == done
+            return wanted() and self.lifecycle_state == "inactive" and self.trigger_activate() == done
 
     def give_up(self, reason: str) -> None:
         """Deactivate by itself, because activation turned out to be wrong."""
@@ -116,7 +120,9 @@ class ManagedNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """See start."""
-        return self._transition("activate", self.start, then=lambda: super(ManagedNode, self).on_activate(state))
+        return self._transition(
+            "activate", self.start, undo=self.stop, then=lambda: super(ManagedNode, self).on_activate(state)
+        )
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """See stop; never fails, since there is no safer state to remain in."""
@@ -137,7 +143,9 @@ class ManagedNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Back to unconfigured, from where a person can try again."""
+        """Back to unconfigured, from where a person can try again; whatever was begun is ended."""
+        for undo in (self.stop, self.teardown):
+            self._attempt(undo)
         return TransitionCallbackReturn.SUCCESS
 
     def _transition(
@@ -200,8 +208,10 @@ def run(
 ) -> int:
     """Run a node until SIGINT or SIGTERM (or `until` says so, asked every 50 ms); the exit code.
 
-    On the way out the node is deactivated first, while it can still publish; only then come the executor, its
-    thread, the node and the context. A parameter `autostart` that is true configures and activates the node.
+    On the way out the node is halted first; then the executor's thread ends; only then is the node deactivated and
+    cleaned up, while it can still publish: an executor that still waits for what is destroyed would raise. A parameter
+    `autostart` that is true configures and activates the node before its callbacks run, for the same reason: what fails
+    is cleaned up.
     """
     leave = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -214,17 +224,21 @@ def run(
         except MbrlError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
-        spinner = Spinner(node, "executor", on_end=leave.set)
+        spinner = None
         try:
             if isinstance(node, ManagedNode) and _autostart(node):
-                node.bring_up()
+                node.bring_up(wanted=lambda: not leave.is_set())
+            spinner = Spinner(node, "executor", on_end=leave.set)
             while not leave.wait(0.05 if until is not None else None):
                 if until is not None and until(node):
                     break
         finally:
             if isinstance(node, ManagedNode):
+                node._attempt(node.halt)
+            if spinner is not None:
+                spinner.stop()
+            if isinstance(node, ManagedNode):
                 node.bring_down()
-            spinner.stop()
         return 1 if spinner.failed else 0
     finally:
         if node is not None:

@@ -34,6 +34,9 @@ REQUEST = profile(offered.REQUEST)
 RECORD = profile(offered.RECORD)
 LATCHED = profile(offered.LATCHED)
 DIAGNOSTICS = profile(offered.DIAGNOSTICS)
+# A button that bounces, or beats, must not push its own `true` out of the queue while the node loads a model.
+E_STOP = profile(replace(offered.REQUEST, depth=500))
+E_STOP_LATCHED = profile(replace(offered.LATCHED, depth=500))  # hears what was published before, no volatile publisher
 
 
 def sensor(source: Source) -> QoSProfile:

@@ -97,6 +97,11 @@ class Sim(ManagedNode):
         if self._runner is not None:
             self._runner.stop()
 
+    def halt(self) -> None:
+        """Let go of who waits for a reset: it would hold up the end."""
+        if self._runner is not None:
+            self._runner.let_go()
+
     def teardown(self) -> None:
         """Leave all topics."""
         self.stop()

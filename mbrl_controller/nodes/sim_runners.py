@@ -55,6 +55,7 @@ class Runner:
         self._last_command = time.monotonic()
         self._received = self._rejected = self._resets = 0
         self._rejection = ""
+        self._letting_go = False
         self._reset_wanted, self._reset_done = threading.Event(), threading.Event()
 
     simulation: HandSimulation
@@ -80,11 +81,17 @@ class Runner:
         self._commands.put(command)
 
     def request_reset(self, timeout: float) -> bool:
-        """Ask for a new start and wait for it; False if it did not happen in time."""
+        """Ask for a new start and wait for it; False if it did not happen in time, or will not: see `let_go`."""
         self._reset_done.clear()
         self._reset_wanted.set()
         self._commands.put(None)  # wakes up who waits for a command
-        return self._reset_done.wait(timeout)
+        done = not self._letting_go and self._reset_done.wait(timeout)
+        return done and not self._letting_go
+
+    def let_go(self) -> None:
+        """From now on nobody waits for a reset, on whatever thread."""
+        self._letting_go = True
+        self._reset_done.set()
 
     def silent_s(self) -> float:
         """s since the last command."""

@@ -121,7 +121,7 @@ def test_transitions_that_do_not_exist_change_nothing() -> None:
     safety = Safety(make_contract().action)
     assert not safety.change(SafetyState.RUNNING, "too early")
     assert safety.state is SafetyState.INACTIVE
-    assert safety.count == 0
+    assert not safety.transitions
 
 
 def test_disagreement_holds_after_some_plans_unless_switched_off() -> None:
@@ -229,10 +229,32 @@ def test_a_hand_over_survives_a_stop_and_ends_with_taking_back_alone(core: Contr
     assert not core.safety.take_back("again")
 
 
-def test_deactivation_ends_a_hand_over(core: ControllerCore) -> None:
+def test_a_hand_over_survives_deactivation_and_activation(core: ControllerCore) -> None:
+    observation = Observation(np.zeros(8), 0.0)
     core.safety.hand_over("operator")
     assert core.leave("deactivated").command is None
-    assert not core.safety.is_handed_over
-    assert not core.safety.hand_over("operator")  # nothing to hand over
+    assert core.safety.state is SafetyState.INACTIVE
     core.reset(0)
-    assert core.safety.state is SafetyState.READY
+    assert (core.safety.state, core.safety.reason) == (SafetyState.HANDED_OVER, "operator")
+    assert core.tick(observation, GOAL, 0.0).command is None
+    assert core.safety.take_back("back")
+    assert core.tick(observation, GOAL, 0.0).command is not None
+
+
+def test_a_hand_can_be_handed_over_before_activation_and_taken_back(core: ControllerCore) -> None:
+    core.leave("deactivated")
+    assert core.safety.hand_over("operator")
+    assert not core.safety.hand_over("another")
+    core.reset(0)
+    assert (core.safety.state, core.safety.reason) == (SafetyState.HANDED_OVER, "operator")
+    core.leave("deactivated")
+    assert core.safety.take_back("back")
+    assert core.safety.state is SafetyState.INACTIVE
+
+
+def test_a_stop_cleared_while_inactive_leaves_it_inactive(core: ControllerCore) -> None:
+    core.stop("e-stop")
+    core.leave("deactivated")
+    assert core.safety.clear_stop("by hand")
+    assert core.safety.state is SafetyState.INACTIVE
+    assert core.tick(Observation(np.zeros(8), 0.0), GOAL, 0.0).command is None

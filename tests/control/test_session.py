@@ -188,7 +188,7 @@ def test_an_operator_takes_the_hand_and_gives_it_back() -> None:
     assert bench.events[-1] == ("end", 0, "hand-over")
     assert bench.resets == 0  # the operator has the scene, too
     assert all(step.tick.command is None for step in bench.run(1.2, 3))
-    assert bench.session.hand_over("operator", 1.4)  # once more changes nothing
+    assert not bench.session.hand_over("operator", 1.4)  # once more changes nothing
     assert len(bench.events) == 2
     assert bench.session.take_back("back", 2.0)
     assert bench.step(2.0).tick.command is None  # what was known before counts no more
@@ -196,11 +196,9 @@ def test_an_operator_takes_the_hand_and_gives_it_back() -> None:
     assert bench.step(2.05).tick.source == "plan"
     assert bench.events[-1] == ("begin", 1, "")
     assert bench.session.take_back("back", 2.1) is False
-    bench.session.leave(2.1)
-    assert bench.session.hand_over("operator", 2.2) is False
 
 
-def test_activation_after_a_stopped_hand_over_takes_the_hand_but_not_the_stop_back() -> None:
+def test_activation_after_a_stopped_hand_over_takes_neither_back() -> None:
     bench = Bench()
     bench.run(1.0, 2)
     bench.session.hand_over("operator", 1.1)
@@ -209,7 +207,10 @@ def test_activation_after_a_stopped_hand_over_takes_the_hand_but_not_the_stop_ba
     bench.session.enter(2.0)
     assert bench.core.safety.state is SafetyState.STOPPED
     bench.session.reset(2.1)
-    assert bench.core.safety.state is SafetyState.READY
+    assert bench.core.safety.state is SafetyState.HANDED_OVER
+    assert all(step.tick.command is None for step in bench.run(2.1, 3))
+    bench.session.take_back("back", 2.3)
+    assert bench.run(2.3, 1)[-1].tick.source == "plan"
 
 
 def test_the_planning_time_counts_as_delay_but_not_in_lockstep() -> None:
