@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-import torch
 
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.model_spec import ModelSpec
@@ -48,6 +47,7 @@ def record(episodes: int, steps: int, seed: int = 0, physics: Callable = physics
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
+    torch = pytest.importorskip("torch")
     torch.set_num_threads(1)
 
 

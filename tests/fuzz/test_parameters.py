@@ -145,7 +145,6 @@ def test_an_unconfigured_controller(fuzz, context: None) -> None:
 
 def test_a_configured_controller(fuzz, context: None, tmp_path: Path) -> None:
     """What is taken is in force, keeps its ranges, and the controller still plans."""
-    pytest.importorskip("onnx")
     (tmp_path / "contract.yaml").write_text(SMALL_HAND)
     models = linear_registry(load_contract(tmp_path / "contract.yaml"), tmp_path, ("v0001", "v0002"), turn=0.1)
     node = quiet(

@@ -7,7 +7,6 @@ import math
 import pytest
 
 pytest.importorskip("rclpy")
-pytest.importorskip("onnx")
 
 from hypothesis import given
 from hypothesis import strategies as st

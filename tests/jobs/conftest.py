@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from mbrl_controller.jobs import collect
-
 TINY = {"hidden": [32, 32], "max_epochs": 6, "horizon": 1, "ensemble_size": 2}
 
 
@@ -39,6 +37,9 @@ def no_shipped_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 @pytest.fixture(scope="session")
 def valve_episodes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A session of random valve episodes."""
+    pytest.importorskip("mujoco")
+    from mbrl_controller.jobs import collect
+
     root = tmp_path_factory.mktemp("episodes")
     return collect.run("valve", episodes=12, policy="random", episodes_dir=root, session="random", processes=1).folder
 

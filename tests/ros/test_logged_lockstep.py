@@ -8,7 +8,6 @@ import pytest
 
 pytest.importorskip("rclpy")
 pytest.importorskip("mujoco")
-pytest.importorskip("onnx")
 
 from mbrl_controller.episodes.contract import load_contract
 from mbrl_controller.episodes.reader import read_episode

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
 from mbrl_controller.episodes.contract import RobotContract, load_contract
 from mbrl_controller.resources import share_dir
-from mbrl_controller.simulation.hand import HandSimulation
+
+if TYPE_CHECKING:
+    from mbrl_controller.simulation.hand import HandSimulation
 
 CONTRACTS = {"baoding": "adroit_baoding.yaml", "valve": "claw_valve.yaml"}
 
@@ -25,14 +28,20 @@ def contract(request, contract_of) -> RobotContract:
 
 @pytest.fixture
 def hand(contract) -> HandSimulation:
-    return HandSimulation(contract)
+    return simulated(contract)
 
 
 @pytest.fixture
 def baoding(contract_of) -> HandSimulation:
-    return HandSimulation(contract_of("baoding"))
+    return simulated(contract_of("baoding"))
 
 
 @pytest.fixture
 def valve(contract_of) -> HandSimulation:
-    return HandSimulation(contract_of("valve"))
+    return simulated(contract_of("valve"))
+
+
+def simulated(contract: RobotContract) -> HandSimulation:
+    from mbrl_controller.simulation.hand import HandSimulation
+
+    return HandSimulation(contract)
