@@ -62,7 +62,7 @@ def test_files_that_are_named_exist() -> None:
 def test_nodes_that_are_started_are_installed() -> None:
     text = BRINGUP.read_text() + "".join(path.read_text() for path in LAUNCH_FILES)
     started = set(re.findall(r'(?:_lifecycle_node\(\s*|executable=)"(\w+)"', text))
-    installed = set(re.findall(r'"(\w+) = mbrl_controller\.', (ROOT / "setup.py").read_text()))
+    installed = set(re.findall(r'"(\w+)": "mbrl_controller\.', (ROOT / "setup.py").read_text()))
     assert started == {"controller", "logger", "sim", "retrain"}
     assert started <= installed
 
