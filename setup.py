@@ -1,11 +1,26 @@
-"""Package for colcon (ament_python) and for pip; both install the same code, data files and commands."""
+"""Package for colcon (ament_python) and for pip; both install the same code and data files."""
 
+import re
+import sys
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 PACKAGE = "mbrl_controller"
 HERE = Path(__file__).resolve().parent
+URL = "https://example.org/mbrl_controller"
+COMMANDS = {"mbrl": "mbrl_controller.jobs.cli:main"}
+# What `ros2 run` and launch start. Their names belong in lib/<package>: on PATH, `logger` would hide the system's.
+EXECUTABLES = COMMANDS | {
+    "controller": "mbrl_controller.nodes.controller:main",
+    "logger": "mbrl_controller.nodes.logger:main",
+    "sim": "mbrl_controller.nodes.sim:main",
+    "retrain": "mbrl_controller.jobs.cli:retrain_main",
+}
+# colcon, and what makes .deb and .rpm files of ROS packages, run these two commands of setuptools, for which setup.cfg
+# names lib/<package>; each executable then names the Python it was built with. pip builds a wheel instead, whose
+# commands go on PATH: there lib/<package> gets the scripts.
+INTO_LIB = bool({"install", "develop"} & set(sys.argv))
 VIEWER = ["mjviser>=0.0.14"]
 SIM = ["mujoco>=3.3", "gymnasium-robotics>=1.4", "pillow>=10"]
 TRAIN = ["torch==2.13.0", "onnx>=1.17", "matplotlib>=3.8", "tensorboard>=2.16"]
@@ -40,17 +55,37 @@ def tree(folder: str) -> list[tuple[str, list[str]]]:
     return list(rows.items())
 
 
+def long_description() -> str:
+    """README.md for a package index, which has neither pictures nor files beside it: without them, links in full."""
+    text = (HERE / "README.md").read_text(encoding="utf-8")
+    text = re.sub(r"^\|.*!\[.*\n(\|.*\n)*", "", text, flags=re.MULTILINE)  # the table of pictures
+    return re.sub(r"(?<!!)\]\((?!https?:|#)", f"]({URL}/", text)
+
+
 setup(
     name=PACKAGE,
     version="0.1.0",
     description="Model-predictive control of a dexterous robot hand with a learned ensemble (PDDM)",
-    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description=long_description(),
     long_description_content_type="text/markdown",
     author="mbrl_controller authors",
     author_email="maintainers@example.org",
     maintainer="mbrl_controller maintainers",
     maintainer_email="maintainers@example.org",
     license="Apache-2.0",
+    url=URL,
+    project_urls={
+        "Documentation": f"{URL}/docs",
+        "Source": URL,
+        "Changelog": f"{URL}/CHANGELOG.rst",
+        "Issues": f"{URL}/issues",
+    },
+    classifiers=[
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
     python_requires=">=3.10",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
     data_files=[
@@ -60,6 +95,7 @@ setup(
         *tree("config"),
         *tree("models"),
         *tree("sim"),
+        *([] if INTO_LIB else [(f"lib/{PACKAGE}", [f"scripts/{name}" for name in EXECUTABLES])]),
     ],
     zip_safe=False,
     install_requires=[
@@ -79,17 +115,11 @@ setup(
         "viewer": VIEWER,
         "train": TRAIN,
         "ros": ROS,
-        "test": ["pytest>=7.4", "hypothesis>=6.90", "mcap-ros2-support>=0.5", *SIM],
+        "test": ["pytest>=7.4", "hypothesis>=6.90", "mcap-ros2-support>=0.5", "onnx>=1.17", *SIM],
         "dev": ["ruff==0.17.5", "mypy==2.4.1", "types-PyYAML"],
         "mutation": ["mutmut==3.8.1"],
     },
     entry_points={
-        "console_scripts": [
-            "mbrl = mbrl_controller.jobs.cli:main",
-            "controller = mbrl_controller.nodes.controller:main",
-            "logger = mbrl_controller.nodes.logger:main",
-            "sim = mbrl_controller.nodes.sim:main",
-            "retrain = mbrl_controller.jobs.cli:retrain_main",
-        ],
+        "console_scripts": [f"{name} = {code}" for name, code in (EXECUTABLES if INTO_LIB else COMMANDS).items()],
     },
 )

@@ -8,8 +8,10 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import xml.etree.ElementTree as ET
 import zipfile
+from email import message_from_string
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ import mbrl_controller
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "mbrl_controller").rglob("*.py"))
 DATA = ("launch", "config", "models", "sim")
+EXECUTABLES = {"mbrl", "controller", "logger", "sim", "retrain"}
 ROS_PACKAGES = re.compile(r"^(rclpy|launch|launch_ros|\w+_msgs|\w+_interfaces|std_srvs|ament_index_python|tf2_ros)$")
 
 pytestmark = pytest.mark.skipif(not (ROOT / "setup.py").is_file(), reason="runs in a checkout")
@@ -44,8 +47,48 @@ def test_every_imported_ros_package_is_a_dependency_and_no_other(manifest: ET.El
     files = [*SOURCES, *(ROOT / "launch").glob("*.py")]
     used = {name.partition(".")[0] for path in files for name in imports(path)}
     used = {name for name in used if ROS_PACKAGES.match(name)}
-    declared = {e.text for e in manifest.iter("exec_depend") if e.text and not e.text.startswith("python3-")}
+    declared = {e.text for e in manifest.iter("exec_depend") if e.text and ROS_PACKAGES.match(e.text)}
     assert declared == used
+    assert "ros2launch" in {e.text for e in manifest.iter("exec_depend")}  # which starts what is in launch/
+
+
+# Key of rosdep -> the packages that pip would install for it, with all that these bring of what setup.py asks for.
+KEYS = {
+    "mcap-ros2-support": {"mcap-ros2-support", "mcap"},
+    "python3-gymnasium-robotics-pip": {"gymnasium-robotics"},
+    "python3-hypothesis": {"hypothesis"},
+    "python3-mujoco-pip": {"mujoco"},
+    "python3-numpy": {"numpy"},
+    "python3-onnxruntime-pip": {"onnxruntime"},
+    "python3-pil": {"pillow"},
+    "python3-pytest": {"pytest"},
+    "python3-rich": {"rich"},
+    "python3-rosbags-pip": {"rosbags", "lz4", "zstandard"},
+    "python3-yaml": {"pyyaml"},
+}
+
+
+def requirements(block: str) -> set[str]:
+    """Names in a list of setup.py."""
+    found = re.search(rf"{block}[^\[]*\[(.*?)\]", (ROOT / "setup.py").read_text(), re.DOTALL)
+    assert found, block
+    return set(re.findall(r'"([\w-]+)[=><]', found[1]))
+
+
+def test_rosdep_and_the_readmes_line_bring_what_pip_would(manifest: ET.Element) -> None:
+    needed = requirements("install_requires") | requirements("SIM =") | requirements('"test":') - {"onnx"}
+    keys = {e.text for tag in ("exec_depend", "test_depend") for e in manifest.iter(tag) if e.text}
+    keys = {key for key in keys if not ROS_PACKAGES.match(key)} - {"ros2launch"}
+    assert keys == set(KEYS)
+    readme = (ROOT / "README.md").read_text()
+    line = re.search(r"^    python3 -m pip install ((?:.*\\\n)*.*)$", readme, re.MULTILINE)
+    assert line
+    by_pip = set(re.findall(r"[\w-]+", re.sub(r"[>=]+[\d.]+", "", line[1])))
+    by_apt = {key for key in keys if not re.search(r"-pip$|^mcap", key)}
+    assert by_pip | set().union(*(KEYS[key] for key in by_apt)) | KEYS["python3-rosbags-pip"] >= needed
+    skipped = re.search(r'--skip-keys "([^"]*)"', readme)
+    assert skipped
+    assert set(skipped[1].replace("\\", "").split()) == keys - by_apt
 
 
 def test_manifest_is_one_that_colcon_takes(manifest: ET.Element) -> None:
@@ -97,14 +140,50 @@ def test_lower_rooms_do_not_import_upper_ones() -> None:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel built from a copy, so that nothing is left in the checkout."""
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy, so that nothing is left in the checkout."""
+    folder = tmp_path_factory.mktemp("package") / "source"
+    skip = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "install", "log", "dist", "venv")
+    shutil.copytree(ROOT, folder, ignore=skip)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    skip = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "install", "log", "dist")
-    shutil.copytree(ROOT, folder / "source", ignore=skip)
-    command = [sys.executable, "-m", "pip", "wheel", "-qq", "--no-deps", "-w", str(folder), str(folder / "source")]
+    command = [sys.executable, "-m", "pip", "wheel", "-qq", "--no-deps", "-w", str(folder), str(source)]
     subprocess.run(command, check=True, timeout=300)
     return next(folder.glob("*.whl"))
+
+
+@pytest.mark.slow
+def test_the_source_distribution_is_the_whole_package(source: Path, tmp_path: Path) -> None:
+    setuptools = pytest.importorskip("setuptools")
+    code = "import sys; from setuptools.build_meta import build_sdist; build_sdist(sys.argv[1])"
+    subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=source, check=True, timeout=120, capture_output=True
+    )
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
+        packed = {name.partition("/")[2] for name in archive.getnames()}
+    files = [path.relative_to(source) for path in source.rglob("*") if path.is_file()]
+    generated = {path for path in files if path.parts[0].endswith(".egg-info")}
+    missing = {path.as_posix() for path in files if path not in generated and path.suffix != ".pyc"} - packed
+    assert not missing, setuptools.__version__
+
+
+@pytest.mark.slow
+def test_a_package_index_shows_no_broken_picture_or_link(wheel: Path, manifest: ET.Element) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = message_from_string(archive.read(name).decode())
+    page = metadata.get_payload()
+    assert len(page) > 5000
+    assert "![" not in page
+    assert not re.findall(r"\]\((?!https://|#)[^)]*\)", page)
+    urls = dict(entry.split(", ") for entry in metadata.get_all("Project-URL"))
+    assert {"Documentation", "Source", "Changelog", "Issues"} <= set(urls)
+    declared = {element.get("type"): element.text for element in manifest.iter("url")}
+    assert (declared["repository"], declared["bugtracker"]) == (urls["Source"], urls["Issues"])
 
 
 @pytest.mark.slow
@@ -120,7 +199,8 @@ def test_wheel_carries_every_data_file(wheel: Path) -> None:
 
 
 @pytest.mark.slow
-def test_installed_wheel_has_a_command_that_finds_its_data(wheel: Path, tmp_path: Path) -> None:
+def test_installed_wheel_has_one_command_on_path_and_ros_finds_the_rest(wheel: Path, tmp_path: Path) -> None:
+    """`logger` on PATH would hide the system's; `ros2 run` and launch look into lib/<package> alone."""
     prefix = tmp_path / "prefix"
     pip = [
         sys.executable,
@@ -134,7 +214,8 @@ def test_installed_wheel_has_a_command_that_finds_its_data(wheel: Path, tmp_path
     ]
     subprocess.run([*pip, "--prefix", str(prefix), str(wheel)], check=True, timeout=300)
     packages = next(prefix.glob("lib/python*/site-packages"))
-    environment = {**os.environ, "PYTHONPATH": str(packages), "AMENT_PREFIX_PATH": str(prefix)}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PYTHONPATH": str(packages), "AMENT_PREFIX_PATH": str(prefix), "PATH": path}
 
     def run(*command: str) -> str:
         done = subprocess.run(
@@ -142,9 +223,49 @@ def test_installed_wheel_has_a_command_that_finds_its_data(wheel: Path, tmp_path
         )
         return done.stdout.strip()
 
-    assert run(str(prefix / "bin" / "mbrl"), "--version") == f"mbrl {mbrl_controller.__version__}"
+    version = f"mbrl {mbrl_controller.__version__}"
+    assert [path.name for path in (prefix / "bin").iterdir()] == ["mbrl"]
+    assert run(str(prefix / "bin" / "mbrl"), "--version") == version
+    executables = prefix / "lib" / "mbrl_controller"
+    assert {path.name for path in executables.iterdir()} == EXECUTABLES
+    assert all(os.access(path, os.X_OK) for path in executables.iterdir())
+    assert run(str(executables / "mbrl"), "--version") == version  # there is no Python in bin/: that of PATH
+    assert "retrain" in run(str(executables / "retrain"), "--help")
     code = "from mbrl_controller.resources import share_dir; print(share_dir())"
     assert run(sys.executable, "-c", code) == str(prefix / "share" / "mbrl_controller")
+
+    own = prefix / "bin" / "python3"
+    own.write_text('#!/bin/sh\necho "$0" "$@"\n')
+    own.chmod(0o755)
+    modules = {"controller": "nodes.controller", "logger": "nodes.logger", "sim": "nodes.sim"}
+    for name, module in modules.items():
+        assert run(str(executables / name), "--ros-args", "a b") == f"{own} -m mbrl_controller.{module} --ros-args a b"
+
+
+@pytest.mark.slow
+def test_colcon_installs_every_executable_where_ros_looks_and_none_on_path(source: Path, tmp_path: Path) -> None:
+    """The command that `colcon build` runs for ament_python."""
+    pytest.importorskip("setuptools")
+    prefix, built = tmp_path / "install", tmp_path / "build"
+    packages = prefix / "lib" / "packages"
+    for folder in (packages, built):
+        folder.mkdir(parents=True)
+    command = [sys.executable, "-W", "ignore", "setup.py", "-q", "egg_info", "--egg-base", str(built)]
+    command += ["build", "--build-base", str(built / "build"), "install", "--prefix", str(prefix)]
+    command += ["--install-lib", str(packages), "--record", str(built / "install.log")]
+    command += ["--install-scripts", "$base/lib/mbrl_controller", "--single-version-externally-managed"]
+    subprocess.run(command, cwd=source, check=True, timeout=300, capture_output=True)
+    assert not (prefix / "bin").exists()
+    executables = prefix / "lib" / "mbrl_controller"
+    assert {path.name for path in executables.iterdir()} == EXECUTABLES
+    for path in executables.iterdir():
+        assert os.access(path, os.X_OK)
+        assert path.read_text().startswith(f"#!{sys.executable}\n")  # whatever Python comes first on PATH later
+    environment = {**os.environ, "PYTHONPATH": str(packages), "AMENT_PREFIX_PATH": str(prefix)}
+    done = subprocess.run(
+        [executables / "mbrl", "--version"], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.strip() == f"mbrl {mbrl_controller.__version__}"
 
 
 UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}

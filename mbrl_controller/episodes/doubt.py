@@ -48,7 +48,8 @@ def doubtful(ticks: Mapping[str, Array], period: int) -> list[Stretch]:
         return []
     known = np.isfinite(stamps) & (np.abs(stamps) < 2**62 / NANO)
     at = np.round(stamps[known] * NANO).astype(np.int64)
-    found = _overlaps(at, 2 * period)
+    commanded = ticks["source"][known] > 0 if "source" in ticks else np.ones(len(at), dtype=bool)
+    found = _overlaps(at, commanded, 2 * period)
     if "doubt" in ticks:
         doubts = ticks["doubt"][known]
         for doubt, reason in REASONS.items():
@@ -72,11 +73,13 @@ def _merged(stamps: np.ndarray, reason: str) -> list[Stretch]:
     return found
 
 
-def _overlaps(stamps: np.ndarray, margin: int) -> list[Stretch]:
-    """Times (ns) through which the clock went more than once: messages of both passes lie there, mixed."""
+def _overlaps(stamps: np.ndarray, commanded: np.ndarray, margin: int) -> list[Stretch]:
+    """Times (ns) through which the clock went more than once: messages of both passes lie there, mixed. Two ticks that
+    both sent a command have different times, unless the clock went back to just where it was."""
     if not len(stamps):
         return []
-    passes = np.split(stamps, np.flatnonzero(np.diff(stamps) < -_SLACK_NS) + 1)
+    back = np.diff(stamps) < np.where(commanded[1:] & commanded[:-1], _SLACK_NS, -_SLACK_NS)
+    passes = np.split(stamps, np.flatnonzero(back) + 1)
     spans = [(int(part.min()), int(part.max())) for part in passes]
     found = []
     for i, (begin, end) in enumerate(spans):

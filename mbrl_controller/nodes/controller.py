@@ -416,6 +416,8 @@ class ControllerNode(ManagedNode):
             return ""
         if missing := self._stop_button.missing(self._options.e_stop_deadline_s):
             return missing
+        if nobody := self._graph.nobody_listens():
+            return nobody
         if self._options.lockstep:
             return session.state_problem(None, None)
         return "no time on /clock yet" if clock <= 0 else session.state_problem(self._looked, clock)

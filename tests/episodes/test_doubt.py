@@ -170,6 +170,16 @@ def test_whatever_the_clock_does_no_transition_mixes_two_times(
     assert (np.diff(log.numbers(got)) > 0).all()
 
 
+def test_a_clock_that_goes_back_to_just_where_it_was_is_seen_by_the_commands(tmp_path: Path) -> None:
+    log = Log()
+    log.event("begin", T0)
+    log.ticks(T0, 11)
+    log.ticks(T0 + 10 * PERIOD, 20)  # the eleventh tick's time comes again
+    got = log.found(tmp_path / "e.mcap")
+    assert got.skipped["the clock went back"] >= 2
+    assert len(got) >= 20
+
+
 @quick
 @given(count=st.integers(2, 40), past=st.integers(1, 10), back=st.integers(100, 10_000))
 def test_what_a_new_episodes_log_holds_of_the_time_before_the_clock_went_back_is_not_its_own(
