@@ -2,12 +2,10 @@
 
 from launch import LaunchDescription
 
-from mbrl_controller import bringup
+from mbrl_controller.bringup.arguments import hand_arguments
+from mbrl_controller.bringup.hand import hand
 
 
 def generate_launch_description() -> LaunchDescription:
-    """The nodes, and what drives them from start to shutdown."""
-    controller, logger = bringup.controller_node(), bringup.logger_node()
-    return LaunchDescription(
-        [*bringup.common_arguments(), *bringup.drive(controller, logger), logger, controller],
-    )
+    """The nodes, and what becomes of them from start to end."""
+    return LaunchDescription([*hand_arguments(), hand()])

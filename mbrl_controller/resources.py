@@ -65,3 +65,20 @@ def write_hint(error: OSError) -> str:
         return f"; {SET_HOME}" if Path(error.filename).absolute().is_relative_to(home_dir()) else ""
     except (MbrlError, ValueError):
         return ""
+
+
+def user_path(text: str) -> Path:
+    """A path as a person gives it, with ~ as the home folder; raises MbrlError where that is nobody's."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise MbrlError(f"{text!r}: {error}") from error
+
+
+def config_file(text: str) -> Path:
+    """A path as a person gives it, or a file of the package's config/ by its bare name."""
+    path = user_path(text)
+    # pathlib's own `exists` raises where a name is too long for a file.
+    if not path.is_absolute() and not os.path.exists(path) and len(path.parts) == 1:
+        return share_dir() / "config" / path
+    return path

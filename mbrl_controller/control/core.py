@@ -288,6 +288,10 @@ class ControllerCore:
             self.safety.change(SafetyState.HOLDING, reason, now)
         return self._nothing_sent()
 
+    def idle(self) -> Tick:
+        """A tick that sends nothing and changes nothing."""
+        return self._nothing_sent()
+
     def stop(self, reason: str, observation: Observation | None = None, now: float = 0.0) -> Tick:
         """The safe command once more, then none: latched until `safety.clear_stop`."""
         tick = self.hold(reason, observation, now)

@@ -67,30 +67,52 @@ class FixedRateLoop:
             self._thread.join()
             self._thread = None
 
+    @property
+    def wall_period(self) -> float:
+        """How long a period takes, s of time.monotonic."""
+        return self.period
+
     def _run(self, ready: threading.Event) -> None:
         self.refused = apply_scheduling(self._priority, self._cpus)
         ready.set()
-        pacer, statistics, previous = Pacer(time.monotonic(), self.period), self.statistics, math.nan
+        try:
+            self._go_round()
+        except Exception as error:
+            self._on_error(error)
+
+    def _go_round(self) -> None:
+        pacer, statistics, previous = Pacer(self._now(), self.period), self.statistics, math.nan
         while self._wait_until(pacer.due):
-            when = pacer.begin(time.monotonic())
+            when = pacer.begin(self._now())
             if when is None:
                 continue
             statistics.missed += when.missed
-            try:
-                self._tick(when)
-                ended = time.monotonic()
-                pacer.end(ended)
-                statistics.ticks += 1
-                statistics.lateness.add(when.lateness)
-                statistics.execution.add(ended - when.began)
-                if not math.isnan(previous):
-                    statistics.period.add(when.began - previous)
-                previous = when.began
-                if self._in_slack is not None:
-                    self._in_slack(pacer.due - time.monotonic())
-            except Exception as error:
-                self._on_error(error)
-                return
+            told = self._told(when)
+            self._tick(told)
+            ended = time.monotonic()
+            pacer.end(self._now())
+            statistics.ticks += 1
+            statistics.lateness.add(when.lateness)
+            statistics.execution.add(ended - told.began)
+            if not math.isnan(previous):
+                statistics.period.add(when.began - previous)
+            previous = when.began
+            if self._in_slack is not None:
+                self._in_slack(self._wall(pacer.due - self._now()))
+
+    # --- the loop's own clock, which another kind of loop may replace ---------------------------------------------
+
+    def _now(self) -> float:
+        """s of the clock that periods are of."""
+        return time.monotonic()
+
+    def _told(self, when: TickTime) -> TickTime:
+        """`when` in s of time.monotonic."""
+        return when
+
+    def _wall(self, seconds: float) -> float:
+        """s of time.monotonic that so much of the loop's clock takes."""
+        return seconds
 
     def _wait_until(self, due: float) -> bool:
         """Sleep, then watch the clock; False as soon as the loop is to end."""

@@ -29,7 +29,9 @@ from mbrl_controller.control.core import (
 )
 from mbrl_controller.control.exploration import ExplorationNoise
 from mbrl_controller.control.safety import SILENT, SafetyConfig, SafetyState
+from mbrl_controller.control.simulated_time import SimulatedTime
 from mbrl_controller.control.state_input import StateInput
+from mbrl_controller.episodes.doubt import CLOCK_WENT_BACK, Doubt
 from mbrl_controller.errors import MessageError
 from mbrl_controller.planning.base import Planner
 from mbrl_controller.tasks.base import Goal, ObservingGoal
@@ -93,6 +95,7 @@ class Step:
     dropped: bool = False
     events: tuple[EpisodeEvent, ...] = ()
     repeated: bool = False  # the same state came again: the command that answers it, once more
+    doubt: Doubt = Doubt.NONE  # why what is logged of this tick must not be learnt from
 
 
 class ControlSession:
@@ -107,16 +110,20 @@ class ControlSession:
         *,
         lockstep: bool = False,
         reset_scene: Callable[[], None] | None = None,
+        simulated: SimulatedTime | None = None,
     ) -> None:
+        """`simulated`: what periods are of, where that is not real time."""
         self.core, self.inputs, self.config = core, inputs, config
         self.lockstep = lockstep
         self._send, self._reset_scene = send, reset_scene
+        self._simulated, self._elapsed_now = simulated, simulated.now if simulated is not None else time.monotonic
         self._lock = threading.RLock()
         self.phase = Phase.WAITING
         self.episode = -1
         self._goal: Goal | None = None
         self._given_goal = False
         self._goal_zero = self._begun = 0.0
+        self._newest = -math.inf  # s, stamp of the newest tick of the episode
         self._over = ""
         self._stamp_before: float | None = None  # s, of the newest measurement as the scene's reset was asked for
         self._last: Observation | None = None
@@ -132,8 +139,9 @@ class ControlSession:
     ) -> Step:
         """One control step at time `stamp` (s). `now` and `clock` as in StateInput.observation. What is not ready by
         `expires` (s, time.monotonic) is not sent: the process was stopped meanwhile, and the hand is elsewhere."""
-        began = time.monotonic()
+        began = self._elapsed_now()
         with self._lock:
+            stamp = self._in_step(stamp)
             prepared = self._prepare(stamp, now, clock)
             if isinstance(prepared, Step):
                 return self._finish(prepared)
@@ -154,19 +162,52 @@ class ControlSession:
                 tick = self.core.conclude(request, solution, stamp, noise)
             reward = self._reward(observation, goal)
             step = Step(stamp, tick, self.episode, stamp - self._begun, observation, goal, reward, False, events)
-            self._execution.append(time.monotonic() - began)
+            self._execution.append(self._elapsed_now() - began)
             return self._finish(step)
 
     def hold(self, reason: str, stamp: float) -> Step:
         """A step without a plan."""
         with self._lock:
+            stamp = self._in_step(stamp)
+            if over := self._look_at_clock(stamp):
+                return self._finish(over)
             return self._finish(self._idle(stamp, self.core.hold(reason, self._last, stamp)))
+
+    def unheard(self, reason: str, stamp: float) -> Step:
+        """A step without a command, since nobody would take it: `ready` before an episode, a hold within one. The next
+        command starts from where the hand then is."""
+        with self._lock:
+            stamp = self._in_step(stamp)
+            if over := self._look_at_clock(stamp):
+                return self._finish(over)
+            safety = self.core.safety
+            self._last = None
+            if safety.state is SafetyState.READY:
+                safety.change(SafetyState.READY, reason, stamp)
+            tick = self.core.send_nothing(reason, stamp) if safety.state is not SafetyState.READY else self.core.idle()
+            safety.forget_command()
+            return self._finish(replace(self._idle(stamp, tick), doubt=Doubt.UNHEARD))
+
+    def disputed(self, reason: str, stamp: float) -> Step:
+        """A hold while a state comes from several publishers: where the hand is, nobody knows, and what they sent
+        counts for nothing afterwards."""
+        with self._lock:
+            stamp = self._in_step(stamp)
+            if over := self._look_at_clock(stamp):
+                return self._finish(over)
+            self._last = None
+            self.inputs.reset()
+            # In lockstep a command would make the scene move on.
+            tick = self.core.send_nothing(reason, stamp) if self.lockstep else self.core.hold(reason, None, stamp)
+            return self._finish(replace(self._idle(stamp, tick), doubt=Doubt.DISPUTED))
 
     def _prepare(
         self, stamp: float, now: float | None, clock: float | None
     ) -> Step | tuple[PlanRequest, Observation, Array, tuple[EpisodeEvent, ...]]:
         if self.core.safety.state in SILENT:
             return self._idle(stamp, self.core.hold("", None))
+        if over := self._look_at_clock(stamp):
+            return over
         try:
             observation = self.inputs.observation(now, clock)
         except MessageError as error:
@@ -187,6 +228,8 @@ class ControlSession:
             if not self.config.auto_reset or dropped:
                 hint = "waiting for the object" if self.config.auto_reset else "call ~/reset"
                 return self._wait(f"episode over: {self._over}; {hint}", stamp, observation)
+            if self._over == CLOCK_WENT_BACK and self._simulated is not None:
+                self.core.safety.forget_command()  # the world was reset, which has put the hand elsewhere
             self._wait_for_begin(keep_inputs=True)
             self._last = observation
         events: tuple[EpisodeEvent, ...] = ()
@@ -200,8 +243,8 @@ class ControlSession:
         if isinstance(self._goal, ObservingGoal):
             self._goal.observe(observation.state, stamp - self._goal_zero)
         goal = self._goal_now(stamp)
-        if dropped or out_of_time or elapsed < 0:
-            reason = "drop" if dropped else "timeout" if out_of_time else "the clock went back"
+        if dropped or out_of_time:
+            reason = "drop" if dropped else "timeout"
             step = self._wait(f"episode over: {reason}", stamp, observation)
             return Step(
                 stamp, step.tick, self.episode, elapsed, observation, goal, self._reward(observation, goal), dropped,
@@ -212,6 +255,25 @@ class ControlSession:
         execution = float(np.median(self._execution)) if self._execution and not self.lockstep else 0.0
         request = self.core.prepare(observation, self._goal, stamp - self._goal_zero, stamp, execution)
         return request, observation, goal, events
+
+    def _look_at_clock(self, stamp: float) -> Step | None:
+        """End the episode if time went back in it: its stamps would come twice. Its end is stamped with the last tick
+        before that, and what was measured before counts for nothing."""
+        if self.phase is not Phase.RUNNING or stamp >= self._newest:
+            return None
+        self._last = None
+        self.inputs.reset()
+        reason = f"episode over: {CLOCK_WENT_BACK}"
+        tick = self.core.send_nothing(reason, stamp) if self.lockstep else self.core.hold(reason, None, stamp)
+        events = self._end(CLOCK_WENT_BACK, stamp)
+        return replace(self._idle(stamp, tick), events=events)
+
+    def _in_step(self, stamp: float) -> float:
+        """In lockstep an episode's time is what the measurements say; while there is none, it stands still."""
+        if not self.lockstep or self.phase is not Phase.RUNNING:
+            return stamp
+        measured = self.inputs.newest_stamp
+        return self._newest if measured is None else measured
 
     def _idle(self, stamp: float, tick: Tick) -> Step:
         return Step(stamp, tick, self.episode, self._elapsed(stamp))
@@ -226,7 +288,9 @@ class ControlSession:
 
     def _begin(self, stamp: float, observation: Observation) -> tuple[EpisodeEvent, ...]:
         self.episode += 1
-        self._begun, self.phase = stamp, Phase.RUNNING
+        self._begun = self._newest = stamp
+        self._goal_zero = min(self._goal_zero, stamp)  # a goal given before the clock went back
+        self.phase = Phase.RUNNING
         seed = int(np.random.SeedSequence([self.config.seed, self.episode]).generate_state(1)[0])
         self.core.reset(seed, observation.state[self.core.task.joint_positions])
         self._exploration.reset(seed)
@@ -256,6 +320,7 @@ class ControlSession:
         self.last_sent = step
         if not step.repeated and self.phase is Phase.RUNNING:
             self._last_step = step
+            self._newest = max(self._newest, step.stamp)
         return step
 
     # --- from other threads -------------------------------------------------------------------------------------
@@ -378,6 +443,8 @@ class ControlSession:
         return stamp - self._begun if self.phase is Phase.RUNNING else float("nan")
 
     def _event(self, event: str, stamp: float, reason: str) -> EpisodeEvent:
+        if event == "end":  # never before what it ends, whatever the clock says by now
+            stamp = max(stamp, self._newest)
         return EpisodeEvent(event, self.episode, self.core.epoch, stamp, reason, self.core.model.version)
 
 

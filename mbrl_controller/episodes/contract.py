@@ -60,6 +60,9 @@ class _Source(_Strict):
         default=None, gt=0, le=60, description="silent without a newer measurement so long; None: 1.2 control periods"
     )
     valid: dict[Literal["position", "velocity"], Range] = Field(default_factory=dict, description="by quantity")
+    publishers: Literal["one", "several"] = Field(
+        default="one", description="hold while more than one publishes the topic, or take whatever comes newest"
+    )
 
 
 class JointSource(_Source):
@@ -127,6 +130,9 @@ class Command(_Strict):
     safe: Literal["hold", "neutral"] = Field(
         default="hold",
         description="safe command: keep the last command and so the grip, or go to neutral at the rate limit",
+    )
+    driver: Name | None = Field(
+        default=None, description="name of the node that takes the commands; None: any that does not only record"
     )
     joints: tuple[Joint, ...] = Field(min_length=1)
 

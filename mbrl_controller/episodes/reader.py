@@ -56,14 +56,14 @@ def read_episode(
     """Read an episode; a cut file gives all that is complete in it.
 
     With a `contract`, the file's own must mean the same by its state and action. `only_for_transitions` takes a small
-    part of the time and memory: of the sources there are only the measurements that the transitions need, no goals and
-    ticks, and `rejected` tells of what was looked at. Raises EpisodeError saying which file and why.
+    part of the time and memory: of the sources there are only the measurements that the transitions need, no goals,
+    and `rejected` tells of what was looked at. Raises EpisodeError saying which file and why.
     """
     path = Path(path)
     info, recorded = _identity(path, contract)
     log = _Log(path, info, recorded)
     if not only_for_transitions:
-        log.read([*log.of_commands(), *log.of_records(), *log.of_sources()])
+        log.read([*log.of_commands(), *log.of_goals(), *log.of_sources()])
     else:
         log.read(log.of_commands())
         log.read(log.of_sources(log.spans().moments))
@@ -125,18 +125,16 @@ class _Log:
         self._events: list[dict[str, Any]] = []
 
     def of_commands(self) -> list[_Topic]:
-        """Commands, and the episode's begin and end."""
+        """Commands, the ticks that made them, and the episode's begin and end."""
         return [
             self._topic("command", messages.JOINT_STATE, self._take_command),
             self._topic("episode", messages.STRING, self._take_event),
-        ]
-
-    def of_records(self) -> list[_Topic]:
-        """What else the controller says of each step."""
-        return [
-            self._topic("goal", messages.TRAJECTORY, self._take_goal),
             self._topic("tick", messages.MULTI_ARRAY, self._take_tick),
         ]
+
+    def of_goals(self) -> list[_Topic]:
+        """What was asked for."""
+        return [self._topic("goal", messages.TRAJECTORY, self._take_goal)]
 
     def of_sources(self, moments: Stamps | None = None) -> list[_Topic]:
         """Measurements; with `moments` (ns) only those that are the newest at one of them."""
@@ -172,18 +170,20 @@ class _Log:
 
     def spans(self) -> Spans:
         """Of the commands read."""
-        begin, end = _span(self._events)
-        return spans(self._commands.series()[0].stamps, begin, end, self.contract.action.period * messages.NANO)
+        stamps = self._commands.series()[0].stamps
+        begin, end = _span(self._events, stamps)
+        return spans(stamps, begin, end, self.contract.action.period * messages.NANO)
 
     def episode(self) -> Episode:
         """All that was read."""
-        begin, end = _span(self._events)
+        commands = self._counted(self._commands.series())
+        begin, end = _span(self._events, commands.stamps)
         return Episode(
             path=self.path,
             info=self.info,
             contract=self.contract,
             sources={topic: self._counted(rows.series()) for topic, rows in self._sources.items()},
-            commands=self._counted(self._commands.series()),
+            commands=commands,
             goals=self._counted(self._goals.series()),
             ticks=self._columns(),
             events=tuple(self._events),
@@ -320,8 +320,12 @@ def _reason(error: MessageError) -> str:
     return re.sub(r" = \S+ is ", " is ", str(error))
 
 
-def _span(events: Iterable[dict[str, Any]]) -> tuple[int | None, int | None]:
-    """Stamps (ns) of the last begin and of the first end after it: an earlier one is left from the episode before."""
+def _span(events: Iterable[dict[str, Any]], commands: Stamps) -> tuple[int | None, int | None]:
+    """Stamps (ns) of the last begin and of the first end after it: an earlier one is left from the episode before.
+
+    Where the clock went back to before the begin, an end may be stamped by the clock as it was then. Such an episode
+    ends with its last command, of which nobody knows how long it was in force.
+    """
     begin = end = None
     for event in events:
         stamp = event.get("stamp")
@@ -331,4 +335,6 @@ def _span(events: Iterable[dict[str, Any]]) -> tuple[int | None, int | None]:
             begin, end = messages.to_ns(stamp), None
         elif event.get("event") == "end" and end is None:
             end = messages.to_ns(stamp)
+    if begin is not None and end is not None and end < begin:
+        end = max(int(commands.max(initial=begin)), begin)
     return begin, end

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mbrl_controller.episodes.doubt import doubtful, reason_at
 from mbrl_controller.episodes.messages import NANO
 from mbrl_controller.episodes.pairing import STAMP_SLACK, spans
 from mbrl_controller.episodes.reader import Episode
@@ -49,10 +50,12 @@ def transitions(episode: Episode) -> Transitions:
         skipped["no commands in the episode"] += 1
     before, no_before = states_at(episode, found.begin)
     after, no_after = states_at(episode, found.end)
-    known = no_before == ""
-    lost = np.zeros(len(known), dtype=bool)
-    lost[known] = np.logical_or.accumulate(contract.task.dropped(before[known]))
-    why = np.where(known, np.where(lost, "after a drop", no_after), no_before)
+    doubts = doubtful(episode.ticks, round(period))
+    doubt = np.array([reason_at(doubts, *span) for span in zip(found.begin.tolist(), found.end.tolist(), strict=True)])
+    trusted = (doubt == "") & (no_before == "")  # a drop that a state of doubtful origin shows is none
+    lost = np.zeros(len(trusted), dtype=bool)
+    lost[trusted] = np.logical_or.accumulate(contract.task.dropped(before[trusted]))
+    why = np.where(doubt != "", doubt, np.where(no_before != "", no_before, np.where(lost, "after a drop", no_after)))
     skipped.update(
         {str(reason): int(n) for reason, n in zip(*np.unique(why, return_counts=True), strict=True) if reason}
     )

@@ -6,7 +6,7 @@ import functools
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -24,14 +24,16 @@ from mbrl_controller.control.lockstep import LockstepLoop
 from mbrl_controller.control.loop import FixedRateLoop, TickTime
 from mbrl_controller.control.pacing import LATEST
 from mbrl_controller.control.realtime import QuietProcess
-from mbrl_controller.control.safety import Safety, SafetyState
+from mbrl_controller.control.safety import SILENT, Safety, SafetyState
 from mbrl_controller.control.session import ControlSession
+from mbrl_controller.control.simulated_time import SimulatedRateLoop
 from mbrl_controller.control.state_input import StateInput
 from mbrl_controller.control.timing import LoopStatistics
 from mbrl_controller.episodes.contract import JOINT_STATE, ODOMETRY, POSE, RobotContract, load_contract
 from mbrl_controller.errors import GoalError, MbrlError
 from mbrl_controller.nodes import diagnostics, messages, qos
 from mbrl_controller.nodes.commanders import Commanders
+from mbrl_controller.nodes.controller_graph import ControllerGraph
 from mbrl_controller.nodes.controller_model import VersionModel, identity, load_beside, load_model
 from mbrl_controller.nodes.controller_options import (
     ControllerOptions,
@@ -45,8 +47,10 @@ from mbrl_controller.nodes.controller_output import ControllerOutput
 from mbrl_controller.nodes.controller_report import REPORT_S, ControllerReport, Counters
 from mbrl_controller.nodes.lifecycle import ManagedNode, run
 from mbrl_controller.nodes.parameters import Parameters
-from mbrl_controller.nodes.polling import SlowService, incompatible_publishers, polled_subscription, take_all
+from mbrl_controller.nodes.polling import SlowService, polled_subscription, take_all
 from mbrl_controller.nodes.scene_reset import SceneReset
+from mbrl_controller.nodes.simulated_clock import SimulatedClock
+from mbrl_controller.nodes.state_publishers import StatePublishers
 from mbrl_controller.nodes.tick_shares import TickCounts
 
 MESSAGE_TYPES = {JOINT_STATE: JointState, ODOMETRY: Odometry, POSE: PoseStamped}
@@ -57,6 +61,8 @@ REFINE_MARGIN = 0.05  # of the period, between the planner's own deadline and th
 
 class ControllerNode(ManagedNode):
     """Plans with a learned model, publishes commands at the contract's rate."""
+
+    _world_clock: SimulatedClock | None = None
 
     def __init__(self, name: str = "controller", **options: Any) -> None:
         super().__init__(name, **options)
@@ -94,6 +100,11 @@ class ControllerNode(ManagedNode):
         self._commanders = Commanders(self, contract.file.command.topic)
         self._scene = SceneReset(self, o.reset_service, self._scene_was_reset) if o.reset_service else None
         self._output = ControllerOutput(self, contract, lambda: self._session_name)
+        self._command_profile = qos.command(None if o.lockstep else contract.action.period)
+        self._graph = ControllerGraph(
+            self, contract.file.command, self._command_profile, lambda: self._output.listeners
+        )
+        self._world_clock = SimulatedClock(self) if self._by_simulated_time(o) else None
         self._session = ControlSession(
             core,
             self._inputs,
@@ -101,6 +112,7 @@ class ControllerNode(ManagedNode):
             self._output.send,
             lockstep=o.lockstep,
             reset_scene=self._scene.ask if self._scene else None,
+            simulated=self._world_clock.time if self._world_clock else None,
         )
         self._report, self._counters, self._seen = ControllerReport(), Counters(), 0
         self._connect(contract, o)
@@ -118,15 +130,17 @@ class ControllerNode(ManagedNode):
         contested = self._commanders.contested(own=False)
         if contested:
             raise MbrlError(contested)
+        if self._by_simulated_time(o) != (self._world_clock is not None):
+            raise MbrlError("use_sim_time was changed since configuration: clean up and configure again")
         self._activated, self._looked, self._rival = time.monotonic(), -math.inf, ""
         self._session_name = o.session_name or datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-        self._output.open_command(o.lockstep)
+        self._output.open_command(self._command_profile)
         self._counters.counted = TickCounts()
         self._report.begin()
         session.enter(self._now())
         if o.lockstep:
             self._loop = LockstepLoop(
-                self._tick_lockstep, on_error=self._loop_failed, ready=lambda: self._output.listeners > 0
+                self._tick_lockstep, on_error=self._loop_failed, ready=lambda: not self._graph.nobody_listens()
             )
         else:
             self._process = QuietProcess(
@@ -136,15 +150,21 @@ class ControllerNode(ManagedNode):
             )
             self._process.start()
             self._planner = LatePlanner(session.core.solve, o.priority, o.cpus)
-            self._loop = FixedRateLoop(
-                self._period,
-                self._tick,
-                on_error=self._loop_failed,
-                in_slack=self._process.in_slack,
-                priority=min(o.priority + 1, 99) if o.priority else 0,
-                cpus=o.cpus,
-            )
+            self._loop = self._make_loop(o)
         self._loop.start()
+
+    def _make_loop(self, o: ControllerOptions) -> FixedRateLoop:
+        make: Callable[..., FixedRateLoop] = FixedRateLoop
+        if self._world_clock is not None:
+            make = functools.partial(SimulatedRateLoop, clock=self._world_clock.time, stalled=self._time_stands_still)
+        return make(
+            self._period,
+            self._tick,
+            on_error=self._loop_failed,
+            in_slack=self._process.in_slack,
+            priority=min(o.priority + 1, 99) if o.priority else 0,
+            cpus=o.cpus,
+        )
 
     def stop(self) -> None:
         """The safe command first; then the loop."""
@@ -171,7 +191,7 @@ class ControllerNode(ManagedNode):
                     self.destroy_service(entity)
                 else:
                     self.destroy_subscription(entity)
-        for attribute in ("_loader", "_scene", "_output"):
+        for attribute in ("_loader", "_scene", "_output", "_world_clock"):
             part = self.__dict__.pop(attribute, None)
             if part is not None:
                 part.close()
@@ -185,16 +205,20 @@ class ControllerNode(ManagedNode):
             self.create_subscription(JointTrajectory, "~/set_goal", self._on_goal, qos.REQUEST),
             self.create_subscription(Bool, "e_stop", self._on_e_stop, qos.REQUEST),
         ]
+        self._graph.add_requests("e_stop", qos.REQUEST, matters=True)
+        self._graph.add_requests("~/set_goal", qos.REQUEST, matters=False)
         self._polled = []
-        self._profiles = {}
         for source in contract.sources:
             kind, on_state = MESSAGE_TYPES[source.type], functools.partial(self._on_state, source.topic)
-            profile = self._profiles[source.topic] = qos.SENSOR_LOCKSTEP if o.lockstep else qos.sensor(source)
+            profile = qos.SENSOR_LOCKSTEP if o.lockstep else qos.sensor(source)
+            publishers = StatePublishers(self, source, profile)
             if o.lockstep:  # each state is waited for; in real time the loop looks for what has arrived
-                subscription = self.create_subscription(kind, source.topic, on_state, profile)
+                subscription = self.create_subscription(kind, source.topic, publishers.before(on_state), profile)  # type: ignore[arg-type]
             else:
                 subscription = polled_subscription(self, kind, source.topic, profile)
-                self._polled.append((subscription, on_state))
+                self._polled.append((subscription, on_state, publishers.hear))
+            publishers.subscription = subscription
+            self._graph.states.append(publishers)
             self._subscriptions_made.append(subscription)
         self._services_made = [
             self.create_service(Trigger, "~/reset", self._on_reset),
@@ -210,15 +234,15 @@ class ControllerNode(ManagedNode):
         session, planner, loop = self._session, self._planner, self._loop
         if session is None or planner is None or loop is None:
             return
-        period = loop.period if isinstance(loop, FixedRateLoop) else 0.0
+        period = loop.wall_period if isinstance(loop, FixedRateLoop) else 0.0
         deadline = when.due + self._options.deadline_fraction * period
 
         def solve(request: PlanRequest) -> Solution | None:
             return planner.plan(request, deadline, deadline - REFINE_MARGIN * period)
 
         self._give_way(session)
-        for subscription, on_state in self._polled:
-            take_all(subscription, on_state, self._looked)
+        for subscription, on_state, hear in self._polled:
+            take_all(subscription, on_state, self._looked, hear)
         self._looked = when.began
         execution = loop.statistics.execution.last
         # What this tick comes to is counted with the next one.
@@ -229,16 +253,33 @@ class ControllerNode(ManagedNode):
         if clock <= 0:
             session.hold("no time on /clock yet", clock)
             return
-        session.step(clock, when.began, clock, solve, expires=when.due + (1 + LATEST) * period)
+        if not self._graph.holds(session, clock):
+            session.step(clock, self._elapsed(when.began), clock, solve, expires=when.due + (1 + LATEST) * period)
 
     def _tick_lockstep(self) -> None:
         session, loop = self._session, self._loop
         if session is None or loop is None:
             return
         self._give_way(session)
-        stamp = self._inputs.newest_stamp
         self._output.counters = (0.0, loop.statistics.execution.last, 0, 0)
-        session.step(self._now() if stamp is None else stamp, None, None, session.core.solve)
+        stamp = self._lockstep_stamp()
+        if not self._graph.holds(session, stamp):
+            session.step(stamp, None, None, session.core.solve)
+
+    def _lockstep_stamp(self) -> float:
+        stamp = self._inputs.newest_stamp
+        return self._now() if stamp is None else stamp
+
+    def _time_stands_still(self, seconds: float) -> None:
+        """Hold; called by a loop that lives by /clock, about once in a period."""
+        session = self._session
+        if session is None:
+            return
+        self._give_way(session)
+        clock = self._now()
+        reason = "no time on /clock yet" if clock <= 0 else f"time on /clock has stood still for {seconds:.2f} s"
+        if not self._graph.holds(session, clock):
+            session.hold(reason, clock)
 
     def _give_way(self, session: ControlSession) -> None:
         """Send nothing any more where another node commands the hand."""
@@ -258,6 +299,14 @@ class ControllerNode(ManagedNode):
             session.stop(f"the control loop failed: {type(error).__name__}: {error}", self._now())
         self.get_logger().fatal(f"the control loop failed: {type(error).__name__}: {error}; deactivate and activate")
 
+    def _by_simulated_time(self, o: ControllerOptions) -> bool:
+        """Whether periods are of the time on /clock. In lockstep they are of nobody's."""
+        return bool(getattr(self.get_clock(), "ros_time_is_active", False)) and not o.lockstep
+
+    def _elapsed(self, when: float) -> float:
+        """`when` (s, time.monotonic) on the clock by which silence is told: simulated time, where that is used."""
+        return when if self._world_clock is None else self._world_clock.time.at(when)
+
     def _now(self) -> float:
         """s, node clock."""
         return 1e-9 * float(self.get_clock().now().nanoseconds)
@@ -265,7 +314,7 @@ class ControllerNode(ManagedNode):
     # --- callbacks ----------------------------------------------------------------------------------------------
 
     def _on_state(self, topic: str, message: Any, received: float | None = None) -> None:
-        self._inputs.receive(topic, message, time.monotonic() if received is None else received)
+        self._inputs.receive(topic, message, self._elapsed(time.monotonic() if received is None else received))
 
     def _on_goal(self, message: JointTrajectory) -> None:
         session = self._session
@@ -332,7 +381,7 @@ class ControllerNode(ManagedNode):
     def _scene_was_reset(self) -> None:
         session = self._session
         if session is not None:
-            session.scene_was_reset(time.monotonic())
+            session.scene_was_reset(self._elapsed(time.monotonic()))
             if self._inputs.newest_stamp is not None:  # in lockstep: its state is here already
                 self._trigger()
 
@@ -397,8 +446,14 @@ class ControllerNode(ManagedNode):
             self._log_transitions(session)
         if session is not None and self.is_active:
             self._give_way(session)  # also where no states come to tick on
+            if self._options.lockstep and self._graph.holds_anew(session):  # no tick comes to say so
+                self._graph.holds(session, self._lockstep_stamp())
             if self._rival:
                 self.give_up(self._rival)
+        if session is not None:
+            self._graph.look(self.is_active)
+            for text in self._graph.untold([*self._graph.errors(), *self._graph.warnings(self.is_active)]):
+                self.get_logger().warning(text)
         now = time.monotonic()
         if self._report_now or now - self._reported >= REPORT_S:
             self._reported, self._report_now = now, False
@@ -424,11 +479,9 @@ class ControllerNode(ManagedNode):
             self._diagnostics.publish(level, self.reason, {"lifecycle state": state, "reason": self.reason})
             return
         loop, planner = self._loop, self._planner
-        self._counters.transport = [
-            f"incompatible QoS on {topic} from {who}"
-            for topic, profile in self._profiles.items()
-            for who in incompatible_publishers(self, topic, profile)
-        ]
+        expected = not self.is_active or session.core.safety.state in SILENT
+        self._counters.transport = self._graph.warnings(not expected)
+        self._counters.misled = self._graph.errors()
         refused = [*(loop.refused if loop else []), *(planner.refused if planner else []), *self._process.refused]
         refused = list(dict.fromkeys(refused))
         self._tell_refused(refused)
@@ -451,6 +504,8 @@ class ControllerNode(ManagedNode):
         elif not self.is_active and " failed: " in self.reason:
             level, message = diagnostics.ERROR, self.reason
         values = {"lifecycle state": state, "transition": self.reason, **values, **self._process.values()}
+        if self._world_clock is not None:
+            values["simulated time (times real time)"] = self._world_clock.time.speed
         self._diagnostics.publish(level, message, values, self._contract.file.robot)
 
     def _tell_refused(self, refused: list[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sized
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,7 @@ from mbrl_controller.planning.catalog import PLANNERS, make_planner
 from mbrl_controller.planning.model_loading import BACKENDS
 from mbrl_controller.planning.risk import Risk
 from mbrl_controller.registry import PRECISIONS
-from mbrl_controller.resources import share_dir
+from mbrl_controller.resources import config_file, share_dir, user_path
 from mbrl_controller.units import NO_UNIT, Number
 
 MOST_CPUS = 8192  # Linux takes no more
@@ -236,19 +235,18 @@ def find_contract(text: str) -> Path:
     """The contract file a parameter names."""
     if not text:
         return share_dir() / "config" / "adroit_baoding.yaml"
-    path = expanded("contract", text)
-    # pathlib's own `exists` raises where a name is too long for a file.
-    if not path.is_absolute() and not os.path.exists(path) and len(path.parts) == 1:
-        return share_dir() / "config" / path
-    return path
+    try:
+        return config_file(text)
+    except MbrlError as error:
+        raise MbrlError(f"parameter contract: {error}") from error
 
 
 def expanded(parameter: str, text: str) -> Path:
     """A path that a parameter gives, with ~ as the home folder; raises MbrlError where that is nobody's."""
     try:
-        return Path(text).expanduser()
-    except RuntimeError as error:
-        raise MbrlError(f"parameter {parameter}: {text!r}: {error}") from error
+        return user_path(text)
+    except MbrlError as error:
+        raise MbrlError(f"parameter {parameter}: {error}") from error
 
 
 def _goal_options(text: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from rclpy.duration import Duration
 from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
@@ -41,6 +42,7 @@ TICK_ROW = (
     "previous_execution",  # s, of the tick before
     "missed_ticks",  # since activation
     "late_plans",  # since activation
+    "doubt",  # why not to learn from it: 0 nothing, 1 nobody took the commands, 2 a state had several publishers
 )
 FLUSH_S = 0.2  # how long a last command may take to be acknowledged
 
@@ -61,11 +63,10 @@ class ControllerOutput:
         self._command, self._plan, self._goal, self._tick, self._episode = self._records
         self._target: Publisher | None = None
         self._row = messages.named_row(TICK_ROW)
-        self.counters: tuple[float, float, int, int] = (0.0, 0.0, 0, 0)  # the row's last four entries
+        self.counters: tuple[float, float, int, int] = (0.0, 0.0, 0, 0)  # of the row, before the last entry
 
-    def open_command(self, lockstep: bool) -> None:
+    def open_command(self, profile: QoSProfile) -> None:
         """Create the publisher of the hand's command topic: only an active controller has one."""
-        profile = qos.command(None if lockstep else self._contract.action.period)
         command = self._contract.file.command
         kind = Float64MultiArray if command.type == MULTI_ARRAY else JointTrajectory
         self._target = self._node.create_publisher(kind, command.topic, profile)
@@ -156,6 +157,7 @@ class ControllerOutput:
             plan.predicted_return if plan is not None else nan,
             solution.disagreement if solution is not None else nan,
             *map(float, self.counters),
+            float(step.doubt),
         ]
         self._tick.publish(self._row)
 

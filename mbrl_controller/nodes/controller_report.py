@@ -24,7 +24,8 @@ class Counters:
     models_refused: int = 0
     last_model_refusal: str = ""
     counted: TickCounts = field(default_factory=TickCounts)  # since activation
-    transport: list[str] = field(default_factory=list)  # what of the state cannot arrive, and why
+    transport: list[str] = field(default_factory=list)  # what messages cannot arrive, and why
+    misled: list[str] = field(default_factory=list)  # what of the state or the e-stops must not be trusted
 
 
 class ControllerReport:
@@ -72,9 +73,9 @@ class ControllerReport:
             problems.append((WARN, f"not granted: {'; '.join(refused)}"))
         if other_commanders:
             problems.append((ERROR, f"the hand is also commanded by {', '.join(other_commanders)}"))
-        problems += [(WARN, what) for what in counters.transport]
+        problems += [(WARN, what) for what in counters.transport] + [(ERROR, what) for what in counters.misled]
         level = max([level, *(problem[0] for problem in problems)])
-        message = "; ".join([message, *(text for bad, text in problems if bad > OK)])
+        message = "; ".join([message, *(text for bad, text in problems if bad > OK and text not in message)])
         values.update(diagnostics.timing(loop, period))
         values.update(model | self._details(session, counters))
         return level, message, values

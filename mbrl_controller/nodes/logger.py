@@ -23,6 +23,7 @@ from mbrl_controller.episodes.recovery import recover_folder
 from mbrl_controller.errors import MbrlError
 from mbrl_controller.nodes.controller_options import expanded, find_contract
 from mbrl_controller.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher
+from mbrl_controller.nodes.graph import Unheard
 from mbrl_controller.nodes.lifecycle import ManagedNode, run
 from mbrl_controller.nodes.message_types import message_class
 from mbrl_controller.nodes.parameter_spec import Spec
@@ -62,6 +63,7 @@ class Logger(ManagedNode):
         self._settings = Parameters(self, SPECS, lambda values: None, lambda: None)
         self._handles: list[Callable[[], object]] = []
         self._subscriptions_made: list[Any] = []
+        self._heard: list[Unheard] = []
         self._recorder: Recorder | None = None
         self._retraining: RetrainProcess | None = None
         self._recovery_problem = ""
@@ -114,11 +116,13 @@ class Logger(ManagedNode):
                 message_class(kind), topic, self._taker(resolved[role], kind, recorder), quality, raw=True
             )
             self._subscriptions_made.append(subscription)
+            self._heard.append(Unheard(self, topic, quality))
 
     def stop(self) -> None:
         """Close the episode."""
         while self._subscriptions_made:
             self.destroy_subscription(self._subscriptions_made.pop())
+        self._heard.clear()
         if self._recorder is not None:
             self._recorder.stop()
 
@@ -189,6 +193,8 @@ class Logger(ManagedNode):
                 text = "not active"
             elif status.recording and status.silent:
                 level, text = WARN, f"{text}, but nothing came yet on {', '.join(status.silent)}"
+            if unheard := [str(topic) for topic in self._heard if topic.found()]:
+                level, text = WARN, "; ".join([text, *unheard])
             if status.dropped:
                 level, text = ERROR, f"{status.dropped} messages lost: the disk is too slow"
             if status.problem:
@@ -199,6 +205,7 @@ class Logger(ManagedNode):
                 "messages written": status.messages,
                 "messages dropped": status.dropped,
                 "silent topics": ", ".join(status.silent),
+                "not heard": "; ".join(unheard),
                 "not recovered": self._recovery_problem,
             }
             self._logging_status.publish(level, text, values)

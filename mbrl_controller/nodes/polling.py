@@ -18,7 +18,7 @@ from typing import Any
 from rclpy.callback_groups import CallbackGroup
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
+from rclpy.qos import QoSProfile
 
 from mbrl_controller.control.loop import start_thread
 
@@ -55,19 +55,14 @@ def polled_subscription(node: Node, kind: type, topic: str, profile: QoSProfile)
     )
 
 
-def incompatible_publishers(node: Node, topic: str, profile: QoSProfile) -> list[str]:
-    """Publishers of `topic` from which a subscription with `profile` gets nothing, each with the reason."""
-    found = []
-    for info in node.get_publishers_info_by_topic(node.resolve_topic_name(topic)):
-        verdict, reason = qos_check_compatible(info.qos_profile, profile)
-        if verdict == QoSCompatibility.ERROR:
-            found.append(f"{info.node_namespace.rstrip('/')}/{info.node_name}: {reason}")
-    return sorted(found)
-
-
-def take_all(subscription: Any, callback: Callable[[Any, float], None], since: float = -math.inf) -> int:
+def take_all(
+    subscription: Any,
+    callback: Callable[[Any, float], None],
+    since: float = -math.inf,
+    heard: Callable[[int | None, float], None] = lambda number, received: None,
+) -> int:
     """Hand every message that waits, oldest first, to `callback`, with when it was received (s, time.monotonic); how
-    many they were.
+    many they were. `heard` gets the number that its publisher gave to each, and the same time.
 
     `since` (s, time.monotonic): when they were last taken; nothing here can have been received before. DDS says by the
     time of day when it received a message, and that may jump.
@@ -78,7 +73,9 @@ def take_all(subscription: Any, callback: Callable[[Any, float], None], since: f
             message, info = taken
             now = time.monotonic()  # first: held up between the two clocks, a message looks older, never newer
             waited = max(1e-9 * (time.time_ns() - info["received_timestamp"]), 0.0)
-            callback(message, max(now - waited, since))
+            received = max(now - waited, since)
+            heard(info.get("publication_sequence_number"), received)
+            callback(message, received)
             count += 1
     return count
 

@@ -31,6 +31,7 @@ SPECS = [
     Spec("preset", "nominal", "what sensors, delays and physics are like", choices=tuple(PRESETS)),
     Spec("lockstep", False, "one state a control period, and none before the last one is answered by a command"),
     Spec("state_rate", 100.0, "rate of the states in real time", unit="Hz", lower=1.0, upper=1000.0),
+    Spec("publish_clock", True, "publish /clock; false where another simulator does: one graph has one clock"),
     Spec("viewer_port", 0, "port of this machine at which a view of the scene is served; 0: none", unit=NO_UNIT,
          lower=0, upper=65535),
     *specs_of(SimOptions, "options."),
@@ -38,7 +39,7 @@ SPECS = [
 
 
 class Sim(ManagedNode):
-    """Publishes the contract's state topics and /clock, takes its command topic."""
+    """Publishes the contract's state topics and, unless told not to, /clock; takes its command topic."""
 
     def __init__(self) -> None:
         super().__init__("sim")
@@ -65,8 +66,8 @@ class Sim(ManagedNode):
             source.topic: self.create_publisher(message_class(source.type), source.topic, reliable)
             for source in contract.sources
         }
-        clock = self.create_publisher(ClockMessage, "/clock", reliable)
-        for publisher in (*publishers.values(), clock):
+        clock = self.create_publisher(ClockMessage, "/clock", reliable) if values["publish_clock"] else None
+        for publisher in (*publishers.values(), *filter(None, [clock])):
             self._handles.append(lambda p=publisher: self.destroy_publisher(p))  # type: ignore[misc]
         runner = self._runner = runner_type(contract, options, values, publishers, clock, self._failed)
         if values["viewer_port"]:

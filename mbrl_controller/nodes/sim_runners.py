@@ -43,7 +43,7 @@ class Runner:
         contract: RobotContract,
         values: dict[str, Any],
         publishers: dict[str, Publisher],
-        clock: Publisher,
+        clock: Publisher | None,
         on_error: Callable[[Exception], None],
     ) -> None:
         self.contract, self.seed = contract, int(values["seed"])
@@ -123,7 +123,8 @@ class Runner:
         self._publishers[source.topic].publish(messages.encode(source_message(source, values, stamp)))
 
     def _send_clock(self, stamp: int) -> None:
-        self._clock.publish(messages.encode(messages.clock(stamp)))
+        if self._clock is not None:
+            self._clock.publish(messages.encode(messages.clock(stamp)))
 
     def _show(self) -> None:
         if self.viewer is not None:

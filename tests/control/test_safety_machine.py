@@ -170,6 +170,17 @@ class Machine(RuleBasedStateMachine):
     def hold(self, reason: str) -> None:
         self.session.hold(reason, self.clock)
 
+    @rule()
+    def nobody_listens(self) -> None:
+        """Where commands reach nobody, the hand has none."""
+        silent = self.core.safety.state in SILENT
+        assert self.session.unheard("nobody", self.clock).tick.command is None
+        self.changed(in_charge=not silent)
+
+    @rule()
+    def two_publish(self) -> None:
+        assert self.session.disputed("two publishers", self.clock).observation is None
+
     @rule(what=intervention)
     def intervene(self, what: str) -> None:
         session, before = self.session, self.core.safety.state

@@ -11,10 +11,12 @@ import pytest
 
 from mbrl_controller.control.safety import SafetyState
 from mbrl_controller.control.session import ControlSession, Phase, SessionConfig, Step
+from mbrl_controller.control.simulated_time import SimulatedTime
 from mbrl_controller.control.state_input import StateInput
+from mbrl_controller.episodes.doubt import Doubt
 from mbrl_controller.errors import MessageError
 from mbrl_controller.planning.catalog import make_planner
-from mbrl_controller.tasks.base import constant_goal
+from mbrl_controller.tasks.base import WaypointGoal, constant_goal
 
 from .conftest import PlainModel, make_contract, make_core
 
@@ -413,3 +415,108 @@ def test_a_goal_that_observes_sees_each_state_before_it_is_asked() -> None:
         assert step.tick.request is not None
         assert step.tick.request.goals[:, 0] == pytest.approx(angle)
     assert goal.seen == [(pytest.approx(i * PERIOD), a) for i, a in enumerate((0.1, 0.3, 0.2))]
+
+
+@pytest.mark.parametrize("jump", [-0.06, -0.5, -700.0])
+def test_a_clock_that_goes_back_ends_the_episode_with_the_last_good_tick(jump: float) -> None:
+    """Whether by more than the episode's age or not: stamps would come twice in it."""
+    bench = Bench()
+    last = bench.run(1000.0, 20)[-1]
+    step = bench.step(last.stamp + PERIOD + jump)
+    (event,) = step.events
+    assert (event.event, event.reason, event.stamp) == ("end", "the clock went back", last.stamp)
+    assert step.tick.source == "safe"
+    assert all(s.tick.source in ("safe", "none") for s in bench.run(last.stamp + 2 * PERIOD + jump, 3))
+    bench.session.reset(last.stamp + 6 * PERIOD + jump)
+    again = bench.run(last.stamp + 7 * PERIOD + jump, 3)
+    assert [s.tick.source for s in again] == ["plan"] * 3
+    assert again[0].events[0].stamp == again[0].stamp
+
+
+@pytest.mark.parametrize("ending", ["stop", "reset", "hand over", "leave"])
+def test_no_end_lies_before_its_begin(ending: str) -> None:
+    """The clock went back, and something else ended the episode before a tick could notice."""
+    bench = Bench()
+    last = bench.run(1000.0, 5)[-1]
+    session, back = bench.session, 3.0
+    if ending == "reset":
+        (event,) = session.reset(back)
+    elif ending == "hand over":
+        session.hand_over("operator", back)
+        (event,) = bench.sent[-1].events
+    else:
+        (event,) = (session.stop("e-stop", back) if ending == "stop" else session.leave(back)).events
+    assert event.stamp == last.stamp
+
+
+def test_holds_notice_a_clock_that_goes_back_too() -> None:
+    bench = Bench()
+    last = bench.run(1000.0, 5)[-1]
+    assert bench.session.hold("no time on /clock yet", 0.0).events[0].stamp == last.stamp
+
+
+def test_a_goal_from_before_the_clock_went_back_begins_with_the_next_episode() -> None:
+    bench = Bench()
+    bench.session.set_goal(WaypointGoal(np.array([0.0, 0.1]), np.array([[0.1], [0.3]])), 1000.0)
+    bench.run(1000.0, 5)
+    bench.step(3.0)
+    bench.session.reset(3.0)
+    goals = [step.goal[0] for step in bench.run(3.0, 4)]
+    assert goals[-1] == pytest.approx(0.3)
+
+
+def test_a_simulated_world_that_was_reset_is_begun_from_where_its_hand_is() -> None:
+    """Where time is simulated and went back, the hand was put elsewhere; a real hand's was not moved."""
+    for simulated in (SimulatedTime(), None):
+        bench = Bench(auto_reset=True)
+        bench.session._simulated = simulated
+        bench.run(1000.0, 5)
+        bench.step(1.0)
+        bench.feed(1.05, position=0.4)
+        step = bench.step(1.05)
+        assert (step.tick.source == "plan") is (simulated is not None)
+
+
+def test_nobody_listens_is_ready_with_no_episode_and_nothing_sent() -> None:
+    bench = Bench()
+    for i in range(3):
+        bench.feed(1.0 + i * PERIOD)
+        step = bench.session.unheard("nobody takes the commands", 1.0 + i * PERIOD)
+        assert (step.tick.command, step.tick.state) == (None, SafetyState.READY)
+        assert (step.tick.reason, step.doubt) == ("nobody takes the commands", Doubt.UNHEARD)
+    assert bench.events == []
+    assert bench.run(1.2, 1)[-1].tick.source == "plan"
+
+
+def test_a_listener_that_vanishes_holds_and_the_next_command_starts_from_where_the_hand_is() -> None:
+    bench = Bench()
+    bench.run(1.0, 5)
+    step = bench.session.unheard("nobody takes the commands", 1.25)
+    assert (step.tick.command, step.tick.state, step.doubt) == (None, SafetyState.HOLDING, Doubt.UNHEARD)
+    bench.feed(1.3, position=0.4)  # without a driver it fell
+    step = bench.step(1.3)
+    assert (step.tick.source, step.doubt) == ("plan", Doubt.NONE)
+    assert bench.events == [("begin", 0, "")]
+
+
+def test_a_disputed_state_counts_for_nothing_afterwards() -> None:
+    bench = Bench()
+    last = bench.run(1.0, 5)[-1].tick.command
+    bench.feed(1.25, position=0.9)  # the other publisher's
+    step = bench.session.disputed("joint_states has 2 publishers", 1.25)
+    assert (step.tick.source, step.doubt, step.observation) == ("safe", Doubt.DISPUTED, None)
+    assert (step.tick.command == last).all()
+    assert "no message yet" in bench.step(1.26).tick.reason
+    assert bench.run(1.3, 1)[-1].tick.source == "plan"
+    assert bench.events == [("begin", 0, "")]
+
+
+@pytest.mark.parametrize("what", ["unheard", "disputed"])
+def test_in_lockstep_time_stands_still_while_it_holds(what: str) -> None:
+    """Without a measurement there is no other stamp than the node's own clock, which has nothing to do with it."""
+    bench = Bench(lockstep=True)
+    bench.run(1.0, 5)
+    assert getattr(bench.session, what)("reason", 1.7e9).tick.command is None
+    assert not bench.step(1.7e9).events
+    assert bench.run(1.25, 1)[-1].tick.source == "plan"
+    assert bench.events == [("begin", 0, "")]

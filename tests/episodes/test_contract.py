@@ -30,6 +30,13 @@ def changed(**updates: Any) -> str:
     return yaml.safe_dump(document)
 
 
+def test_a_state_has_one_publisher_unless_the_contract_says_otherwise():
+    contract = parse_contract(changed(state__1__publishers="several", command__driver="hand_controller"))
+    assert [source.publishers for source in contract.sources] == ["one", "several"]
+    assert contract.file.command.driver == "hand_controller"
+    assert parse_contract(TEXT).file.command.driver is None
+
+
 def test_shipped_contracts_fill_their_task_exactly(contract):
     given = [entry for source in contract.sources for entry in source.entries()]
     assert tuple(given[i] for i in contract.order) == contract.task.state.names
@@ -81,6 +88,8 @@ def test_entries_are_named_by_what_they_are_of(contract):
         (changed(state__0__type="sensor_msgs/msg/Imu"), "state.0"),
         (changed(state__0__max_age_s=0.0), "max_age_s"),
         (changed(state__0__max_silence_s=0.0), "max_silence_s"),
+        (changed(state__0__publishers="many"), "publishers"),
+        (changed(command__driver=""), "command.driver"),
     ],
 )
 def test_a_wrong_contract_is_refused_saying_where(text, complaint):

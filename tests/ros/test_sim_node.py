@@ -139,3 +139,22 @@ def test_what_is_wrong_with_its_parameters_is_said(ros):
     peer = Peer(ros, options__joint_noise=9.0)
     peer.wait(lambda: "joint_noise" in peer.process.output, "a line that says so")
     peer.stop()
+
+
+def test_a_second_sim_may_leave_the_clock_alone(ros):
+    peer = Peer(ros, publish_clock=False)
+    peer.ready()
+    assert not ros.node.get_publishers_info_by_topic("/clock")
+    for lockstep in (True, False):  # also once it is made anew, and where the clock is the states' own
+        assert ros.change(f"{peer.space}/sim", "deactivate")
+        assert ros.change(f"{peer.space}/sim", "cleanup")
+        assert ros.set_parameters(f"{peer.space}/sim", lockstep=lockstep, publish_clock=lockstep).successful
+        assert ros.change(f"{peer.space}/sim", "configure")
+        assert ros.change(f"{peer.space}/sim", "activate")
+        peer.wait(
+            lambda n=lockstep: len(ros.node.get_publishers_info_by_topic("/clock")) == n,
+            f"publishers of /clock: {lockstep}",
+        )
+        heard = len(peer.joints)
+        peer.wait(lambda n=heard: len(peer.joints) > n, "states")
+    peer.stop()

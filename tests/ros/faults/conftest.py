@@ -23,6 +23,7 @@ from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
 from std_msgs.msg import Float64MultiArray  # noqa: E402
 
+from mbrl_controller.episodes.reader import Episode, read_episode  # noqa: E402
 from mbrl_controller.nodes import messages, qos  # noqa: E402
 
 from ..conftest import Ros  # noqa: E402
@@ -91,12 +92,15 @@ class Tick(NamedTuple):
 class Witness:
     """Hears what a controller sends and tells, on a thread of its own."""
 
-    def __init__(self, ros: Ros, command_topic: str, period: float) -> None:
+    def __init__(self, ros: Ros, command_topic: str, period: float, name: str = "witness") -> None:
         self.period = period  # s
+        self.step_s = 0.01  # s, between two calls of `step`
         self.commands: list[tuple[float, np.ndarray]] = []  # when it came (s, time.monotonic), [A] rad
         self.ticks: list[Tick] = []
         self._ticked = threading.Condition()
-        self.node = rclpy.create_node(f"witness_{id(self):x}", context=ros.context, start_parameter_services=False)
+        self.node = rclpy.create_node(
+            f"{name}_{id(self):x}" if name == "witness" else name, context=ros.context, start_parameter_services=False
+        )
         self.node.create_subscription(Float64MultiArray, command_topic, self._on_command, 10)
         self.node.create_subscription(Float64MultiArray, "controller/tick", self._on_tick, 100)
         self._executor = SingleThreadedExecutor(context=ros.context)
@@ -144,7 +148,7 @@ class Witness:
         return (max((when for when in times if when > fault), default=fault) - fault) / self.period
 
     def step(self) -> None:
-        """Called a hundred times a second."""
+        """Called a hundred times a second, or as often as `step_s` says."""
 
     def _on_command(self, message: Float64MultiArray) -> None:
         self.commands.append((time.monotonic(), np.array(message.data)))
@@ -162,7 +166,7 @@ class Witness:
                 self._executor.spin_once(timeout_sec=left)
             else:
                 self.step()
-                due += 0.01
+                due += self.step_s
 
 
 Spoil = Callable[[JointState], list[JointState]]
@@ -172,12 +176,14 @@ JOINTS, LIMIT, MAX_RATE, PERIOD = ["J0", "J1", "J2"], 1.0, 3.0, 0.05  # of the s
 class Hand(Witness):
     """The small hand: its joints follow the commands it hears, and turn a valve a little. Tests spoil what it says."""
 
-    def __init__(self, ros: Ros, tells_time: bool = False) -> None:
-        super().__init__(ros, "hand/commands", PERIOD)
+    def __init__(self, ros: Ros, tells_time: bool = False, name: str = "witness") -> None:
+        super().__init__(ros, "hand/commands", PERIOD, name)
         self.position, self.valve = np.array([0.0, 0.1, 0.2]), 0.0
         self.spoil: Spoil = lambda message: [message]  # of the joints' messages
         self.spoil_valve: Spoil = lambda message: [message]
         self.clock_offset = 0.0  # s, of the time on /clock and of all stamps
+        self.clock_rate = 1.0  # times real time; not to be set but by `run_at`
+        self._clock_zero = time.time()
         self.stamp_offset = 0.0  # s, of stamps alone
         self._joints = self.node.create_publisher(JointState, "joint_states", qos.SENSOR)
         self._valve = self.node.create_publisher(JointState, "valve/joint_states", qos.SENSOR)
@@ -192,7 +198,15 @@ class Hand(Witness):
 
     def now(self) -> float:
         """s, as /clock tells it."""
-        return time.time() + self.clock_offset
+        return self._clock_zero + self.clock_rate * (time.time() - self._clock_zero) + self.clock_offset
+
+    def run_at(self, rate: float) -> float:
+        """Let time go so fast from now on; when (s, time.monotonic)."""
+        with self._lock:
+            passed = time.time() - self._clock_zero
+            self.clock_offset += (self.clock_rate - rate) * passed
+            self.clock_rate, self.step_s = rate, 0.01 / max(rate, 1.0)
+            return time.monotonic()
 
     def step(self) -> None:
         """Move for 10 ms, then say where it is."""
@@ -225,7 +239,8 @@ class Hand(Witness):
 class Control:
     """A controller of the small hand, in a process of its own, that explores: its commands never stand still."""
 
-    def __init__(self, ros: Ros, folder: Path, **parameters: Any) -> None:
+    def __init__(self, ros: Ros, folder: Path, hand: str = "witness", **parameters: Any) -> None:
+        """`hand`: name of the node that plays the hand."""
         self.ros = ros
         self.reports = ros.diagnostics("controller: control")
         self.given = {
@@ -239,8 +254,21 @@ class Control:
             **parameters,
         }
         self.process = ros.start("mbrl_controller.nodes.controller", {**self.given, "autostart": True})
-        self.hand = Hand(ros, tells_time=bool(parameters.get("use_sim_time")))
+        self.hand = Hand(ros, tells_time=bool(parameters.get("use_sim_time")), name=hand)
         self.hand.start()
+
+    def start_logger(self, log_dir: Path) -> None:
+        """Log what it does, and wait until that is logged."""
+        more = {"use_sim_time": True} if self.given.get("use_sim_time") else {}
+        given = {"contract": self.given["contract"], "log_dir": str(log_dir), "autostart": True, **more}
+        reports = self.ros.diagnostics("logger: logging")
+        self.ros.start("mbrl_controller.nodes.logger", given)
+        self.ros.wait(lambda: reports and not reports[-1][2]["silent topics"], "a logger that hears all")
+
+    def logged(self, log_dir: Path, episode: float) -> Episode:
+        """What was logged of the episode of this number, once it is closed."""
+        name = f"episode_{round(episode):04d}.mcap"
+        return read_episode(self.ros.wait(lambda: next(log_dir.rglob(name), None), "a closed log"))
 
     def fault(self, phase: float = 0.5, **what: Any) -> float:
         """Spoil the hand's messages so large a part of a control period after a tick; when (s, time.monotonic)."""

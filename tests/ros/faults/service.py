@@ -37,6 +37,7 @@ class Service:
         self.contract = load_contract(self.contract_file)
         self.registry = Registry(folder / "models", shipped=folder / "none")
         self.commands = ros.collect("controller/command", JointState)
+        self.taken = ros.collect("hand/commands", Float64MultiArray)  # a hand that is told nothing is not commanded
         self.ticks = ros.collect("controller/tick", Float64MultiArray)
         self.reports = ros.diagnostics("controller: control")
         self.states: list[int] = []  # stamps (ns) of what the hand published

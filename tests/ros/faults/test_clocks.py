@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from std_srvs.srv import Trigger
 
-from .conftest import Control
+from mbrl_controller.episodes.transitions import transitions
+
+from .conftest import PERIOD, Control
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 JUMP_S = 5.0
@@ -98,4 +102,91 @@ def test_ros_time_that_jumps_back_ends_the_episode(control: Control, fault_row: 
         diagnostics=said,
         periods=periods,
         lost="the rest of the episode",
+    )
+
+
+@pytest.mark.parametrize("rate", [0.5, 2.0])
+def test_simulated_time_at_another_speed_is_what_ticks_are_counted_in(
+    control: Control, fault_row: Any, rate: float
+) -> None:
+    hand = control.hand
+    control.wait_until_running()
+    began = hand.run_at(rate)
+    try:
+        control.ros.wait(lambda: len(hand.after(began)) > 100, "ticks")
+        ended = time.monotonic()
+        settled = [tick for tick in hand.after(began) if began + 2.0 < tick.time < ended]
+        steps = np.diff([tick.row["stamp"] for tick in settled])
+        told = control.values()
+    finally:
+        hand.run_at(1.0)
+    # A tick that a busy machine misses is counted; none comes at another time.
+    assert np.median(steps) == pytest.approx(PERIOD, rel=0.1)
+    assert (np.abs(steps / PERIOD - np.round(steps / PERIOD)) < 0.5).all()
+    assert sum(tick.planned for tick in settled) > 0.9 * len(settled)
+    assert float(told["simulated time (times real time)"]) == pytest.approx(rate, rel=0.2)
+    held = [tick.time for tick in hand.after(began) if not tick.planned and tick.time < ended]
+    control.wait_until_running()
+    fault_row(
+        fault=f"simulated time runs at {rate} times real time",
+        hand=f"got {len(settled)} commands {1e3 * np.median(steps):.0f} ms of simulated time apart",
+        diagnostics=f"simulated time (times real time): {told['simulated time (times real time)']}",
+        periods=0.0,
+        lost=f"{len(held)} ticks held",
+    )
+
+
+def test_simulated_time_that_stands_still_holds_the_hand_and_says_so(control: Control, fault_row: Any) -> None:
+    hand = control.hand
+    control.wait_until_running()
+    control.reports.clear()
+    began = hand.run_at(0.0)
+    periods = control.wait_until_safe(began)
+    said = control.said("time on /clock has stood still for")
+    control.ros.wait(lambda: len(hand.after(began)) > 10, "ticks")
+    assert not any(tick.planned for tick in hand.after(began)[2:])
+    hand.run_at(1.0)
+    control.wait_until_running()
+    fault_row(
+        fault="simulated time stands still",
+        hand="kept its last target until it went on",
+        diagnostics=said,
+        periods=periods,
+        lost="nothing: the same episode goes on",
+    )
+
+
+def test_a_world_that_is_reset_costs_the_log_a_transition_or_two(
+    control: Control, fault_row: Any, tmp_path: Path
+) -> None:
+    """Its clock begins anew: it goes back by more than the episode's age."""
+    hand, ros = control.hand, control.ros
+    control.start_logger(tmp_path)
+    control.wait_until_running()
+    assert ros.call("controller/reset", Trigger).success
+    good = time.monotonic()
+    ros.wait(lambda: len([t for t in hand.after(good) if t.planned]) > 40, "an episode")
+    number = hand.ticks[-1].row["episode"]
+    began = control.fault(clock_offset=hand.clock_offset - 1000.0)
+    periods = control.wait_until_safe(began)
+    said = control.said("the clock went back")
+    commands = len([t for t in hand.ticks if good < t.time <= began and t.planned])
+    episode = control.logged(tmp_path, number)
+    got = transitions(episode)
+    assert episode.begin_ns is not None
+    assert episode.end_ns is not None
+    assert episode.end_ns >= episode.begin_ns
+    uneven = got.skipped.get("commands not one period apart", 0)  # ticks that a busy machine made late
+    assert len(got) >= commands - uneven - 8
+    assert ros.call("controller/reset", Trigger).success
+    again = time.monotonic()
+    control.wait_until_running()
+    ros.wait(lambda: len([t for t in hand.after(again) if t.planned]) > 20, "the next episode")
+    hand.check_commands(again)
+    fault_row(
+        fault="a world is reset: ROS time goes back by more than the episode's age",
+        hand="kept its last target; began a new episode after ~/reset",
+        diagnostics=said,
+        periods=periods,
+        lost=f"of {commands} commands all but {len(got)} transitions",
     )

@@ -1,0 +1,87 @@
+"""Which stretches of an episode teach nothing true, by what its ticks say: nobody took the commands, a state came from
+several publishers, or the clock went back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from mbrl_controller.episodes.messages import NANO
+from mbrl_controller.tasks.spaces import Array
+
+
+class Doubt(IntEnum):
+    """Why what was logged at a tick is not what happened to the hand: the tick's entry `doubt`."""
+
+    NONE = 0
+    UNHEARD = 1  # nobody took the commands
+    DISPUTED = 2  # a state came from several publishers
+
+
+REASONS = {Doubt.UNHEARD: "nobody took the commands", Doubt.DISPUTED: "a state had several publishers"}
+CLOCK_WENT_BACK = "the clock went back"
+# A logger may hear a publisher so much sooner than the controller is introduced to it, on a busy machine.
+DISCOVERY_NS = 3 * NANO
+AFTERWARDS_NS = NANO  # so long the last message from before the end of a doubt may still be the newest of a state
+_SLACK_NS = 1_000_000  # ticks carry their stamp as a float of seconds
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """From `begin` to `end` (ns), both included."""
+
+    begin: int
+    end: int
+    reason: str
+
+
+def doubtful(ticks: Mapping[str, Array], period: int) -> list[Stretch]:
+    """The stretches of an episode whose ticks, in order of arrival, have these columns; `period` in ns.
+
+    Ticks of older logs, which have no `doubt`, only tell of the clock.
+    """
+    stamps = ticks.get("stamp")
+    if stamps is None:
+        return []
+    known = np.isfinite(stamps) & (np.abs(stamps) < 2**62 / NANO)
+    at = np.round(stamps[known] * NANO).astype(np.int64)
+    found = _overlaps(at, 2 * period)
+    if "doubt" in ticks:
+        doubts = ticks["doubt"][known]
+        for doubt, reason in REASONS.items():
+            found += _merged(at[doubts == doubt], reason)
+    return found
+
+
+def reason_at(stretches: list[Stretch], begin: int, end: int) -> str:
+    """Why what lies between two stamps (ns) must not be learnt from; empty if it may."""
+    return next((s.reason for s in stretches if begin <= s.end and end >= s.begin), "")
+
+
+def _merged(stamps: np.ndarray, reason: str) -> list[Stretch]:
+    found: list[Stretch] = []
+    for stamp in np.sort(stamps).tolist():
+        begin, end = stamp - DISCOVERY_NS, stamp + AFTERWARDS_NS
+        if found and begin <= found[-1].end:
+            found[-1] = Stretch(found[-1].begin, end, reason)
+        else:
+            found.append(Stretch(begin, end, reason))
+    return found
+
+
+def _overlaps(stamps: np.ndarray, margin: int) -> list[Stretch]:
+    """Times (ns) through which the clock went more than once: messages of both passes lie there, mixed."""
+    if not len(stamps):
+        return []
+    passes = np.split(stamps, np.flatnonzero(np.diff(stamps) < -_SLACK_NS) + 1)
+    spans = [(int(part.min()), int(part.max())) for part in passes]
+    found = []
+    for i, (begin, end) in enumerate(spans):
+        for other_begin, other_end in spans[:i]:
+            low, high = max(begin, other_begin) - margin, min(end, other_end) + margin
+            if low <= high:
+                found.append(Stretch(low, high, CLOCK_WENT_BACK))
+    return found

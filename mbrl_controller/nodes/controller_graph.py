@@ -1,0 +1,99 @@
+"""The controller's place among the other nodes: whether its commands are taken, its states are one publisher's, and
+its stop buttons are heard."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+
+from mbrl_controller.control.safety import SILENT
+from mbrl_controller.control.session import ControlSession
+from mbrl_controller.episodes.contract import Command
+from mbrl_controller.nodes import graph
+from mbrl_controller.nodes.listeners import Listeners
+from mbrl_controller.nodes.state_publishers import StatePublishers
+
+LOOK_S = 1.0
+
+
+class ControllerGraph:
+    """Watches it at every tick, and tells a session to hold. `matched`: subscriptions that the publisher of the command
+    topic is matched with."""
+
+    def __init__(self, node: Node, command: Command, profile: QoSProfile, matched: Callable[[], int]) -> None:
+        self._node, self._matched = node, matched
+        self._listeners = Listeners(node, command.topic, command.type, profile, command.driver)
+        self.states: list[StatePublishers] = []
+        self._requests: list[tuple[graph.Unheard, bool]] = []
+        self._looked = -math.inf
+        self._disputed = ""
+        self._told: set[str] = set()
+
+    def add_requests(self, topic: str, *profiles: QoSProfile, matters: bool) -> None:
+        """Watch a topic to which this node subscribes with `profiles`; `matters`: hold while a publisher of it is not
+        heard."""
+        self._requests.append((graph.Unheard(self._node, topic, *profiles), matters))
+
+    def nobody_listens(self) -> str:
+        """Why commands would reach nobody who follows them; empty if they do."""
+        return self._listeners.missing(self._matched())
+
+    def holds(self, session: ControlSession, stamp: float) -> bool:
+        """Hold, at a tick of time `stamp` (s) whose messages were taken, where there is a reason; whether there is."""
+        self._disputed = next(filter(None, [state.dispute(time.monotonic()) for state in self.states]), "")
+        if session.core.safety.state in SILENT:
+            return False
+        if nobody := self.nobody_listens():
+            session.unheard(nobody, stamp)
+        elif self._disputed:
+            session.disputed(self._disputed, stamp)
+        elif deaf := self._deaf(matters=True):
+            session.hold(deaf[0], stamp)
+        else:
+            return False
+        return True
+
+    def holds_anew(self, session: ControlSession) -> bool:
+        """Whether nobody listens, and the session does not know it."""
+        nobody = self.nobody_listens()
+        return bool(nobody) and session.core.safety.reason != nobody
+
+    def look(self, active: bool) -> None:
+        """Ask discovery anew, some times a second: who comes may take the place of another who leaves."""
+        if active:
+            self._listeners.look(self._matched())
+        else:
+            self._disputed = ""
+        if (now := time.monotonic()) - self._looked >= LOOK_S:
+            self._looked = now
+            for state in self.states:
+                state.look()
+            for topic, _ in self._requests:
+                topic.look()
+
+    def errors(self) -> list[str]:
+        """What must not be so, and what to do."""
+        return [text for text in (self._disputed, *self._deaf(matters=True)) if text]
+
+    def warnings(self, active: bool) -> list[str]:
+        """What messages are lost, and why; `active`: whether commands are to be heard."""
+        found = [text for state in self.states for text in (*state.incompatible(), state.idle(self._disputed)) if text]
+        found += self._deaf(matters=False)
+        if active:
+            nobody = self.nobody_listens()
+            found += [nobody] if nobody else []
+            found += [text for text in self._listeners.problems() if text not in nobody]
+        return found
+
+    def _deaf(self, matters: bool) -> list[str]:
+        return [str(topic) for topic, does in self._requests if does is matters and topic.found()]
+
+    def untold(self, problems: list[str]) -> list[str]:
+        """Those that were not there when this was last asked."""
+        new = [text for text in problems if text not in self._told]
+        self._told = set(problems)
+        return new
