@@ -81,7 +81,7 @@ def test_a_step_waits_until_the_command_of_an_intervention_was_sent(first: str) 
         bench.sent.append(step)
         if not waiting:
             waiting.append(None)
-            waiting[0] = waits_for(threading.Event(), lambda: bench.step(1.15))
+            waiting[0] = waits_for(threading.Event(), lambda: bench.step(1.2))
 
     bench.session._send = send
     INTERVENTIONS[first](bench.session)
