@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import threading
 import time
 
 import pytest
 
 from mbrl_controller.control.lockstep import LockstepLoop
-from mbrl_controller.control.loop import FixedRateLoop, TickTime
+from mbrl_controller.control.loop import FixedRateLoop, TickTime, apply_scheduling
 
 
 def run_loop(period: float, ticks: int, work: dict[int, float] | None = None) -> tuple[list[TickTime], FixedRateLoop]:
@@ -149,3 +150,70 @@ def test_lockstep_ticks_once_a_trigger_and_when_ready() -> None:
     loop.stop()
     assert not ticked.acquire(blocking=False)
     assert loop.statistics.ticks == 2
+
+
+@pytest.mark.parametrize("kind", ["fixed rate", "lockstep"])
+def test_stopping_waits_for_the_tick_in_progress(kind: str) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def tick(*_: object) -> None:
+        begun.set()
+        time.sleep(0.2)
+        ended.set()
+
+    loop: FixedRateLoop | LockstepLoop
+    if kind == "fixed rate":
+        loop = FixedRateLoop(60.0, tick, on_error=lambda error: None)
+    else:
+        loop = LockstepLoop(tick, on_error=lambda error: None)
+    loop.start()
+    if isinstance(loop, LockstepLoop):
+        loop.trigger()
+    assert begun.wait(30)
+    loop.stop()
+    assert ended.is_set()
+    assert not loop.running
+
+
+def test_a_started_loop_has_asked_for_its_scheduling() -> None:
+    loop = FixedRateLoop(60.0, lambda when: None, on_error=lambda error: None, cpus=[100_000])
+    loop.start()
+    assert len(loop.refused) == 1
+    loop.stop()
+
+
+def test_its_thread_has_its_name_a_small_stack_and_does_not_keep_the_process_alive() -> None:
+    before = threading.stack_size()
+    loop = FixedRateLoop(60.0, lambda when: None, on_error=lambda error: None, name="mine")
+    loop.start()
+    assert threading.stack_size() == before
+    (thread,) = (t for t in threading.enumerate() if t.name == "mine")
+    assert thread.daemon
+    loop.stop()
+    assert not thread.is_alive()
+
+
+def test_a_thread_asks_for_itself_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether this user may is the system's to say; so what it says is made up."""
+    asked: list[tuple] = []
+
+    def scheduler(thread: int, policy: int, parameters: os.sched_param) -> None:
+        asked.append((thread, policy, parameters.sched_priority))
+
+    monkeypatch.setattr(os, "sched_setscheduler", scheduler)
+    monkeypatch.setattr(os, "sched_setaffinity", lambda thread, cpus: asked.append((thread, cpus)))
+    assert apply_scheduling(0, ()) == []
+    assert asked == []
+    assert apply_scheduling(7, (1, 2)) == []
+    assert asked == [(0, os.SCHED_FIFO, 7), (0, (1, 2))]
+
+
+def test_what_a_thread_is_refused_is_told_each_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    monkeypatch.setattr(os, "sched_setaffinity", refuse)
+    assert apply_scheduling(7, (1, 2)) == [
+        "SCHED_FIFO priority 7: Operation not permitted", "CPUs [1, 2]: Operation not permitted"
+    ]  # fmt: skip

@@ -34,6 +34,8 @@ INTERVENTIONS = {
     "leave": lambda session: session.leave(1.2),
     "enter": lambda session: session.enter(1.2),
     "hold": lambda session: session.hold("no time", 1.2),
+    "unheard": lambda session: session.unheard("nobody listens", 1.2),
+    "disputed": lambda session: session.disputed("two publishers", 1.2),
     "hand over": lambda session: session.hand_over("operator", 1.2),
     "take back": lambda session: session.take_back("back", 1.2),
     "scene": lambda session: session.scene_was_reset(1.2),
@@ -81,7 +83,7 @@ def test_a_step_waits_until_the_command_of_an_intervention_was_sent(first: str) 
         bench.sent.append(step)
         if not waiting:
             waiting.append(None)
-            waiting[0] = waits_for(threading.Event(), lambda: bench.step(1.15))
+            waiting[0] = waits_for(threading.Event(), lambda: bench.step(1.2))
 
     bench.session._send = send
     INTERVENTIONS[first](bench.session)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -130,3 +131,68 @@ def test_values_that_threads_add_at_once_are_all_counted() -> None:
     summary = statistics.summary()
     assert summary.count == 20_000
     assert summary.mean == pytest.approx(5.5e-3)
+
+
+def test_percentiles_lie_on_the_right_side_of_the_centre_and_within_the_extremes() -> None:
+    """With values far out on both sides, so that nothing is put right by the extremes."""
+    statistics = RunningStatistics(centre=0.1)
+    for value, count in ((-5.0, 1), (0.09, 600), (0.13, 380), (0.2, 18), (9.0, 1)):
+        for _ in range(count):
+            statistics.add(value)
+    summary = statistics.summary()
+    assert summary.p50 == pytest.approx(0.1 - 0.01, abs=0.005 * 0.01)
+    assert summary.p99 == pytest.approx(0.1 + 0.1, abs=0.005 * 0.1)
+    assert summary.p999 == pytest.approx(0.1 + 0.1, abs=0.005 * 0.1)
+    assert (summary.min, summary.max) == (-5.0, 9.0)
+
+
+def test_of_ten_thousand_the_ten_worst_are_beyond_the_last_percentile() -> None:
+    statistics = RunningStatistics()
+    for i in range(10_000):
+        statistics.add(1.0 if i < 10 else 2e-3)
+    assert statistics.summary().p999 == pytest.approx(2e-3, rel=0.005)
+    statistics.add(1.0)
+    assert statistics.summary().p999 == pytest.approx(1.0, rel=0.005)
+
+
+class Watched(np.ndarray):
+    """Counts that let something happen as they are read or changed."""
+
+    happens: Callable[[], None]
+
+    def __setitem__(self, key: object, value: object) -> None:
+        self.happens()
+        super().__setitem__(key, value)
+
+    def copy(self, order: str = "C") -> np.ndarray:
+        self.happens()
+        return np.array(self)
+
+
+USES = {
+    "add": lambda statistics: statistics.add(2.0),
+    "summary": lambda statistics: statistics.summary(),
+    "clear": lambda statistics: statistics.clear(),
+}
+
+
+@pytest.mark.parametrize("one", ["add", "summary"])
+@pytest.mark.parametrize("other", USES)
+def test_what_is_added_and_what_is_read_wait_for_each_other(one: str, other: str) -> None:
+    statistics = RunningStatistics()
+    statistics.add(1.0)
+    back, came_back = threading.Event(), []
+    thread = threading.Thread(target=lambda: (USES[other](statistics), back.set()))
+
+    def happens() -> None:
+        if thread.ident is None:
+            thread.start()
+            came_back.append(back.wait(0.1))
+
+    counts = statistics._counts.view(Watched)
+    counts.happens = happens
+    statistics._counts = counts
+    USES[one](statistics)
+    thread.join(60)
+    assert came_back == [False]
+    assert back.is_set()

@@ -137,6 +137,43 @@ def test_so_many_steps_fit_into_memory_and_no_more() -> None:
         make_planner("pddm", A, {"candidates": 100_000, "horizon": 11})
 
 
+# --- candidates -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["pddm", "cem", "icem", "random_shooting"])
+def test_no_candidate_leaves_the_limits_however_wide_the_noise_and_wherever_the_plan(name: str) -> None:
+    p = planner(name, **({} if name == "random_shooting" else {"sigma": 2.0}), keep_mean=True)
+    for mean in (1.3, -1.3):
+        tried = p.candidates(PlannerState(np.full((H, A), mean), np.zeros(A), 0))
+        assert np.abs(tried).max() == 1.0
+        np.testing.assert_array_equal(tried[0], np.sign(mean))
+        inside = np.abs(tried[1:]) < 1
+        assert inside.any()
+
+
+def test_uniform_candidates_fill_the_range_and_do_not_pile_up_at_its_ends() -> None:
+    tried = planner("random_shooting", candidates=5000).candidates(planner("random_shooting").initial_state(0))
+    assert (np.abs(tried) < 1).all()
+    assert tried.std() == pytest.approx(1 / np.sqrt(3), rel=0.02)
+    assert (tried.min(), tried.max()) == (pytest.approx(-1, abs=1e-3), pytest.approx(1, abs=1e-3))
+
+
+@pytest.mark.parametrize("kept", [1, 2, 3, 7, 63, 64, 100])
+def test_the_best_are_kept_best_first(kept: int) -> None:
+    p = planner(kept=kept)
+    for seed in range(20):
+        seen: list[tuple[np.ndarray, np.ndarray]] = []
+
+        def objective(c: np.ndarray, seed: int = seed, seen: list = seen) -> np.ndarray:
+            returns = np.random.default_rng(seed).permutation(float(len(c)) * np.arange(len(c)))
+            seen.append((c.copy(), returns))
+            return returns
+
+        _, after = p.plan(objective, p.initial_state(seed))
+        tried, returns = seen[0]
+        np.testing.assert_array_equal(after.kept, shift(tried[np.argsort(-returns)[:kept]].astype(float)))
+
+
 # --- time -------------------------------------------------------------------------------------------------------------
 
 
@@ -183,7 +220,7 @@ def expected(seconds: float, candidates: int, each: float = 1e-3) -> list[int]:
     return found or [MIN_CHUNK]
 
 
-@pytest.mark.parametrize("seconds", [0.01, 0.0301, 0.1003, 0.2007, 0.5003, 2.0])
+@pytest.mark.parametrize("seconds", [0.01, 0.0301, 0.1003, 0.2007, 0.3503, 0.5003, 2.0])
 def test_chunks_take_their_share_of_the_time_left(seconds: float, clock: Clock) -> None:
     assert (MIN_CHUNK, CHUNK_SHARE) == (16, 0.7)
     p = planner(candidates=300)
@@ -216,3 +253,11 @@ def test_a_refinement_is_begun_if_it_should_end_at_the_deadline_and_not_if_after
         result, _ = p.plan(clock.objective, p.initial_state(0), clock.now + seconds)
         assert result.iterations == iterations
         assert clock.now - began <= seconds
+
+
+def test_where_one_refinement_is_too_much_a_smaller_one_is_not_begun_either(clock: Clock) -> None:
+    p = planner(candidates=100, iterations=4, decay=4.0)
+    for _ in range(3):
+        sizes(clock, p, 10.0)
+    assert sizes(clock, p, 10.0) == [100, 25, 6, 2]
+    assert sum(sizes(clock, p, 0.1103)) == 100  # 25 more would be late, 6 would not

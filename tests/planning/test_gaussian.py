@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mbrl_controller.planning.catalog import make_planner
-from mbrl_controller.planning.noise import noise_basis
+from mbrl_controller.planning.noise import _normal_quantiles, noise_basis
 
 H, A = 6, 3
 
@@ -34,3 +34,9 @@ def test_a_joint_of_scale_zero_stays_where_the_plan_has_it() -> None:
 
 def test_joints_that_are_all_alike_need_no_scale() -> None:
     np.testing.assert_array_equal(drawn(sigma=0.2), drawn(sigma=0.2, joint_scale=(1.0, 1.0, 1.0)))
+
+
+def test_the_table_of_normal_numbers_is_there_before_the_first_plan() -> None:
+    _normal_quantiles.cache_clear()
+    make_planner("pddm", A)
+    assert _normal_quantiles.cache_info().currsize == 1

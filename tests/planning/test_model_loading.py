@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -35,3 +36,28 @@ def test_onnx_runtime_serves_where_torch_cannot_be_imported() -> None:
         "model.warm_up(2, 2)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+@pytest.mark.parametrize("backend", ["onnx", "torch"])
+def test_each_backend_is_given_all_that_was_said(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stub:
+        @staticmethod
+        def load(*arguments: object, **options: object) -> tuple[object, ...]:
+            return (*arguments, options)
+
+    if backend == "onnx":
+        monkeypatch.setattr("mbrl_controller.planning.model_loading.OnnxEnsemble", Stub)
+    else:
+        monkeypatch.setitem(sys.modules, "mbrl_controller.dynamics.torch_rollout", SimpleNamespace(TorchEnsemble=Stub))
+    found = load_ensemble("m.onnx", backend, task="a task", action="an action", threads=3)  # type: ignore[arg-type]
+    assert found == ("m.onnx", {"task": "a task", "action": "an action", "threads": 3})
+
+
+def test_onnx_runtime_on_one_thread_is_what_serves_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict] = []
+    monkeypatch.setattr(
+        "mbrl_controller.planning.model_loading.OnnxEnsemble",
+        SimpleNamespace(load=lambda source, **options: asked.append(options)),
+    )
+    load_ensemble("m.onnx")
+    assert asked == [{"task": None, "action": None, "threads": 1}]

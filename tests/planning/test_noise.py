@@ -102,6 +102,7 @@ def test_the_curve_through_the_knots_is_catmull_roms() -> None:
     quarter = interpolated(17, values)[5]  # a quarter of the way from the second knot to the third
     assert quarter == pytest.approx((-9 * 0.3 - 111 + 29 * 2 - 3 * 0.5) / 128)
     assert interpolated(17, values)[4:13:4] == pytest.approx(values[1:4])
+    assert interpolated(9, values)[5] == pytest.approx((1.0 + 18 + 4.5 - 0.7) / 16)  # of the last four alone
     straight = interpolated(13, [0.0, 1.0, 2.0, 3.0])
     assert straight[4:9] == pytest.approx([1.0, 1.25, 1.5, 1.75, 2.0])
     assert interpolated(5, [0.0, 1.0])[2] == pytest.approx(0.5)  # the ends repeat

@@ -20,7 +20,7 @@ from mbrl_controller.model_file import ModelFile
 from mbrl_controller.model_probe import Probe
 from mbrl_controller.model_spec import METADATA_KEY, ModelSpec
 from mbrl_controller.planning import onnx_content
-from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble, _one_line
 from mbrl_controller.tasks.spaces import ActionSpace, VectorSpec
 
 from ..linear_model import linear_model
@@ -306,3 +306,69 @@ def test_an_8_bit_file_far_from_its_network_is_refused(tmp_path, off) -> None:
 def test_an_8_bit_file_without_its_rows_is_refused(tmp_path) -> None:
     model = graph_model(SPEC.model_copy(update={"precision": "int8"}))
     refused(written(tmp_path / "m.onnx", model), "the rows it is checked on")
+
+
+# --- more files that must not be served -------------------------------------------------------------------------------
+
+
+def test_names_that_are_no_text_are_refused(tmp_path) -> None:
+    content = graph_model().SerializeToString().replace(b"action", b"act\x80on")
+    (tmp_path / "m.onnx").write_bytes(content)
+    refused(tmp_path / "m.onnx", "names that are no text|ONNX Runtime cannot load it")
+
+
+def test_a_model_that_breaks_when_it_is_run_is_refused(tmp_path) -> None:
+    """It has the right face, but looks at the eighth row whatever comes."""
+    model = graph_model()
+    model.graph.initializer.append(numpy_helper.from_array(np.array([7], np.int64), "eighth"))
+    model.graph.node.insert(0, helper.make_node("Gather", ["action", "eighth"], ["row"]))
+    model.graph.node[1].input[0] = "row"
+    refused(written(tmp_path / "m.onnx", model), "it cannot be run: ")
+
+
+def test_a_single_weight_that_is_no_number_is_enough(tmp_path) -> None:
+    mix = MIX.copy()
+    mix[1, 0, 2] = np.nan
+    refused(written(tmp_path / "m.onnx", graph_model(mix=mix)), "not a finite")
+
+
+def test_numbers_of_another_size_are_refused(tmp_path) -> None:
+    model = graph_model()
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.elem_type = TensorProto.DOUBLE
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(MIX.astype(float), "mix"))
+    refused(written(tmp_path / "m.onnx", model), r"inputs must be tensor\(float\), but state is tensor\(double\)")
+
+
+@pytest.mark.parametrize(("periodic", "good"), [((0,), True), ((2,), True), ((-1,), False), ((3,), False)])
+def test_periodic_entries_are_entries_of_the_state(tmp_path, periodic, good) -> None:
+    path = written(tmp_path / "m.onnx", graph_model(SPEC.model_copy(update={"periodic": periodic})))
+    if good:
+        assert OnnxEnsemble.load(path).spec.periodic == periodic
+    else:
+        refused(path, "lie outside the state")
+
+
+def test_without_a_scale_each_entry_counts_as_it_is(tmp_path) -> None:
+    model = OnnxEnsemble.load(written(tmp_path / "m.onnx", graph_model(SPEC.model_copy(update={"delta_scale": ()}))))
+    assert model.delta_scale.tolist() == [1.0] * S
+
+
+def test_it_is_checked_against_a_task_only_where_both_task_and_hand_are_given(good) -> None:
+    assert OnnxEnsemble.load(good, task=TASK).spec == OnnxEnsemble.load(good, action=ACTION).spec == SPEC
+
+
+def test_warming_up_makes_the_room_that_plans_of_this_size_need(good) -> None:
+    model = OnnxEnsemble.load(good)
+    asked = []
+    rollout = model.rollout
+    model.rollout = lambda state, actions: asked.append((state.shape, actions.shape)) or rollout(state, actions)
+    model.warm_up(8, 4)
+    assert asked == [((S,), (8, 4, A))] * 3
+    buffer = rollout(np.zeros(S), np.zeros((8, 4, A))).base
+    assert buffer.size >= 5 * E * 8 * S
+
+
+def test_what_onnx_runtime_says_is_told_in_one_short_line() -> None:
+    text = _one_line(RuntimeError("first line\n   second\tpart " + "x" * 1000))
+    assert text == "first line second part " + "x" * 277

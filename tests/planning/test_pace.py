@@ -15,12 +15,19 @@ def measured(*chunks: tuple[int, float]) -> Pace:
     return pace
 
 
+def test_before_the_first_chunk_nothing_is_known() -> None:
+    assert not Pace()
+    assert Pace().seconds(100) == 0.0
+    assert Pace().affordable(9.0) == 0
+
+
 def test_both_parts_of_a_chunks_time_are_found() -> None:
     pace = measured((10, 0.012), (20, 0.022), (40, 0.042))
     assert pace.seconds(100) == pytest.approx(0.102)
     assert pace.affordable(0.0525) == 50
     assert pace.affordable(0.0515) == 49
-    assert pace.affordable(0.001) == 0
+    assert pace.affordable(0.001) == pace.affordable(-1.0) == 0
+    assert measured((10, 0.012), (11, 0.013)).seconds(100) == pytest.approx(0.102)  # sizes that hardly differ
 
 
 def test_chunks_of_one_size_tell_the_time_of_each_candidate_alone() -> None:
@@ -43,12 +50,14 @@ def test_the_first_two_chunks_are_learnt_from_at_once_later_ones_when_asked() ->
     pace = Pace()
     pace.add(10, 0.01)
     assert pace.seconds(10) == pytest.approx(0.01)
-    pace.add(20, 0.02)
-    assert pace.seconds(100) == pytest.approx(0.1)
+    pace.add(20, 0.018)  # 0.8 ms each, and 2 ms
+    assert pace.seconds(100) == pytest.approx(0.082)
+    pace.add(20, 9.0)
+    assert pace.seconds(100) == pytest.approx(0.082)
     for _ in range(50):
         pace.add(10, 0.1)
         pace.add(20, 0.2)
-    assert pace.seconds(100) == pytest.approx(0.1)
+    assert pace.seconds(100) == pytest.approx(0.082)
     pace.learn()
     assert pace.seconds(100) == pytest.approx(1.0)
 
