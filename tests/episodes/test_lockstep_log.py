@@ -6,14 +6,17 @@ import json
 
 import numpy as np
 import pytest
+import yaml
 from mcap_ros2.reader import read_ros2_messages
 
 from mbrl_controller.episodes import messages
+from mbrl_controller.episodes.contract import parse_contract
 from mbrl_controller.episodes.info import EpisodeInfo
 from mbrl_controller.episodes.lockstep_log import write_lockstep_episode
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.transitions import transitions
 from mbrl_controller.errors import EpisodeError
+from mbrl_controller.resources import share_dir
 
 START = 5_000_000_000
 PERIOD = 100_000_000
@@ -70,6 +73,20 @@ def test_states_that_were_measured_before_their_tick_have_the_stamp_of_then(claw
             tmp_path / "f.mcap", claw, EpisodeInfo("s", 0), states, commands, goals, measured=measured[1:]
         )
     assert [p.name for p in tmp_path.iterdir()] == ["e.mcap"]
+
+
+def test_a_pose_has_the_place_and_its_reader_finds_the_velocity(tmp_path, made_up):
+    document = yaml.safe_load((share_dir() / "config" / "adroit_baoding.yaml").read_text())
+    for source in document["state"][1:]:
+        source.update(type=messages.POSE, frame="palm", velocity_filter={"time_constant_s": 0.0})
+    contract = parse_contract(yaml.safe_dump(document))
+    states, commands, goals = made_up(contract, 3)
+    path = write_lockstep_episode(tmp_path / "e.mcap", contract, EpisodeInfo("s", 0), states, commands, goals)
+    series = read_episode(path).sources["ball_a/odometry"]
+    assert series.stamps.tolist() == [1_000_000_000 + k * PERIOD for k in range(4)]
+    place = states[:, contract.task.state.indices([f"ball_a.position.{axis}" for axis in "xyz"])]
+    assert np.array_equal(series.values[:, :3], place)
+    assert series.values[1:, 3:] == pytest.approx(np.diff(place, axis=0) / 0.1)
 
 
 def test_ticks_have_a_row_a_command(claw, tmp_path, made_up):

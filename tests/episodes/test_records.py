@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
+import lz4.frame
 import pytest
+import zstandard
 from mcap.writer import CompressionType, Writer
 
 from mbrl_controller.episodes.records import Channel, Message, Metadata, Scan
@@ -127,6 +131,63 @@ def test_a_chunk_that_lies_about_its_size_allocates_nothing_and_is_passed_over(t
     assert scan.damaged_chunks == 1
     assert 5 < len(numbers(records)) < 10
     assert Metadata("last", {}) in records
+
+
+def packed_anew(path: Path, compression: str, pack: Callable[[bytes], bytes], size: int | None = None) -> None:
+    """The first chunk of an uncompressed file compressed by another writer, which may lie about its size."""
+    content = path.read_bytes()
+    begin, end = chunks(content)[0]
+    head, length = content[begin : begin + 28], struct.unpack_from("<I", content, begin + 28)[0]
+    at = begin + 32 + length
+    data = pack(content[at + 8 : end])
+    head = head[:16] + struct.pack("<Q", size) + head[24:] if size is not None else head
+    name = compression.encode()
+    body = head + struct.pack("<I", len(name)) + name + struct.pack("<Q", len(data)) + data
+    path.write_bytes(content[: begin - 8] + struct.pack("<Q", len(body)) + body + content[end:])
+
+
+PACKERS = {
+    "lz4": lambda data: lz4.frame.compress(data, store_size=False),
+    "zstd": lambda data: zstandard.ZstdCompressor(write_content_size=False).compress(data),
+}
+
+
+@pytest.mark.parametrize("compression", PACKERS)
+def test_a_chunk_whose_frame_does_not_tell_its_size_is_read(tmp_path, compression):
+    path = write(tmp_path / "e.mcap", compression=CompressionType.NONE)
+    packed_anew(path, compression, PACKERS[compression])
+    scan, records = scanned(path)
+    assert numbers(records) == list(range(10))
+    assert scan.damaged_chunks == 0
+
+
+@pytest.mark.parametrize("compression", PACKERS)
+def test_a_chunk_that_unpacks_to_more_than_it_says_takes_no_more_memory(tmp_path, compression):
+    path = write(tmp_path / "e.mcap", compression=CompressionType.NONE)
+    packed_anew(path, compression, lambda data: PACKERS[compression](bytes(2**26)))
+    tracemalloc.start()
+    try:
+        scan, records = scanned(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**23
+    assert scan.damaged_chunks > 0
+    assert not [r for r in records if isinstance(r, Message)]  # their channels were in it
+
+
+def test_every_damaged_chunk_is_counted(tmp_path):
+    path = write(tmp_path / "e.mcap", compression=CompressionType.NONE, count=20)
+    content = bytearray(path.read_bytes())
+    for _, end in chunks(content)[1:4]:
+        content[end - 1] ^= 1
+    path.write_bytes(content)
+    scan, records = scanned(path)
+    assert scan.damaged_chunks == 3
+    assert len(numbers(records)) < 20
+    at = len(content) - 1
+    path.write_bytes(content[:at])
+    assert scanned(path)[0].problem.startswith("cut within the summary after byte ")
 
 
 def test_where_a_file_is_cut_all_before_is_good(tmp_path):
