@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Package for colcon (ament_python) and for pip; both install the same code and data files."""
 
 import re

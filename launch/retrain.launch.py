@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Train the next model version from the log, once; for use between sessions."""
 
 from launch import LaunchDescription

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Controller and logger for a real hand, whose driver publishes the contract's state topics and takes its commands."""
 
 from launch import LaunchDescription

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A simulated hand with the controller and the logger of the real one."""
 
 from launch import LaunchDescription

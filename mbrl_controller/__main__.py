@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """`python -m mbrl_controller`: the command `mbrl` where it is not on PATH."""
 
 from mbrl_controller.jobs.cli import main

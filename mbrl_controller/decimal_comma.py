@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Numbers written with a decimal comma, as many languages do and no file format here does."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Errors a person can act on.
 
 Everything that is raised on bad input (files, messages, parameters) derives from `MbrlError`: its text says

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The optional parts of the package: what a missing module belongs to, and how it is installed here."""
 
 from __future__ import annotations

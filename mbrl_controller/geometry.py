@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The shape of a hand that touches balls: where its surfaces are follows from its joint angles, and need not be learnt.
 
 Plain numbers, taken from a scene (simulation/geometry.py), kept in a model's description and used by dynamics/contacts.

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Reads the files of a registry as if a stranger had put them there: each once, in bounds, and none elsewhere."""
 
 from __future__ import annotations

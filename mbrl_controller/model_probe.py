@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Rows that an 8-bit model file carries, so that it can be checked wherever it is loaded."""
 
 from __future__ import annotations

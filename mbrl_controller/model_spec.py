@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a model file says about itself, and whether it fits the robot and task it is asked to serve.
 
 The fields travel as metadata inside the ONNX file (key `mbrl_controller`, JSON) and again in its card.

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """NAME=VALUE: options as text, the same on a command line and in a parameter."""
 
 from __future__ import annotations

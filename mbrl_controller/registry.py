@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Models on disk: versions of each task, which one is current, promotion and roll-back.
 
 Layout: `<root>/<task>/<version>/{model.onnx, card.json, ...}` and `<root>/<task>/current.json`. A version's folder is

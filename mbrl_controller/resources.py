@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Where the package's data (config, launch, models, sim) lies: in a checkout, a colcon install or a pip install."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Which of a version's files is served: the 8-bit one where that is possible, else the fp32 one."""
 
 from __future__ import annotations

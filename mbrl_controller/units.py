@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What the numbers of a configuration count in, said once, at the field: `Annotated[float, Unit("rad")]`."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """YAML that others wrote: contracts, and options in parameters."""
 
 from __future__ import annotations

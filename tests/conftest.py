@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What all tests share. A robot has no training stack: a file that needs what is missing is skipped and says so."""
 
 from __future__ import annotations

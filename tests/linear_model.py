@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A model in ONNX whose numbers a test can work out, written without the package `onnx`: a robot has none."""
 
 from __future__ import annotations

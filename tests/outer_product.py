@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A model that asks for far more memory than its file has bytes."""
 
 from __future__ import annotations

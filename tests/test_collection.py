@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Pytest finds the tests on any machine: what is not installed makes files skip, and ends no run."""
 
 from __future__ import annotations

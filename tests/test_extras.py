@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What to install is named by this checkout or by the packages: the package's own name may be another's on an index."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A geometry comes out of files that others may have written: what does not fit together is refused."""
 
 from __future__ import annotations

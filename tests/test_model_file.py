@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Reading a file that a stranger may have put there."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """NAME=VALUE on the command line and in parameters."""
 
 from __future__ import annotations

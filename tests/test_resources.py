@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Where a user's own files are kept, and what is said where they cannot be."""
 
 from __future__ import annotations

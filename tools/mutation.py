@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Which mutations of the core no test notices: runs mutmut over its parts and sums up, one table row a part.
 
     python tools/mutation.py [PART ...] [--children N] [--again] [--minutes M] [--table]

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The work that every peer does, and how it is timed. Depends on nothing of mbrl_controller.
 
 An ensemble of three networks 70-500-500-46 predicts the change of a state of 46 numbers from state and action (24).

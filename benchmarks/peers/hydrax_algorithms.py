@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """hydrax's MPPI and CEM; the ensemble takes the place of the MuJoCo step, a member that of a domain randomization."""
 
 from collections.abc import Iterator

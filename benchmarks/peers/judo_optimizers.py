@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """judo's Controller with its MPPI and CEM optimizers; the ensemble takes the place of the MuJoCo rollout."""
 
 from collections.abc import Iterator

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """mbrl-lib's optimizers under its TrajectoryOptimizerAgent, on the ensemble of the other peers.
 
 The last row is MPPI on what the library itself has for this: GaussianMLP, ModelEnv and TS-infinity propagation.

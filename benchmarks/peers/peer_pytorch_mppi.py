@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """pytorch-mppi's MPPI and KMPPI; a member is one of its rollout samples."""
 
 from collections.abc import Iterator

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """No library: filtered noise, rollout and exponential weights in a plain torch loop, the least that torch has to do.
 
 Twice: on torch's default matrix products, as all peers on torch use them, and on oneDNN's.

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """torchrl's MPPIPlanner and CEMPlanner on a ModelBasedEnvBase whose observation holds the states of all members."""
 
 from collections.abc import Iterator

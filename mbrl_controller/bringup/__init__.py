@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What the launch files share: the nodes of one hand, the order they start in and what their ends lead to.
 
 Start: the logger is configured and activated, then the controller, so that the first transition is logged. This happens

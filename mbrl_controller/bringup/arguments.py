@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Launch arguments: what they are, and their values, checked where the launch file is included."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The nodes of one hand in a launch: a controller, its logger and, in simulation, the hand itself."""
 
 from __future__ import annotations

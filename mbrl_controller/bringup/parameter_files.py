@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Parameter files that are not there, or are for other nodes: to ROS that is at most a warning, and defaults rule."""
 
 from __future__ import annotations

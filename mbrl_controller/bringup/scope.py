@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The place in a launch where a hand is included, kept for nodes that are started when the launch has left it."""
 
 from __future__ import annotations

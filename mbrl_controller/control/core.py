@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The controller without ROS and without a clock: from an observation to a command.
 
 A tick has three parts so that a late planner cannot hold it up: `prepare` (quick), `solve` (heavy; may run on another

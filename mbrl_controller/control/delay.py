@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """From the moment at which a state was measured to the moment at which a new command acts.
 
 In between, commands that were sent before are in force: they are replayed through the model, so that a plan begins

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Noise on the planned actions, so that a session shows more of the hand than what its controller would choose."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Sensors that go on sending but have stopped measuring: new stamps on values that are the same to the last bit."""
 
 from __future__ import annotations

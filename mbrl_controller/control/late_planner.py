@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A planner on a thread of its own, so that a plan which takes too long cannot hold up the loop."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a command may be, given where the joints are and what was sent before. Arrays [A] of joint angles, rad."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Ticks made by what arrives instead of by time: each full set of states gets its command."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A loop at a fixed rate on a thread of its own, by absolute times of the monotonic clock."""
 
 from __future__ import annotations

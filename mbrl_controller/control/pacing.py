@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Which tick is due when: arithmetic only, so that it can be tested without waiting."""
 
 from __future__ import annotations

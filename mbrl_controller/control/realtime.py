@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a loop asks of the whole process: threads that run at once, memory in RAM, garbage that waits."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The one place that decides what may be sent, and in which state the controller is.
 
 inactive -> ready -> running -> holding (recoverable) -> stopped (latched: only `clear_stop` leaves it); and handed_over

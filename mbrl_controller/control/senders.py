@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Whether a topic's messages come from one sender or from several, by the numbers that each gives to its own."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Episodes, goals and interventions around the controller's core: all of a control node but its messages.
 
 Whoever ticks calls `step`; e-stop, reset, goals and new models come from other threads. A lock, never held while

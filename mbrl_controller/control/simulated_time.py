@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A steady clock that runs as fast as simulated time does, and a loop that ticks by it."""
 
 from __future__ import annotations

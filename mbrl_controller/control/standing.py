@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What holds for as long as the process lives, whatever it is configured for, and how often that is done again.
 
 A controller is configured, cleaned up and configured again; each time its safety, core and session are new ones. What

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What arrives from the sensors, between the thread that receives it and the thread that plans on it."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Streaming statistics of times since the start. Memory is bounded, however long that is ago."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a hand's surfaces do to balls, as inputs of the network: for each surface and ball how near, and from where.
 
 Forward kinematics and distances are arithmetic that a network of joint angles would have to learn from experience, and

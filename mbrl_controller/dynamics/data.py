@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Transitions to learn from: arrays, whose episode each row belongs to, and a split that never leaks. NumPy only."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The learned physics: an ensemble of small networks as one batched network (PDDM: 3 members, 2 x 500, ReLU)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """An ensemble as one self-contained ONNX file, checked against the network it came from before it gets its name."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What training makes small: errors of rollouts over one or more steps, each step in units of its own change."""
 
 from __future__ import annotations

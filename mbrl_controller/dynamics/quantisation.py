@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Weights and activations in 8 bit, so that the network they came from is repeated as well as possible.
 
 Scales are fixed from real data. Rounded weights would shift what a unit puts out, because the activations they meet

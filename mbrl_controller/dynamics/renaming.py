@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A model file under another version name: the network stays, what the file says of itself changes."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The network back from its fp32 file, which holds all there is: for a warm start, for torch, for the 8-bit file."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The same model file served by torch, for a machine with a GPU: there a whole horizon is one CUDA graph."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Fit the ensemble to transitions: one-step first, then rollouts of several steps; early stop; resumable."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """How wrong a model is on episodes it has never seen. NumPy only; any predictor: torch, ONNX, the version in use."""
 
 from __future__ import annotations

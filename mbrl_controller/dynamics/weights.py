@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Named arrays and a JSON note in one .npz file: no pickle, and never half written."""
 
 from __future__ import annotations

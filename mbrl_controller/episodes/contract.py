@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The robot contract: which message, joint and field becomes which entry of the state, and what may be commanded.
 
 One YAML file, read by this loader alone, serves the controller, the logger, the sim and the dataset, so that what

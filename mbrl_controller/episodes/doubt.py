@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Which stretches of an episode teach nothing true, by what its ticks say: nobody took the commands, a state came from
 several publishers, or the clock went back."""
 

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What an episode file says about itself, and where in it everything lies."""
 
 from __future__ import annotations

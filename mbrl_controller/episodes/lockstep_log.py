@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Writes an episode that was run in lockstep, from arrays, as the logger would have written it live.
 
 The inverse of `state_assembly`: state vectors become the contract's messages.

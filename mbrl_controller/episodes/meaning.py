@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What the numbers of a recording or of a model mean, and whether two of them mean the same.
 
 Data of one robot says nothing of another one, or of the same one measured in another way or at another pace. Limits,

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """ROS messages without ROS: definitions, CDR bytes and small constructors, from `rosbags`.
 
 Jobs that have no ROS installed write the same bytes that the nodes send.

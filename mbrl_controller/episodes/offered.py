@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """With what quality of service topics are offered: the numbers, in one place, and as rosbag2 writes them into a bag.
 
 Plain data: `nodes/qos.py` makes profiles of them. The table is in docs/ros_interface.md.

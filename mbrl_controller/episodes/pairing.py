@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """From when to when each command of an episode was in force, by stamps."""
 
 from __future__ import annotations

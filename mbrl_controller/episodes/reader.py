@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Reads an episode file into samples, commands, goals, ticks and events, each in the order of its stamps."""
 
 from __future__ import annotations

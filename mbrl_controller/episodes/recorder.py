@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Messages as they arrive to one file an episode, on a thread of its own. Knows nothing of ROS.
 
 `offer` never blocks: what the disk cannot keep up with is dropped and counted. A disk that fails ends the file in

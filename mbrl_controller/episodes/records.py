@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Scans an MCAP file record by record, up to where it is cut or damaged.
 
 The readers of the `mcap` package need the summary at a file's end, or hand out a last record that is shorter than

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Makes whole files of episodes that were cut by a crash, a power-off or a full disk."""
 
 from __future__ import annotations

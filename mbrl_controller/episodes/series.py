@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Messages of one topic to numbers, in little more memory than these take."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Messages to state vectors, the same way live and from a log.
 
 Messages are read by attribute only, so rclpy's classes and rosbags' decoded copies both work.

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Transitions of an episode, paired by stamps and never by order of arrival.
 
 Transition k is (newest state at or before t_k, command stamped t_k, newest state at or before t_k+1).

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Writes an episode to an MCAP file that `ros2 bag`, Foxglove and this package read.
 
 While it is written the file is called `<name>.part`; `close` renames it. It has that name from the moment at which it

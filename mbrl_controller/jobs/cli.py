@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The command `mbrl`: options and help texts only. Each job is imported when it is asked for, so help is instant."""
 
 from __future__ import annotations

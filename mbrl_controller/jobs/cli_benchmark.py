@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """`mbrl benchmark`: what planning takes on this machine, how well the service keeps time, and what latency costs."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The command line's own complaints about its words, with what helps."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """`mbrl learn`: from nothing to a model that controls, on disk and in view."""
 
 from __future__ import annotations

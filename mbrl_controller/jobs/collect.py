@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Episodes in simulation, in lockstep and faster than real time, written as the logger would have written them."""
 
 from __future__ import annotations

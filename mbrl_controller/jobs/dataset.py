@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Episode files to training data. Several processes read; what cannot be used is listed with its reason."""
 
 from __future__ import annotations

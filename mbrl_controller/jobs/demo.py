@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """`mbrl demo`: the simulated hand, the controller and the logger as the processes they are on a robot."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The demo's own node: watches what the controller does, and to what."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a demo came to: rows of ticks, episodes with their metrics, and the figures at the end."""
 
 from __future__ import annotations

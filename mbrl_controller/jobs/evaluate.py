@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The yardstick: episodes on fixed seeds in lockstep, without ROS, and the figures that are compared."""
 
 from __future__ import annotations

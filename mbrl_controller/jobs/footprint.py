@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a running process takes of the machine, and how memory goes over time."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """One episode in simulation, without ROS and without waiting: every control step follows the one before at once."""
 
 from __future__ import annotations

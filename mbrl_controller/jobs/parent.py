@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Which version a new one follows: of the same robot, measured in the same way, with the same shape.
 
 There is one current version a task, whatever the robot: one of another robot, such as the shipped one, is no measure

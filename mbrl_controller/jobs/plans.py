@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """From what a person asks for (a task, a version, a planner) to the plan that episode runners take."""
 
 from __future__ import annotations

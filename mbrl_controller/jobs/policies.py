@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What can act in an episode: the controller, and the baselines that a claim about learning is measured against."""
 
 from __future__ import annotations

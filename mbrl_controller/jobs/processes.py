@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Nodes as child processes: started with parameters, watched, stopped in order, never left behind."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The 8-bit file beside a version's fp32 one: made, compared on held-out data, and kept only if it plans alike.
 
 8 bit is faster, so that a tick has room for more candidates. What must not suffer: which candidates are best, and how

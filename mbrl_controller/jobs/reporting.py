@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """How commands speak: results on stdout, errors in one red line on stderr with an exit code, never a traceback."""
 
 from __future__ import annotations

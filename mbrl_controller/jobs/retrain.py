@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The job between sessions: episodes to the next model version, or to the reason why there is none.
 
 Everything happens in a run folder; the registry is touched once, at the end, by renames. A run that was stopped or

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a person sees of a retrain: a bar for the files, one for the epochs, and how it ended."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a retrain will do, and whether it can: everything that is known before an episode is read."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The service as it is on a robot, for jobs to run: sim, controller and logger as processes of their own."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A job's own node beside a service: takes the nodes through their lifecycle and hears what the controller tells."""
 
 from __future__ import annotations

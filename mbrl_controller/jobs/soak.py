@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """`mbrl soak`: the service for hours, and whether it stays what it was: time kept, memory, threads, files, log."""
 
 from __future__ import annotations

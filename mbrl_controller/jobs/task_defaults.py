@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a person who names only a task gets: its contract and, from config/, how it is planned."""
 
 from __future__ import annotations

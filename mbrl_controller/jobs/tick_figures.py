@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a controller's ticks came to, from the rows it publishes; memory is bounded, so for any length of time."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The report beside a model: what it was trained on, how training went, how good it is, in markdown with plots."""
 
 from __future__ import annotations

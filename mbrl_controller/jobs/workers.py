@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Many episodes on several processes, each with its own simulation and its own one-threaded model."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Who else commands the hand: two controllers on one command topic would fight over it."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The controller node: parameters, messages and services around a ControlSession. See docs/ros_interface.md."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What the controller answers to whoever resets it or takes the hand back: what really follows."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The controller's place among the other nodes: whether its commands are taken, its states are one publisher's, and
 its stop buttons are heard."""
 

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The controller's parameters: the table, and the configurations that they make."""
 
 from __future__ import annotations

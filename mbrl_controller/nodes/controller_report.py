@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The controller's entry on /diagnostics: how it is doing, in one level, one line and many values."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """/diagnostics, with the keys of diagnostic_updater (rates) and ros2_control (periodicity, execution time)."""
 
 from __future__ import annotations

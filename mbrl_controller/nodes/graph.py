@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Who else is on a topic, and whether messages can pass: what discovery knows of publishers and subscriptions."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """One lifecycle base for all nodes: transitions that tell what went wrong, and a clean way out.
 
 Subclasses fill `setup` (configure), `start` (activate), `stop` (deactivate) and `teardown` (clean up).

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Who takes the hand's commands: sent to nobody, they would be logged as if the hand had followed them."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Keeps every transition: one MCAP file an episode; and starts retraining between sessions.
 
 A logger that fails never stops the control: a full disk ends the logging of an episode and is shown on /diagnostics.

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What one ROS parameter is: its type, default, description, unit and range, and what a given value means for it."""
 
 from __future__ import annotations

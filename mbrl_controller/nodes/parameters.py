@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """ROS parameters from a table: declared with ranges, checked as a whole and taken whole or not at all."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Subscriptions and services that no executor serves: they are read when their reader wants to.
 
 rclpy's executors build their wait set anew, in Python, for every message. At a hundred messages a second and topic that

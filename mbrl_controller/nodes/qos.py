@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Quality of service as rclpy has it; the numbers are in episodes/offered.py, the table in docs/ros_interface.md."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The retrain job as a process of its own: one at a time, at the lowest priority, its output in a file."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Asks whoever can to put the object back, until it is done."""
 
 from __future__ import annotations

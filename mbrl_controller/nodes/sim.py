@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The simulated hand behind the topics of the real one, in real time or in lockstep with the controller."""
 
 from __future__ import annotations

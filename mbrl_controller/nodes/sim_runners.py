@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What moves the simulated hand and publishes its states: time itself, or the commands that answer them."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A node's callbacks on a thread of their own."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Who publishes a state: of two that say different things, one is wrong, and nobody can tell which."""
 
 from __future__ import annotations

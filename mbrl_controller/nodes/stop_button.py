@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The topic `e_stop`: who presses the button, also before this process began, and whether it is still there."""
 
 from __future__ import annotations

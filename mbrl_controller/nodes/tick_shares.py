@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What share of the ticks of late was missed, and of their plans too late."""
 
 from __future__ import annotations

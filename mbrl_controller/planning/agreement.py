@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Whether two models lead a planner to the same choices: what is asked of a quantised model before it is served."""
 
 from __future__ import annotations

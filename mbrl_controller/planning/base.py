@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a planner is. It knows an objective (candidates [N, H, A] -> returns [N]), never a model or a task.
 
 Actions are normalised to [-1, 1]. A planner's memory is an explicit `PlannerState`: a reset is a new state, and

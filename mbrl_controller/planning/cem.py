@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The cross-entropy method with hard elites, warm-started from the shifted previous plan; and iCEM's settings of it."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What planners share that draw candidates around a mean: how wide, per joint, and how smooth over the horizon."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A model file by the backend that serves it. torch is imported only where it is asked for."""
 
 from __future__ import annotations

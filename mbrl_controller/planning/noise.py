@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Smooth noise over the horizon as a linear map n = B u, u [K, ...] white: each kind of noise is a matrix [H, K]."""
 
 from __future__ import annotations

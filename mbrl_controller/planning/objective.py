@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Candidate action sequences to returns: a model's rollout, the task's reward, the drop rule and the risk."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a model file may contain, found from its bytes before ONNX Runtime gets them.
 
 ONNX can do what no model of ours does: keep weights in other files, which the runtime would read, compute the sizes of

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A learned ensemble served by ONNX Runtime: the only form in which a model reaches the robot. No torch here."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """ONNX Runtime sessions as models are served by, and which kernels multiply their 8-bit numbers.
 
 x86 without VNNI multiplies 8-bit numbers of mixed sign (U8S8) by an instruction that saturates: sums come out wrong and

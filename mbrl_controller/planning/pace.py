@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """How long a chunk of candidates takes, from what chunks have taken: the budget of an anytime plan."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """PDDM's planner: temporally filtered noise around a mean, and a softly return-weighted new mean.
 
 Nagabandi et al., "Deep Dynamics Models for Learning Dexterous Manipulation", CoRL 2019. Two filters are in use:

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Random shooting: uniform independent actions, the best sequence wins. The baseline."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """From the members' returns to one return per candidate, and how far the members disagree."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The models a controller can plan with, with the identity it reports."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A model file is tried out in a process of its own first: one that needs gigabytes, crashes the runtime or never
 comes to an end takes nothing from the process that controls a hand.
 

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Pictures of the simulated hand, without a screen. Set MUJOCO_GL (egl or osmesa) before Python starts."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The geometry of a simulated hand, as numbers that a model can carry to where there is no simulation."""
 
 from __future__ import annotations

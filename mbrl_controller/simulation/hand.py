@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """One simulated hand, without ROS: reset, command, step, and what its sensors could tell."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Sensor noise, latency and loss, and command latency; deterministic for a seed, and without any clock of their own.
 
 The lockstep environment and the ROS node use the same classes.

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A simulated hand seen through its imperfect sensors and commands, in simulated time."""
 
 from __future__ import annotations

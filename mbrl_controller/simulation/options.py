@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What is imperfect about the simulated hand: start, sensors, delays, and physics off the nominal one."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The simulator itself in the place of the learned model: what a planner could reach with perfect predictions."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Random motion of a position-controlled hand, as PDDM collects its first data."""
 
 from __future__ import annotations

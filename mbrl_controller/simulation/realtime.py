@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The simulated hand under somebody else's clock: commands at any time, and each sensor with its own losses."""
 
 from __future__ import annotations

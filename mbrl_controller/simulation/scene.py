@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The simulated world of a contract's robot and task, and where each state entry lies in it.
 
 Worlds are data: `sim/<task>/scene.yaml` says which MJCF to load, what to change in it and how an episode starts.

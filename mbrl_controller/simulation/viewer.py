@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The simulated hand in a web browser on this machine, with mjviser (optional)."""
 
 from __future__ import annotations

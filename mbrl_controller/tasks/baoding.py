@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Baoding balls: turn two balls around each other in the palm.
 
 Reward, drop height and targets follow PDDM's released environment (google-research/pddm); see docs/tasks.md for

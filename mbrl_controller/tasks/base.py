@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a task is: pure array functions over a state, an action and a goal. No ROS, no MuJoCo, no networks.
 
 A new reward needs no retraining, because models predict physics and never preference.

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Rotating targets that look at the balls: to start where they are, or to wait for them."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """One ball to a place, the other where it is: PDDM's second task for the model that learnt to turn two balls."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Named vectors: what each entry of a state, an action or a goal means.
 
 A model, a contract and a task agree when their `VectorSpec`s are equal; nothing is ever matched by position alone.

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Valve turning: a three-finger claw turns a valve to an angle. Reward as in PDDM's released environment."""
 
 from __future__ import annotations

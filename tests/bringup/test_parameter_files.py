@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Which nodes a parameter file is for, by ROS's own rules; and what is said of files that are for nobody."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A three-joint hand with a valve, and a model whose physics is plain: joints go where they are told."""
 
 from __future__ import annotations

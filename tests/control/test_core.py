@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What the core remembers from tick to tick, and what a hold, a reset and a late planner make of it."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What is replayed between a measurement and a command's effect."""
 
 from __future__ import annotations

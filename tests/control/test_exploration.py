@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The noise that is added to plans: how fast and how far it goes, the same however a controller is run."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A sensor that sends on without measuring is told from a hand at rest."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What the planner sees of targets that have left the balls behind: they wait; who judges sees the clock."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A planner that takes its time, without clocks: what is late is decided by events."""
 
 from __future__ import annotations

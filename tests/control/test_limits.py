@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Which commands are allowed, and why there is none."""
 
 from __future__ import annotations

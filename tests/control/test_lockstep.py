@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Ticks by triggers: one each, when ready, until stopped or until one fails."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The loop's promises, none of which depend on how fast this machine is."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The fixed-rate loop without real time: a clock that goes on by what sleeps and ticks take, so that all is exact."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Which values each option takes, and which it has by itself: a limit that moves unseen moves the hand."""
 
 from __future__ import annotations

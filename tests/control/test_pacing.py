@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Due times never drift, and no tick is made up for: on clocks of our own, so for hours at once."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What is asked of the process is granted, or refused in words; and garbage waits for its turn."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What is asked of the system word for word, and what is made of its answers: with a system made up."""
 
 from __future__ import annotations

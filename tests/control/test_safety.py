@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Whatever happens, what is sent stays within limits and rate, and after a stop nothing is sent."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Any sequence of events around a session, as messages, times and interventions: what is sent is always allowed."""
 
 from __future__ import annotations

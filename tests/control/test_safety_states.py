@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The safety states by themselves: which lead where, what each keeps, and the commands that come of them, by value."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Who sends is told by the numbers of messages alone, whatever is lost."""
 
 from __future__ import annotations

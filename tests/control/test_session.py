@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Episodes, interventions and states that go bad, with time as a number."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """How episodes begin and end: drops, time, clocks, goals, rewards, and what each step says of them."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Who waits for whom where steps, e-stops, resets and goals come from different threads."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Simulated time passes as the clock says, but never jumps; and a loop ticks by it."""
 
 from __future__ import annotations

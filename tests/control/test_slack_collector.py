@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Which generation of garbage is collected when, and when there is no time for it: with a collector made up."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What was latched or counted is the process's: a new configuration finds it as it was."""
 
 from __future__ import annotations

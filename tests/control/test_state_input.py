@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What is said of a state that cannot be planned on because of its stamps."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What of the inputs is taken in, and why there is none to plan on: ages, silence, the future, bad messages."""
 
 from __future__ import annotations

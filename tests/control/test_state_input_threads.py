@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What arrives on one thread and is read on another belongs together."""
 
 from __future__ import annotations

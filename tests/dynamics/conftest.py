@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A hand with two joints, a box that one of them pushes and a dial (periodic) that the other turns: known physics."""
 
 from __future__ import annotations

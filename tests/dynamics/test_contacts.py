@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Contact features against MuJoCo's own distances, and the same numbers in torch, in the ONNX graph and in 8 bit."""
 
 from __future__ import annotations

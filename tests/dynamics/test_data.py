@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Transition sets: what is refused, what follows what, and a split that never moves an episode."""
 
 from __future__ import annotations

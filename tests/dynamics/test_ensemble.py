@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The network: what it makes of angles, targets and far-away states."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The exported file is the network: same numbers, same bytes, nothing left behind when it is not."""
 
 from __future__ import annotations

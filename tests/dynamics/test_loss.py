@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The loss against the same formula in NumPy, and what noise on the start must not do."""
 
 from __future__ import annotations

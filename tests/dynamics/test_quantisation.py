@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Levels, ranges and biases of the 8-bit layers, by a simulation of what the graph computes."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The torch backend: what ONNX Runtime says, from one file, with the same refusals; on a GPU from a captured graph."""
 
 from __future__ import annotations

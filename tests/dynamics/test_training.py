@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Training: learns known physics, keeps the best, resumes to the same bits."""
 
 from __future__ import annotations

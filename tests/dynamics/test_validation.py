@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Metrics on held-out episodes, against predictors whose errors are known."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Nothing is learnt from what did not happen to the hand: unheard commands, disputed states, a clock that went back."""
 
 from __future__ import annotations

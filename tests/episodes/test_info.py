@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What an episode says about itself comes back as it was written, and what is missing or damaged is named."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """An episode from arrays: what is stamped when, and what its begin and end tell."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What the constructors put where, and which times fit into a stamp."""
 
 from __future__ import annotations

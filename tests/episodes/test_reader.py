@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What is read of a file, what is left out of it and under which name, and which contracts mean the same."""
 
 from __future__ import annotations

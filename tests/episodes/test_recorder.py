@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The recorder makes files of a stream of messages, and survives what disks and senders do to it."""
 
 from __future__ import annotations

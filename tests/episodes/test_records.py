@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Scanning MCAP files of this and of other writers: what is complete comes out once, what is not is named."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What recovery keeps, what it says of it, and what it leaves alone."""
 
 from __future__ import annotations

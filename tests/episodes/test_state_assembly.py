@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A live message and its logged copy give the same vector, and nothing that cannot be a state gets through."""
 
 from __future__ import annotations

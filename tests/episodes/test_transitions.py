@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Transitions are paired by stamps: order of arrival, repeats, gaps and late samples do not mix them up."""
 
 from __future__ import annotations

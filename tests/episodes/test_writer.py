@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What stands in an episode's file, and when it reaches the disk."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """`--fuzz-inputs N`: how many inputs are tried in all; a table of what became of them is printed at the end."""
 
 from __future__ import annotations

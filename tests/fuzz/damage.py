@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Ways to damage what is right: documents by their structure, files by their bytes."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A hand of two joints with two balls, one told of by odometry and one by poses, and a model of it."""
 
 from __future__ import annotations

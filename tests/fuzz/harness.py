@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Counts what becomes of each fuzzed input: taken, or refused with a clear error. All else is a crash, and fails."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Damaged contracts are refused, naming the file; what is accepted gives limits that a hand can be kept in."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Damaged episodes: the reader, the recovery and the dataset builder take what is whole or refuse, naming the file."""
 
 from __future__ import annotations

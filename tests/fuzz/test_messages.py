@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Any message in any order: what comes out as a command keeps all limits, and bytes that are no message are refused."""
 
 from __future__ import annotations

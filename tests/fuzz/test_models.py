@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Damaged models, cards and pointers are refused, naming the file; what is served predicts numbers of its own size."""
 
 from __future__ import annotations

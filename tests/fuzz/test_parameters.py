@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Any request to set parameters, as it comes over the wire: taken whole, or refused and nothing changed."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Damaged bytes on the wire of a running controller: it stays, plans on, and its commands keep the limits."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """`mbrl` as a person runs it: in a process of its own, with a home of its own."""
 
 from __future__ import annotations

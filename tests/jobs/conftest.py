@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A valve model trained for a second, and a registry that holds it."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The benchmark reports what it measured, in the keys it promises. Nothing here asserts that anything is fast."""
 
 from __future__ import annotations

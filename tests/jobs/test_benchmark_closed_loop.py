@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Control compared on the same seeds: the work is shared out fairly, pairs are pairs, and what is done stays done."""
 
 from __future__ import annotations

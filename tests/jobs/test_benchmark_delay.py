@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Control under latency is compared as it says: the same seeds, the latency shared out, and only what differs does."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Peers' scripts are run and read; what they fail with becomes a reason, never an exception."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Episode files to training data: how long ones are divided, and what reading takes."""
 
 from __future__ import annotations

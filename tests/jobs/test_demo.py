@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The demo as a person runs it: real nodes, a table at the end, and nothing left behind however it ends."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a process takes is what the system says, and a trend is told from scatter."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The learning loop: what its plan says, that a seed gives a run again, and that nothing is lost when it is killed."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a round collects: a list of behaviours, as they are written, checked, and scaled with the experience so far."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Options that change how a run learns: each does what it says, and none of them reaches an evaluation."""
 
 from __future__ import annotations

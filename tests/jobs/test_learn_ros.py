@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Learning through the running nodes: the logger's episodes are what it learns from, and a stop loses none of them."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Episodes without ROS: what they record, and that a seed gives them again."""
 
 from __future__ import annotations

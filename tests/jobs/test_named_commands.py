@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Every command that a text names is one: in help, README, docs, configuration, and in what is said to a person."""
 
 from __future__ import annotations

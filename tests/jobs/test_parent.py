@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Which version is another's parent: of one robot, however many share a task and a registry."""
 
 from __future__ import annotations

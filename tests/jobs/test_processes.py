@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Child processes are stopped in order, their failures are told, and none survives its parent."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The 8-bit file beside a version's fp32 one: kept when it plans alike, refused with the reason when it does not."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """From episodes to versions: what is promoted, refused, resumed, and what bad input gets."""
 
 from __future__ import annotations

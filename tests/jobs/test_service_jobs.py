@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """`mbrl benchmark loop` and `mbrl soak` as a person runs them: real processes, figures that add up, nothing left."""
 
 from __future__ import annotations

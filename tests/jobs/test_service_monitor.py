@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Asking nodes for transitions: an answer that gets lost is not the end."""
 
 from __future__ import annotations

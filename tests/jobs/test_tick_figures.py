@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Figures of ticks from the rows that the controller publishes."""
 
 from __future__ import annotations

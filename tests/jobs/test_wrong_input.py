@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The first hour of a person who gets things wrong: one line that says what and where, and never a traceback."""
 
 from __future__ import annotations

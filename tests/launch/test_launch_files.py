@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Launch files, as far as Python can check them without ROS's launch; for real they are run in tests/ros/bringup."""
 
 from __future__ import annotations

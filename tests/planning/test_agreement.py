@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Figures by which a quantised model is let through: against values worked out by hand."""
 
 from __future__ import annotations

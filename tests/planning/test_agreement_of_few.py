@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Agreement where there is little to go by: a handful of candidates, and returns that hardly differ."""
 
 from __future__ import annotations

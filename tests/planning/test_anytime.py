@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Plans with a deadline: ready in time, more candidates for more time, the pace behind it."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a planner carries from plan to plan, and how it divides the time it has."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """How wide candidates are drawn, per joint and step."""
 
 from __future__ import annotations

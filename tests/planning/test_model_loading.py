@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Which backend serves a model, where torch is not there."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Noise over the horizon: its width at each step, its smoothness, and the quantile table it is drawn from."""
 
 from __future__ import annotations

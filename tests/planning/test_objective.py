@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """From candidates to returns: reward, drops, risk."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What is found in a model file's bytes, wherever it hides: with messages written byte by byte."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Serving a model file: right numbers from right files, one kind of error with a reason from all others."""
 
 from __future__ import annotations

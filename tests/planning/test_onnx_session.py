@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """8-bit products are exact on every processor, and which kernels make them can be forced."""
 
 from __future__ import annotations

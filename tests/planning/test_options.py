@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The options that planners share: kept candidates, shrinking populations, the best seen, widths per joint."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The time of a chunk: fits by value, and what is made of too little to fit."""
 
 from __future__ import annotations

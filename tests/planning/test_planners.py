@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What every planner must do, whatever its algorithm; then what is particular to each."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Trying out a model file in another process: what it costs there is not paid here."""
 
 from __future__ import annotations

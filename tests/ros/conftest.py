@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Real processes over DDS: start them, wait for what they do, stop them as a person would. Nothing sleeps."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The controller as its users meet it: a process, topics, services, signals."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """config/controller.yaml and the table of parameters say the same."""
 
 from __future__ import annotations

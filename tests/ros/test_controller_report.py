@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What /diagnostics says of the loop's timing is what happened, and it complains of nothing else."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a person or a fault latched outlives every transition, and the controller says truly what holds."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The tables of parameters in docs/ and config/ say what the nodes say."""
 
 from __future__ import annotations

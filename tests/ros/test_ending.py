@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """SIGINT and SIGTERM end every node with 0 and without a word of trouble, at whatever moment and however busy it is."""
 
 from __future__ import annotations

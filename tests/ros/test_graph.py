@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Who else is on a topic: whose messages pass, and who takes commands rather than looks on."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """When a node's parts are taken away: never while an executor may wait for them, and never only half."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The nodes that a job starts cannot be reached from another machine, whatever the user's environment says."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Sim, controller and logger together, in lockstep: the log is what happened, to the bit."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The logger as a process of its own, over DDS: a controller and a hand are played by the test."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What `ros2 param describe` says of every parameter of every node."""
 
 from __future__ import annotations

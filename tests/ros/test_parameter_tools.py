@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What `ros2 param set`, `dump` and `load` make of values: the same functions of rclpy, on nodes in this process."""
 
 from __future__ import annotations

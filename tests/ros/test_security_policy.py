@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """config/security/policy.xml allows the three nodes what they publish, hear, offer and call, and nothing more."""
 
 from __future__ import annotations

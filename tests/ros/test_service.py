@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The whole service as a person runs it: collect, learn, control in real time, swap the model, log, learn again."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The simulated hand as a process of its own, over DDS."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A thread that runs callbacks, and ends before what it waits for is taken away."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """One publisher a state: who counts, and for how long, by messages' numbers and by what discovery knows."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The stop button's topic: from before, from now, and no more."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Shares of missed ticks and late plans, as /diagnostics tells them, are shares: of all ticks, whenever it is asked."""
 
 from __future__ import annotations

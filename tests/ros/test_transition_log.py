@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What the log tells of changes of state: no stop is left out, and of others how many were."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The shipped contracts and one simulated hand for each, shared: a hand takes a tenth of a second to compile."""
 
 from __future__ import annotations

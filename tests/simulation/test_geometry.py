@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Which hands and scenes have a geometry, and what is in it."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Targets that look at the balls: where they begin, and that they wait but never turn back."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """One ball to a place: what is asked of each ball, and when it counts as there."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a deadline costs: whether plans keep to it, how many candidates they get, and how good they become."""
 
 from __future__ import annotations

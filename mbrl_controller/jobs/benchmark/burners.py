@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Other work for a machine: processes that multiply matrices, one thread each."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What planning is for: control. Episodes in lockstep, on the same seeds for all that is compared.
 
 `quantised` sets the int8 file of a version beside its fp32 file, `samples` sets planners beside each other at more and

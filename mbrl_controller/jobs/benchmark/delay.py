@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """`mbrl benchmark delay`: control under latency, with and without replaying the commands in flight.
 
 Episodes in lockstep on the same seeds, so how fast the machine is does not matter. Of each latency, sensing has its

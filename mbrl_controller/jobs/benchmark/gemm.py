@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The yardstick of a plan's cost: its matrix products alone, in float32, by the fastest library at hand."""
 
 from __future__ import annotations

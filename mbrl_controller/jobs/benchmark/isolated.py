@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A measurement in a process of its own: with one thread a library, and with nothing left by what ran before."""
 
 from __future__ import annotations

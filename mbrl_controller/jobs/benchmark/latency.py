@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """One plan's processor time on one core and one thread, against its matrix products alone; and at the control rate."""
 
 from __future__ import annotations

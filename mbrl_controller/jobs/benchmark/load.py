@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The control loop while the machine is busy with other work, and what helps: cores, priorities, garbage collection."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """`mbrl benchmark loop`: how well the service keeps time, as it is on a robot: three processes over DDS."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Planners of other libraries on the same work: the scripts of benchmarks/peers, each in a process of its own."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The same work by other libraries' planners: see peers.py, which runs them."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """`mbrl benchmark planner`: the parts one after the other, and the report they make together."""
 
 from __future__ import annotations

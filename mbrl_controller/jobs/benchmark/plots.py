@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The picture of `mbrl benchmark planner --part samples`. Needs matplotlib."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Processor and wall time of functions called in turn, and percentiles of what came out."""
 
 from __future__ import annotations

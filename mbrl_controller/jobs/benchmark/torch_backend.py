@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a rollout takes with the torch backend, on the GPU where there is one."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What is planned in the benchmarks: the served models on their tasks, and a network of the paper's size."""
 
 from __future__ import annotations

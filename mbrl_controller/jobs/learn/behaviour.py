@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """One of the ways to act in which a round collects: what a model learns from must be a mix of them."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Several runs side by side: one row for each evaluation, and the mean and spread over runs with equal options."""
 
 from __future__ import annotations

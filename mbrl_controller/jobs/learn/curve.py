@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Learning curves: of a run while it grows, and over several runs of one kind with the spread between them."""
 
 from __future__ import annotations

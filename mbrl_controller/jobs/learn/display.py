@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a person sees of a learning run: a line for each step, bars for the run and the step at hand, the time left."""
 
 from __future__ import annotations

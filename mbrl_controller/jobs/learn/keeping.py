@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What becomes of a run's versions: how to use the best one, and taking it into a user's registry."""
 
 from __future__ import annotations

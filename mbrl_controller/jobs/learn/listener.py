@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a learning run tells while it goes on; a command line shows it, tests count it."""
 
 from __future__ import annotations

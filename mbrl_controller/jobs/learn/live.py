@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a run shows of itself while it goes on, besides its log: a growing PNG, and TensorBoard's event files."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Random motion first, then rounds of learning from all that there is and collecting with what was learnt.
 
 Everything lies in the run's folder: plan, episodes, a registry of its own, and a log row for each finished step. A run

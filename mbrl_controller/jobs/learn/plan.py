@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Everything that decides a learning run, seed included; kept in its folder, so that resuming depends on nothing else.
 
 What a run does follows from its plan and from nothing that may change later: configuration files are read once.

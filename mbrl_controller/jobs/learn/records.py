@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The log of a run: one line of JSON for each finished step, only ever appended to."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Episodes through the running nodes in real time, as on a real hand: sim, controller and logger as the demo has them.
 
 Random motion is not among them: no node moves a hand without a plan, so that is collected in lockstep.

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Which episodes a round collects: sessions, each of one kind, with seeds that follow from the plan."""
 
 from __future__ import annotations

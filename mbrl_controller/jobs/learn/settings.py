@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Options as a person writes them, dotted or nested, from several places one above the other."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The steps of a learning run. Each may be killed and made again: what is on the disk already is taken as it is."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """How long the rest of a run may take, from what its steps took so far."""
 
 from __future__ import annotations

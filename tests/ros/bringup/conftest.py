@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Launch files under the real launch, wherever that imports."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Launch arguments reach the nodes; what is wrong in them ends the launch before a node is started."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """What the end of each node leads to, in a launch that runs other things as well."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A launch takes its nodes to active once. All later transitions are a person's, and so is what follows from them."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """An answer that DDS loses, as it may on a busy machine, does not leave a hand halfway."""
 
 from __future__ import annotations

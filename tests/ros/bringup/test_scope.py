@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A hand takes its place in somebody else's launch from where it is included, and leaves nothing behind there."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """The fault matrix: each test makes a fault against real processes and adds a row to the table printed at the end."""
 
 from __future__ import annotations

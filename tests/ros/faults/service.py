@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A controller process with a hand in front of it, watched while something fails beside it."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Clocks that jump: the sensors', and ROS time itself. The steady clock is the operating system's, and does not."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """A log folder that fails, and loggers that are killed, beside a controller that is commanding a hand.
 
 `--logger-kills 200` (make faults KILLS=200) kills that many instead of a few.

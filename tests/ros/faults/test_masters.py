@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Others on the hand's command topic, and others that must not be heard."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Model files that are damaged, exchanged or hostile, given to a controller that is commanding a hand."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Processes that die or stand still: the claw in real time, its controller and its logger."""
 
 from __future__ import annotations

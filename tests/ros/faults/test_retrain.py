@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Retraining that is killed, or started twice, on the registry of a controller that is commanding a hand."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Sensors that fail, and what the network does to their messages."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
 """Stops that could be lost: by a new configuration, by coming too early, and with the stop button itself."""
 
 from __future__ import annotations
