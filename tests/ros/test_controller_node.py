@@ -263,12 +263,12 @@ def test_parameters_are_taken_whole_or_not_at_all(ros: Any, hand: FakeHand) -> N
     refused = ros.set_parameters("controller", planner__sigma=0.4, planner__horizon=5)
     assert not refused.successful
     assert "planner.horizon: can be changed only while the node is unconfigured" in refused.reason
-    refused = ros.set_parameters("controller", planner__sigma=0.4, goal_options="{direction: sideways}")
+    refused = ros.set_parameters("controller", planner__sigma=0.4, goal_options="direction=sideways")
     assert not refused.successful
     assert "direction must be one of" in refused.reason
     refused = ros.set_parameters("controller", planner__kappa=-1.0)
     assert not refused.successful
-    accepted = ros.set_parameters("controller", planner__sigma=1, goal_options="{angle: 1.0}", check_disagreement=False)
+    accepted = ros.set_parameters("controller", planner__sigma=1, goal_options="angle=1.0", check_disagreement=False)
     assert accepted.successful, accepted.reason
     goals = ros.collect("controller/goal", JointTrajectory)
     ros.wait(lambda: any(goal.points[0].positions[0] == 1.0 for goal in goals), "the new goal")
