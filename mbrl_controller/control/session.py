@@ -185,10 +185,10 @@ class ControlSession:
         """A step without a command, since nobody would take it: `ready` before an episode, a hold within one. The next
         command starts from where the hand then is."""
         with self._lock:
-            stamp = self._in_step(stamp)
-            if over := self._look_at_clock(stamp):
-                return self._finish(over)
-            safety = self.core.safety
+            stamp, safety = self._in_step(stamp), self.core.safety
+            if over := self._look_at_clock(stamp, heard=False):
+                safety.forget_command()
+                return self._finish(replace(over, doubt=Doubt.UNHEARD))
             self._last = None
             if safety.state is SafetyState.READY:
                 safety.change(SafetyState.READY, reason, stamp)
@@ -202,7 +202,7 @@ class ControlSession:
         with self._lock:
             stamp = self._in_step(stamp)
             if over := self._look_at_clock(stamp):
-                return self._finish(over)
+                return self._finish(replace(over, doubt=Doubt.DISPUTED))
             self._last = None
             self.inputs.reset()
             # In lockstep a command would make the scene move on.
@@ -264,15 +264,15 @@ class ControlSession:
         request = self.core.prepare(observation, self._goal, stamp - self._goal_zero, stamp, execution)
         return request, observation, goal, events
 
-    def _look_at_clock(self, stamp: float) -> Step | None:
+    def _look_at_clock(self, stamp: float, heard: bool = True) -> Step | None:
         """End the episode if time went back in it: its stamps would come twice. Its end is stamped with the last tick
-        before that, and what was measured before counts for nothing."""
+        before that, and what was measured before counts for nothing. `heard`: somebody would take a command."""
         if self.phase is not Phase.RUNNING or stamp >= self._newest:
             return None
         self._last = None
         self.inputs.reset()
-        reason = f"episode over: {CLOCK_WENT_BACK}"
-        tick = self.core.send_nothing(reason, stamp) if self.lockstep else self.core.hold(reason, None, stamp)
+        reason, silent = f"episode over: {CLOCK_WENT_BACK}", self.lockstep or not heard
+        tick = self.core.send_nothing(reason, stamp) if silent else self.core.hold(reason, None, stamp)
         events = self._end(CLOCK_WENT_BACK, stamp)
         return replace(self._idle(stamp, tick), events=events)
 

@@ -14,6 +14,7 @@ import pytest
 
 from mbrl_controller.control.safety import SafetyState
 from mbrl_controller.control.session import ControlSession, Phase, SessionConfig, Step
+from mbrl_controller.episodes.doubt import Doubt
 from mbrl_controller.tasks.base import constant_goal
 
 from .test_session import PERIOD, Bench, Watching, joint_state
@@ -491,3 +492,23 @@ def test_in_lockstep_a_late_state_of_before_the_scenes_reset_gets_no_command() -
     step = bench.step(1.05)
     assert not step.repeated
     assert step.tick.command is None
+
+
+# --- clocks that go back where other things are wrong, too ------------------------------------------------------------
+
+
+def test_a_clock_that_goes_back_sends_nothing_where_nobody_would_take_it() -> None:
+    bench = Losing()
+    bench.run(1.0, 3)
+    step = bench.session.unheard("nobody listens", 0.95)
+    assert (step.tick.command, step.doubt) == (None, Doubt.UNHEARD)
+    assert [(e.event, e.reason) for e in step.events] == [("end", "the clock went back")]
+    assert bench.core.safety.last_command is None  # the next one starts from where the hand then is
+
+
+def test_a_clock_that_goes_back_leaves_the_doubt_of_a_state_with_two_publishers() -> None:
+    bench = Losing()
+    bench.run(1.0, 3)
+    step = bench.session.disputed("two publishers", 0.95)
+    assert (step.tick.source, step.doubt) == ("safe", Doubt.DISPUTED)
+    assert [e.reason for e in step.events] == ["the clock went back"]
