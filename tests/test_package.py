@@ -280,6 +280,14 @@ def test_colcon_installs_every_executable_where_ros_looks_and_none_on_path(sourc
     assert done.stdout.strip() == f"mbrl {mbrl_controller.__version__}"
 
 
+def test_every_python_file_says_whose_it_is_and_under_which_licence() -> None:
+    folders = ("benchmarks", "launch", "mbrl_controller", "tests")
+    files = [ROOT / "setup.py", *(path for folder in folders for path in (ROOT / folder).rglob("*.py"))]
+    assert len(files) > 300
+    lines = r"(#!.*\n)?# Copyright \d{4} mbrl_controller authors\n# SPDX-License-Identifier: Apache-2.0\n"
+    assert not [str(path.relative_to(ROOT)) for path in files if not re.match(lines, path.read_text())]
+
+
 UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 NETWORK = {"socket", "socketserver", "http", "urllib", "requests", "ftplib", "xmlrpc", "asyncio", "aiohttp", "zmq"}
 LOCAL_ONLY = {
