@@ -126,7 +126,7 @@ def test_simulated_time_at_another_speed_is_what_ticks_are_counted_in(
     # A tick that a busy machine misses is counted; none comes at another time.
     assert np.median(steps) == pytest.approx(PERIOD, rel=0.1)
     assert (np.abs(steps / PERIOD - np.round(steps / PERIOD)) < 0.5).all()
-    assert sum(tick.planned for tick in settled) > 0.9 * len(settled)
+    assert sum(tick.planned for tick in settled) > len(settled) / 2  # how many a busy machine loses is in the table
     assert float(told["simulated time (times real time)"]) == pytest.approx(rate, rel=0.2)
     held = [tick.time for tick in hand.after(began) if not tick.planned and tick.time < ended]
     control.wait_until_running()
