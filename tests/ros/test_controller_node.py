@@ -394,6 +394,7 @@ def test_lockstep_answers_every_state_once_and_resets_the_scene(ros: Any, small_
 
 def test_no_episode_begins_on_a_state_from_before_the_scenes_reset(ros: Any, small_hand: Path) -> None:
     """The hand is elsewhere after it: a command from where it was would be too far away to go on from."""
+    ros.collect("hand/commands", Float64MultiArray)  # a hand that takes them
     commands = ros.collect("controller/command", JointState)
     rows = ros.collect("controller/tick", Float64MultiArray)
     fakes: list[FakeHand] = []
@@ -458,6 +459,7 @@ def test_what_the_system_refuses_the_loop_is_told_and_logged(ros: Any, small_han
 def test_a_loop_at_any_rate_keeps_the_models_period_and_sums_itself_up(ros: Any, small_hand: Path) -> None:
     """The contract's rate is 20 Hz; without any_rate another is refused (see spoil)."""
     ros.reports = ros.diagnostics("controller: control")
+    ros.collect("hand/commands", Float64MultiArray)  # a hand that takes them
     rows = ros.collect("controller/tick", Float64MultiArray)
     process = ros.start(MODULE, parameters(small_hand, rate=40.0, any_rate=True))
     fake = FakeHand(ros)
