@@ -28,7 +28,9 @@ REASONS = {Doubt.UNHEARD: "nobody took the commands", Doubt.DISPUTED: "a state h
 CLOCK_WENT_BACK = "the clock went back"
 # A logger may hear a publisher so much sooner than the controller is introduced to it, on a busy machine.
 DISCOVERY_NS = 3 * NANO
-AFTERWARDS_NS = NANO  # so long the last message from before the end of a doubt may still be the newest of a state
+# So long after the last doubtful tick the doubt goes on: a message of the publisher that left may still be the newest of
+# a state, but a command that is heard again is heard.
+AFTERWARDS_NS = {Doubt.UNHEARD: 0, Doubt.DISPUTED: NANO}
 _SLACK_NS = 1_000_000  # ticks carry their stamp as a float of seconds
 
 
@@ -56,7 +58,7 @@ def doubtful(ticks: Mapping[str, Array], period: int) -> list[Stretch]:
     if "doubt" in ticks:
         doubts = ticks["doubt"][known]
         for doubt, reason in REASONS.items():
-            found += _merged(at[doubts == doubt], reason)
+            found += _merged(at[doubts == doubt], reason, AFTERWARDS_NS[doubt])
     return found
 
 
@@ -65,10 +67,10 @@ def reason_at(stretches: list[Stretch], begin: int, end: int) -> str:
     return next((s.reason for s in stretches if begin <= s.end and end >= s.begin), "")
 
 
-def _merged(stamps: np.ndarray, reason: str) -> list[Stretch]:
+def _merged(stamps: np.ndarray, reason: str, afterwards: int) -> list[Stretch]:
     found: list[Stretch] = []
     for stamp in np.sort(stamps).tolist():
-        begin, end = stamp - DISCOVERY_NS, stamp + AFTERWARDS_NS
+        begin, end = stamp - DISCOVERY_NS, stamp + afterwards
         if found and begin <= found[-1].end:
             found[-1] = Stretch(found[-1].begin, end, reason)
         else:

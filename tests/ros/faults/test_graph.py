@@ -220,7 +220,9 @@ def test_a_second_publisher_of_a_state_holds_the_hand_and_is_not_learnt_from(
         ros.wait(lambda: rival.publisher.get_subscription_count() >= 2, "it to be known")  # to the logger, too
         began = time.monotonic()
         rival.talk(2.0)
-        said = control.said("holding: joint_states has 2 publishers, /joint_state_publisher, /onlooking_logger: stop all")
+        said = control.said(
+            "holding: joint_states has 2 publishers, /joint_state_publisher, /onlooking_logger: stop all"
+        )
         assert "~/reset" not in said
         assert control.reports[-1][0] == DiagnosticStatus.ERROR
     finally:
