@@ -28,8 +28,8 @@ REASONS = {Doubt.UNHEARD: "nobody took the commands", Doubt.DISPUTED: "a state h
 CLOCK_WENT_BACK = "the clock went back"
 # A logger may hear a publisher so much sooner than the controller is introduced to it, on a busy machine.
 DISCOVERY_NS = 3 * NANO
-# So long after the last doubtful tick the doubt goes on: a message of the publisher that left may still be the newest of
-# a state, but a command that is heard again is heard.
+# The doubt outlives its last tick by this: a message of the publisher that left may still be the newest of a state, but
+# a command that is heard again is heard.
 AFTERWARDS_NS = {Doubt.UNHEARD: 0, Doubt.DISPUTED: NANO}
 _SLACK_NS = 1_000_000  # ticks carry their stamp as a float of seconds
 
