@@ -30,7 +30,8 @@ def test_a_first_configure_that_is_refused_was_the_first_start(launch, ros, smal
     it = launch("robot", **small, model="v0009")
     it.wait_for("/controller refused to configure", "ros2 lifecycle set /controller activate")
     assert "ros2 lifecycle set /logger" not in it.output
-    assert it.state("/controller") == "unconfigured"
+    # The refusal is told while the transition is still on its way back.
+    ros.wait(lambda: it.state("/controller") == "unconfigured", "the way back to unconfigured")
     assert ros.set_parameters("/controller", model_version="v0001").successful
     assert ros.change("/controller", "configure")
     assert it.stays("/controller", "inactive")
