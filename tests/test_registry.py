@@ -156,6 +156,32 @@ def test_promoting_the_current_version_again_keeps_history(registry: Registry) -
     assert registry.roll_back("valve").name == first
 
 
+def test_promoted_versions_come_newest_first_each_once_and_whether_they_are_still_there(registry: Registry) -> None:
+    assert registry.promoted("valve") == []
+    names = [add(registry) for _ in range(4)]
+    for i in (0, 1, 2, 0, 3):
+        registry.promote("valve", names[i])
+    shutil.rmtree(registry.root / "valve" / names[2])
+    assert registry.promoted("valve") == ["v0004", "v0001", "v0003", "v0002"]
+
+
+def test_what_was_promoted_goes_on_from_the_shipped_note(tmp_path: Path) -> None:
+    shipped = Registry(tmp_path / "shipped", shipped=tmp_path / "none")
+    shipped.promote("valve", add(shipped))
+    own = Registry(tmp_path / "models", shipped=tmp_path / "shipped")
+    assert own.promoted("valve") == ["v0001"]
+    own.promote("valve", add(own))
+    assert own.promoted("valve") == ["v0002", "v0001"]
+
+
+def test_whether_a_version_could_be_added_is_known_without_adding_one(registry: Registry) -> None:
+    registry.check_writable("valve")
+    assert [path.name for path in (registry.root / "valve").iterdir()] == [".lock"]
+    (registry.root / "baoding").write_text("a file where the folder should be")
+    with pytest.raises(RegistryError, match="baoding: cannot be written"):
+        registry.check_writable("baoding")
+
+
 def test_a_user_version_lies_over_the_shipped_ones(tmp_path: Path) -> None:
     shipped = Registry(tmp_path / "shipped", shipped=tmp_path / "none")
     shipped_name = add(shipped)

@@ -258,3 +258,13 @@ def test_a_shipped_version_is_left_alone(models: Path, tmp_path: Path, valve_epi
         quantise.run("valve", episodes=[valve_episodes], models_dir=tmp_path / "mine")
     with pytest.raises(DatasetError, match="no episode files"):
         quantise.run("valve", episodes=[tmp_path / "models"], models_dir=models)
+
+
+def test_a_version_that_the_contract_does_not_fit_is_refused_before_its_episodes_are_read(
+    models: Path, tmp_path: Path, monkeypatch
+) -> None:
+    contract = tmp_path / "slower.yaml"
+    contract.write_text(contract_for("valve").text.replace("control_period_s: 0.1", "control_period_s: 0.2"))
+    monkeypatch.setattr(quantise, "load_dataset", lambda *_: pytest.fail("it began to read"))
+    with pytest.raises(ModelError, match=r"of robot claw does not fit: its control period is 0.1 s"):
+        quantise.run("valve", episodes=[tmp_path], models_dir=models, contract=contract)
