@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from mbrl_controller.episodes.contract import RobotContract
 from mbrl_controller.episodes.meaning import Meaning
 from mbrl_controller.errors import ContractError, MbrlError
+from mbrl_controller.extras import how_to_install
 from mbrl_controller.geometry import HandGeometry
 from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.registry import ModelCard, Registry, Version
@@ -80,7 +81,7 @@ def simulated_shape(contract: RobotContract) -> HandGeometry:
     except ModuleNotFoundError as error:
         raise MbrlError(
             f"contact features take the hand's shape from its simulated world, for which {error.name} is not "
-            f"installed: pip install 'mbrl_controller[sim]', or {instead}"
+            f"installed: {how_to_install('sim')}, or {instead}"
         ) from error
     try:
         return hand_geometry(contract)

@@ -184,6 +184,7 @@ class Hand(Witness):
     def __init__(self, ros: Ros, tells_time: bool = False, name: str = "witness") -> None:
         super().__init__(ros, "hand/commands", PERIOD, name)
         self.position, self.valve = np.array([0.0, 0.1, 0.2]), 0.0
+        self._rng = np.random.default_rng(0)
         self.spoil: Spoil = lambda message: [message]  # of the joints' messages
         self.spoil_valve: Spoil = lambda message: [message]
         self.clock_offset = 0.0  # s, of the time on /clock and of all stamps
@@ -219,7 +220,9 @@ class Hand(Witness):
             if self.commands:
                 move = self.commands[-1][1] - self.position
                 self.position = self.position + np.clip(move, -0.01 * MAX_RATE, 0.01 * MAX_RATE)
-                self.valve = float(self.position @ [0.1, 0.07, 0.04])
+                # No sensor measures the same to the last bit twice. Without this a hand that is held where its valve froze,
+                # say with all joints at their limits, looks frozen for ever.
+                self.valve = float(self.position @ [0.1, 0.07, 0.04] + self._rng.normal(0.0, 1e-7))
             if self._clock is not None:
                 self._clock.publish(Clock(clock=messages.to_time(self.now())))
             stamp = messages.to_time(self.now() + self.stamp_offset)
