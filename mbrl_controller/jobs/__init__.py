@@ -1,2 +1,0 @@
-# Copyright 2026 mbrl_controller authors
-# SPDX-License-Identifier: Apache-2.0
