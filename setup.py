@@ -12,13 +12,13 @@ from setuptools import find_packages, setup
 PACKAGE = "mbrl_controller"
 HERE = Path(__file__).resolve().parent
 URL = "https://example.org/mbrl_controller"
-COMMANDS = {"mbrl": "mbrl_controller.jobs.cli:main"}
+COMMANDS = {"mbrl": "mbrl_controller.cli.main:main"}
 # What `ros2 run` and launch start. Their names belong in lib/<package>: on PATH, `logger` would hide the system's.
 EXECUTABLES = COMMANDS | {
     "controller": "mbrl_controller.nodes.controller:main",
     "logger": "mbrl_controller.nodes.logger:main",
     "sim": "mbrl_controller.nodes.sim:main",
-    "retrain": "mbrl_controller.jobs.cli:retrain_main",
+    "retrain": "mbrl_controller.cli.main:retrain_main",
 }
 # colcon, and what makes .deb and .rpm files of ROS packages, run these two commands of setuptools, for which setup.cfg
 # names lib/<package>; each executable then names the Python it was built with. pip builds a wheel instead, whose

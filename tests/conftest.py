@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from .trained_valve import trained, valve_episodes  # noqa: F401 (fixtures)
+
 settings.register_profile("busy", deadline=None)  # how long an example takes says nothing on a busy machine
 # What a mutant is judged by: the same few examples each time.
 settings.register_profile("mutation", deadline=None, max_examples=25, derandomize=True, database=None)
@@ -60,6 +62,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--stops-file", metavar="FILE", help="write a line for each as it goes")
     parser.addoption("--fuzz-inputs", type=int, default=1500, help="inputs that tests/fuzz tries in all")
     parser.addoption("--fuzz-table", metavar="FILE", help="write what became of them as JSON")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "trained" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.training)
 
 
 @pytest.fixture(scope="session")

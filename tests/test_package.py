@@ -234,7 +234,7 @@ def test_installed_wheel_has_one_command_on_path_and_ros_finds_the_rest(wheel: P
     assert all(os.access(path, os.X_OK) for path in executables.iterdir())
     assert run(str(executables / "mbrl"), "--version") == version  # there is no Python in bin/: that of PATH
     assert "retrain" in run(str(executables / "retrain"), "--help")
-    code = "from mbrl_controller.resources import share_dir; print(share_dir())"
+    code = "from mbrl_controller.base.resources import share_dir; print(share_dir())"
     assert run(sys.executable, "-c", code) == str(prefix / "share" / "mbrl_controller")
 
     own = prefix / "bin" / "python3"

@@ -14,19 +14,12 @@ import pytest
 TINY = {"hidden": [32, 32], "max_epochs": 6, "horizon": 1, "ensemble_size": 2}
 
 
-@pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "trained" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.training)
-
-
 @contextmanager
 def nothing_shipped(factory: pytest.TempPathFactory) -> Iterator[None]:
     """Registries hold what is put into them, whatever the package ships."""
     nothing = factory.mktemp("nothing")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mbrl_controller.registry.share_dir", lambda: nothing)
+        patch.setattr("mbrl_controller.models.registry.share_dir", lambda: nothing)
         yield
 
 
@@ -41,7 +34,7 @@ def no_shipped_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 def valve_episodes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A session of random valve episodes."""
     pytest.importorskip("mujoco")
-    from mbrl_controller.jobs import collect
+    from mbrl_controller.rollouts import collect
 
     root = tmp_path_factory.mktemp("episodes")
     return collect.run("valve", episodes=12, policy="random", episodes_dir=root, session="random", processes=1).folder
@@ -51,7 +44,7 @@ def valve_episodes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(tmp_path_factory: pytest.TempPathFactory, valve_episodes: Path) -> Path:
     """A registry folder with one promoted valve version."""
     pytest.importorskip("torch")
-    from mbrl_controller.jobs import retrain
+    from mbrl_controller.training import retrain
 
     base = tmp_path_factory.mktemp("trained")
     # This one is made before a module's fixtures, and has an 8-bit file whatever MBRL_INT8 says of this run.

@@ -29,10 +29,10 @@ PARTS: dict[str, tuple[list[str], list[str]]] = {  # sources, and the tests that
     "control": (["control/*"], ["tests/control"]),
     "planning": (["planning/*"], ["tests/planning"]),
     "episodes": (["episodes/*"], ["tests/episodes"]),
-    "registry": (["registry.py"], ["tests/test_registry.py"]),
+    "registry": (["models/registry.py"], ["tests/models/test_registry.py"]),
     "evaluation": (
-        ["jobs/evaluate.py", "jobs/statistics.py"],
-        ["tests/jobs/test_evaluate.py", "tests/jobs/test_statistics.py"],
+        ["rollouts/evaluate.py", "rollouts/statistics.py"],
+        ["tests/rollouts/test_evaluate.py", "tests/rollouts/test_statistics.py"],
     ),
 }
 LINKED = ("mbrl_controller", "tests", "config", "launch", "models", "resource", "sim", "package.xml", "setup.cfg")

@@ -13,9 +13,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.extras import extra_of, how_to_install
-from mbrl_controller.resources import write_hint
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.extras import extra_of, how_to_install
+from mbrl_controller.base.resources import write_hint
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

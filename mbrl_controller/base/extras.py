@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from importlib import metadata
 
-from mbrl_controller.resources import PACKAGE, checkout_dir
+from mbrl_controller.base.resources import PACKAGE, checkout_dir
 
 # Top-level modules of each extra of setup.py.
 EXTRAS = {

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from mbrl_controller.jobs.workers import default_processes
+from mbrl_controller.rollouts.pool import default_processes
 
 
 def describe() -> dict[str, Any]:

@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
-from mbrl_controller.decimal_comma import HINT, has_decimal_comma
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.yaml_text import load_yaml
+from mbrl_controller.base.decimal_comma import HINT, has_decimal_comma
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.yaml_text import load_yaml
 
 _SEPARATOR = re.compile(r",(?=\s*[A-Za-z_][\w.]*\s*=)")  # a comma that no name follows is part of the value
 

@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from mbrl_controller.errors import MbrlError
+from mbrl_controller.base.errors import MbrlError
 
 PACKAGE = "mbrl_controller"
 HOME_VARIABLE = "MBRL_HOME"

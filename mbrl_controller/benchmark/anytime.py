@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from mbrl_controller.jobs.benchmark.isolated import isolated
-from mbrl_controller.jobs.benchmark.settings import Settings
-from mbrl_controller.jobs.benchmark.tables import print_rows
-from mbrl_controller.jobs.benchmark.timing import WARM_UP, percentiles
-from mbrl_controller.jobs.benchmark.workload import served
-from mbrl_controller.jobs.statistics import bootstrap
+from mbrl_controller.benchmark.settings import Settings
+from mbrl_controller.benchmark.subprocess_run import isolated
+from mbrl_controller.benchmark.tables import print_rows
+from mbrl_controller.benchmark.timing import WARM_UP, percentiles
+from mbrl_controller.benchmark.workload import served
 from mbrl_controller.planning.base import Objective, Planner, PlannerState
+from mbrl_controller.rollouts.statistics import bootstrap
 from mbrl_controller.tasks.spaces import Array
 
 DEADLINES_MS = (5.0, 10.0, 20.0, 50.0)
@@ -34,7 +34,7 @@ def run(settings: Settings) -> dict[str, Any]:
 
 def measure(task: str, states: int, seeds: int, period: float = PERIOD) -> dict[str, Any]:
     """Plans of `task`'s served model from `states` simulated states and `seeds` seeds each, under each deadline."""
-    from mbrl_controller.jobs.benchmark.start_states import start_states
+    from mbrl_controller.benchmark.start_states import start_states
 
     s = served(task, {"iterations": ITERATIONS})
     problems = [(s.objective(state), lambda seed, state=state: s.fresh(state, seed))

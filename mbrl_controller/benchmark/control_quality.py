@@ -17,18 +17,18 @@ from typing import Any
 
 import numpy as np
 
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs.benchmark.isolated import reason
-from mbrl_controller.jobs.benchmark.settings import Settings
-from mbrl_controller.jobs.benchmark.tables import print_rows
-from mbrl_controller.jobs.evaluate import summarise
-from mbrl_controller.jobs.lockstep import EpisodeRecord
-from mbrl_controller.jobs.plans import Who, prepare
-from mbrl_controller.jobs.statistics import bootstrap
-from mbrl_controller.jobs.task_defaults import planner_defaults
-from mbrl_controller.jobs.workers import default_processes, episode_pool
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.benchmark.settings import Settings
+from mbrl_controller.benchmark.subprocess_run import reason
+from mbrl_controller.benchmark.tables import print_rows
+from mbrl_controller.control.task_config import planner_defaults
+from mbrl_controller.models.registry import Registry
 from mbrl_controller.planning.catalog import PLANNERS
-from mbrl_controller.registry import Registry
+from mbrl_controller.rollouts.config import Who, prepare
+from mbrl_controller.rollouts.episode import EpisodeRecord
+from mbrl_controller.rollouts.evaluate import summarise
+from mbrl_controller.rollouts.pool import default_processes, episode_pool
+from mbrl_controller.rollouts.statistics import bootstrap
 
 TASKS = ("baoding", "valve")
 SEED = 5000  # the first; no other command starts there

@@ -15,17 +15,17 @@ from typing import Any
 
 import numpy as np
 
+from mbrl_controller.base import machine
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.benchmark.control_quality import TASKS, paired, run_episodes
+from mbrl_controller.benchmark.tables import print_rows
 from mbrl_controller.control.core import CoreConfig
 from mbrl_controller.control.delay import DelayKind, SentCommands, commands_in_force, predict
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs.benchmark import machine
-from mbrl_controller.jobs.benchmark.closed_loop import TASKS, paired, run_episodes
-from mbrl_controller.jobs.benchmark.tables import print_rows
-from mbrl_controller.jobs.evaluate import summarise, write_json
-from mbrl_controller.jobs.lockstep import EpisodeRecord
-from mbrl_controller.jobs.plans import Who, prepare
-from mbrl_controller.jobs.task_defaults import planner_defaults
-from mbrl_controller.jobs.workers import EpisodeRunner
+from mbrl_controller.control.task_config import planner_defaults
+from mbrl_controller.rollouts.config import Who, prepare
+from mbrl_controller.rollouts.episode import EpisodeRecord
+from mbrl_controller.rollouts.evaluate import summarise, write_json
+from mbrl_controller.rollouts.pool import EpisodeRunner
 from mbrl_controller.tasks.spaces import Array
 
 LATENCIES = (0.0, 0.05, 0.1, 0.15)  # s

@@ -13,13 +13,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs.benchmark import gemm
-from mbrl_controller.jobs.benchmark.isolated import isolated, reason
-from mbrl_controller.jobs.benchmark.settings import Settings, UnavailableError
-from mbrl_controller.jobs.benchmark.tables import print_rows
-from mbrl_controller.jobs.benchmark.timing import Times, in_turn, one_core, paced, percentiles
-from mbrl_controller.jobs.benchmark.workload import CANDIDATES, HORIZON, Case, model_files, paper_sized, served
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.benchmark import gemm
+from mbrl_controller.benchmark.settings import Settings, UnavailableError
+from mbrl_controller.benchmark.subprocess_run import isolated, reason
+from mbrl_controller.benchmark.tables import print_rows
+from mbrl_controller.benchmark.timing import Times, in_turn, one_core, paced, percentiles
+from mbrl_controller.benchmark.workload import CANDIDATES, HORIZON, Case, model_files, paper_sized, served
 
 RATE = 10.0  # Hz, the control rate
 PRECISIONS: tuple[Literal["fp32", "int8"], ...] = ("fp32", "int8")

@@ -15,16 +15,16 @@ from typing import Any
 
 import numpy as np
 
+from mbrl_controller.base.console import console
+from mbrl_controller.benchmark.settings import Settings
+from mbrl_controller.benchmark.subprocess_run import isolated
+from mbrl_controller.benchmark.tables import print_rows
+from mbrl_controller.benchmark.timing import percentiles
+from mbrl_controller.benchmark.workload import Served, served
 from mbrl_controller.control.core import Observation
-from mbrl_controller.control.late_planner import LatePlanner
 from mbrl_controller.control.loop import FixedRateLoop, TickTime, apply_scheduling, start_thread
-from mbrl_controller.jobs.benchmark.burners import burners
-from mbrl_controller.jobs.benchmark.isolated import isolated
-from mbrl_controller.jobs.benchmark.settings import Settings
-from mbrl_controller.jobs.benchmark.tables import print_rows
-from mbrl_controller.jobs.benchmark.timing import percentiles
-from mbrl_controller.jobs.benchmark.workload import Served, served
-from mbrl_controller.jobs.reporting import console
+from mbrl_controller.control.planner_thread import LatePlanner
+from mbrl_controller.stack.cpu_load import burners
 
 RATES = (10.0, 20.0, 50.0)  # Hz
 # The controller node's defaults: the share of the period after which a plan is late, and how much earlier the planner

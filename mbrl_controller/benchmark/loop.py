@@ -9,14 +9,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from mbrl_controller.jobs.benchmark import machine
-from mbrl_controller.jobs.benchmark.tables import print_rows
-from mbrl_controller.jobs.evaluate import write_json
-from mbrl_controller.jobs.processes import ProcessGroup
-from mbrl_controller.jobs.reporting import console
-from mbrl_controller.jobs.service import ServicePlan, plan_service, run_service, watch
-from mbrl_controller.jobs.tick_figures import FIGURES, TickFigures
-from mbrl_controller.resources import home_dir
+from mbrl_controller.base import machine
+from mbrl_controller.base.console import console
+from mbrl_controller.base.resources import home_dir
+from mbrl_controller.benchmark.tables import print_rows
+from mbrl_controller.rollouts.evaluate import write_json
+from mbrl_controller.stack.launcher import ServicePlan, plan_service, run_service, watch
+from mbrl_controller.stack.processes import ProcessGroup
+from mbrl_controller.stack.timing import FIGURES, TickFigures
 
 # What docs/timing.md says to set on a robot, and what the nodes do by default.
 REALTIME = {"scheduling_priority": 50, "lock_memory": True, "gc_in_slack": True}
@@ -58,7 +58,7 @@ def run(
     report = describe(plan, busy_cores, realtime) | {"seconds": seconds}
 
     def control(group: ProcessGroup) -> None:
-        from mbrl_controller.jobs.service_monitor import ServiceMonitor
+        from mbrl_controller.stack.monitor import ServiceMonitor
 
         with ServiceMonitor(plan.contract, figures.add) as monitor:
             monitor.prepare(group)

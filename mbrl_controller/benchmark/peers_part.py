@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mbrl_controller.jobs.benchmark.peers import peer_results
-from mbrl_controller.jobs.benchmark.settings import Settings
+from mbrl_controller.benchmark.peers import peer_results
+from mbrl_controller.benchmark.settings import Settings
 
 TIMEOUT = 600.0  # s for each script; some compile first
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mbrl_controller.errors import MbrlError
+from mbrl_controller.base.errors import MbrlError
 
 
 class UnavailableError(MbrlError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.simulation.hand import HandSimulation
 from mbrl_controller.simulation.lockstep import LockstepHand
 from mbrl_controller.tasks.spaces import Array

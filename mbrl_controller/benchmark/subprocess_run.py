@@ -13,12 +13,12 @@ import subprocess
 import sys
 from typing import Any
 
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs.benchmark.settings import UnavailableError
-from mbrl_controller.jobs.reporting import missing_extra
+from mbrl_controller.base.console import missing_extra
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.benchmark.settings import UnavailableError
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-PACKAGE = "mbrl_controller.jobs.benchmark"
+PACKAGE = "mbrl_controller.benchmark"
 
 
 def isolated(module: str, function: str, **arguments: Any) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def isolated(module: str, function: str, **arguments: Any) -> dict[str, Any]:
     Raises UnavailableError with the child's reason, MbrlError when it failed.
     """
     child = subprocess.run(
-        [sys.executable, "-m", f"{PACKAGE}.isolated", module, function],
+        [sys.executable, "-m", f"{PACKAGE}.subprocess_run", module, function],
         input=json.dumps(arguments),
         capture_output=True,
         text=True,

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mbrl_controller.jobs.reporting import console
+from mbrl_controller.base.console import console
 
 FILE_WIDTH = 160  # characters of a line where no terminal says how many it has
 _PERCENTILE = re.compile(r"(.+)_(p\d+)")

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from mbrl_controller.jobs.benchmark.isolated import isolated
-from mbrl_controller.jobs.benchmark.settings import Settings, UnavailableError
-from mbrl_controller.jobs.benchmark.timing import in_turn, percentiles
-from mbrl_controller.jobs.benchmark.workload import CANDIDATES, HORIZON, model_files
-from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.benchmark.settings import Settings, UnavailableError
+from mbrl_controller.benchmark.subprocess_run import isolated
+from mbrl_controller.benchmark.timing import in_turn, percentiles
+from mbrl_controller.benchmark.workload import CANDIDATES, HORIZON, model_files
+from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 
 
 def run(settings: Settings) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def run(settings: Settings) -> dict[str, Any]:
 
 def measure(task: str, repeats: int, candidates: int = CANDIDATES, horizon: int = HORIZON) -> dict[str, Any]:
     """Wall time (ms) of a rollout of the task's current fp32 model, NumPy in and out. Needs torch."""
-    from mbrl_controller.jobs.benchmark import torch_backend
+    from mbrl_controller.benchmark import torch_backend
 
     file = model_files(task)[0].get("fp32")
     if file is None:

@@ -11,20 +11,20 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mbrl_controller.base.errors import ModelError
+from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.core import ControllerCore, Observation
 from mbrl_controller.control.safety import Safety, SafetyState
-from mbrl_controller.episodes.contract import RobotContract
-from mbrl_controller.errors import ModelError
-from mbrl_controller.jobs.task_defaults import contract_for, planner_defaults
-from mbrl_controller.model_spec import ModelSpec
+from mbrl_controller.control.task_config import contract_for, planner_defaults
+from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.models.registry import Registry
+from mbrl_controller.models.selection import choose_file
+from mbrl_controller.models.served_model import ServedModel
+from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.planning.base import Planner, PlannerState
 from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.planning.objective import RolloutObjective
-from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.planning.risk import Risk
-from mbrl_controller.planning.served_model import ServedModel
-from mbrl_controller.registry import Registry
-from mbrl_controller.serving import choose_file
 from mbrl_controller.tasks.baoding import Baoding
 from mbrl_controller.tasks.base import Goal
 from mbrl_controller.tasks.spaces import ActionSpace, Array, VectorSpec

@@ -15,9 +15,9 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.resources import PACKAGE, config_file
 from mbrl_controller.bringup.parameter_files import check_concerns, existing_path, parameter_file
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.resources import PACKAGE, config_file
 
 SWITCH = ["true", "false", "True", "False"]  # Python's spelling too: it is what other launch files hand on
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")

@@ -15,10 +15,10 @@ from launch.events.process import ProcessExited, ShutdownProcess
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from mbrl_controller.base.resources import PACKAGE
 from mbrl_controller.bringup.arguments import HandSettings, read_hand
 from mbrl_controller.bringup.first_start import FirstStart, Step
 from mbrl_controller.bringup.scope import Scope
-from mbrl_controller.resources import PACKAGE
 
 RESPAWN = {"respawn": True, "respawn_delay": 2.0}  # s
 AGAIN = f"a new one is started in {RESPAWN['respawn_delay']:g} s"

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.resources import user_path
-from mbrl_controller.yaml_text import load_yaml
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.resources import user_path
+from mbrl_controller.base.yaml_text import load_yaml
 
 PARAMETERS = "ros__parameters"
 

@@ -9,9 +9,9 @@ from launch import Action, LaunchContext
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
 from launch_ros.substitutions import ExecutableInPackage
 
+from mbrl_controller.base.resources import PACKAGE
 from mbrl_controller.bringup.arguments import SWITCH, contract_file, text
 from mbrl_controller.bringup.parameter_files import existing_path
-from mbrl_controller.resources import PACKAGE
 
 
 def retrain_arguments() -> list[Action]:

@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from mbrl_controller.jobs.cli_options import (
+from mbrl_controller.base.console import error_console, report_errors
+from mbrl_controller.cli.options import (
     BusyCoresOption,
     JsonOption,
     LoopRateOption,
@@ -18,7 +19,6 @@ from mbrl_controller.jobs.cli_options import (
     RealtimeOption,
     SeedOption,
 )
-from mbrl_controller.jobs.reporting import error_console, report_errors
 
 app = typer.Typer(help="Measure planning, timing and control on this machine.", no_args_is_help=True)
 
@@ -43,8 +43,8 @@ def planner(
 
     All parts take the better part of an hour, most of it `samples`: with --json, that one goes on where it was stopped.
     """
-    from mbrl_controller.jobs.benchmark import planner as job
-    from mbrl_controller.jobs.benchmark.settings import Settings
+    from mbrl_controller.benchmark import suite as job
+    from mbrl_controller.benchmark.settings import Settings
 
     report = job.run(
         Settings(task=task, quick=quick, peers_python=peers_python, plot=plot),
@@ -66,7 +66,7 @@ def delay(
     json: JsonOption = None,
 ) -> None:
     """Control under 0 to 150 ms of latency, with and without compensation for it, in simulation."""
-    from mbrl_controller.jobs.benchmark import delay as job
+    from mbrl_controller.benchmark import delay as job
 
     report = job.run(
         task or job.TASKS,
@@ -93,7 +93,7 @@ def loop(
 
     A rate other than the model's own is for timing only: plans still count in the model's period.
     """
-    from mbrl_controller.jobs.benchmark import loop as job
+    from mbrl_controller.benchmark import loop as job
 
     job.run(
         task, rate=rate, seconds=seconds, busy_cores=busy_cores, realtime=realtime, model=model, seed=seed,

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from mbrl_controller.jobs.reporting import FAILED, console, report_errors
+from mbrl_controller.base.console import FAILED, console, report_errors
 
 app = typer.Typer(help="Logged episodes: list, info, recover.", no_args_is_help=True)
 
@@ -20,8 +20,8 @@ FolderArgument = Annotated[
 
 
 def _folder(folder: Path | None) -> Path:
-    from mbrl_controller.errors import EpisodeError
-    from mbrl_controller.resources import home_dir
+    from mbrl_controller.base.errors import EpisodeError
+    from mbrl_controller.base.resources import home_dir
 
     chosen = folder or home_dir() / "episodes"
     if not chosen.is_dir():
@@ -35,8 +35,8 @@ def list_episodes(folder: FolderArgument = None) -> None:
     """Every episode below a folder."""
     from rich.table import Column, Table
 
+    from mbrl_controller.base.errors import EpisodeError
     from mbrl_controller.episodes.reader import read_info
-    from mbrl_controller.errors import EpisodeError
 
     table = Table(Column("file", overflow="fold"), "task", "robot", "model", "started", "KiB", box=None)
     root = _folder(folder)

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from mbrl_controller.decimal_comma import HINT, has_decimal_comma
+from mbrl_controller.base.decimal_comma import HINT, has_decimal_comma
 
 WORDS = "words"
 

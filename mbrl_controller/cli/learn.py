@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from mbrl_controller.jobs.reporting import INTERRUPTED, console, report_errors
-from mbrl_controller.pairs import parse_pairs
+from mbrl_controller.base.console import INTERRUPTED, console, report_errors
+from mbrl_controller.base.overrides import parse_pairs
 
 RunsOption = Annotated[
     Path | None, typer.Option("--runs-dir", help="folder of runs (default: runs/ below MBRL_HOME or ~/.mbrl)")
@@ -50,8 +50,10 @@ def learn(
 
     Ctrl-C stops it, --resume goes on, also after a crash or kill.
     """
-    from mbrl_controller.jobs.learn import display, keeping, loop
-    from mbrl_controller.jobs.retrain_display import stop_flag
+    from mbrl_controller.cli import learn_progress as display
+    from mbrl_controller.cli.retrain_progress import stop_flag
+    from mbrl_controller.learning import publish as keeping
+    from mbrl_controller.learning import run as loop
 
     settings = parse_pairs("--set", options)
     settings |= {name: value for name, value in (("points", points), ("rounds", rounds)) if value is not None}
@@ -85,8 +87,8 @@ def learn_curve(
     json: Annotated[Path | None, typer.Option("--json", help="write the figures to this file")] = None,
 ) -> None:
     """Compare learning runs: each one's evaluations, and the mean and spread of each kind (task and options)."""
-    from mbrl_controller.jobs.evaluate import write_json
-    from mbrl_controller.jobs.learn import comparing
+    from mbrl_controller.learning import compare as comparing
+    from mbrl_controller.rollouts.evaluate import write_json
 
     found = comparing.compare(runs)
     if plot is not None:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from mbrl_controller.dynamics.training import EpochReport, TrainConfig
-from mbrl_controller.jobs.learn.listener import LearnListener
-from mbrl_controller.jobs.learn.plan import LearnPlan
-from mbrl_controller.jobs.learn.records import Row
-from mbrl_controller.jobs.reporting import error_console
+from mbrl_controller.base.console import error_console
+from mbrl_controller.dynamics.trainer import EpochReport, TrainConfig
+from mbrl_controller.learning.callbacks import LearnListener
+from mbrl_controller.learning.config import LearnPlan
+from mbrl_controller.learning.log import Row
 
 
 class LearnDisplay(LearnListener):

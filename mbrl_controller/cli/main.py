@@ -12,11 +12,15 @@ from typing import Annotated, Literal
 import typer
 
 from mbrl_controller import __version__
-from mbrl_controller.jobs import cli_benchmark, cli_episodes, cli_learn, cli_models, cli_soak
-from mbrl_controller.jobs.cli_group import CommandGroup
-from mbrl_controller.jobs.cli_options import JsonOption, ModelOption, SeedOption
-from mbrl_controller.jobs.reporting import INTERRUPTED, REFUSED, report_errors
-from mbrl_controller.pairs import parse_pairs
+from mbrl_controller.base.console import INTERRUPTED, REFUSED, report_errors
+from mbrl_controller.base.overrides import parse_pairs
+from mbrl_controller.cli import benchmark as cli_benchmark
+from mbrl_controller.cli import episodes as cli_episodes
+from mbrl_controller.cli import learn as cli_learn
+from mbrl_controller.cli import models as cli_models
+from mbrl_controller.cli import stack as cli_soak
+from mbrl_controller.cli.group import CommandGroup
+from mbrl_controller.cli.options import JsonOption, ModelOption, SeedOption
 
 app = typer.Typer(
     name="mbrl",
@@ -72,7 +76,7 @@ def demo(
     json: JsonOption = None,
 ) -> None:
     """A simulated hand, the controller and the logger as real ROS 2 processes, with a live view."""
-    from mbrl_controller.jobs import demo as job
+    from mbrl_controller.stack import demo as job
 
     job.run(task, seconds=seconds, rate=rate, headless=headless, model=model, seed=seed, json_file=json)
 
@@ -101,8 +105,8 @@ def evaluate(
     card: Annotated[bool, typer.Option("--card", help="keep the figures on the version's card")] = False,
 ) -> None:
     """Score a model or a floor on fixed seeds, in simulation and faster than real time."""
-    from mbrl_controller.jobs import evaluate as job
-    from mbrl_controller.jobs.tables import evaluation_table, progress_of_episodes
+    from mbrl_controller.cli.tables import evaluation_table, progress_of_episodes
+    from mbrl_controller.rollouts import evaluate as job
 
     with progress_of_episodes(episodes) as on_episode:
         report = job.run(
@@ -144,8 +148,8 @@ def film(
     goal: GoalOption = None,
 ) -> None:
     """Film an episode in simulation. Without a screen, set MUJOCO_GL=egl or osmesa."""
-    from mbrl_controller.jobs import film as job
-    from mbrl_controller.jobs.reporting import console
+    from mbrl_controller.base.console import console
+    from mbrl_controller.rollouts import render as job
 
     record = job.run(
         task,
@@ -188,9 +192,9 @@ def collect(
     processes: Annotated[int | None, typer.Option(min=1, help="episodes at a time (default: one a core)")] = None,
 ) -> None:
     """Log episodes from simulation, faster than real time, as the logger would have written them."""
-    from mbrl_controller.jobs import collect as job
-    from mbrl_controller.jobs.reporting import console
-    from mbrl_controller.jobs.tables import progress_of_episodes
+    from mbrl_controller.base.console import console
+    from mbrl_controller.cli.tables import progress_of_episodes
+    from mbrl_controller.rollouts import collect as job
 
     with progress_of_episodes(episodes) as on_episode:
         done = job.run(
@@ -239,8 +243,8 @@ def retrain(
     models_dir: ModelsOption = None,
 ) -> None:
     """Learn the next model version from the log. Ctrl-C stops at a checkpoint; --resume goes on from there."""
-    from mbrl_controller.jobs import retrain as job
-    from mbrl_controller.jobs import retrain_display as display
+    from mbrl_controller.cli import retrain_progress as display
+    from mbrl_controller.training import retrain as job
 
     with display.stop_flag() as stop, display.Display() as listener:
         result = job.run(

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from mbrl_controller.jobs.reporting import REFUSED, console, report_errors
+from mbrl_controller.base.console import REFUSED, console, report_errors
 
 app = typer.Typer(help="Model versions: list, show, promote, rollback, quantise.", no_args_is_help=True)
 
@@ -29,8 +29,8 @@ def list_versions(
     """All versions, the current one marked."""
     from rich.table import Table
 
-    from mbrl_controller.errors import MbrlError
-    from mbrl_controller.registry import Registry
+    from mbrl_controller.base.errors import MbrlError
+    from mbrl_controller.models.registry import Registry
     from mbrl_controller.tasks.catalog import TASKS
 
     registry = Registry(models_dir)
@@ -60,7 +60,7 @@ def show(
     models_dir: RootOption = None,
 ) -> None:
     """The card of a version as JSON, after checking that its files are intact."""
-    from mbrl_controller.registry import Registry
+    from mbrl_controller.models.registry import Registry
 
     console.print_json(Registry(models_dir).resolve(task, version).check_digest().model_dump_json())
 
@@ -71,7 +71,7 @@ def promote(
     task: TaskArgument, version: Annotated[str, typer.Argument(help="version")], models_dir: RootOption = None
 ) -> None:
     """Make a version the current one; a running controller takes it at the next ~/load_model."""
-    from mbrl_controller.registry import Registry
+    from mbrl_controller.models.registry import Registry
 
     found = Registry(models_dir).promote(task, version)
     console.print(f"{task}: {found.name} is current")
@@ -81,7 +81,7 @@ def promote(
 @report_errors
 def rollback(task: TaskArgument, models_dir: RootOption = None) -> None:
     """Make the version that was current before the current one again."""
-    from mbrl_controller.registry import Registry
+    from mbrl_controller.models.registry import Registry
 
     found = Registry(models_dir).roll_back(task)
     console.print(f"{task}: {found.name} is current again")
@@ -99,7 +99,7 @@ def quantise(
     models_dir: RootOption = None,
 ) -> None:
     """Add an 8-bit file to a version, if it plans as the fp32 one does; exit code 1 and the reason if not."""
-    from mbrl_controller.jobs import quantise as job
+    from mbrl_controller.training import quantise as job
 
     done = job.run(task, version, episodes=episodes, models_dir=models_dir, contract=contract)
     found, verdict = done.version, done.verdict

@@ -26,9 +26,9 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from mbrl_controller.dynamics.training import EpochReport, TrainConfig
-from mbrl_controller.jobs.reporting import console, error_console
-from mbrl_controller.jobs.retrain import Listener, RetrainResult
+from mbrl_controller.base.console import console, error_console
+from mbrl_controller.dynamics.trainer import EpochReport, TrainConfig
+from mbrl_controller.training.retrain import Listener, RetrainResult
 
 
 class Rate(ProgressColumn):

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from mbrl_controller.jobs.cli_options import (
+from mbrl_controller.base.console import report_errors
+from mbrl_controller.cli.options import (
     BusyCoresOption,
     JsonOption,
     LoopRateOption,
@@ -17,7 +18,6 @@ from mbrl_controller.jobs.cli_options import (
     RealtimeOption,
     SeedOption,
 )
-from mbrl_controller.jobs.reporting import report_errors
 
 
 @report_errors
@@ -35,7 +35,7 @@ def soak(
 
     A rate other than the model's own is for timing only: plans still count in the model's period.
     """
-    from mbrl_controller.jobs import soak as job
+    from mbrl_controller.stack import soak as job
 
     job.run(
         task, minutes=minutes, rate=rate, busy_cores=busy_cores, realtime=realtime, model=model, seed=seed,

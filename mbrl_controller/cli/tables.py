@@ -13,7 +13,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from mbrl_controller.jobs.reporting import console, error_console
+from mbrl_controller.base.console import console, error_console
 
 INTERVAL = "_ci95"
 

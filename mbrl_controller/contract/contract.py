@@ -18,12 +18,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mbrl_controller.errors import ContractError
-from mbrl_controller.model_spec import describe_validation
+from mbrl_controller.base.errors import ContractError
+from mbrl_controller.base.yaml_text import load_yaml
+from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.catalog import make_task
 from mbrl_controller.tasks.spaces import ActionSpace
-from mbrl_controller.yaml_text import load_yaml
 
 JOINT_STATE = "sensor_msgs/msg/JointState"
 ODOMETRY = "nav_msgs/msg/Odometry"

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from mbrl_controller.episodes.contract import JointSource, OdometrySource, PoseSource, RobotContract, Source
-from mbrl_controller.errors import MessageError
+from mbrl_controller.base.errors import MessageError
+from mbrl_controller.contract.contract import JointSource, OdometrySource, PoseSource, RobotContract, Source
 from mbrl_controller.tasks.spaces import Array
 
 # SI units; beyond it nothing is measured, whatever the contract allows. A velocity made from such positions could

@@ -17,6 +17,8 @@ from typing import Annotated, Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from mbrl_controller.base.units import Radians, Seconds, Unit
+from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.delay import (
     LONGEST,
     Delay,
@@ -27,15 +29,13 @@ from mbrl_controller.control.delay import (
     estimate,
     predict,
 )
-from mbrl_controller.control.frozen import FrozenSensors
 from mbrl_controller.control.safety import SILENT, Safety, SafetyState
-from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.control.stuck_sensors import FrozenSensors
 from mbrl_controller.planning.base import Planner, PlannerState, PlanResult
 from mbrl_controller.planning.objective import RolloutModel, RolloutObjective
 from mbrl_controller.planning.risk import Risk, disagreement
 from mbrl_controller.tasks.base import Goal, ObservingGoal
 from mbrl_controller.tasks.spaces import Array
-from mbrl_controller.units import Radians, Seconds, Unit
 
 
 class ControlModel(RolloutModel, Protocol):

@@ -16,10 +16,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from mbrl_controller.base.units import Count, Number, Seconds, Unit
 from mbrl_controller.control.limits import allowed, obstacle
 from mbrl_controller.control.standing import SafetyState, Standing, Transition
 from mbrl_controller.tasks.spaces import ActionSpace, Array
-from mbrl_controller.units import Count, Number, Seconds, Unit
 
 __all__ = ["ALLOWED", "SILENT", "Safety", "SafetyConfig", "SafetyState", "Transition"]
 

@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from mbrl_controller.base.errors import MessageError
+from mbrl_controller.base.units import Count, Number, Seconds
 from mbrl_controller.control.core import (
     ControllerCore,
     ControlModel,
@@ -35,11 +37,9 @@ from mbrl_controller.control.safety import SILENT, SafetyConfig, SafetyState
 from mbrl_controller.control.simulated_time import SimulatedTime
 from mbrl_controller.control.state_input import StateInput
 from mbrl_controller.episodes.doubt import CLOCK_WENT_BACK, Doubt
-from mbrl_controller.errors import MessageError
 from mbrl_controller.planning.base import Planner
 from mbrl_controller.tasks.base import Goal, ObservingGoal
 from mbrl_controller.tasks.spaces import Array
-from mbrl_controller.units import Count, Number, Seconds
 
 Solve = Callable[[PlanRequest], Solution | None]
 NON_FINITE, NO_OBJECT = "the state has non-finite entries", "the object is not in the hand"

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from mbrl_controller.base.errors import MessageError
+from mbrl_controller.contract.contract import RobotContract, Source
+from mbrl_controller.contract.state_assembly import StateAssembler, join_samples
 from mbrl_controller.control.core import Observation
-from mbrl_controller.episodes.contract import RobotContract, Source
-from mbrl_controller.episodes.state_assembly import StateAssembler, join_samples
-from mbrl_controller.errors import MessageError
 from mbrl_controller.tasks.spaces import Array
 
 UNSTAMPED = "header.stamp is 0; the driver must stamp with the time of measurement"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.tasks.spaces import Array
 
 MOVED = 0.25  # of what max_rate allows in a period: a command that moves so far moves a joint measurably

@@ -12,11 +12,11 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mbrl_controller.base.errors import ContractError, MbrlError
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract.contract import RobotContract, load_contract
 from mbrl_controller.control.core import CoreConfig
-from mbrl_controller.episodes.contract import RobotContract, load_contract
-from mbrl_controller.errors import ContractError, MbrlError
-from mbrl_controller.model_spec import describe_validation
-from mbrl_controller.resources import share_dir
+from mbrl_controller.models.spec import describe_validation
 
 
 class Defaults(BaseModel):

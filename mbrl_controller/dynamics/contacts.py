@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mbrl_controller.geometry import Frame, HandGeometry
+from mbrl_controller.models.hand_geometry import Frame, HandGeometry
 from mbrl_controller.tasks.spaces import Array, VectorSpec
 
 REACH = 8e-3  # m; over it a surface's influence falls by e. Ball and finger move about as far in one control step

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mbrl_controller.errors import DatasetError
+from mbrl_controller.base.errors import DatasetError
 from mbrl_controller.tasks.base import Symmetry
 from mbrl_controller.tasks.spaces import Array
 

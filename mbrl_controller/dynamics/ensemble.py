@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mbrl_controller.base.errors import ModelError
 from mbrl_controller.dynamics.contacts import TorchContacts
 from mbrl_controller.dynamics.data import TransitionSet, robust_scale
 from mbrl_controller.dynamics.validation import Predictor
-from mbrl_controller.errors import ModelError
-from mbrl_controller.model_spec import ModelSpec
+from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.tasks.spaces import Array
 
 ActionInput = Literal["target", "error"]

@@ -10,13 +10,13 @@ import onnx
 import torch
 from onnx import numpy_helper
 
+from mbrl_controller.base.errors import ModelError
 from mbrl_controller.dynamics.ensemble import ActionInput, DynamicsEnsemble
 from mbrl_controller.dynamics.export import FED_TARGET
 from mbrl_controller.dynamics.weights import Weights
-from mbrl_controller.errors import ModelError
-from mbrl_controller.model_file import ModelFile
-from mbrl_controller.model_spec import ModelSpec
-from mbrl_controller.planning.onnx_content import check_content
+from mbrl_controller.models.files import ModelFile
+from mbrl_controller.models.onnx_validation import check_content
+from mbrl_controller.models.spec import ModelSpec
 
 # Graphs of before the target's limits moved to the front: "error" subtracts the joint's position from the target; both
 # inputs subtract the reach and the features' mean.

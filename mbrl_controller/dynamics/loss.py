@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mbrl_controller.base.errors import DatasetError
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
-from mbrl_controller.errors import DatasetError
-from mbrl_controller.model_spec import ModelSpec
+from mbrl_controller.models.spec import ModelSpec
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mbrl_controller.base.errors import ModelError
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
-from mbrl_controller.dynamics.restore import network_of
-from mbrl_controller.errors import ModelError
-from mbrl_controller.model_file import ModelFile
-from mbrl_controller.model_spec import ModelSpec
-from mbrl_controller.planning.onnx_ensemble import Float32, OnnxEnsemble
+from mbrl_controller.dynamics.import_onnx import network_of
+from mbrl_controller.models.files import ModelFile
+from mbrl_controller.models.onnx_ensemble import Float32, OnnxEnsemble
+from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace
 

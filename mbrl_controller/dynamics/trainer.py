@@ -16,12 +16,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from mbrl_controller.base.errors import DatasetError
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.dynamics.ensemble import ActionInput, DynamicsEnsemble, stream_seed
 from mbrl_controller.dynamics.loss import RolloutLoss, Rows
 from mbrl_controller.dynamics.weights import load_arrays, save_arrays
-from mbrl_controller.errors import DatasetError
-from mbrl_controller.model_spec import ModelSpec
+from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.tasks.base import Symmetry
 
 _EVALUATION_ROWS = 4096

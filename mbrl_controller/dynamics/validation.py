@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mbrl_controller.base.errors import DatasetError
 from mbrl_controller.dynamics.data import Index, TransitionSet, robust_scale
-from mbrl_controller.errors import DatasetError
-from mbrl_controller.model_spec import ModelSpec
+from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.planning.risk import disagreement
 from mbrl_controller.tasks.spaces import Array, VectorSpec
 

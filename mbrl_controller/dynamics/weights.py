@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mbrl_controller.errors import ModelError
+from mbrl_controller.base.errors import ModelError
 
 _NOTE = "note.json"
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
-from mbrl_controller.episodes.contract import RobotContract
-from mbrl_controller.errors import EpisodeError
+from mbrl_controller.base.errors import EpisodeError
+from mbrl_controller.contract.contract import RobotContract
 
 RECORD = "mbrl_controller"  # name of the MCAP metadata record that begins every episode
 CLOSED_RECORD = "mbrl_controller_closed"  # ends every episode that was closed or recovered

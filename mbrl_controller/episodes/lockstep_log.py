@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from mbrl_controller.base.errors import EpisodeError
+from mbrl_controller.contract.contract import JointSource, OdometrySource, RobotContract, Source
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.contract import JointSource, OdometrySource, RobotContract, Source
 from mbrl_controller.episodes.info import EpisodeInfo
 from mbrl_controller.episodes.writer import EpisodeWriter
-from mbrl_controller.errors import EpisodeError
 from mbrl_controller.tasks.spaces import Array
 
 START_NS = 1_000_000_000  # a stamp of 0 means "unset" to ROS

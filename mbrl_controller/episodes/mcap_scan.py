@@ -20,7 +20,7 @@ from typing import BinaryIO, NamedTuple
 import lz4.frame  # type: ignore[import-untyped]
 import zstandard
 
-from mbrl_controller.errors import EpisodeError
+from mbrl_controller.base.errors import EpisodeError
 
 MAGIC = b"\x89MCAP0\r\n"
 MAX_CHUNK = 256 * 2**20  # bytes, uncompressed

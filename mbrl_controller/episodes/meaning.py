@@ -13,8 +13,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mbrl_controller.episodes.contract import RobotContract
-from mbrl_controller.model_spec import ModelSpec
+from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.models.spec import ModelSpec
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from rosbags.typesys import Stores, get_typestore
 
-from mbrl_controller.errors import EpisodeError, MessageError
+from mbrl_controller.base.errors import EpisodeError, MessageError
 from mbrl_controller.tasks.spaces import Array
 
 JOINT_STATE = "sensor_msgs/msg/JointState"

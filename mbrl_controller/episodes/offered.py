@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.contract.contract import RobotContract
 
 NANO = 1_000_000_000
 FOR_EVER = 2**63 - 1  # ns, as DDS has it

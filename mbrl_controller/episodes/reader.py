@@ -16,15 +16,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mbrl_controller.base.errors import ContractError, EpisodeError, MessageError
+from mbrl_controller.contract.contract import RobotContract, Source, parse_contract
+from mbrl_controller.contract.state_assembly import SourceReader
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.contract import RobotContract, Source, parse_contract
 from mbrl_controller.episodes.info import CLOSED_RECORD, RECORD, EpisodeInfo, absolute
+from mbrl_controller.episodes.mcap_scan import Message, Metadata, Scan
 from mbrl_controller.episodes.meaning import Meaning
 from mbrl_controller.episodes.pairing import Spans, spans
-from mbrl_controller.episodes.records import Message, Metadata, Scan
 from mbrl_controller.episodes.series import NewestBefore, Rows, Series, Stamps
-from mbrl_controller.episodes.state_assembly import SourceReader
-from mbrl_controller.errors import ContractError, EpisodeError, MessageError
 from mbrl_controller.tasks.spaces import Array
 
 

@@ -20,12 +20,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mbrl_controller.base.errors import EpisodeError, MessageError
+from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.contract import RobotContract
 from mbrl_controller.episodes.info import SESSION_NAME, EpisodeInfo
 from mbrl_controller.episodes.recovery import recover_folder
 from mbrl_controller.episodes.writer import PART, EpisodeWriter
-from mbrl_controller.errors import EpisodeError, MessageError
 
 POLL_S = 0.05
 FIRST_S = 1.0  # between the begin of an episode and a command that may be its first

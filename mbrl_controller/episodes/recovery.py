@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mbrl_controller.episodes.contract import parse_contract
+from mbrl_controller.base.errors import ContractError, EpisodeError
+from mbrl_controller.contract.contract import parse_contract
 from mbrl_controller.episodes.info import CLOSED_RECORD, RECORD, EpisodeInfo
-from mbrl_controller.episodes.records import Message, Scan
+from mbrl_controller.episodes.mcap_scan import Message, Scan
 from mbrl_controller.episodes.writer import BEGUN, PART, EpisodeWriter
-from mbrl_controller.errors import ContractError, EpisodeError
 
 UNREADABLE = ".unreadable"
 _SCRATCH = ".recovering"

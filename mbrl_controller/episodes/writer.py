@@ -22,14 +22,14 @@ from typing import Any
 
 from mcap.writer import CompressionType, Writer
 
+from mbrl_controller.base.errors import EpisodeError
+from mbrl_controller.base.resources import write_hint
+from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.contract import RobotContract
 from mbrl_controller.episodes.info import CLOSED_RECORD, LOCKSTEP, RECORD, EpisodeInfo
+from mbrl_controller.episodes.mcap_scan import OFFERED
 from mbrl_controller.episodes.offered import RECORD as RECORDED
 from mbrl_controller.episodes.offered import by_topic
-from mbrl_controller.episodes.records import OFFERED
-from mbrl_controller.errors import EpisodeError
-from mbrl_controller.resources import write_hint
 
 PART = ".part"
 BEGUN = ".begun"  # of a hidden file that does not yet say which episode it is

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from mbrl_controller.jobs.learn.plan import LearnPlan
-from mbrl_controller.jobs.learn.records import Row
-from mbrl_controller.jobs.retrain import Listener
+from mbrl_controller.learning.config import LearnPlan
+from mbrl_controller.learning.log import Row
+from mbrl_controller.training.retrain import Listener
 
 
 class LearnListener(Listener):

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs.learn import curve
-from mbrl_controller.jobs.learn.records import LOG_FILE, Row
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.learning import plots as curve
+from mbrl_controller.learning.log import LOG_FILE, Row
 
 PLAN_FILE = "plan.json"
 

@@ -15,16 +15,16 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.core import CoreConfig
-from mbrl_controller.dynamics.training import TrainConfig
-from mbrl_controller.episodes.contract import RobotContract
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs.learn.behaviour import MOST_EPISODES, Behaviour
-from mbrl_controller.jobs.learn.settings import merged, nested
-from mbrl_controller.jobs.task_defaults import contract_for, planner_defaults, task_defaults
-from mbrl_controller.jobs.workers import default_processes
-from mbrl_controller.model_spec import describe_validation
+from mbrl_controller.control.task_config import contract_for, planner_defaults, task_defaults
+from mbrl_controller.dynamics.trainer import TrainConfig
+from mbrl_controller.learning.behaviour import MOST_EPISODES, Behaviour
+from mbrl_controller.learning.settings import merged, nested
+from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.planning.catalog import make_planner
+from mbrl_controller.rollouts.pool import default_processes
 
 # Seeds of episodes: a run's own begin at OWN_SEEDS, so that no run ever collects what it is judged on.
 EVALUATION_SEEDS = 100_000

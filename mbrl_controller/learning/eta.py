@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from mbrl_controller.episodes.contract import RobotContract
-from mbrl_controller.jobs.learn.plan import LearnPlan
-from mbrl_controller.jobs.learn.records import Row
+from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.learning.config import LearnPlan
+from mbrl_controller.learning.log import Row
 
 
 def time_left(plan: LearnPlan, rows: list[Row], robot: RobotContract) -> float | None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from mbrl_controller.dynamics.event_files import EventFiles
-from mbrl_controller.extras import how_to_install
-from mbrl_controller.jobs.learn import curve
-from mbrl_controller.jobs.learn.records import Row
+from mbrl_controller.base.extras import how_to_install
+from mbrl_controller.dynamics.tensorboard import EventFiles
+from mbrl_controller.learning import plots as curve
+from mbrl_controller.learning.log import Row
 
 ABOUT_ROW = {"round", "points", "wall_s", "total_s", "episodes"}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mbrl_controller.errors import MbrlError
+from mbrl_controller.base.errors import MbrlError
 
 LOG_FILE = "log.jsonl"
 TIMES = {"wall_s", "total_s", "ended"}  # what a repetition with the same seed does not give again

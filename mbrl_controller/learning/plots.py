@@ -11,7 +11,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
-from mbrl_controller.jobs.learn.records import LOG_FILE, Row, read_rows
+from mbrl_controller.learning.log import LOG_FILE, Row, read_rows
 from mbrl_controller.tasks.spaces import Array
 
 matplotlib.use("Agg")

@@ -9,12 +9,12 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from mbrl_controller.dynamics.renaming import copy_as
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs.learn.curve import PLOT_FILE
-from mbrl_controller.jobs.learn.loop import PLAN_FILE, Learned
-from mbrl_controller.jobs.training_report import REPORT_FILE
-from mbrl_controller.registry import CARD_FILE, INT8_FILE, MODEL_FILE, Registry, Version, file_sha256
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.learning.plots import PLOT_FILE
+from mbrl_controller.learning.renaming import copy_as
+from mbrl_controller.learning.run import PLAN_FILE, Learned
+from mbrl_controller.models.registry import CARD_FILE, INT8_FILE, MODEL_FILE, Registry, Version, file_sha256
+from mbrl_controller.training.report import REPORT_FILE
 
 MODEL_FILES = (MODEL_FILE, INT8_FILE)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import onnx
 
+from mbrl_controller.base.errors import ModelError
 from mbrl_controller.dynamics.weights import write_atomically
-from mbrl_controller.errors import ModelError
-from mbrl_controller.model_file import ModelFile
-from mbrl_controller.model_spec import METADATA_KEY, ModelSpec
+from mbrl_controller.models.files import ModelFile
+from mbrl_controller.models.spec import METADATA_KEY, ModelSpec
 
 
 def copy_as(source: ModelFile, target: Path, version: str, parent: str = "") -> ModelSpec:

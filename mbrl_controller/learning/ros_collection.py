@@ -14,15 +14,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mbrl_controller.episodes.contract import RobotContract
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs.demo_record import DemoRecord
-from mbrl_controller.jobs.learn.plan import LearnPlan
-from mbrl_controller.jobs.learn.sessions import Session
-from mbrl_controller.jobs.processes import ProcessGroup, free_domain, local_environment, ros_arguments, wait_for
-from mbrl_controller.jobs.service import STOP_ORDER
-from mbrl_controller.pairs import format_options
-from mbrl_controller.resources import share_dir
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.overrides import format_options
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.learning.config import LearnPlan
+from mbrl_controller.learning.schedule import Session
+from mbrl_controller.stack.demo_recorder import DemoRecord
+from mbrl_controller.stack.launcher import STOP_ORDER
+from mbrl_controller.stack.processes import ProcessGroup, free_domain, local_environment, ros_arguments, wait_for
 
 AGAIN = "_again"  # with a letter that no name of a behaviour has
 START_S = 30.0  # until the controller ticks
@@ -53,7 +53,7 @@ def collect_through_ros(
     What was logged already counts. The one that runs when there are enough is kept as far as it came. Raises
     MbrlError, also for a process that fails.
     """
-    from mbrl_controller.jobs.demo_monitor import DemoMonitor
+    from mbrl_controller.stack.demo_monitor import DemoMonitor
 
     base = episodes_dir / plan.task
     seen = _logged(base, session)

@@ -11,18 +11,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mbrl_controller.dynamics.restore import weights_of
+from mbrl_controller.contract.contract import parse_contract
+from mbrl_controller.dynamics.import_onnx import weights_of
 from mbrl_controller.dynamics.weights import write_atomically
-from mbrl_controller.episodes.contract import parse_contract
-from mbrl_controller.jobs import collect, evaluate, retrain
-from mbrl_controller.jobs.dataset import episode_files
-from mbrl_controller.jobs.learn.listener import LearnListener
-from mbrl_controller.jobs.learn.plan import ACCEPT_SEEDS, LearnPlan
-from mbrl_controller.jobs.learn.records import Records, Row
-from mbrl_controller.jobs.learn.ros_collect import collect_through_ros, session_folders
-from mbrl_controller.jobs.learn.sessions import Session, figures_below, random_sessions, recent, round_sessions
-from mbrl_controller.jobs.workers import default_processes
-from mbrl_controller.registry import ALONE_FILE, Registry, Version
+from mbrl_controller.learning.callbacks import LearnListener
+from mbrl_controller.learning.config import ACCEPT_SEEDS, LearnPlan
+from mbrl_controller.learning.log import Records, Row
+from mbrl_controller.learning.ros_collection import collect_through_ros, session_folders
+from mbrl_controller.learning.schedule import Session, figures_below, random_sessions, recent, round_sessions
+from mbrl_controller.models.registry import ALONE_FILE, Registry, Version
+from mbrl_controller.rollouts import collect, evaluate
+from mbrl_controller.rollouts.pool import default_processes
+from mbrl_controller.training import retrain
+from mbrl_controller.training.dataset import episode_files
 
 JUDGEMENT = ("episodes", "kept_rate", "degrees_turned_median", "success_90", "success_180", "goal_rate", "return_mean")
 

@@ -22,18 +22,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.resources import home_dir
 from mbrl_controller.dynamics.weights import write_atomically
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs.learn.listener import LearnListener
-from mbrl_controller.jobs.learn.live import Live
-from mbrl_controller.jobs.learn.plan import LearnPlan, make_plan
-from mbrl_controller.jobs.learn.records import LOG_FILE, Records, Row
-from mbrl_controller.jobs.learn.steps import StoppedError, Work
-from mbrl_controller.jobs.learn.time_left import time_left
-from mbrl_controller.jobs.service import require_modules
-from mbrl_controller.jobs.workers import shared_workers
-from mbrl_controller.registry import Registry, Version
-from mbrl_controller.resources import home_dir
+from mbrl_controller.learning.callbacks import LearnListener
+from mbrl_controller.learning.config import LearnPlan, make_plan
+from mbrl_controller.learning.eta import time_left
+from mbrl_controller.learning.live import Live
+from mbrl_controller.learning.log import LOG_FILE, Records, Row
+from mbrl_controller.learning.rounds import StoppedError, Work
+from mbrl_controller.models.registry import Registry, Version
+from mbrl_controller.rollouts.pool import shared_workers
+from mbrl_controller.stack.launcher import require_modules
 
 PLAN_FILE = "plan.json"
 DONE_FILE = "done"

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.transitions import transitions
-from mbrl_controller.jobs.dataset import episode_files
-from mbrl_controller.jobs.learn.behaviour import MOST_EPISODES
-from mbrl_controller.jobs.learn.plan import OWN_SEEDS, LearnPlan
+from mbrl_controller.learning.behaviour import MOST_EPISODES
+from mbrl_controller.learning.config import OWN_SEEDS, LearnPlan
 from mbrl_controller.tasks.base import EpisodeMetrics
+from mbrl_controller.training.dataset import episode_files
 
 ROUND_SEEDS = 10_000  # set aside for a round
 RANDOM_SEEDS = 2_500  # for each scale of random motion

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mbrl_controller.errors import MbrlError
+from mbrl_controller.base.errors import MbrlError
 
 
 def nested(settings: dict[str, Any]) -> dict[str, Any]:

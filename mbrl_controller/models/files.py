@@ -12,7 +12,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from mbrl_controller.errors import ModelError
+from mbrl_controller.base.errors import ModelError
 
 MAX_MODEL_BYTES = 64 * 1024 * 1024
 MAX_TEXT_BYTES = 1024 * 1024  # of a card, of a note which version is current, of what a model says about itself

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbrl_controller.errors import ModelError
-from mbrl_controller.model_spec import ModelSpec
+from mbrl_controller.base.errors import ModelError
+from mbrl_controller.models.spec import ModelSpec
 
 PROBE_KEY = "mbrl_controller_probe"
 

@@ -3,7 +3,8 @@
 
 """The shape of a hand that touches balls: where its surfaces are follows from its joint angles, and need not be learnt.
 
-Plain numbers, taken from a scene (simulation/geometry.py), kept in a model's description and used by dynamics/contacts.
+Plain numbers, taken from a scene (simulation/extract_geometry.py), kept in a model's description and used by
+dynamics/contacts.
 """
 
 from __future__ import annotations

@@ -8,11 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, get_args
 
-from mbrl_controller.errors import ModelError
-from mbrl_controller.extras import how_to_install
-from mbrl_controller.model_file import ModelFile
-from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
-from mbrl_controller.planning.served_model import LearnedEnsemble
+from mbrl_controller.base.errors import ModelError
+from mbrl_controller.base.extras import how_to_install
+from mbrl_controller.models.files import ModelFile
+from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.models.served_model import LearnedEnsemble
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace
 

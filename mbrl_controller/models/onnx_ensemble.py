@@ -12,12 +12,12 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from mbrl_controller.errors import MbrlError, ModelError
-from mbrl_controller.model_file import ModelFile
-from mbrl_controller.model_probe import INT8_RMS_TOLERANCE, Probe
-from mbrl_controller.model_spec import ModelSpec
-from mbrl_controller.planning.onnx_content import check_content
-from mbrl_controller.planning.onnx_session import INT8_VARIABLE, Kernels, int8_kernels, int8_mode, open_session
+from mbrl_controller.base.errors import MbrlError, ModelError
+from mbrl_controller.models.files import ModelFile
+from mbrl_controller.models.golden_samples import INT8_RMS_TOLERANCE, Probe
+from mbrl_controller.models.onnx_session import INT8_VARIABLE, Kernels, int8_kernels, int8_mode, open_session
+from mbrl_controller.models.onnx_validation import check_content
+from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace
 

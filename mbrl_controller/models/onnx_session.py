@@ -18,7 +18,7 @@ from typing import Literal, cast, get_args
 import numpy as np
 import onnxruntime as ort
 
-from mbrl_controller.errors import MbrlError
+from mbrl_controller.base.errors import MbrlError
 
 Kernels = Literal["U8S8", "U8U8"]
 Int8Mode = Literal["auto", "off", "U8S8", "U8U8"]

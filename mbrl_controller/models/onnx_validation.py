@@ -6,7 +6,7 @@
 ONNX can do what no model of ours does: keep weights in other files, which the runtime would read, compute the sizes of
 arrays from other arrays, loop, name operators of other libraries. So a file is refused unless it is made of the few
 operators that dynamics/export.py writes. With those, sizes depend on nothing but the number of candidates: a file that
-runs once within bounds (planning/trial.py) stays within them.
+runs once within bounds (models/sandbox.py) stays within them.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from mbrl_controller.errors import ModelError
-from mbrl_controller.model_file import MAX_TEXT_BYTES
+from mbrl_controller.base.errors import ModelError
+from mbrl_controller.models.files import MAX_TEXT_BYTES
 
 OPERATORS = {
     "": {"Add", "Clip", "Concat", "Cos", "Div", "Exp", "Gather", "Gemm", "MatMul", "Max", "Min", "Mul",

@@ -9,7 +9,7 @@ state, whenever a writer is killed. Shipped models form a second, read-only root
 a file `alone` shows its own versions only.
 
 `model.onnx` is in single precision. Beside it there may be the same network in 8 bit, once it was found to plan alike
-(jobs/quantise.py).
+(training/quantise.py).
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mbrl_controller.errors import ModelError, RegistryError
-from mbrl_controller.model_file import MAX_TEXT_BYTES, ModelFile, read_bounded
-from mbrl_controller.model_spec import ModelSpec, check_format, describe_validation
-from mbrl_controller.resources import home_dir, share_dir
+from mbrl_controller.base.errors import ModelError, RegistryError
+from mbrl_controller.base.resources import home_dir, share_dir
+from mbrl_controller.models.files import MAX_TEXT_BYTES, ModelFile, read_bounded
+from mbrl_controller.models.spec import ModelSpec, check_format, describe_validation
 
 MODEL_FILE = "model.onnx"
 INT8_FILE = "model.int8.onnx"

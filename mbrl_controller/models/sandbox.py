@@ -4,7 +4,7 @@
 """A model file is tried out in a process of its own first: one that needs gigabytes, crashes the runtime or never
 comes to an end takes nothing from the process that controls a hand.
 
-`python -m mbrl_controller.planning.trial` is that process: the file's content comes on its standard input.
+`python -m mbrl_controller.models.sandbox` is that process: the file's content comes on its standard input.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import resource
 import subprocess
 import sys
 
-from mbrl_controller.errors import ModelError
-from mbrl_controller.model_file import ModelFile
-from mbrl_controller.planning.onnx_content import check_content
-from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.base.errors import ModelError
+from mbrl_controller.models.files import ModelFile
+from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.models.onnx_validation import check_content
 
 MEMORY_BYTES = 1 << 30  # beyond what the libraries need
 CPU_S = 20
@@ -28,7 +28,7 @@ REFUSED = 3
 def try_out(file: ModelFile, candidates: int, horizon: int) -> None:
     """Load `file` and plan with it once at this size, elsewhere; raises ModelError with what went wrong there."""
     check_content(file.content, file.path)
-    command = [sys.executable, "-m", "mbrl_controller.planning.trial", str(file.path), str(candidates), str(horizon)]
+    command = [sys.executable, "-m", "mbrl_controller.models.sandbox", str(file.path), str(candidates), str(horizon)]
     try:
         done = subprocess.run(command, input=file.content, capture_output=True, timeout=PATIENCE_S, check=False)
     except subprocess.TimeoutExpired as error:

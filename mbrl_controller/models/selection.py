@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from mbrl_controller.errors import ModelError
-from mbrl_controller.model_file import ModelFile
-from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
-from mbrl_controller.registry import INT8_FILE, ModelCard, Version
+from mbrl_controller.base.errors import ModelError
+from mbrl_controller.models.files import ModelFile
+from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.models.registry import INT8_FILE, ModelCard, Version
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace
 

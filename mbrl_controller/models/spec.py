@@ -15,9 +15,9 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mbrl_controller import decimal_comma
-from mbrl_controller.errors import ModelError
-from mbrl_controller.geometry import HandGeometry
+from mbrl_controller.base import decimal_comma
+from mbrl_controller.base.errors import ModelError
+from mbrl_controller.models.hand_geometry import HandGeometry
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace, VectorSpec
 

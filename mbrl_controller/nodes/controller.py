@@ -20,11 +20,13 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
+from mbrl_controller.base.errors import GoalError, MbrlError
+from mbrl_controller.contract.contract import JOINT_STATE, ODOMETRY, POSE, RobotContract, load_contract
 from mbrl_controller.control.core import ControllerCore, PlanRequest, Solution
-from mbrl_controller.control.late_planner import LatePlanner
-from mbrl_controller.control.lockstep import LockstepLoop
+from mbrl_controller.control.event_loop import LockstepLoop
 from mbrl_controller.control.loop import FixedRateLoop, TickTime
 from mbrl_controller.control.pacing import LATEST
+from mbrl_controller.control.planner_thread import LatePlanner
 from mbrl_controller.control.realtime import QuietProcess
 from mbrl_controller.control.safety import SILENT, Safety
 from mbrl_controller.control.session import ControlSession
@@ -32,8 +34,6 @@ from mbrl_controller.control.simulated_time import SimulatedRateLoop
 from mbrl_controller.control.standing import Standing
 from mbrl_controller.control.state_input import StateInput
 from mbrl_controller.control.timing import LoopStatistics
-from mbrl_controller.episodes.contract import JOINT_STATE, ODOMETRY, POSE, RobotContract, load_contract
-from mbrl_controller.errors import GoalError, MbrlError
 from mbrl_controller.nodes import diagnostics, messages, qos
 from mbrl_controller.nodes.commanders import Commanders
 from mbrl_controller.nodes.controller_answers import what_follows

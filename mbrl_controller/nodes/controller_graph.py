@@ -13,9 +13,9 @@ from collections.abc import Callable
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
+from mbrl_controller.contract.contract import Command
 from mbrl_controller.control.safety import SILENT
 from mbrl_controller.control.session import ControlSession
-from mbrl_controller.episodes.contract import Command
 from mbrl_controller.nodes import graph
 from mbrl_controller.nodes.listeners import Listeners
 from mbrl_controller.nodes.state_publishers import StatePublishers

@@ -8,18 +8,18 @@ from __future__ import annotations
 import os
 import threading
 
+from mbrl_controller.base.errors import MbrlError, ModelError
+from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.core import ControlModel
 from mbrl_controller.control.loop import start_thread
-from mbrl_controller.episodes.contract import RobotContract
-from mbrl_controller.errors import MbrlError, ModelError
+from mbrl_controller.models.loading import load_ensemble
+from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.models.onnx_session import u8s8_saturates
+from mbrl_controller.models.registry import Registry
+from mbrl_controller.models.sandbox import try_out
+from mbrl_controller.models.selection import choose_file
+from mbrl_controller.models.served_model import LearnedEnsemble, ServedModel
 from mbrl_controller.nodes.controller_options import ControllerOptions
-from mbrl_controller.planning.model_loading import load_ensemble
-from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
-from mbrl_controller.planning.onnx_session import u8s8_saturates
-from mbrl_controller.planning.served_model import LearnedEnsemble, ServedModel
-from mbrl_controller.planning.trial import try_out
-from mbrl_controller.registry import Registry
-from mbrl_controller.serving import choose_file
 
 BESIDE_NICENESS = 10
 

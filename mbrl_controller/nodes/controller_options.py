@@ -14,24 +14,24 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mbrl_controller.base.errors import GoalError, MbrlError
+from mbrl_controller.base.overrides import format_options, parse_options
+from mbrl_controller.base.resources import config_file, share_dir, user_path
+from mbrl_controller.base.units import NO_UNIT, Number
+from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.core import CoreConfig
 from mbrl_controller.control.safety import SafetyConfig
 from mbrl_controller.control.session import SessionConfig
-from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.control.task_config import planner_defaults
 from mbrl_controller.episodes.info import SESSION_NAME
-from mbrl_controller.errors import GoalError, MbrlError
-from mbrl_controller.jobs.task_defaults import planner_defaults
-from mbrl_controller.model_spec import describe_validation
+from mbrl_controller.models.loading import BACKENDS
+from mbrl_controller.models.registry import PRECISIONS
+from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.nodes.parameter_spec import Spec, spec_of, specs_of
 from mbrl_controller.nodes.parameters import check_name
-from mbrl_controller.pairs import format_options, parse_options
 from mbrl_controller.planning.base import Planner
 from mbrl_controller.planning.catalog import PLANNERS, make_planner
-from mbrl_controller.planning.model_loading import BACKENDS
 from mbrl_controller.planning.risk import Risk
-from mbrl_controller.registry import PRECISIONS
-from mbrl_controller.resources import config_file, share_dir, user_path
-from mbrl_controller.units import NO_UNIT, Number
 
 MOST_CPUS = 8192  # Linux takes no more
 PLANNER_FIXED = {"horizon"}  # the running plan has this length

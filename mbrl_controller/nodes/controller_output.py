@@ -16,10 +16,10 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
+from mbrl_controller.contract.contract import MULTI_ARRAY, RobotContract
 from mbrl_controller.control.core import Solution
 from mbrl_controller.control.safety import SafetyState
 from mbrl_controller.control.session import EpisodeEvent, Step
-from mbrl_controller.episodes.contract import MULTI_ARRAY, RobotContract
 from mbrl_controller.nodes import messages, qos
 from mbrl_controller.nodes.lifecycle import ManagedNode
 

@@ -26,7 +26,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
-from mbrl_controller.errors import MbrlError
+from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.nodes.spinning import Spinner
 
 

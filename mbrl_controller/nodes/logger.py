@@ -18,12 +18,13 @@ from rclpy.clock import Clock, ClockType
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from std_srvs.srv import Trigger
 
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.resources import home_dir
+from mbrl_controller.contract.contract import load_contract
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.contract import load_contract
 from mbrl_controller.episodes.offered import Offered, by_topic, to_yaml
 from mbrl_controller.episodes.recorder import Recorder
 from mbrl_controller.episodes.recovery import recover_folder
-from mbrl_controller.errors import MbrlError
 from mbrl_controller.nodes.controller_options import expanded, find_contract
 from mbrl_controller.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher
 from mbrl_controller.nodes.graph import Unheard
@@ -32,8 +33,7 @@ from mbrl_controller.nodes.message_types import message_class
 from mbrl_controller.nodes.parameter_spec import Spec
 from mbrl_controller.nodes.parameters import Parameters, check_name
 from mbrl_controller.nodes.qos import offered_on
-from mbrl_controller.nodes.retrain import RetrainProcess
-from mbrl_controller.resources import home_dir
+from mbrl_controller.nodes.retrain_process import RetrainProcess
 
 DEPTH = 500  # messages a topic that may wait for this process: it may be slow, but nothing should be lost
 RECORDED = {
@@ -81,7 +81,7 @@ class Logger(ManagedNode):
         self._folder = log_dir / contract.task.name
         self._recover(log_dir)
         command = _split(values["retrain_command"]) or [
-            *(sys.executable, "-m", "mbrl_controller.jobs.cli", "retrain"),
+            *(sys.executable, "-m", "mbrl_controller.cli.main", "retrain"),
             *(contract.task.name, "--episodes", str(self._folder), "--contract", str(contract_file)),
         ]
         self._retraining = RetrainProcess(command, log_dir / "retraining" / contract.task.name)

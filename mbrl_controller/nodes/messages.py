@@ -13,7 +13,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from mbrl_controller.errors import GoalError
+from mbrl_controller.base.errors import GoalError
 from mbrl_controller.tasks.base import Task, WaypointGoal
 from mbrl_controller.tasks.spaces import Array
 

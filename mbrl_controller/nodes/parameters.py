@@ -17,7 +17,7 @@ from rclpy.exceptions import InvalidServiceNameException, InvalidTopicNameExcept
 from rclpy.parameter import Parameter
 from rclpy.validate_topic_name import validate_topic_name
 
-from mbrl_controller.errors import MbrlError
+from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.nodes.lifecycle import ManagedNode
 from mbrl_controller.nodes.parameter_spec import Spec, plain
 

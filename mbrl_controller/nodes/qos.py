@@ -12,8 +12,8 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
+from mbrl_controller.contract.contract import PoseSource, Source
 from mbrl_controller.episodes import offered
-from mbrl_controller.episodes.contract import PoseSource, Source
 from mbrl_controller.episodes.offered import Offered
 
 

@@ -13,9 +13,10 @@ from rclpy.clock import Clock, ClockType
 from rosgraph_msgs.msg import Clock as ClockMessage
 from std_srvs.srv import Trigger
 
-from mbrl_controller.episodes.contract import load_contract
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.model_spec import describe_validation
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.units import NO_UNIT
+from mbrl_controller.contract.contract import load_contract
+from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.nodes import qos
 from mbrl_controller.nodes.controller_options import find_contract
 from mbrl_controller.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher
@@ -25,7 +26,6 @@ from mbrl_controller.nodes.parameter_spec import Spec, specs_of
 from mbrl_controller.nodes.parameters import Parameters
 from mbrl_controller.nodes.sim_runners import RESET_WAIT_S, LockstepRunner, RealTimeRunner, Runner
 from mbrl_controller.simulation.options import PRESETS, SimOptions, preset
-from mbrl_controller.units import NO_UNIT
 
 SPECS = [
     Spec("autostart", True, "configure and activate by itself", read_only=True),

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from rclpy.publisher import Publisher
 
+from mbrl_controller.base.errors import MessageError
+from mbrl_controller.contract.contract import MULTI_ARRAY, RobotContract, Source
 from mbrl_controller.control.loop import FixedRateLoop, TickTime, start_thread
 from mbrl_controller.control.timing import LoopStatistics
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.contract import MULTI_ARRAY, RobotContract, Source
 from mbrl_controller.episodes.lockstep_log import source_message, split_state
-from mbrl_controller.errors import MessageError
 from mbrl_controller.nodes.diagnostics import timing
 from mbrl_controller.simulation.hand import HandSimulation
 from mbrl_controller.simulation.lockstep import LockstepHand

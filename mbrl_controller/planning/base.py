@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mbrl_controller.base.units import Count, Number, Unit
 from mbrl_controller.planning.pace import Pace
 from mbrl_controller.tasks.spaces import Array
-from mbrl_controller.units import Count, Number, Unit
 
 Objective = Callable[[Array], Array]
 Candidates = NDArray[np.float32]

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.model_spec import describe_validation
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.planning.base import Planner
 from mbrl_controller.planning.cem import CemPlanner, IcemPlanner
 from mbrl_controller.planning.pddm import PddmPlanner

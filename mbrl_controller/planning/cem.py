@@ -10,11 +10,11 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from mbrl_controller.base.units import Count, Number
 from mbrl_controller.planning.base import Candidates, PlannerState, Search
 from mbrl_controller.planning.gaussian import GaussianConfig, GaussianPlanner
 from mbrl_controller.planning.noise import Smoothing
 from mbrl_controller.tasks.spaces import Array
-from mbrl_controller.units import Count, Number
 
 
 class CemConfig(GaussianConfig):

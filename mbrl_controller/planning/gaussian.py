@@ -10,10 +10,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from mbrl_controller.base.units import NO_UNIT, Count, Number, Unit
 from mbrl_controller.planning.base import Planner, PlannerConfig
 from mbrl_controller.planning.noise import Smoothing, noise_basis, standard_normal
 from mbrl_controller.tasks.spaces import Array
-from mbrl_controller.units import NO_UNIT, Count, Number, Unit
 
 
 class GaussianConfig(PlannerConfig):

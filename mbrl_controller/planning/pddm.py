@@ -15,11 +15,11 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from mbrl_controller.base.units import Number, Unit
 from mbrl_controller.planning.base import Candidates, PlannerState, Search
 from mbrl_controller.planning.gaussian import GaussianConfig, GaussianPlanner
 from mbrl_controller.planning.noise import filter_matrix
 from mbrl_controller.tasks.spaces import Array
-from mbrl_controller.units import Number, Unit
 
 CALM = 0.3  # of sigma, for the calm candidates (release)
 

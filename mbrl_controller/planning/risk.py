@@ -9,8 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mbrl_controller.base.units import Number
 from mbrl_controller.tasks.spaces import Array
-from mbrl_controller.units import Number
 
 
 class Risk(BaseModel):

@@ -12,15 +12,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.base.errors import EpisodeError, MbrlError
+from mbrl_controller.base.resources import home_dir
+from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.episodes.info import EpisodeInfo
 from mbrl_controller.episodes.lockstep_log import write_lockstep_episode
 from mbrl_controller.episodes.writer import PART
-from mbrl_controller.errors import EpisodeError, MbrlError
-from mbrl_controller.jobs.lockstep import EpisodeRecord
-from mbrl_controller.jobs.plans import Who, prepare
-from mbrl_controller.jobs.workers import default_processes, episode_pool
-from mbrl_controller.resources import home_dir
+from mbrl_controller.rollouts.config import Who, prepare
+from mbrl_controller.rollouts.episode import EpisodeRecord
+from mbrl_controller.rollouts.pool import default_processes, episode_pool
 
 SESSION = re.compile(r"^[\w.-]+$")
 

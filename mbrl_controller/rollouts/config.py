@@ -12,15 +12,15 @@ from typing import Any, Literal, get_args
 
 from pydantic import ValidationError
 
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.core import CoreConfig
-from mbrl_controller.episodes.contract import RobotContract
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs.task_defaults import contract_for, planner_defaults
-from mbrl_controller.jobs.workers import EpisodePlan, PolicyName
-from mbrl_controller.model_spec import describe_validation
-from mbrl_controller.planning.model_loading import BACKENDS, Backend
-from mbrl_controller.registry import PRECISIONS, Registry, ServedPrecision
-from mbrl_controller.serving import choose_file
+from mbrl_controller.control.task_config import contract_for, planner_defaults
+from mbrl_controller.models.loading import BACKENDS, Backend
+from mbrl_controller.models.registry import PRECISIONS, Registry, ServedPrecision
+from mbrl_controller.models.selection import choose_file
+from mbrl_controller.models.spec import describe_validation
+from mbrl_controller.rollouts.pool import EpisodePlan, PolicyName
 from mbrl_controller.simulation.options import SimOptions, preset
 
 DYNAMICS = ("learned", "oracle")

@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from mbrl_controller.episodes.contract import RobotContract
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs.lockstep import EpisodeRecord
-from mbrl_controller.jobs.plans import Who, prepare
-from mbrl_controller.jobs.statistics import bootstrap, wilson
-from mbrl_controller.jobs.workers import default_processes, episode_pool
-from mbrl_controller.registry import Registry
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.models.registry import Registry
+from mbrl_controller.rollouts.config import Who, prepare
+from mbrl_controller.rollouts.episode import EpisodeRecord
+from mbrl_controller.rollouts.pool import default_processes, episode_pool
+from mbrl_controller.rollouts.statistics import bootstrap, wilson
 
 
 def run(

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.core import ControllerCore, Observation, Tick
 from mbrl_controller.control.exploration import ExplorationNoise
 from mbrl_controller.control.safety import SafetyState
-from mbrl_controller.episodes.contract import RobotContract
-from mbrl_controller.simulation.random_policy import RandomPolicy
+from mbrl_controller.rollouts.random_policy import RandomPolicy
 from mbrl_controller.tasks.base import Goal
 from mbrl_controller.tasks.spaces import Array
 

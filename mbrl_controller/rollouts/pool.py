@@ -19,20 +19,20 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.control.core import ControllerCore, ControlModel, CoreConfig
 from mbrl_controller.control.safety import Safety, SafetyConfig
-from mbrl_controller.episodes.contract import RobotContract, parse_contract
-from mbrl_controller.jobs.lockstep import EpisodeRecord, run_episode
-from mbrl_controller.jobs.policies import ControllerPolicy, HoldPolicy, Policy, RandomActionPolicy
-from mbrl_controller.jobs.processes import die_with_parent
-from mbrl_controller.model_file import ModelFile
+from mbrl_controller.models.files import ModelFile
+from mbrl_controller.models.loading import Backend, load_ensemble
+from mbrl_controller.models.served_model import ServedModel
 from mbrl_controller.planning.catalog import make_planner
-from mbrl_controller.planning.model_loading import Backend, load_ensemble
-from mbrl_controller.planning.served_model import ServedModel
+from mbrl_controller.rollouts.episode import EpisodeRecord, run_episode
+from mbrl_controller.rollouts.policies import ControllerPolicy, HoldPolicy, Policy, RandomActionPolicy
 from mbrl_controller.simulation.hand import HandSimulation
 from mbrl_controller.simulation.lockstep import LockstepHand
 from mbrl_controller.simulation.options import SimOptions
 from mbrl_controller.simulation.oracle import OracleRollout
+from mbrl_controller.stack.processes import die_with_parent
 
 PolicyName = Literal["controller", "hold", "random"]
 

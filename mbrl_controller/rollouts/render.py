@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs.lockstep import EpisodeRecord
-from mbrl_controller.jobs.plans import Who, prepare
-from mbrl_controller.jobs.workers import EpisodeRunner
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.rollouts.config import Who, prepare
+from mbrl_controller.rollouts.episode import EpisodeRecord
+from mbrl_controller.rollouts.pool import EpisodeRunner
 from mbrl_controller.simulation.camera import Camera
 from mbrl_controller.simulation.hand import HandSimulation
 

@@ -10,9 +10,9 @@ from functools import lru_cache
 import mujoco
 import numpy as np
 
-from mbrl_controller.episodes.contract import RobotContract, parse_contract
-from mbrl_controller.errors import ContractError
-from mbrl_controller.geometry import Ball, Frame, HandGeometry, Hinge, Shape
+from mbrl_controller.base.errors import ContractError
+from mbrl_controller.contract.contract import RobotContract, parse_contract
+from mbrl_controller.models.hand_geometry import Ball, Frame, HandGeometry, Hinge, Shape
 from mbrl_controller.simulation.scene import Scene, load_scene
 from mbrl_controller.tasks.spaces import Array
 

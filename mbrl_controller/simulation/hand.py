@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from mbrl_controller.episodes.contract import RobotContract
-from mbrl_controller.errors import MbrlError
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.simulation.options import NOMINAL, SimOptions
 from mbrl_controller.simulation.randomise import Nominal, randomise_physics, randomise_start
 from mbrl_controller.simulation.scene import Scene, load_scene, start_qpos

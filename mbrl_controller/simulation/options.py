@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mbrl_controller.errors import ContractError
-from mbrl_controller.units import Metres, Number, Radians, Seconds, Unit
+from mbrl_controller.base.errors import ContractError
+from mbrl_controller.base.units import Metres, Number, Radians, Seconds, Unit
 
 Preset = Literal["nominal", "perturbed"]
 

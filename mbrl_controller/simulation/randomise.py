@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.simulation.options import SimOptions
 from mbrl_controller.simulation.scene import Scene
 from mbrl_controller.tasks.spaces import Array

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mbrl_controller.episodes.contract import RobotContract, Source
+from mbrl_controller.contract.contract import RobotContract, Source
 from mbrl_controller.episodes.lockstep_log import split_state
 from mbrl_controller.simulation.hand import HandSimulation
 from mbrl_controller.simulation.imperfections import CommandDelay, SensorModel

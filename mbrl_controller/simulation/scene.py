@@ -20,10 +20,10 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mbrl_controller.episodes.contract import RobotContract
-from mbrl_controller.errors import ContractError
-from mbrl_controller.model_spec import describe_validation
-from mbrl_controller.resources import share_dir
+from mbrl_controller.base.errors import ContractError
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.tasks.spaces import Array
 
 Vector3 = tuple[float, float, float]

@@ -12,8 +12,8 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.extras import how_to_install
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.extras import how_to_install
 from mbrl_controller.simulation.hand import HandSimulation
 from mbrl_controller.simulation.scene import Scene
 from mbrl_controller.tasks.spaces import Array

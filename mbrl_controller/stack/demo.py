@@ -17,12 +17,12 @@ from typing import Any
 
 from rich.table import Table
 
-from mbrl_controller.extras import how_to_install
-from mbrl_controller.jobs.demo_record import DemoRecord
-from mbrl_controller.jobs.processes import ProcessGroup, wait_for
-from mbrl_controller.jobs.reporting import console, error_console
-from mbrl_controller.jobs.service import ServicePlan, plan_service, run_service, watch
-from mbrl_controller.resources import home_dir
+from mbrl_controller.base.console import console, error_console
+from mbrl_controller.base.extras import how_to_install
+from mbrl_controller.base.resources import home_dir
+from mbrl_controller.stack.demo_recorder import DemoRecord
+from mbrl_controller.stack.launcher import ServicePlan, plan_service, run_service, watch
+from mbrl_controller.stack.processes import ProcessGroup, wait_for
 
 WATCHER_NICE = 5  # to look on must not cost the controller its pace
 VIEWER_PORT = 8080
@@ -58,7 +58,7 @@ def run(
     console.print(_table(report))
     console.print(f"episodes in {report['folder']}", soft_wrap=True)
     if json_file is not None:
-        from mbrl_controller.jobs.evaluate import write_json
+        from mbrl_controller.rollouts.evaluate import write_json
 
         write_json(json_file, report)
     if not finished:
@@ -68,7 +68,7 @@ def run(
 
 def _control(plan: ServicePlan, seconds: float, record: DemoRecord, group: ProcessGroup) -> None:
     """From the first process to the end of the time asked for."""
-    from mbrl_controller.jobs.demo_monitor import DemoMonitor
+    from mbrl_controller.stack.demo_monitor import DemoMonitor
 
     task = plan.contract.task.name
     console.print(f"{task}: model {plan.version}, {plan.rate:g} Hz, {seconds:g} s")

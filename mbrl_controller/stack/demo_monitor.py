@@ -16,12 +16,12 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
-from mbrl_controller.episodes.contract import JOINT_STATE, ODOMETRY, POSE, RobotContract
-from mbrl_controller.episodes.state_assembly import StateAssembler
-from mbrl_controller.errors import MessageError
-from mbrl_controller.jobs.demo_record import DemoRecord
-from mbrl_controller.jobs.service_monitor import ServiceMonitor
+from mbrl_controller.base.errors import MessageError
+from mbrl_controller.contract.contract import JOINT_STATE, ODOMETRY, POSE, RobotContract
+from mbrl_controller.contract.state_assembly import StateAssembler
 from mbrl_controller.nodes import qos
+from mbrl_controller.stack.demo_recorder import DemoRecord
+from mbrl_controller.stack.monitor import ServiceMonitor
 from mbrl_controller.tasks.spaces import Array
 
 MESSAGES = {JOINT_STATE: JointState, ODOMETRY: Odometry, POSE: PoseStamped}

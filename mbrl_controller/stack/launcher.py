@@ -17,13 +17,13 @@ from typing import Any
 
 from rich.live import Live
 
-from mbrl_controller.episodes.contract import RobotContract
-from mbrl_controller.jobs.benchmark.burners import burners
-from mbrl_controller.jobs.processes import ProcessGroup, free_domain, local_environment, ros_arguments
-from mbrl_controller.jobs.reporting import console
-from mbrl_controller.jobs.task_defaults import contract_for, contract_path
-from mbrl_controller.registry import Registry
-from mbrl_controller.resources import share_dir
+from mbrl_controller.base.console import console
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.control.task_config import contract_for, contract_path
+from mbrl_controller.models.registry import Registry
+from mbrl_controller.stack.cpu_load import burners
+from mbrl_controller.stack.processes import ProcessGroup, free_domain, local_environment, ros_arguments
 
 STOP_ORDER = ("controller", "logger", "sim")  # the hand's master first, and nothing is logged of an unmoved hand
 NEEDED = ("rclpy", "mujoco")

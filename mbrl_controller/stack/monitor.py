@@ -17,12 +17,12 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Float64MultiArray
 
-from mbrl_controller.episodes.contract import RobotContract
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs.processes import ProcessError, ProcessGroup, is_true_within, wait_for
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.nodes import qos
 from mbrl_controller.nodes.logger import listener_qos
 from mbrl_controller.nodes.spinning import Spinner
+from mbrl_controller.stack.processes import ProcessError, ProcessGroup, is_true_within, wait_for
 
 TRANSITIONS = {  # and the state each leads to
     "configure": (Transition.TRANSITION_CONFIGURE, State.PRIMARY_STATE_INACTIVE),

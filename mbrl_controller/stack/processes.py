@@ -20,8 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.resources import share_dir
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.resources import share_dir
 
 PATIENCE_S = (8.0, 3.0)  # after SIGINT, after SIGTERM; then SIGKILL
 _PR_SET_PDEATHSIG = 1

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mbrl_controller.errors import MbrlError
+from mbrl_controller.base.errors import MbrlError
 
 WARM_UP = 0.2  # share of the samples before memory is judged: caches and pools reach their size
 SPREADS = 2.0  # a trend within so many standard deviations of the samples about it is none

@@ -11,16 +11,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs.benchmark.loop import describe, line, not_granted, plan_timed, show
-from mbrl_controller.jobs.benchmark.tables import print_rows
-from mbrl_controller.jobs.evaluate import write_json
-from mbrl_controller.jobs.footprint import footprint, trend
-from mbrl_controller.jobs.processes import ProcessGroup
-from mbrl_controller.jobs.reporting import console
-from mbrl_controller.jobs.service import STOP_ORDER, ServicePlan, run_service, watch
-from mbrl_controller.jobs.tick_figures import TickFigures
-from mbrl_controller.resources import home_dir
+from mbrl_controller.base.console import console
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.resources import home_dir
+from mbrl_controller.benchmark.loop import describe, line, not_granted, plan_timed, show
+from mbrl_controller.benchmark.tables import print_rows
+from mbrl_controller.rollouts.evaluate import write_json
+from mbrl_controller.stack.launcher import STOP_ORDER, ServicePlan, run_service, watch
+from mbrl_controller.stack.processes import ProcessGroup
+from mbrl_controller.stack.resource_usage import footprint, trend
+from mbrl_controller.stack.timing import TickFigures
 
 SAMPLES = 360  # in a run, as far as there are SHORTEST_S to LONGEST_S between them
 SHORTEST_S, LONGEST_S = 0.5, 60.0
@@ -111,7 +111,7 @@ def run(
         soak = Soak(plan, figures, every, progress)
 
         def control(group: ProcessGroup) -> None:
-            from mbrl_controller.jobs.service_monitor import ServiceMonitor
+            from mbrl_controller.stack.monitor import ServiceMonitor
 
             with ServiceMonitor(plan.contract, figures.add) as monitor:
                 monitor.prepare(group)

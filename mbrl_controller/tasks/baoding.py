@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mbrl_controller.decimal_comma import hint as comma_hint
-from mbrl_controller.errors import GoalError
+from mbrl_controller.base.decimal_comma import hint as comma_hint
+from mbrl_controller.base.errors import GoalError
 from mbrl_controller.tasks.base import EpisodeMetrics, Goal, Symmetry, Task, goal_number
 from mbrl_controller.tasks.observed_targets import ObservedTargets
 from mbrl_controller.tasks.placed_ball import NEAR, PLACES, PlacedBall

@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from mbrl_controller.errors import ContractError, GoalError
+from mbrl_controller.base.errors import ContractError, GoalError
 from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec
 
 

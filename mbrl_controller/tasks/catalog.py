@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from mbrl_controller.errors import ContractError
+from mbrl_controller.base.errors import ContractError
 from mbrl_controller.tasks.baoding import Baoding
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.valve import Valve

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbrl_controller.errors import ContractError
+from mbrl_controller.base.errors import ContractError
 
 Array = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]

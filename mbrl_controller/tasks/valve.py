@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mbrl_controller.errors import GoalError
+from mbrl_controller.base.errors import GoalError
 from mbrl_controller.tasks.base import EpisodeMetrics, Goal, Symmetry, Task, constant_goal, goal_number
 from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec, wrap_angle
 

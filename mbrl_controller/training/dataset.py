@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
+from mbrl_controller.base.errors import DatasetError, EpisodeError
+from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.dynamics.data import TransitionSet, parts_of
-from mbrl_controller.episodes.contract import RobotContract, parse_contract
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.transitions import Transitions, transitions
-from mbrl_controller.errors import DatasetError, EpisodeError
-from mbrl_controller.jobs.processes import die_with_parent
-from mbrl_controller.jobs.workers import default_processes
+from mbrl_controller.rollouts.pool import default_processes
+from mbrl_controller.stack.processes import die_with_parent
 
 MANY = 40  # files from which starting other processes pays off
 # An episode with 1.5 times this or more of transitions counts as several, each so long, so that some of it can be held

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mbrl_controller.episodes.contract import RobotContract
+from mbrl_controller.base.errors import ContractError, MbrlError
+from mbrl_controller.base.extras import how_to_install
+from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.episodes.meaning import Meaning
-from mbrl_controller.errors import ContractError, MbrlError
-from mbrl_controller.extras import how_to_install
-from mbrl_controller.geometry import HandGeometry
-from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
-from mbrl_controller.registry import ModelCard, Registry, Version
+from mbrl_controller.models.hand_geometry import HandGeometry
+from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.models.registry import ModelCard, Registry, Version
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def simulated_shape(contract: RobotContract) -> HandGeometry:
     """The geometry for contact features; raises MbrlError saying what to do where there is none."""
     instead = "leave contact features out: --set contacts=false"
     try:
-        from mbrl_controller.simulation.geometry import hand_geometry
+        from mbrl_controller.simulation.extract_geometry import hand_geometry
     except ModuleNotFoundError as error:
         raise MbrlError(
             f"contact features take the hand's shape from its simulated world, for which {error.name} is not "

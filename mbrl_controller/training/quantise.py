@@ -16,23 +16,23 @@ from pathlib import Path
 
 import numpy as np
 
+from mbrl_controller.base.errors import DatasetError, ModelError
+from mbrl_controller.base.resources import home_dir
+from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.control.task_config import PlannerDefaults, contract_for, planner_defaults, task_defaults
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.dynamics.export import export_onnx
-from mbrl_controller.dynamics.restore import network_of
-from mbrl_controller.dynamics.training import TrainConfig
+from mbrl_controller.dynamics.import_onnx import network_of
+from mbrl_controller.dynamics.trainer import TrainConfig
 from mbrl_controller.dynamics.validation import JUDGED, evaluate, longest_horizon
-from mbrl_controller.episodes.contract import RobotContract
-from mbrl_controller.errors import DatasetError, ModelError
-from mbrl_controller.jobs.dataset import episode_files, load_dataset
-from mbrl_controller.jobs.task_defaults import PlannerDefaults, contract_for, planner_defaults, task_defaults
-from mbrl_controller.model_file import ModelFile
-from mbrl_controller.planning.agreement import agreement, rank_correlation
+from mbrl_controller.models.files import ModelFile
+from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.models.registry import INT8_FILE, MODEL_FILE, Registry, Version
 from mbrl_controller.planning.catalog import make_planner
-from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.planning.risk import disagreement
-from mbrl_controller.registry import INT8_FILE, MODEL_FILE, Registry, Version
-from mbrl_controller.resources import home_dir
 from mbrl_controller.tasks.spaces import Array
+from mbrl_controller.training.agreement import agreement, rank_correlation
+from mbrl_controller.training.dataset import episode_files, load_dataset
 
 PLANNER = "pddm"  # the tasks' default
 CALIBRATION_ROWS = 4096  # of the training data: all of its episodes have some, and it takes a second

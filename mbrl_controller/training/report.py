@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import matplotlib
 import numpy as np
 
-from mbrl_controller.jobs.dataset import Dataset
-from mbrl_controller.model_spec import ModelSpec
+from mbrl_controller.models.spec import ModelSpec
+from mbrl_controller.training.dataset import Dataset
 
 if TYPE_CHECKING:
-    from mbrl_controller.dynamics.training import EpochReport
-    from mbrl_controller.jobs.quantise import Int8Verdict
+    from mbrl_controller.dynamics.trainer import EpochReport
+    from mbrl_controller.training.quantise import Int8Verdict
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

@@ -20,22 +20,30 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mbrl_controller.base.errors import DatasetError, MbrlError
+from mbrl_controller.base.resources import home_dir
+from mbrl_controller.control.task_config import planner_defaults
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.dynamics.export import export_onnx
-from mbrl_controller.dynamics.training import EpochReport, FitResult, TrainConfig, fit
+from mbrl_controller.dynamics.trainer import EpochReport, FitResult, TrainConfig, fit
 from mbrl_controller.dynamics.validation import JUDGED, evaluate, longest_horizon
 from mbrl_controller.dynamics.weights import write_atomically
 from mbrl_controller.episodes.meaning import how_measured
-from mbrl_controller.errors import DatasetError, MbrlError
-from mbrl_controller.jobs.dataset import PART_S, Dataset, load_dataset
-from mbrl_controller.jobs.quantise import PLANNER, Int8Verdict, add_int8
-from mbrl_controller.jobs.retrain_plan import Precision, Prepared, RunPlan, command_of, make_plan, prepare, read_plan
-from mbrl_controller.jobs.task_defaults import planner_defaults
-from mbrl_controller.jobs.training_report import write_report
-from mbrl_controller.model_spec import ModelSpec
-from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
-from mbrl_controller.registry import INT8_FILE, MODEL_FILE, ModelCard, Registry, Version, file_sha256
-from mbrl_controller.resources import home_dir
+from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.models.registry import INT8_FILE, MODEL_FILE, ModelCard, Registry, Version, file_sha256
+from mbrl_controller.models.spec import ModelSpec
+from mbrl_controller.training.dataset import PART_S, Dataset, load_dataset
+from mbrl_controller.training.quantise import PLANNER, Int8Verdict, add_int8
+from mbrl_controller.training.report import write_report
+from mbrl_controller.training.retrain_plan import (
+    Precision,
+    Prepared,
+    RunPlan,
+    command_of,
+    make_plan,
+    prepare,
+    read_plan,
+)
 
 MIN_TRANSITIONS = 200
 MIN_EPISODES = 2

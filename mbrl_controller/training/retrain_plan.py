@@ -12,22 +12,22 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mbrl_controller.base.errors import DatasetError, MbrlError, RegistryError
+from mbrl_controller.base.resources import home_dir
+from mbrl_controller.contract.contract import RobotContract, parse_contract
+from mbrl_controller.control.task_config import contract_for, planner_defaults, task_defaults
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
+from mbrl_controller.dynamics.import_onnx import weights_of
 from mbrl_controller.dynamics.loss import RolloutLoss
-from mbrl_controller.dynamics.restore import weights_of
-from mbrl_controller.dynamics.training import TrainConfig
+from mbrl_controller.dynamics.trainer import TrainConfig
 from mbrl_controller.dynamics.weights import Weights
-from mbrl_controller.episodes.contract import RobotContract, parse_contract
-from mbrl_controller.errors import DatasetError, MbrlError, RegistryError
-from mbrl_controller.jobs.dataset import episode_files
-from mbrl_controller.jobs.parent import find_parent, simulated_shape
-from mbrl_controller.jobs.quantise import PLANNER
-from mbrl_controller.jobs.task_defaults import contract_for, planner_defaults, task_defaults
-from mbrl_controller.model_file import ModelFile
-from mbrl_controller.model_spec import ModelSpec, describe_validation
+from mbrl_controller.models.files import ModelFile
+from mbrl_controller.models.registry import Registry, Version
+from mbrl_controller.models.spec import ModelSpec, describe_validation
 from mbrl_controller.planning.catalog import make_planner
-from mbrl_controller.registry import Registry, Version
-from mbrl_controller.resources import home_dir
+from mbrl_controller.training.dataset import episode_files
+from mbrl_controller.training.parent import find_parent, simulated_shape
+from mbrl_controller.training.quantise import PLANNER
 
 Precision = Literal["auto", "fp32"]  # auto: an 8-bit file beside the fp32 one, if it plans alike
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from mbrl_controller import extras
-from mbrl_controller.extras import EXTRAS, extra_of, how_to_install
+from mbrl_controller.base import extras
+from mbrl_controller.base.extras import EXTRAS, extra_of, how_to_install
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIRED = [

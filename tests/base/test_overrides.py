@@ -12,8 +12,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.pairs import format_options, parse_options, parse_pairs
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.overrides import format_options, parse_options, parse_pairs
 
 
 def test_values_are_yaml() -> None:

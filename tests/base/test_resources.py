@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.resources import home_dir, write_hint
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.resources import home_dir, write_hint
 
 
 def nobody(uid: int) -> None:

@@ -11,13 +11,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs.benchmark import closed_loop, plots
-from mbrl_controller.jobs.benchmark.closed_loop import CONTESTANTS, Contestant
-from mbrl_controller.jobs.benchmark.settings import Settings
-from mbrl_controller.jobs.plans import Who
-from mbrl_controller.jobs.task_defaults import planner_defaults
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.benchmark import control_quality as closed_loop
+from mbrl_controller.benchmark import plots
+from mbrl_controller.benchmark.control_quality import CONTESTANTS, Contestant
+from mbrl_controller.benchmark.settings import Settings
+from mbrl_controller.control.task_config import planner_defaults
 from mbrl_controller.planning.catalog import make_planner
+from mbrl_controller.rollouts.config import Who
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 

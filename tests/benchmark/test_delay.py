@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs.benchmark import delay
-from mbrl_controller.jobs.cli import app
-from mbrl_controller.jobs.plans import prepare
-from mbrl_controller.jobs.task_defaults import planner_defaults
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.benchmark import delay
+from mbrl_controller.cli.main import app
+from mbrl_controller.control.task_config import planner_defaults
+from mbrl_controller.rollouts.config import prepare
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 
@@ -25,7 +25,7 @@ def shipped_as_own(tmp_path_factory, monkeypatch) -> None:
     home = tmp_path_factory.mktemp("home")
     (home / "models").symlink_to(MODELS)
     monkeypatch.setenv("MBRL_HOME", str(home))
-    monkeypatch.setattr("mbrl_controller.jobs.benchmark.closed_loop.default_processes", lambda: 1)
+    monkeypatch.setattr("mbrl_controller.benchmark.control_quality.default_processes", lambda: 1)
 
 
 @pytest.fixture

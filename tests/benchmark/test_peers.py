@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mbrl_controller.jobs.benchmark import peers
-from mbrl_controller.jobs.benchmark.peers import CHECKOUT_ONLY, FOLDER, PeerResult, peer_results, run_peers
+from mbrl_controller.benchmark import peers
+from mbrl_controller.benchmark.peers import CHECKOUT_ONLY, FOLDER, PeerResult, peer_results, run_peers
 
 ANSWER = {"peer": "fake planner", "version": "1.2", "cpu_ms": {"MPPI": 141.2, "CEM": 99}, "rows": {}, "note": "of two"}
 

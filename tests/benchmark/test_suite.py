@@ -16,23 +16,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs.benchmark import (
-    anytime,
-    burners,
-    isolated,
-    latency,
-    load,
-    memory,
-    peers_part,
-    planner,
-    timing,
-    workload,
-)
-from mbrl_controller.jobs.benchmark.peers import PeerResult
-from mbrl_controller.jobs.benchmark.settings import Settings, UnavailableError
-from mbrl_controller.jobs.cli import app
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.benchmark import anytime, latency, load, memory, peers_part, timing, workload
+from mbrl_controller.benchmark import subprocess_run as isolated
+from mbrl_controller.benchmark import suite as planner
+from mbrl_controller.benchmark.peers import PeerResult
+from mbrl_controller.benchmark.settings import Settings, UnavailableError
+from mbrl_controller.cli.main import app
 from mbrl_controller.planning.catalog import make_planner
+from mbrl_controller.stack import cpu_load as burners
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 TINY = {"candidates": 8, "horizon": 2}

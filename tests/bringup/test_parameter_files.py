@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.resources import share_dir
 from mbrl_controller.bringup.parameter_files import check_concerns, for_nodes, matches, parameter_file
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.resources import share_dir
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from mbrl_controller.jobs.cli import app
+from mbrl_controller.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMED = re.compile(r"(?<![\w/.-])mbrl ((?:[a-z][a-z-]*)(?: [a-z][a-z-]*)?)([^`#|\n]*)")

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 pytest.importorskip("mujoco")
 
-from mbrl_controller.jobs import evaluate
-from mbrl_controller.jobs.cli import app
-from mbrl_controller.resources import share_dir
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.cli.main import app
+from mbrl_controller.rollouts import evaluate
 
 SHIPPED = ("--models-dir", str(share_dir() / "models"))
 ONE = ("--policy", "hold", "--episodes", "1", "--processes", "1")

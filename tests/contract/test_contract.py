@@ -14,9 +14,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbrl_controller.episodes.contract import JointSource, load_contract, parse_contract
-from mbrl_controller.errors import ContractError
-from mbrl_controller.resources import share_dir
+from mbrl_controller.base.errors import ContractError
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract.contract import JointSource, load_contract, parse_contract
 
 TEXT = (share_dir() / "config" / "claw_valve.yaml").read_text()
 

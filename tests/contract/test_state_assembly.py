@@ -11,12 +11,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mbrl_controller.base.errors import MessageError
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract.contract import parse_contract
+from mbrl_controller.contract.state_assembly import SourceReader, StateAssembler, join_samples
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.contract import parse_contract
 from mbrl_controller.episodes.lockstep_log import source_message, split_state
-from mbrl_controller.episodes.state_assembly import SourceReader, StateAssembler, join_samples
-from mbrl_controller.errors import MessageError
-from mbrl_controller.resources import share_dir
 
 
 def feed(assembler, state, stamp=1_000_000_000):

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.control.core import ControllerCore, CoreConfig
 from mbrl_controller.control.safety import Safety, SafetyConfig
-from mbrl_controller.episodes.contract import RobotContract, parse_contract
 from mbrl_controller.planning.catalog import make_planner
 
 settings.register_profile("control", deadline=None)  # how long an example takes says nothing on a busy machine

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mbrl_controller.control.lockstep import LockstepLoop
+from mbrl_controller.control.event_loop import LockstepLoop
 
 FAR = 60.0  # s
 SOON = 0.1  # s in which a tick that nothing holds up has long been made

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mbrl_controller.control.exploration import ExplorationNoise
-from mbrl_controller.jobs.policies import ControllerPolicy
+from mbrl_controller.rollouts.policies import ControllerPolicy
 from mbrl_controller.tasks.base import constant_goal
 
 from .conftest import make_core

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mbrl_controller.control.core import ControllerCore, CoreConfig, Observation
-from mbrl_controller.jobs.task_defaults import contract_for
+from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.planning.catalog import make_planner
 
 from .conftest import PlainModel, make_core

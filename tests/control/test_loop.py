@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from mbrl_controller.control.lockstep import LockstepLoop
+from mbrl_controller.control.event_loop import LockstepLoop
 from mbrl_controller.control.loop import FixedRateLoop, TickTime, apply_scheduling
 
 

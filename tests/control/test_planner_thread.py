@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from mbrl_controller.control.core import ControllerCore, Observation
-from mbrl_controller.control.late_planner import LatePlanner
+from mbrl_controller.control.planner_thread import LatePlanner
 from mbrl_controller.control.safety import SafetyState
 from mbrl_controller.tasks.base import constant_goal
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import pytest
 
+from mbrl_controller.base.errors import MessageError
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract.contract import load_contract
 from mbrl_controller.control.state_input import StateInput
-from mbrl_controller.episodes.contract import load_contract
 from mbrl_controller.episodes.lockstep_log import source_message
-from mbrl_controller.errors import MessageError
-from mbrl_controller.resources import share_dir
 
 TODAY = 1.76e9  # s, as the clock of a robot says
 

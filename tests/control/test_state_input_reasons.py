@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mbrl_controller.base.errors import MessageError
 from mbrl_controller.control.state_input import StateInput
-from mbrl_controller.errors import MessageError
 
 from .conftest import make_contract
 from .test_session import joint_state

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbrl_controller.control.frozen import MOVED, FrozenSensors
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract.contract import load_contract, parse_contract
 from mbrl_controller.control.safety import SafetyConfig, SafetyState
-from mbrl_controller.episodes.contract import load_contract, parse_contract
-from mbrl_controller.resources import share_dir
+from mbrl_controller.control.stuck_sensors import MOVED, FrozenSensors
 from mbrl_controller.tasks.base import constant_goal
 
 from .conftest import CONTRACT as TEXT
@@ -215,8 +215,8 @@ def test_a_simulated_hand_in_motion_is_never_frozen_however_coarse_its_encoders(
 ) -> None:
     """Grain: of angles in rad and of rates in rad/s."""
     pytest.importorskip("mujoco")
+    from mbrl_controller.rollouts.random_policy import RandomPolicy
     from mbrl_controller.simulation.hand import HandSimulation
-    from mbrl_controller.simulation.random_policy import RandomPolicy
 
     contract = load_contract(share_dir() / "config" / contract_file)
     hand, policy = HandSimulation(contract), RandomPolicy(len(contract.action), seed=0)

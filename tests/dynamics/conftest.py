@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mbrl_controller.dynamics.data import TransitionSet
-from mbrl_controller.model_spec import ModelSpec
+from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.tasks.spaces import ActionSpace, wrap_angle
 
 JOINTS = ("A", "B")

@@ -12,18 +12,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mbrl_controller.base.errors import ModelError
+from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.dynamics.contacts import DEEPEST, REACH, TorchContacts
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.export import INT8_RMS_TOLERANCE, export_onnx
-from mbrl_controller.dynamics.restore import network_of
-from mbrl_controller.dynamics.training import TrainConfig, fit
-from mbrl_controller.errors import ModelError
-from mbrl_controller.geometry import Ball, Frame, HandGeometry, Hinge, Shape
-from mbrl_controller.jobs.task_defaults import contract_for
-from mbrl_controller.model_file import ModelFile
-from mbrl_controller.model_spec import ModelSpec
-from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
-from mbrl_controller.simulation.geometry import hand_geometry
+from mbrl_controller.dynamics.import_onnx import network_of
+from mbrl_controller.dynamics.trainer import TrainConfig, fit
+from mbrl_controller.models.files import ModelFile
+from mbrl_controller.models.hand_geometry import Ball, Frame, HandGeometry, Hinge, Shape
+from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.models.spec import ModelSpec
+from mbrl_controller.simulation.extract_geometry import hand_geometry
 from mbrl_controller.simulation.scene import load_scene
 from mbrl_controller.tasks.spaces import VectorSpec
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mbrl_controller.base.errors import DatasetError
 from mbrl_controller.dynamics.data import TransitionSet, concatenate, parts_of, robust_scale
-from mbrl_controller.errors import DatasetError
 from mbrl_controller.tasks.base import Symmetry
 
 

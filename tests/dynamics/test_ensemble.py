@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from mbrl_controller.base.errors import ModelError
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.weights import load_arrays, save_arrays
-from mbrl_controller.errors import ModelError
 
 FINITE = st.floats(-4, 4, width=32)
 

@@ -12,13 +12,13 @@ import numpy as np
 import onnx
 import pytest
 
+from mbrl_controller.base.errors import ModelError
 from mbrl_controller.dynamics import export
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.export import INT8_RMS_TOLERANCE, check_export, export_onnx
 from mbrl_controller.dynamics.validation import evaluate
-from mbrl_controller.errors import ModelError
-from mbrl_controller.model_spec import METADATA_KEY, ModelSpec
-from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.models.spec import METADATA_KEY, ModelSpec
 
 
 def network(toy_spec, toy_record, **options) -> DynamicsEnsemble:
@@ -100,7 +100,7 @@ import sys
 from pathlib import Path
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.export import export_onnx
-from mbrl_controller.model_spec import ModelSpec
+from mbrl_controller.models.spec import ModelSpec
 spec = ModelSpec.model_validate_json(sys.argv[1])
 for precision in ("fp32", "int8"):
     export_onnx(DynamicsEnsemble(spec, seed=2), spec, Path(sys.argv[2]) / f"{precision}.onnx", precision=precision)

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from mbrl_controller.base.errors import ModelError
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.export import export_onnx
-from mbrl_controller.dynamics.restore import weights_of
-from mbrl_controller.errors import ModelError
-from mbrl_controller.model_file import ModelFile
-from mbrl_controller.model_spec import ModelSpec
+from mbrl_controller.dynamics.import_onnx import weights_of
+from mbrl_controller.models.files import ModelFile
+from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.tasks.spaces import ActionSpace
 from mbrl_controller.tasks.valve import Valve
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from mbrl_controller.base.errors import DatasetError
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.loss import RolloutLoss
-from mbrl_controller.errors import DatasetError
-from mbrl_controller.model_spec import ModelSpec
+from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.tasks.spaces import wrap_angle
 
 BOX, DIAL = 3, 4  # the box's velocity and the periodic dial, of the toy's state

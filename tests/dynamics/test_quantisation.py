@@ -13,7 +13,7 @@ from mbrl_controller.dynamics import quantisation
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.export import export_onnx
 from mbrl_controller.dynamics.quantisation import INPUT_ZERO, LEAST, _equalised, quantise
-from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 
 pytestmark = pytest.mark.usefixtures("own_int8")
 

@@ -17,17 +17,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
+from mbrl_controller.base.errors import ModelError
+from mbrl_controller.benchmark.torch_backend import measure
 from mbrl_controller.dynamics import torch_rollout
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.export import export_onnx
 from mbrl_controller.dynamics.torch_rollout import KEPT_SIZES, TorchEnsemble
-from mbrl_controller.errors import ModelError
-from mbrl_controller.jobs.benchmark.torch_backend import measure
-from mbrl_controller.model_spec import ModelSpec
+from mbrl_controller.models.loading import load_ensemble
+from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.models.served_model import ServedModel
+from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.planning.catalog import make_planner
-from mbrl_controller.planning.model_loading import load_ensemble
-from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
-from mbrl_controller.planning.served_model import ServedModel
 from mbrl_controller.tasks.spaces import ActionSpace, VectorSpec
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")

@@ -10,11 +10,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from mbrl_controller.base.errors import DatasetError
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.dynamics.loss import RolloutLoss
-from mbrl_controller.dynamics.training import FitResult, TrainConfig, fit
+from mbrl_controller.dynamics.trainer import FitResult, TrainConfig, fit
 from mbrl_controller.dynamics.validation import evaluate
-from mbrl_controller.errors import DatasetError
 from mbrl_controller.tasks.base import Symmetry
 
 QUICK = TrainConfig(

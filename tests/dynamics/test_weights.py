@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mbrl_controller.base.errors import ModelError
 from mbrl_controller.dynamics.weights import load_arrays
-from mbrl_controller.errors import ModelError
 
 
 class Harmful:

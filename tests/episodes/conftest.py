@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mbrl_controller.episodes.contract import RobotContract, load_contract
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract.contract import RobotContract, load_contract
 from mbrl_controller.episodes.info import EpisodeInfo
 from mbrl_controller.episodes.lockstep_log import write_lockstep_episode
-from mbrl_controller.resources import share_dir
 from mbrl_controller.tasks.spaces import Array
 
 

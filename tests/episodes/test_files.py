@@ -22,8 +22,10 @@ from hypothesis import strategies as st
 from mcap.reader import make_reader
 from rosbags.highlevel import AnyReader
 
+from mbrl_controller.base.errors import EpisodeError
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract.contract import parse_contract
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.contract import parse_contract
 from mbrl_controller.episodes.info import EpisodeInfo
 from mbrl_controller.episodes.lockstep_log import write_lockstep_episode
 from mbrl_controller.episodes.offered import Offered, to_yaml
@@ -31,8 +33,6 @@ from mbrl_controller.episodes.reader import read_episode, read_info
 from mbrl_controller.episodes.recovery import recover, recover_folder
 from mbrl_controller.episodes.transitions import transitions
 from mbrl_controller.episodes.writer import EpisodeWriter, McapFile
-from mbrl_controller.errors import EpisodeError
-from mbrl_controller.resources import share_dir
 
 
 def test_what_was_written_is_read_to_the_bit(contract, make):
@@ -326,7 +326,7 @@ def test_a_folder_is_recovered_once_and_busy_files_are_left_alone(claw, make, tm
 
 WRITE_FOR_EVER = """
 import sys, time
-from mbrl_controller.episodes.contract import load_contract
+from mbrl_controller.contract.contract import load_contract
 from mbrl_controller.episodes.info import EpisodeInfo
 from mbrl_controller.episodes.messages import joint_state
 from mbrl_controller.episodes.writer import EpisodeWriter, McapFile

@@ -9,8 +9,8 @@ from datetime import datetime, timezone
 
 import pytest
 
+from mbrl_controller.base.errors import EpisodeError
 from mbrl_controller.episodes.info import SESSION_NAME, EpisodeInfo, absolute
-from mbrl_controller.errors import EpisodeError
 
 FULL = EpisodeInfo(
     session="monday",

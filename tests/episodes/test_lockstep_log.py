@@ -12,14 +12,14 @@ import pytest
 import yaml
 from mcap_ros2.reader import read_ros2_messages
 
+from mbrl_controller.base.errors import EpisodeError
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract.contract import parse_contract
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.contract import parse_contract
 from mbrl_controller.episodes.info import EpisodeInfo
 from mbrl_controller.episodes.lockstep_log import write_lockstep_episode
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.transitions import transitions
-from mbrl_controller.errors import EpisodeError
-from mbrl_controller.resources import share_dir
 
 START = 5_000_000_000
 PERIOD = 100_000_000

@@ -15,8 +15,8 @@ import pytest
 import zstandard
 from mcap.writer import CompressionType, Writer
 
-from mbrl_controller.episodes.records import Channel, Message, Metadata, Scan
-from mbrl_controller.errors import EpisodeError
+from mbrl_controller.base.errors import EpisodeError
+from mbrl_controller.episodes.mcap_scan import Channel, Message, Metadata, Scan
 
 MAGIC = b"\x89MCAP0\r\n"
 CHUNK = 0x06

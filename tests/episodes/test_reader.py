@@ -13,15 +13,15 @@ import pytest
 import yaml
 from mcap.writer import Writer
 
+from mbrl_controller.base.errors import EpisodeError
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract.contract import parse_contract
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.contract import parse_contract
 from mbrl_controller.episodes.info import RECORD, EpisodeInfo
 from mbrl_controller.episodes.lockstep_log import write_lockstep_episode
 from mbrl_controller.episodes.reader import read_episode, read_info
 from mbrl_controller.episodes.transitions import transitions
 from mbrl_controller.episodes.writer import EpisodeWriter
-from mbrl_controller.errors import EpisodeError
-from mbrl_controller.resources import share_dir
 
 INFO = EpisodeInfo("s", 0)
 

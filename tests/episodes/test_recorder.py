@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract.contract import load_contract
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.contract import load_contract
 from mbrl_controller.episodes.info import EpisodeInfo
 from mbrl_controller.episodes.lockstep_log import source_message, split_state
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.recorder import Recorder, RecorderStatus
 from mbrl_controller.episodes.transitions import transitions
-from mbrl_controller.resources import share_dir
 
 CLAW = load_contract(share_dir() / "config" / "claw_valve.yaml")
 TOPICS = EpisodeInfo("", 0).of_contract(CLAW).topics

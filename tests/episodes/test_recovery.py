@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from mcap.reader import make_reader
 
+from mbrl_controller.base.errors import EpisodeError
 from mbrl_controller.episodes import messages
 from mbrl_controller.episodes.info import CLOSED_RECORD, EpisodeInfo
 from mbrl_controller.episodes.reader import read_episode, read_info
 from mbrl_controller.episodes.recovery import FolderRecovery, Recovery, recover, recover_folder
 from mbrl_controller.episodes.writer import EpisodeWriter
-from mbrl_controller.errors import EpisodeError
 
 
 def cut(claw, path: Path, lost: int = 0, count: int = 5) -> Path:

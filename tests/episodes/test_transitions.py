@@ -13,14 +13,14 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract.contract import load_contract, parse_contract
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.contract import load_contract, parse_contract
 from mbrl_controller.episodes.info import EpisodeInfo
 from mbrl_controller.episodes.lockstep_log import source_message, split_state
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.transitions import Transitions, transitions
 from mbrl_controller.episodes.writer import EpisodeWriter
-from mbrl_controller.resources import share_dir
 
 T0 = 1_700_000_000_000_000_000
 PERIOD = 100_000_000

@@ -12,12 +12,12 @@ from types import SimpleNamespace
 import pytest
 from mcap.reader import make_reader
 
+from mbrl_controller.base.errors import EpisodeError
 from mbrl_controller.episodes import messages
 from mbrl_controller.episodes.info import CLOSED_RECORD, RECORD, EpisodeInfo
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.recovery import recover_folder
 from mbrl_controller.episodes.writer import EpisodeWriter
-from mbrl_controller.errors import EpisodeError
 
 INFO = EpisodeInfo("s", 0)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from hypothesis import HealthCheck, settings
 
-from mbrl_controller.errors import MbrlError
+from mbrl_controller.base.errors import MbrlError
 
 HANG_S = 300.0  # an input that takes longer ends the run, with the place where it hangs
 SLOW_S = 10.0  # counted in the table

@@ -15,11 +15,11 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from mbrl_controller.base.errors import ContractError
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.control.safety import Safety, SafetyConfig
 from mbrl_controller.control.state_input import StateInput
-from mbrl_controller.episodes.contract import RobotContract, parse_contract
-from mbrl_controller.errors import ContractError
-from mbrl_controller.resources import share_dir
 
 from .damage import cuts, damaged, edited, edits
 from .hand import OBJECTS

@@ -19,15 +19,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from mcap.writer import CompressionType, Writer
 
+from mbrl_controller.base.errors import DatasetError, EpisodeError, MessageError
+from mbrl_controller.contract.contract import parse_contract
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.contract import parse_contract
 from mbrl_controller.episodes.info import CLOSED_RECORD, RECORD, EpisodeInfo
 from mbrl_controller.episodes.lockstep_log import write_lockstep_episode
+from mbrl_controller.episodes.mcap_scan import Message, Metadata, Scan
 from mbrl_controller.episodes.reader import read_episode, read_info
-from mbrl_controller.episodes.records import Message, Metadata, Scan
 from mbrl_controller.episodes.recovery import recover
-from mbrl_controller.errors import DatasetError, EpisodeError, MessageError
-from mbrl_controller.jobs.dataset import load_dataset
+from mbrl_controller.training.dataset import load_dataset
 
 from .damage import Cut, Edit, cuts, damaged, edited, edits, share
 from .hand import OBJECTS

@@ -18,15 +18,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from mbrl_controller.base.errors import MessageError
+from mbrl_controller.contract.contract import RobotContract, parse_contract
+from mbrl_controller.contract.state_assembly import SourceReader
 from mbrl_controller.control.core import ControllerCore, CoreConfig
 from mbrl_controller.control.safety import SILENT, Safety, SafetyConfig
 from mbrl_controller.control.session import ControlSession, SessionConfig, Step
 from mbrl_controller.control.state_input import StateInput
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.contract import RobotContract, parse_contract
 from mbrl_controller.episodes.recorder import Recorder
-from mbrl_controller.episodes.state_assembly import SourceReader
-from mbrl_controller.errors import MessageError
 from mbrl_controller.planning.catalog import make_planner
 
 from .damage import Edit, cuts, damaged, edited, edits

@@ -17,13 +17,13 @@ pytest.importorskip("onnx")
 
 from hypothesis import example, given
 
-from mbrl_controller.episodes.contract import parse_contract
-from mbrl_controller.errors import MbrlError, ModelError
-from mbrl_controller.model_probe import PROBE_KEY
-from mbrl_controller.model_spec import METADATA_KEY, ModelSpec
-from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
-from mbrl_controller.registry import CARD_FILE, CURRENT_FILE, MODEL_FILE, ModelCard, Registry, file_sha256
-from mbrl_controller.serving import choose_file
+from mbrl_controller.base.errors import MbrlError, ModelError
+from mbrl_controller.contract.contract import parse_contract
+from mbrl_controller.models.golden_samples import PROBE_KEY
+from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.models.registry import CARD_FILE, CURRENT_FILE, MODEL_FILE, ModelCard, Registry, file_sha256
+from mbrl_controller.models.selection import choose_file
+from mbrl_controller.models.spec import METADATA_KEY, ModelSpec
 
 from ..linear_model import linear_model
 from .damage import cuts, damaged, edited, edits

@@ -23,9 +23,9 @@ from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters,
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.logging import LoggingSeverity
 
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.contract.contract import load_contract
 from mbrl_controller.control.safety import SafetyConfig
-from mbrl_controller.episodes.contract import load_contract
-from mbrl_controller.errors import MbrlError
 from mbrl_controller.nodes.controller import ControllerNode
 from mbrl_controller.nodes.controller_options import all_planner_specs, general_specs
 from mbrl_controller.nodes.lifecycle import ManagedNode

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 
 pytest.importorskip("torch")
 
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs.learn import sessions
-from mbrl_controller.jobs.learn.behaviour import MOST_EPISODES
-from mbrl_controller.jobs.learn.plan import LearnPlan, make_plan
-from mbrl_controller.jobs.learn.settings import merged, nested
-from mbrl_controller.jobs.task_defaults import contract_for
-from mbrl_controller.pairs import parse_pairs
-from mbrl_controller.registry import Registry
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.overrides import parse_pairs
+from mbrl_controller.control.task_config import contract_for
+from mbrl_controller.learning import schedule as sessions
+from mbrl_controller.learning.behaviour import MOST_EPISODES
+from mbrl_controller.learning.config import LearnPlan, make_plan
+from mbrl_controller.learning.settings import merged, nested
+from mbrl_controller.models.registry import Registry
 
-from .test_learn import SMALL, learn, resume, same
+from .test_run import SMALL, learn, resume, same
 
 BAODING = contract_for("baoding")
 ONE = [{"name": "one", "episodes": 3}]
@@ -87,7 +87,7 @@ def test_the_whole_list_can_be_given(text: str) -> None:
 
 
 def test_a_task_that_names_none_has_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mbrl_controller.jobs.learn import plan as module
+    from mbrl_controller.learning import config as module
 
     bare = module.task_defaults("valve").model_copy(update={"learning": {"rounds": 2}})
     monkeypatch.setattr(module, "task_defaults", lambda task: bare)

@@ -12,19 +12,21 @@ import pytest
 
 pytest.importorskip("torch")
 
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.episodes.reader import read_episode
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs import collect, evaluate
-from mbrl_controller.jobs.learn import loop, sessions, steps
-from mbrl_controller.jobs.learn.plan import make_plan
-from mbrl_controller.jobs.plans import Who, prepare
-from mbrl_controller.jobs.task_defaults import contract_for
-from mbrl_controller.jobs.workers import EpisodeRunner
-from mbrl_controller.registry import Registry
+from mbrl_controller.learning import rounds as steps
+from mbrl_controller.learning import run as loop
+from mbrl_controller.learning import schedule as sessions
+from mbrl_controller.learning.config import make_plan
+from mbrl_controller.models.registry import Registry
+from mbrl_controller.rollouts import collect, evaluate
+from mbrl_controller.rollouts.config import Who, prepare
+from mbrl_controller.rollouts.pool import EpisodeRunner
 from mbrl_controller.simulation.hand import HandSimulation
 from mbrl_controller.simulation.options import SimOptions
 
-from .test_learn import learn, resume, same
+from .test_run import learn, resume, same
 
 
 def test_every_training_of_a_fresh_plan_is_fresh() -> None:

@@ -17,14 +17,15 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("torch")
 
+from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.episodes.reader import read_episode
-from mbrl_controller.jobs.learn import ros_collect, sessions
-from mbrl_controller.jobs.learn.plan import make_plan
-from mbrl_controller.jobs.learn.records import read_rows
-from mbrl_controller.jobs.task_defaults import contract_for
+from mbrl_controller.learning import ros_collection as ros_collect
+from mbrl_controller.learning import schedule as sessions
+from mbrl_controller.learning.config import make_plan
+from mbrl_controller.learning.log import read_rows
 
-from .commands import finish, nodes_of
-from .test_learn import SHORT, SMALL
+from ..commands import finish, nodes_of
+from .test_run import SHORT, SMALL
 
 
 def learn(home: Path, *arguments: str) -> subprocess.Popen[str]:

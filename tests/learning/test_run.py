@@ -17,17 +17,21 @@ import pytest
 
 pytest.importorskip("torch")
 
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs.learn import comparing, curve, keeping, loop, sessions
-from mbrl_controller.jobs.learn.behaviour import MOST_EPISODES
-from mbrl_controller.jobs.learn.listener import LearnListener
-from mbrl_controller.jobs.learn.plan import OWN_SEEDS, LearnPlan, make_plan
-from mbrl_controller.jobs.learn.records import Records, Row, read_rows
-from mbrl_controller.jobs.learn.time_left import time_left
-from mbrl_controller.jobs.task_defaults import contract_for, planner_defaults, task_defaults
-from mbrl_controller.registry import Registry
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.control.task_config import contract_for, planner_defaults, task_defaults
+from mbrl_controller.learning import compare as comparing
+from mbrl_controller.learning import plots as curve
+from mbrl_controller.learning import publish as keeping
+from mbrl_controller.learning import run as loop
+from mbrl_controller.learning import schedule as sessions
+from mbrl_controller.learning.behaviour import MOST_EPISODES
+from mbrl_controller.learning.callbacks import LearnListener
+from mbrl_controller.learning.config import OWN_SEEDS, LearnPlan, make_plan
+from mbrl_controller.learning.eta import time_left
+from mbrl_controller.learning.log import Records, Row, read_rows
+from mbrl_controller.models.registry import Registry
 
-from .conftest import TINY
+from ..trained_valve import TINY
 
 SHORT = {"episodes": 2, "seconds": 1.0}
 SMALL = {
@@ -193,7 +197,7 @@ def test_a_killed_run_goes_on_to_the_same_result(learned: loop.Learned, tmp_path
     """Killed again and again, each time somewhere else."""
     code = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]);"
-        "from tests.jobs import test_learn as t; from mbrl_controller import registry;"
+        "from tests.learning import test_run as t; from mbrl_controller.models import registry;"
         "b = Path(sys.argv[2]); registry.share_dir = lambda: b;"
         "k = t.Killer(int(sys.argv[3]));"
         "(t.resume if (b / 'learn/valve/run/plan.json').exists() else t.learn)(b, listener=k)"
@@ -222,7 +226,7 @@ def test_stopping_keeps_what_was_reached(learned: loop.Learned, tmp_path: Path) 
 def test_resuming_takes_nothing_but_the_plan_on_disk(learned: loop.Learned, tmp_path: Path, monkeypatch) -> None:
     stopped = learn(tmp_path, should_stop=lambda: True)
     assert not stopped.rows
-    monkeypatch.setattr("mbrl_controller.jobs.learn.loop.make_plan", None)
+    monkeypatch.setattr("mbrl_controller.learning.run.make_plan", None)
     with pytest.raises(MbrlError, match="own plan"):
         resume(tmp_path, seed=3)
     resumed = loop.run("valve", resume=True, runs_dir=tmp_path, processes=1)
@@ -306,7 +310,7 @@ def test_the_best_version_reaches_most_goals_and_of_equals_returns_most() -> Non
 
 
 def test_the_best_version_is_kept_under_a_name_of_its_new_registry(learned: loop.Learned, tmp_path: Path) -> None:
-    from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
+    from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 
     best = learned.best_version()
     assert best is not None
@@ -361,7 +365,7 @@ def test_a_common_grid_goes_as_far_as_every_run() -> None:
 
 
 def test_times_are_read_as_people_say_them() -> None:
-    from mbrl_controller.jobs.learn.display import duration
+    from mbrl_controller.cli.learn_progress import duration
 
     assert [duration(s) for s in (5.2, 65, 3723, 600)] == ["5 s", "1:05", "1:02:03", "10:00"]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mbrl_controller.errors import ModelError
-from mbrl_controller.model_file import ModelFile, read_bounded
+from mbrl_controller.base.errors import ModelError
+from mbrl_controller.models.files import ModelFile, read_bounded
 
 
 def test_a_file_is_read_whole_up_to_the_bound(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from mbrl_controller.errors import ModelError
-from mbrl_controller.geometry import MOST, Ball, Frame, HandGeometry, Hinge, Shape
-from mbrl_controller.jobs.task_defaults import contract_for
-from mbrl_controller.model_spec import ModelSpec
+from mbrl_controller.base.errors import ModelError
+from mbrl_controller.control.task_config import contract_for
+from mbrl_controller.models.hand_geometry import MOST, Ball, Frame, HandGeometry, Hinge, Shape
+from mbrl_controller.models.spec import ModelSpec
 
 HERE = Frame.of(np.eye(3), np.zeros(3))
 BALL = (Ball(name="ball", radius=0.01),)

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from mbrl_controller.errors import ModelError
-from mbrl_controller.planning.model_loading import load_ensemble
+from mbrl_controller.base.errors import ModelError
+from mbrl_controller.models.loading import load_ensemble
 
 
 def test_without_torch_its_backend_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,9 +32,9 @@ def test_onnx_runtime_serves_where_torch_cannot_be_imported() -> None:
     """What the controller and the episode runners import, and a load; torch is out of reach all the while."""
     code = (
         "import sys; sys.modules['torch'] = None\n"
-        "import mbrl_controller.jobs.plans\n"
-        "from mbrl_controller.planning.model_loading import load_ensemble\n"
-        "from mbrl_controller.resources import share_dir\n"
+        "import mbrl_controller.rollouts.config\n"
+        "from mbrl_controller.models.loading import load_ensemble\n"
+        "from mbrl_controller.base.resources import share_dir\n"
         "model = load_ensemble(share_dir() / 'models' / 'valve' / 'v0001' / 'model.onnx')\n"
         "model.warm_up(2, 2)\n"
     )
@@ -49,7 +49,7 @@ def test_each_backend_is_given_all_that_was_said(backend: str, monkeypatch: pyte
             return (*arguments, options)
 
     if backend == "onnx":
-        monkeypatch.setattr("mbrl_controller.planning.model_loading.OnnxEnsemble", Stub)
+        monkeypatch.setattr("mbrl_controller.models.loading.OnnxEnsemble", Stub)
     else:
         monkeypatch.setitem(sys.modules, "mbrl_controller.dynamics.torch_rollout", SimpleNamespace(TorchEnsemble=Stub))
     found = load_ensemble("m.onnx", backend, task="a task", action="an action", threads=3)  # type: ignore[arg-type]
@@ -59,7 +59,7 @@ def test_each_backend_is_given_all_that_was_said(backend: str, monkeypatch: pyte
 def test_onnx_runtime_on_one_thread_is_what_serves_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict] = []
     monkeypatch.setattr(
-        "mbrl_controller.planning.model_loading.OnnxEnsemble",
+        "mbrl_controller.models.loading.OnnxEnsemble",
         SimpleNamespace(load=lambda source, **options: asked.append(options)),
     )
     load_ensemble("m.onnx")

@@ -17,13 +17,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from mbrl_controller import model_file
-from mbrl_controller.errors import ModelError
-from mbrl_controller.model_file import ModelFile
-from mbrl_controller.model_probe import Probe
-from mbrl_controller.model_spec import METADATA_KEY, ModelSpec
-from mbrl_controller.planning import onnx_content
-from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble, _one_line
+from mbrl_controller.base.errors import ModelError
+from mbrl_controller.models import files as model_file
+from mbrl_controller.models import onnx_validation as onnx_content
+from mbrl_controller.models.files import ModelFile
+from mbrl_controller.models.golden_samples import Probe
+from mbrl_controller.models.onnx_ensemble import OnnxEnsemble, _one_line
+from mbrl_controller.models.spec import METADATA_KEY, ModelSpec
 from mbrl_controller.tasks.spaces import ActionSpace, VectorSpec
 
 from ..linear_model import linear_model

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.planning import onnx_session
-from mbrl_controller.planning.onnx_session import INT8_VARIABLE, int8_kernels, open_session, u8s8_saturates
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.models import onnx_session
+from mbrl_controller.models.onnx_session import INT8_VARIABLE, int8_kernels, open_session, u8s8_saturates
 
 onnx = pytest.importorskip("onnx")
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from mbrl_controller.errors import ModelError
-from mbrl_controller.model_file import MAX_TEXT_BYTES
-from mbrl_controller.planning import onnx_content
-from mbrl_controller.planning.onnx_content import check_content
+from mbrl_controller.base.errors import ModelError
+from mbrl_controller.models import onnx_validation as onnx_content
+from mbrl_controller.models.files import MAX_TEXT_BYTES
+from mbrl_controller.models.onnx_validation import check_content
 
 PATH = Path("m.onnx")
 # Field numbers of onnx.proto3.

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import pytest
 
-from mbrl_controller.errors import ModelError, RegistryError
-from mbrl_controller.model_spec import ModelSpec
-from mbrl_controller.registry import ModelCard, Registry, Version, file_sha256
+from mbrl_controller.base.errors import ModelError, RegistryError
+from mbrl_controller.models.registry import ModelCard, Registry, Version, file_sha256
+from mbrl_controller.models.spec import ModelSpec
 
 KilledAt = Callable[[int, Callable[[], object]], bool]
 
@@ -471,7 +471,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_current_version(registry: Regist
 
 
 def test_a_registry_that_stands_alone_shows_no_shipped_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mbrl_controller.registry.share_dir", lambda: tmp_path)
+    monkeypatch.setattr("mbrl_controller.models.registry.share_dir", lambda: tmp_path)
     add(Registry(tmp_path / "models", shipped=tmp_path / "none"))
     root = tmp_path / "run" / "models"
     assert len(Registry(root).versions("valve")) == 1

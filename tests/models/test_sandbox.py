@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from mbrl_controller.errors import ModelError
-from mbrl_controller.model_file import ModelFile
-from mbrl_controller.planning import trial
-from mbrl_controller.resources import share_dir
+from mbrl_controller.base.errors import ModelError
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.models import sandbox as trial
+from mbrl_controller.models.files import ModelFile
 
 onnx = pytest.importorskip("onnx")
 
-from ..outer_product import insert_outer_product  # noqa: E402
+from ..outer_product import insert_outer_product
 
 SHIPPED = share_dir() / "models" / "valve" / "v0001" / "model.onnx"
 

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mbrl_controller.errors import MbrlError
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.models.served_model import ServedModel
 from mbrl_controller.planning.catalog import PLANNERS, make_planner
-from mbrl_controller.planning.served_model import ServedModel
 
 
 def ensemble(version: str = "", scale: tuple[float, ...] = (), limit: float | None = None) -> SimpleNamespace:

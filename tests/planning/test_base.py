@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mbrl_controller.errors import MbrlError
+from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.planning import base
 from mbrl_controller.planning.base import CHUNK_SHARE, MIN_CHUNK, MOST_STEPS, Planner, PlannerState, shift
 from mbrl_controller.planning.catalog import make_planner

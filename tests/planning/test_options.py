@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mbrl_controller.errors import MbrlError
+from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.planning.base import Planner, PlannerState
 from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.planning.pddm import adapted_kappa, soft_weights

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mbrl_controller.errors import MbrlError
+from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.planning.base import MIN_CHUNK, Planner, finite_returns
 from mbrl_controller.planning.catalog import PLANNERS, make_planner
 from mbrl_controller.planning.pddm import soft_weights

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs.task_defaults import contract_for, planner_defaults, task_defaults
-from mbrl_controller.jobs.workers import EpisodePlan, EpisodeRunner, episode_pool, shared_workers
-from mbrl_controller.registry import Registry
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.control.task_config import contract_for, planner_defaults, task_defaults
+from mbrl_controller.models.registry import Registry
+from mbrl_controller.rollouts.pool import EpisodePlan, EpisodeRunner, episode_pool, shared_workers
 from mbrl_controller.simulation.options import preset
 from mbrl_controller.tasks.catalog import TASKS
 

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs import evaluate
-from mbrl_controller.jobs.lockstep import EpisodeRecord
-from mbrl_controller.jobs.statistics import bootstrap, wilson
-from mbrl_controller.jobs.task_defaults import contract_for, planner_defaults
-from mbrl_controller.model_spec import ModelSpec
-from mbrl_controller.registry import ModelCard, Registry, file_sha256
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.control.task_config import contract_for, planner_defaults
+from mbrl_controller.models.registry import ModelCard, Registry, file_sha256
+from mbrl_controller.models.spec import ModelSpec
+from mbrl_controller.rollouts import evaluate
+from mbrl_controller.rollouts.episode import EpisodeRecord
+from mbrl_controller.rollouts.statistics import bootstrap, wilson
 from mbrl_controller.tasks.base import EpisodeMetrics
 
 VALVE = contract_for("valve")

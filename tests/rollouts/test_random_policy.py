@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbrl_controller.simulation.random_policy import RandomPolicy
+from mbrl_controller.rollouts.random_policy import RandomPolicy
 
 
 def motion(seed, steps=60, scale=1.0, size=24):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbrl_controller.jobs.statistics import bootstrap, wilson
+from mbrl_controller.rollouts.statistics import bootstrap, wilson
 
 
 @given(st.integers(0, 200), st.integers(0, 200))

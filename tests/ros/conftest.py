@@ -29,7 +29,7 @@ with suppress(ImportError):  # without ROS each test file here is skipped; this 
     from rclpy.signals import SignalHandlerOptions
 
 if TYPE_CHECKING:
-    from mbrl_controller.episodes.contract import RobotContract
+    from mbrl_controller.contract.contract import RobotContract
 
 TIMEOUT = 30.0  # s; generous, since the machine may be busy: nothing waits for it when all is well
 
@@ -243,8 +243,8 @@ def linear_registry(contract: RobotContract, folder: Path, versions: Sequence[st
     first version is the current one."""
     import numpy as np
 
-    from mbrl_controller.model_spec import ModelSpec
-    from mbrl_controller.registry import ModelCard, Registry, file_sha256
+    from mbrl_controller.models.registry import ModelCard, Registry, file_sha256
+    from mbrl_controller.models.spec import ModelSpec
 
     from ..linear_model import linear_model_bytes
 
@@ -267,7 +267,7 @@ def linear_registry(contract: RobotContract, folder: Path, versions: Sequence[st
 @pytest.fixture(scope="session")
 def small_hand(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with contract.yaml for three joints and a valve, and models/ with v0001 (current) and v0002."""
-    from mbrl_controller.episodes.contract import load_contract
+    from mbrl_controller.contract.contract import load_contract
 
     folder = tmp_path_factory.mktemp("small_hand")
     (folder / "contract.yaml").write_text(SMALL_HAND)
@@ -278,7 +278,7 @@ def small_hand(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def still_models(tmp_path: Path) -> Path:
     """A registry for the claw whose model says that nothing ever moves: any plan is as good, but all else is real."""
-    from mbrl_controller.episodes.contract import load_contract
-    from mbrl_controller.resources import share_dir
+    from mbrl_controller.base.resources import share_dir
+    from mbrl_controller.contract.contract import load_contract
 
     return linear_registry(load_contract(share_dir() / "config" / "claw_valve.yaml"), tmp_path, ("v0001",), turn=0.0)

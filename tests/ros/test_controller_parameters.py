@@ -16,8 +16,11 @@ import yaml
 
 pytest.importorskip("rclpy")
 
-from mbrl_controller.episodes.contract import load_contract
-from mbrl_controller.errors import ContractError, ModelError
+from mbrl_controller.base.errors import ContractError, ModelError
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract.contract import load_contract
+from mbrl_controller.models.loading import BACKENDS
+from mbrl_controller.models.registry import Registry, file_sha256
 from mbrl_controller.nodes.controller_model import identity, load_beside, load_model
 from mbrl_controller.nodes.controller_options import (
     all_planner_specs,
@@ -26,9 +29,6 @@ from mbrl_controller.nodes.controller_options import (
     general_specs,
     read_options,
 )
-from mbrl_controller.planning.model_loading import BACKENDS
-from mbrl_controller.registry import Registry, file_sha256
-from mbrl_controller.resources import share_dir
 
 FILE = share_dir() / "config" / "controller.yaml"
 
@@ -103,7 +103,7 @@ def test_the_8_bit_file_serves_or_its_refusal_is_told(tmp_path: Path, monkeypatc
     for asked, expected in (("auto", "int8"), ("int8", "int8"), ("fp32", "fp32")):
         values = served(asked)
         assert (values["model precision"], values["model fallback"]) == (expected, "")
-    monkeypatch.setattr("mbrl_controller.planning.onnx_ensemble.INT8_RMS_TOLERANCE", 1e-9)
+    monkeypatch.setattr("mbrl_controller.models.onnx_ensemble.INT8_RMS_TOLERANCE", 1e-9)
     values = served("auto")
     assert (values["model version"], values["model precision"]) == ("v0001", "fp32")
     assert "on this processor" in str(values["model fallback"])

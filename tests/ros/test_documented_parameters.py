@@ -13,13 +13,13 @@ import yaml
 
 pytest.importorskip("rclpy")
 
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.base.units import NO_UNIT, unit_in_name
 from mbrl_controller.nodes.controller_options import all_planner_specs, general_specs
 from mbrl_controller.nodes.logger import SPECS as LOGGER
 from mbrl_controller.nodes.parameter_spec import Spec
 from mbrl_controller.nodes.sim import SPECS as SIM
 from mbrl_controller.planning.catalog import PLANNERS
-from mbrl_controller.resources import share_dir
-from mbrl_controller.units import NO_UNIT, unit_in_name
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 CONTROLLER = [*general_specs(), *all_planner_specs()]

@@ -24,8 +24,8 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
+from mbrl_controller.base.resources import share_dir
 from mbrl_controller.nodes import messages, qos
-from mbrl_controller.resources import share_dir
 
 from .conftest import NodeProcess, Ros
 from .test_controller_node import JOINTS, parameters

@@ -13,15 +13,15 @@ import pytest
 
 rclpy = pytest.importorskip("rclpy")
 
-from rclpy.duration import Duration  # noqa: E402
-from rclpy.qos import DurabilityPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
-from sensor_msgs.msg import JointState  # noqa: E402
-from std_msgs.msg import Float64MultiArray  # noqa: E402
+from rclpy.duration import Duration
+from rclpy.qos import DurabilityPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
 
-from mbrl_controller.nodes import graph, qos  # noqa: E402
-from mbrl_controller.nodes.listeners import Listeners  # noqa: E402
+from mbrl_controller.nodes import graph, qos
+from mbrl_controller.nodes.listeners import Listeners
 
-from .conftest import Ros  # noqa: E402
+from .conftest import Ros
 
 pytestmark = pytest.mark.ros
 KIND = "std_msgs/msg/Float64MultiArray"

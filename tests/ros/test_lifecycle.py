@@ -13,10 +13,10 @@ import pytest
 
 rclpy = pytest.importorskip("rclpy")
 
-from std_msgs.msg import Bool  # noqa: E402
+from std_msgs.msg import Bool
 
-from mbrl_controller.errors import MbrlError  # noqa: E402
-from mbrl_controller.nodes.lifecycle import ManagedNode, run  # noqa: E402
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.nodes.lifecycle import ManagedNode, run
 
 pytestmark = pytest.mark.ros
 

@@ -15,8 +15,8 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from mbrl_controller.jobs.processes import free_domain, local_environment
-from mbrl_controller.resources import share_dir
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.stack.processes import free_domain, local_environment
 
 # Looks around until it has met `partner`, or for so many seconds; prints the nodes it saw. It stays until told to go.
 NODE = """

@@ -12,10 +12,10 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("mujoco")
 
-from mbrl_controller.episodes.contract import load_contract
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract.contract import load_contract
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.transitions import transitions
-from mbrl_controller.resources import share_dir
 from mbrl_controller.simulation.hand import HandSimulation
 
 pytestmark = pytest.mark.ros

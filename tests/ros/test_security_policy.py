@@ -19,10 +19,10 @@ pytest.importorskip("mujoco")
 import rclpy
 from rclpy.lifecycle import TransitionCallbackReturn
 
+from mbrl_controller.base.resources import share_dir
 from mbrl_controller.nodes.controller import ControllerNode
 from mbrl_controller.nodes.logger import Logger
 from mbrl_controller.nodes.sim import Sim
-from mbrl_controller.resources import share_dir
 
 FILE = share_dir() / "config" / "security" / "policy.xml"
 NODES = ("controller", "logger", "sim")

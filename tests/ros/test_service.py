@@ -21,11 +21,12 @@ pytest.importorskip("torch")
 from rosbags.highlevel import AnyReader
 from std_srvs.srv import Trigger
 
-from mbrl_controller.episodes.contract import load_contract
-from mbrl_controller.jobs import collect, retrain
-from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
-from mbrl_controller.registry import Registry
-from mbrl_controller.resources import share_dir
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract.contract import load_contract
+from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.models.registry import Registry
+from mbrl_controller.rollouts import collect
+from mbrl_controller.training import retrain
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 CONTRACT = share_dir() / "config" / "claw_valve.yaml"

@@ -21,9 +21,9 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
-from mbrl_controller.episodes.contract import load_contract
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract.contract import load_contract
 from mbrl_controller.nodes import qos
-from mbrl_controller.resources import share_dir
 
 pytestmark = pytest.mark.ros
 CONTRACT = share_dir() / "config" / "claw_valve.yaml"

@@ -15,9 +15,9 @@ import pytest
 
 rclpy = pytest.importorskip("rclpy")
 
-from rclpy.executors import SingleThreadedExecutor  # noqa: E402
+from rclpy.executors import SingleThreadedExecutor
 
-from mbrl_controller.nodes.spinning import Spinner  # noqa: E402
+from mbrl_controller.nodes.spinning import Spinner
 
 pytestmark = pytest.mark.ros
 

@@ -14,13 +14,13 @@ import pytest
 
 rclpy = pytest.importorskip("rclpy")
 
-from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
-from std_msgs.msg import Bool  # noqa: E402
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import Bool
 
-from mbrl_controller.nodes import stop_button  # noqa: E402
-from mbrl_controller.nodes.stop_button import StopButton  # noqa: E402
+from mbrl_controller.nodes import stop_button
+from mbrl_controller.nodes.stop_button import StopButton
 
-from .conftest import Ros  # noqa: E402
+from .conftest import Ros
 
 pytestmark = pytest.mark.ros
 KEPT = QoSProfile(depth=5, durability=DurabilityPolicy.TRANSIENT_LOCAL)

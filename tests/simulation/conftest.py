@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mbrl_controller.episodes.contract import RobotContract, load_contract
-from mbrl_controller.resources import share_dir
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract.contract import RobotContract, load_contract
 
 if TYPE_CHECKING:
     from mbrl_controller.simulation.hand import HandSimulation

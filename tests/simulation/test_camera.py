@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs import film
-from mbrl_controller.jobs.task_defaults import contract_for
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.control.task_config import contract_for
+from mbrl_controller.rollouts import render as film
 
 Image = pytest.importorskip("PIL.Image")
 CODE = """
 import sys
 from pathlib import Path
-from mbrl_controller.jobs import film
+from mbrl_controller.rollouts import render as film
 record = film.run("baoding", Path(sys.argv[1]), policy="random", seconds=0.5, seed=2, width=160, height=120)
 print(len(record.commands))
 """

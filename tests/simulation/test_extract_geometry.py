@@ -8,11 +8,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mbrl_controller.episodes.contract import RobotContract
-from mbrl_controller.errors import ContractError
-from mbrl_controller.geometry import HandGeometry
-from mbrl_controller.jobs.task_defaults import contract_for
-from mbrl_controller.simulation.geometry import hand_geometry
+from mbrl_controller.base.errors import ContractError
+from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.control.task_config import contract_for
+from mbrl_controller.models.hand_geometry import HandGeometry
+from mbrl_controller.simulation.extract_geometry import hand_geometry
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mbrl_controller.episodes.contract import parse_contract
-from mbrl_controller.errors import MbrlError
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.contract.contract import parse_contract
+from mbrl_controller.rollouts.random_policy import RandomPolicy
 from mbrl_controller.simulation.hand import HandSimulation
 from mbrl_controller.simulation.options import PERTURBED, SimOptions
-from mbrl_controller.simulation.random_policy import RandomPolicy
 from mbrl_controller.simulation.scene import load_scene
 
 

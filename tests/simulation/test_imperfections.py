@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mbrl_controller.errors import ContractError
+from mbrl_controller.base.errors import ContractError
 from mbrl_controller.simulation.hand import HandSimulation
 from mbrl_controller.simulation.imperfections import CommandDelay, SensorModel, noise_levels
 from mbrl_controller.simulation.lockstep import LockstepHand

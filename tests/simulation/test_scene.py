@@ -9,8 +9,8 @@ import mujoco
 import numpy as np
 import pytest
 
-from mbrl_controller.episodes.contract import parse_contract
-from mbrl_controller.errors import ContractError
+from mbrl_controller.base.errors import ContractError
+from mbrl_controller.contract.contract import parse_contract
 from mbrl_controller.simulation import scene as scene_module
 from mbrl_controller.simulation.hand import HandSimulation
 from mbrl_controller.simulation.options import SimOptions

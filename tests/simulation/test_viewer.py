@@ -10,7 +10,7 @@ import urllib.request
 import numpy as np
 import pytest
 
-from mbrl_controller.errors import MbrlError
+from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.simulation.viewer import Viewer
 
 

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.episodes.reader import read_episode
-from mbrl_controller.jobs.demo_record import PLAN, DemoRecord
-from mbrl_controller.jobs.task_defaults import contract_for
+from mbrl_controller.stack.demo_recorder import PLAN, DemoRecord
 
-from .commands import finish, mbrl, nodes_of
+from ..commands import finish, mbrl, nodes_of
 
 
 @pytest.fixture(scope="module")

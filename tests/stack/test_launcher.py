@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from .commands import finish, mbrl, nodes_of
+from ..commands import finish, mbrl, nodes_of
 
 for module in ("rclpy", "mujoco"):
     pytest.importorskip(module)

@@ -15,17 +15,17 @@ import pytest
 
 rclpy = pytest.importorskip("rclpy")
 
-from lifecycle_msgs.msg import State  # noqa: E402
-from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
+from lifecycle_msgs.msg import State
+from lifecycle_msgs.srv import ChangeState, GetState
 
-from mbrl_controller.errors import MbrlError  # noqa: E402
-from mbrl_controller.jobs import service_monitor  # noqa: E402
-from mbrl_controller.jobs.processes import ProcessError  # noqa: E402
-from mbrl_controller.jobs.service_monitor import ServiceMonitor  # noqa: E402
-from mbrl_controller.jobs.task_defaults import contract_for  # noqa: E402
-from mbrl_controller.nodes.spinning import Spinner  # noqa: E402
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.control.task_config import contract_for
+from mbrl_controller.nodes.spinning import Spinner
+from mbrl_controller.stack import monitor as service_monitor
+from mbrl_controller.stack.monitor import ServiceMonitor
+from mbrl_controller.stack.processes import ProcessError
 
-from ..ros.conftest import ros_env  # noqa: E402, F401 (fixture)
+from ..ros.conftest import ros_env  # noqa: F401 (fixture)
 
 pytestmark = [pytest.mark.ros, pytest.mark.usefixtures("ros_env")]
 GROUP: Any = SimpleNamespace(check=lambda: None, children={"logger": SimpleNamespace(last_words=lambda: "no disk")})

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs.processes import ProcessError, ProcessGroup, free_domain, ros_arguments, wait_for
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.stack.processes import ProcessError, ProcessGroup, free_domain, ros_arguments, wait_for
 
 SLEEPER = """
 import signal, sys, time
@@ -70,7 +70,7 @@ def test_a_child_that_ends_unasked_has_failed_even_with_0(modules: dict[str, str
 
 
 def test_a_stubborn_child_is_killed(modules: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mbrl_controller.jobs.processes.PATIENCE_S", (0.2, 0.2))
+    monkeypatch.setattr("mbrl_controller.stack.processes.PATIENCE_S", (0.2, 0.2))
     with ProcessGroup(modules, stop_order=("s",)) as group:
         child = group.start("s", "stubborn")
         until_ready(group, "s")
@@ -85,7 +85,7 @@ def test_waiting_has_an_end(modules: dict[str, str]) -> None:
 def test_no_child_survives_a_killed_parent(modules: dict[str, str], tmp_path: Path) -> None:
     left = tmp_path / "left"
     code = (
-        "import time; from mbrl_controller.jobs.processes import *\n"
+        "import time; from mbrl_controller.stack.processes import *\n"
         f"group = ProcessGroup({modules!r}, ('a',))\n"
         f"child = group.start('a', 'sleeper', [{str(left)!r}, 'a'])\n"
         "wait_for(lambda: 'ready' in child.last_words(), 'start', 20, group)\n"

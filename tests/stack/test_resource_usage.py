@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbrl_controller.errors import MbrlError
-from mbrl_controller.jobs.footprint import footprint, trend
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.stack.resource_usage import footprint, trend
 
 
 def test_threads_files_and_memory_are_seen_to_come() -> None:

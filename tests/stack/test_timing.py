@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbrl_controller.jobs.tick_figures import TickFigures
+from mbrl_controller.stack.timing import TickFigures
 
 PERIOD = 0.1
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbrl_controller.errors import GoalError
+from mbrl_controller.base.errors import GoalError
 from mbrl_controller.tasks.baoding import Baoding
 
 JOINTS = ("wrist", "finger", "thumb")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbrl_controller.errors import ContractError, GoalError
+from mbrl_controller.base.errors import ContractError, GoalError
 from mbrl_controller.tasks.baoding import Baoding
 from mbrl_controller.tasks.base import ObservingGoal
 from mbrl_controller.tasks.valve import Valve

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbrl_controller.errors import GoalError
+from mbrl_controller.base.errors import GoalError
 from mbrl_controller.tasks.baoding import Baoding
 from mbrl_controller.tasks.base import ObservingGoal
 from mbrl_controller.tasks.placed_ball import NEAR, PLACES

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mbrl_controller.planning.agreement import agreement, rank_correlation
 from mbrl_controller.planning.risk import Risk
 from mbrl_controller.tasks.spaces import ActionSpace
+from mbrl_controller.training.agreement import agreement, rank_correlation
 
 ACTION = ActionSpace(("A", "B"), np.full(2, -1.0), np.full(2, 1.0), np.zeros(2), np.full(2, 3.0), 0.1)
 N, H = 20, 3

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.episodes import messages
 from mbrl_controller.episodes.info import EpisodeInfo
 from mbrl_controller.episodes.lockstep_log import source_message, split_state, write_lockstep_episode
 from mbrl_controller.episodes.writer import EpisodeWriter
-from mbrl_controller.jobs.dataset import load_dataset
-from mbrl_controller.jobs.task_defaults import contract_for
+from mbrl_controller.training.dataset import load_dataset
 
 CLAW, ADROIT = contract_for("valve"), contract_for("baoding")
 T0 = 1_700_000_000_000_000_000
@@ -96,8 +96,8 @@ def long_log(path: Path, seconds: int, rate: int = 100) -> Path:
 GROWTH = """
 import resource, sys
 from pathlib import Path
-from mbrl_controller.jobs.dataset import load_dataset
-from mbrl_controller.jobs.task_defaults import contract_for
+from mbrl_controller.training.dataset import load_dataset
+from mbrl_controller.control.task_config import contract_for
 def read(name):
     rows = len(load_dataset([Path(name)], contract_for("baoding")).data)
     return rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import yaml
 
-from mbrl_controller.episodes.contract import RobotContract, parse_contract
+from mbrl_controller.base.errors import ContractError, MbrlError, RegistryError
+from mbrl_controller.contract.contract import RobotContract, parse_contract
+from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.episodes.meaning import how_measured
-from mbrl_controller.errors import ContractError, MbrlError, RegistryError
-from mbrl_controller.jobs.parent import find_parent, simulated_shape, why_no_parent
-from mbrl_controller.jobs.task_defaults import contract_for
-from mbrl_controller.model_spec import ModelSpec
-from mbrl_controller.registry import ModelCard, Registry, file_sha256
-from mbrl_controller.simulation.geometry import hand_geometry
+from mbrl_controller.models.registry import ModelCard, Registry, file_sha256
+from mbrl_controller.models.spec import ModelSpec
+from mbrl_controller.simulation.extract_geometry import hand_geometry
+from mbrl_controller.training.parent import find_parent, simulated_shape, why_no_parent
 
 from ..linear_model import linear_model
 
@@ -130,6 +130,6 @@ def test_a_damaged_or_vanished_version_is_passed_over_and_known_as_such(tmp_path
 def test_without_a_world_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ContractError, match=r"no simulated world for robot 'leap'.*--set contacts=false"):
         simulated_shape(changed(ADROIT, lambda d: d.update(robot="leap")))
-    monkeypatch.setitem(__import__("sys").modules, "mbrl_controller.simulation.geometry", None)
+    monkeypatch.setitem(__import__("sys").modules, "mbrl_controller.simulation.extract_geometry", None)
     with pytest.raises(MbrlError, match=r"\[sim\].*--set contacts=false"):
         simulated_shape(ADROIT)

@@ -15,19 +15,20 @@ from typer.testing import CliRunner
 
 pytest.importorskip("torch")
 
+from mbrl_controller.base.errors import DatasetError, MbrlError, ModelError, RegistryError
+from mbrl_controller.cli.main import app
+from mbrl_controller.control.task_config import PlannerDefaults, contract_for, planner_defaults
 from mbrl_controller.dynamics import export, quantisation
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.episodes.reader import read_info
-from mbrl_controller.errors import DatasetError, MbrlError, ModelError, RegistryError
-from mbrl_controller.jobs import collect, evaluate, quantise
-from mbrl_controller.jobs.cli import app
-from mbrl_controller.jobs.dataset import episode_files, load_dataset
-from mbrl_controller.jobs.plans import Who, prepare
-from mbrl_controller.jobs.task_defaults import PlannerDefaults, contract_for, planner_defaults
-from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.models.registry import INT8_FILE, MODEL_FILE, Registry, Version
+from mbrl_controller.models.selection import choose_file
 from mbrl_controller.planning.risk import disagreement
-from mbrl_controller.registry import INT8_FILE, MODEL_FILE, Registry, Version
-from mbrl_controller.serving import choose_file
+from mbrl_controller.rollouts import collect, evaluate
+from mbrl_controller.rollouts.config import Who, prepare
+from mbrl_controller.training import quantise
+from mbrl_controller.training.dataset import episode_files, load_dataset
 
 pytestmark = pytest.mark.usefixtures("own_int8")
 SHORT = {"episodes": 1, "seconds": 0.3, "processes": 1, "planner_options": {"candidates": 8, "horizon": 2}}
@@ -126,7 +127,7 @@ def test_an_export_that_fails_is_a_verdict_without_a_path(folder: Path, data, mo
 
 
 def test_a_processor_that_overflows_is_a_verdict(folder: Path, data, monkeypatch) -> None:
-    monkeypatch.setattr("mbrl_controller.planning.onnx_ensemble.INT8_RMS_TOLERANCE", 1e-9)
+    monkeypatch.setattr("mbrl_controller.models.onnx_ensemble.INT8_RMS_TOLERANCE", 1e-9)
     verdict = add(folder, data)
     assert verdict.reason.startswith("on this processor")
     assert [path.name for path in folder.iterdir()] == [MODEL_FILE]
@@ -189,7 +190,7 @@ def test_a_damaged_file_is_refused_and_auto_serves_fp32(models: Path, version: V
 
 
 def test_where_the_processor_overflows_auto_serves_fp32(models: Path, version: Version, monkeypatch) -> None:
-    monkeypatch.setattr("mbrl_controller.planning.onnx_ensemble.INT8_RMS_TOLERANCE", 1e-9)
+    monkeypatch.setattr("mbrl_controller.models.onnx_ensemble.INT8_RMS_TOLERANCE", 1e-9)
     chosen = choose_file(version)
     assert (chosen.file.path, chosen.precision) == (version.model, "fp32")
     assert "on this processor" in chosen.fallback
@@ -253,7 +254,7 @@ def test_the_command_says_why_there_is_none(models: Path, version: Version, valv
 
 
 def test_a_shipped_version_is_left_alone(models: Path, tmp_path: Path, valve_episodes, monkeypatch) -> None:
-    monkeypatch.setattr("mbrl_controller.registry.share_dir", lambda: models.parent)
+    monkeypatch.setattr("mbrl_controller.models.registry.share_dir", lambda: models.parent)
     with pytest.raises(RegistryError, match="shipped version"):
         quantise.run("valve", episodes=[valve_episodes], models_dir=tmp_path / "mine")
     with pytest.raises(DatasetError, match="no episode files"):

@@ -19,19 +19,20 @@ import pytest
 
 pytest.importorskip("torch")
 
-from mbrl_controller.episodes.contract import load_contract
+from mbrl_controller.base.errors import ContractError, DatasetError, EpisodeError, MbrlError, ModelError, RegistryError
+from mbrl_controller.contract.contract import load_contract
+from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.episodes.info import EpisodeInfo
 from mbrl_controller.episodes.lockstep_log import write_lockstep_episode
-from mbrl_controller.errors import ContractError, DatasetError, EpisodeError, MbrlError, ModelError, RegistryError
-from mbrl_controller.jobs import collect, retrain
-from mbrl_controller.jobs.dataset import episode_files, load_dataset
-from mbrl_controller.jobs.retrain import compare, too_little
-from mbrl_controller.jobs.task_defaults import contract_for
-from mbrl_controller.planning.onnx_ensemble import OnnxEnsemble
-from mbrl_controller.registry import Registry
-from mbrl_controller.simulation.geometry import hand_geometry
+from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.models.registry import Registry
+from mbrl_controller.rollouts import collect
+from mbrl_controller.simulation.extract_geometry import hand_geometry
+from mbrl_controller.training import retrain
+from mbrl_controller.training.dataset import episode_files, load_dataset
+from mbrl_controller.training.retrain import compare, too_little
 
-from .conftest import TINY
+from ..trained_valve import TINY
 
 
 def run(base: Path, episodes: Path, **changes) -> retrain.RetrainResult:
@@ -199,8 +200,8 @@ def test_a_stopped_run_resumes_to_the_same_version(tmp_path: Path, valve_episode
 @pytest.mark.slow
 def test_a_killed_run_leaves_the_registry_and_resumes(tmp_path: Path, valve_episodes: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from mbrl_controller import registry;"
-        "from mbrl_controller.jobs import retrain; b=Path(sys.argv[1]); registry.share_dir=lambda: b;"
+        "import sys; from pathlib import Path; from mbrl_controller.models import registry;"
+        "from mbrl_controller.training import retrain; b=Path(sys.argv[1]); registry.share_dir=lambda: b;"
         "retrain.run('valve', episodes=[Path(sys.argv[2])], models_dir=b/'models',"
         "runs_dir=b/'runs', threads=1, options=dict(hidden=[32,32], max_epochs=3000, patience=3000, horizon=1))"
     )

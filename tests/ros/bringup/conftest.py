@@ -24,7 +24,7 @@ EXECUTABLES = {
     "controller": "mbrl_controller.nodes.controller",
     "logger": "mbrl_controller.nodes.logger",
     "sim": "mbrl_controller.nodes.sim",
-    "retrain": "mbrl_controller.jobs.cli retrain",
+    "retrain": "mbrl_controller.cli.main retrain",
 }
 RUN = """
 import sys

@@ -220,8 +220,8 @@ class Hand(Witness):
             if self.commands:
                 move = self.commands[-1][1] - self.position
                 self.position = self.position + np.clip(move, -0.01 * MAX_RATE, 0.01 * MAX_RATE)
-                # No sensor measures the same to the last bit twice. Without this a hand that is held where its valve froze,
-                # say with all joints at their limits, looks frozen for ever.
+                # No sensor measures the same to the last bit twice. Without this a hand that is held where its valve
+                # froze, say with all joints at their limits, looks frozen for ever.
                 self.valve = float(self.position @ [0.1, 0.07, 0.04] + self._rng.normal(0.0, 1e-7))
             if self._clock is not None:
                 self._clock.publish(Clock(clock=messages.to_time(self.now())))

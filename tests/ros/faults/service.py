@@ -18,9 +18,9 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
-from mbrl_controller.episodes.contract import load_contract
+from mbrl_controller.contract.contract import load_contract
+from mbrl_controller.models.registry import Registry
 from mbrl_controller.nodes import qos
-from mbrl_controller.registry import Registry
 
 from ..conftest import Ros
 

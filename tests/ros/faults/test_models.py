@@ -23,10 +23,10 @@ import pytest
 pytest.importorskip("rclpy")
 onnx = pytest.importorskip("onnx")
 
-from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+from onnx import TensorProto, helper, numpy_helper
 
-from ...outer_product import insert_outer_product  # noqa: E402
-from .service import Service  # noqa: E402
+from ...outer_product import insert_outer_product
+from .service import Service
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 

@@ -18,10 +18,10 @@ pytest.importorskip("mujoco")
 
 from sensor_msgs.msg import JointState
 
-from mbrl_controller.episodes.contract import load_contract
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract.contract import load_contract
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.nodes import qos
-from mbrl_controller.resources import share_dir
 
 from ..conftest import NodeProcess, linear_registry
 from .conftest import Witness

@@ -34,8 +34,8 @@ pytestmark = [pytest.mark.ros, pytest.mark.slow]
 FORKS = """
 import json, os, signal, sys
 from pathlib import Path
-from mbrl_controller.jobs import quantise, retrain  # torch with it
-from mbrl_controller.errors import MbrlError
+from mbrl_controller.training import quantise, retrain  # torch with it
+from mbrl_controller.base.errors import MbrlError
 
 def job(events, name, count, runs, episodes, models, contract, options):
     def hook(event, arguments):
@@ -229,8 +229,8 @@ def test_of_two_retrains_at_once_one_is_refused_and_says_why(
 def test_readers_of_many_episodes_end_with_a_retrain_that_was_killed(tmp_path: Path) -> None:
     """They are processes of their own, which nobody would ever give work again."""
     code = (
-        "import sys; from pathlib import Path; from mbrl_controller.jobs import dataset\n"
-        "from mbrl_controller.jobs.task_defaults import contract_for\n"
+        "import sys; from pathlib import Path; from mbrl_controller.training import dataset\n"
+        "from mbrl_controller.control.task_config import contract_for\n"
         "def told(path): print(path, flush=True); sys.stdin.read()\n"
         "dataset.load_dataset([Path(sys.argv[1])] * dataset.MANY, contract_for('valve'), told)\n"
     )
