@@ -1,6 +1,30 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Model-predictive control of a dexterous hand with a learned ensemble of dynamics models, over ROS 2."""
+"""Model-predictive control of a dexterous hand with a learned ensemble of dynamics models, over ROS 2.
+
+Rooms, from the ground up; each imports only from itself and from those above it in this list:
+
+    base        errors, files, console, processes, units, option overrides
+    tasks       reward, goals and failure of each task; state and action vectors (`spaces`)
+    models      versions on disk (`registry`), loading one safely (`loading`), running it (`onnx_ensemble`)
+    contract    which topics and joints make up a state (`contract`); messages to vectors (`state_assembly`)
+    planning    planners (`pddm`, `cem`, ...), their noise, the objective over the ensemble (`objective`, `risk`)
+    control     one tick without ROS: `core` plans, `safety` limits, `session` runs episodes, `loop` keeps the rate
+    episodes    MCAP logs: `recorder` and `writer`, `reader`; `transitions` pairs states with commands
+    simulation  MuJoCo scenes and sensors; the simulator as a planning model (`oracle`)
+    dynamics    the ensemble in torch: `ensemble`, `loss`, `trainer`, `export` to ONNX
+    nodes       ROS 2 nodes: `controller`, `logger`, `sim`
+    bringup     what the launch files share
+    rollouts    simulated episodes: `collect`, `evaluate`, `render`
+    training    `retrain`: from logged episodes to a registered version
+    stack       the nodes as child processes: `demo`, `soak`
+    learning    `run`: rounds of collecting, training and evaluating
+    benchmark   measurements
+    cli         the `mbrl` command
+
+State to command: `nodes.controller`, `control.session`, `control.core`, `planning`, `control.safety`, and back.
+Transition to model: `nodes.logger`, `episodes`, `training.retrain`, `models.registry`. See docs/architecture.md.
+"""
 
 __version__ = "0.1.0"

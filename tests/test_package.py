@@ -111,33 +111,66 @@ def test_versions_agree(manifest: ET.Element) -> None:
     assert manifest.findtext("version") == setup_version.group(1) == mbrl_controller.__version__
 
 
+# From the ground up: what is in a room imports nothing from the rooms that stand after it.
+ROOMS = (
+    "base", "tasks", "models", "contract", "planning", "control", "episodes", "simulation", "dynamics", "nodes",
+    "bringup", "rollouts", "training", "stack", "learning", "benchmark", "cli",
+)  # fmt: skip
+PACKAGE = ROOT / "mbrl_controller"
+MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in SOURCES}
+
+
+def own_imports(path: Path) -> set[str]:
+    """The package's modules that a file imports, wherever in it, by full name."""
+    found = {name for name in imports(path) if name in MODULES}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {full for alias in node.names if (full := f"{node.module}.{alias.name}") in MODULES}
+    return found - {"mbrl_controller"}
+
+
+def test_every_module_is_in_a_room() -> None:
+    outside = {path.name for path in SOURCES if path.parent == PACKAGE}
+    assert outside == {"__init__.py", "__main__.py"}
+    assert {path.relative_to(PACKAGE).parts[0] for path in SOURCES if path.parent != PACKAGE} == set(ROOMS)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_what_is_below_it(room: str) -> None:
+    allowed = ROOMS[: ROOMS.index(room) + 1]
+    strays = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in (PACKAGE / room).rglob("*.py")
+        for name in own_imports(path)
+        if name.split(".")[1] not in allowed
+    ]
+    assert not strays
+
+
+def test_no_module_imports_itself_in_the_end() -> None:
+    below = {name: own_imports(path) - {name} for name, path in MODULES.items()}
+    while free := [name for name, names in below.items() if not names & below.keys()]:
+        for name in free:
+            del below[name]
+    assert not below  # what is left is in a cycle, or above one
+
+
 @pytest.mark.parametrize(
     ("modules", "rooms"),
     [
-        (("rclpy",), ("nodes", "jobs")),
+        (("rclpy",), ("nodes", "stack")),
+        (("launch", "launch_ros"), ("bringup",)),
         (("torch",), ("dynamics",)),
-        (("mujoco",), ("simulation", "dynamics", "jobs", "nodes")),
+        (("mujoco",), ("simulation", "nodes", "rollouts")),
     ],
 )
 def test_heavy_imports_stay_in_their_rooms(modules: tuple[str, ...], rooms: tuple[str, ...]) -> None:
     strays = [
         f"{path.relative_to(ROOT)} imports {name}"
         for path in SOURCES
-        if path.relative_to(ROOT / "mbrl_controller").parts[0] not in rooms
+        if path.relative_to(PACKAGE).parts[0] not in rooms
         for name in imports(path)
         if name.partition(".")[0] in modules
-    ]
-    assert not strays
-
-
-def test_lower_rooms_do_not_import_upper_ones() -> None:
-    upper = ("mbrl_controller.nodes", "mbrl_controller.jobs")
-    strays = [
-        f"{path.relative_to(ROOT)} imports {name}"
-        for path in SOURCES
-        if path.relative_to(ROOT / "mbrl_controller").parts[0] not in ("nodes", "jobs", "__main__.py")
-        for name in imports(path)
-        if name.startswith(upper)
     ]
     assert not strays
 

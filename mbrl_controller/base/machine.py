@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from mbrl_controller.rollouts.pool import default_processes
+from mbrl_controller.base.os_process import usable_cores
 
 
 def describe() -> dict[str, Any]:
     """Processor, cores usable, versions, and the load average at this moment (1, 5, 15 min)."""
     return {
         "cpu": _cpu_model(),
-        "cores_usable": default_processes(),
+        "cores_usable": usable_cores(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
         "numpy": np.__version__,

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from mbrl_controller.base.tables import print_rows
 from mbrl_controller.benchmark.settings import Settings
 from mbrl_controller.benchmark.subprocess_run import isolated
-from mbrl_controller.benchmark.tables import print_rows
 from mbrl_controller.benchmark.timing import WARM_UP, percentiles
 from mbrl_controller.benchmark.workload import served
 from mbrl_controller.planning.base import Objective, Planner, PlannerState

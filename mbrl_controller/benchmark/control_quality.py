@@ -18,16 +18,17 @@ from typing import Any
 import numpy as np
 
 from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.os_process import usable_cores
+from mbrl_controller.base.tables import print_rows
 from mbrl_controller.benchmark.settings import Settings
 from mbrl_controller.benchmark.subprocess_run import reason
-from mbrl_controller.benchmark.tables import print_rows
 from mbrl_controller.control.task_config import planner_defaults
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.planning.catalog import PLANNERS
 from mbrl_controller.rollouts.config import Who, prepare
 from mbrl_controller.rollouts.episode import EpisodeRecord
 from mbrl_controller.rollouts.evaluate import summarise
-from mbrl_controller.rollouts.pool import default_processes, episode_pool
+from mbrl_controller.rollouts.pool import episode_pool
 from mbrl_controller.rollouts.statistics import bootstrap
 
 TASKS = ("baoding", "valve")
@@ -206,7 +207,7 @@ def show_samples(figures: dict[str, Any]) -> None:
 def run_episodes(who: Who, episodes: int, seed: int = SEED) -> tuple[list[EpisodeRecord], Any]:
     """Records of the seeds from `seed` on, and the contract."""
     prepared = prepare(who)
-    with episode_pool(prepared.plan, min(episodes, default_processes())) as run_all:
+    with episode_pool(prepared.plan, min(episodes, usable_cores())) as run_all:
         return list(run_all(list(range(seed, seed + episodes)))), prepared.contract
 
 

@@ -17,8 +17,8 @@ import numpy as np
 
 from mbrl_controller.base import machine
 from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.tables import print_rows
 from mbrl_controller.benchmark.control_quality import TASKS, paired, run_episodes
-from mbrl_controller.benchmark.tables import print_rows
 from mbrl_controller.control.core import CoreConfig
 from mbrl_controller.control.delay import DelayKind, SentCommands, commands_in_force, predict
 from mbrl_controller.control.task_config import planner_defaults

@@ -14,10 +14,10 @@ from typing import Any, Literal
 import numpy as np
 
 from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.tables import print_rows
 from mbrl_controller.benchmark import gemm
 from mbrl_controller.benchmark.settings import Settings, UnavailableError
 from mbrl_controller.benchmark.subprocess_run import isolated, reason
-from mbrl_controller.benchmark.tables import print_rows
 from mbrl_controller.benchmark.timing import Times, in_turn, one_core, paced, percentiles
 from mbrl_controller.benchmark.workload import CANDIDATES, HORIZON, Case, model_files, paper_sized, served
 

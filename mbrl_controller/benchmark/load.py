@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from mbrl_controller.base.console import console
+from mbrl_controller.base.tables import print_rows
 from mbrl_controller.benchmark.settings import Settings
 from mbrl_controller.benchmark.subprocess_run import isolated
-from mbrl_controller.benchmark.tables import print_rows
 from mbrl_controller.benchmark.timing import percentiles
 from mbrl_controller.benchmark.workload import Served, served
 from mbrl_controller.control.core import Observation

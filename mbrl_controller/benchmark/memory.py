@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from mbrl_controller.base.tables import print_rows
 from mbrl_controller.benchmark.settings import Settings, UnavailableError
 from mbrl_controller.benchmark.subprocess_run import isolated
-from mbrl_controller.benchmark.tables import print_rows
 from mbrl_controller.benchmark.workload import served
 from mbrl_controller.control.core import ControllerCore, Observation
 from mbrl_controller.tasks.base import Goal

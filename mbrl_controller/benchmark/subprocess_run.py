@@ -15,9 +15,9 @@ from typing import Any
 
 from mbrl_controller.base.console import missing_extra
 from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.os_process import ONE_THREAD
 from mbrl_controller.benchmark.settings import UnavailableError
 
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 PACKAGE = "mbrl_controller.benchmark"
 
 

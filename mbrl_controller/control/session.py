@@ -32,11 +32,11 @@ from mbrl_controller.control.core import (
     Solution,
     Tick,
 )
+from mbrl_controller.control.doubt import CLOCK_WENT_BACK, Doubt
 from mbrl_controller.control.exploration import ExplorationNoise
 from mbrl_controller.control.safety import SILENT, SafetyConfig, SafetyState
 from mbrl_controller.control.simulated_time import SimulatedTime
 from mbrl_controller.control.state_input import StateInput
-from mbrl_controller.episodes.doubt import CLOCK_WENT_BACK, Doubt
 from mbrl_controller.planning.base import Planner
 from mbrl_controller.tasks.base import Goal, ObservingGoal
 from mbrl_controller.tasks.spaces import Array

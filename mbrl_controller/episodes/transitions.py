@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbrl_controller.contract.state_assembly import join_samples
-from mbrl_controller.episodes.doubt import doubtful, reason_at
+from mbrl_controller.episodes.doubtful import doubtful, reason_at
 from mbrl_controller.episodes.messages import NANO
 from mbrl_controller.episodes.pairing import STAMP_SLACK, spans
 from mbrl_controller.episodes.reader import Episode

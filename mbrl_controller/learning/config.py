@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.core import CoreConfig
 from mbrl_controller.control.task_config import contract_for, planner_defaults, task_defaults
@@ -24,7 +25,6 @@ from mbrl_controller.learning.behaviour import MOST_EPISODES, Behaviour
 from mbrl_controller.learning.settings import merged, nested
 from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.planning.catalog import make_planner
-from mbrl_controller.rollouts.pool import default_processes
 
 # Seeds of episodes: a run's own begin at OWN_SEEDS, so that no run ever collects what it is judged on.
 EVALUATION_SEEDS = 100_000
@@ -165,7 +165,7 @@ def make_plan(
         "training": defaults.training,
         "planner": planning.planner_options,
         "core": planning.core.model_dump(),
-        "threads": default_processes(),
+        "threads": usable_cores(),
         "collect": [behaviour.model_dump() for behaviour in PLAIN_AND_EXPLORE],
     }
     options = merged(base, given)

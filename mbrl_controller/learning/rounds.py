@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.contract.contract import parse_contract
 from mbrl_controller.dynamics.import_onnx import weights_of
 from mbrl_controller.dynamics.weights import write_atomically
@@ -21,7 +22,6 @@ from mbrl_controller.learning.ros_collection import collect_through_ros, session
 from mbrl_controller.learning.schedule import Session, figures_below, random_sessions, recent, round_sessions
 from mbrl_controller.models.registry import ALONE_FILE, Registry, Version
 from mbrl_controller.rollouts import collect, evaluate
-from mbrl_controller.rollouts.pool import default_processes
 from mbrl_controller.training import retrain
 from mbrl_controller.training.dataset import episode_files
 
@@ -45,7 +45,7 @@ class Work:
         listener: LearnListener,
     ) -> None:
         self.folder, self.plan, self.records = folder, plan, records
-        self.processes = processes or default_processes()
+        self.processes = processes or usable_cores()
         self.should_stop, self.listener = should_stop, listener
         self.contract = parse_contract(plan.contract, str(folder / "plan.json"))
         self.contract_file = folder / "contract.yaml"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mbrl_controller.base.errors import EpisodeError, MbrlError
+from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.base.resources import home_dir
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.episodes.info import EpisodeInfo
@@ -20,7 +21,7 @@ from mbrl_controller.episodes.lockstep_log import write_lockstep_episode
 from mbrl_controller.episodes.writer import PART
 from mbrl_controller.rollouts.config import Who, prepare
 from mbrl_controller.rollouts.episode import EpisodeRecord
-from mbrl_controller.rollouts.pool import default_processes, episode_pool
+from mbrl_controller.rollouts.pool import episode_pool
 
 SESSION = re.compile(r"^[\w.-]+$")
 
@@ -60,7 +61,7 @@ def run(
     waiting = [s for s, number in numbers.items() if not _file(folder, number).exists()]
     transitions = 0
     if waiting:
-        with episode_pool(prepared.plan, min(len(waiting), processes or default_processes())) as run_all:
+        with episode_pool(prepared.plan, min(len(waiting), processes or usable_cores())) as run_all:
             for record in run_all(waiting):
                 info = EpisodeInfo(
                     session=session,

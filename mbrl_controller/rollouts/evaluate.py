@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.rollouts.config import Who, prepare
 from mbrl_controller.rollouts.episode import EpisodeRecord
-from mbrl_controller.rollouts.pool import default_processes, episode_pool
+from mbrl_controller.rollouts.pool import episode_pool
 from mbrl_controller.rollouts.statistics import bootstrap, wilson
 
 
@@ -45,7 +46,7 @@ def run(
     asked = Who(task, **who)
     prepared = prepare(asked)
     plan = prepared.plan
-    with episode_pool(plan, min(episodes, processes or default_processes())) as run_all:
+    with episode_pool(plan, min(episodes, processes or usable_cores())) as run_all:
         records = []
         for record in run_all(list(range(seed, seed + episodes))):
             on_episode(record)
@@ -65,7 +66,7 @@ def run(
         "goal_options": plan.goal_options,
         "seed": seed,
         **summarise(records, prepared.contract),
-        "machine": f"{platform.machine()}, {default_processes()} cores, Python {platform.python_version()}",
+        "machine": f"{platform.machine()}, {usable_cores()} cores, Python {platform.python_version()}",
     }
     if json_file is not None:
         write_json(json_file, report)

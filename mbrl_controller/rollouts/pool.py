@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -19,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from mbrl_controller.base.os_process import die_with_parent
 from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.control.core import ControllerCore, ControlModel, CoreConfig
 from mbrl_controller.control.safety import Safety, SafetyConfig
@@ -32,7 +32,6 @@ from mbrl_controller.simulation.hand import HandSimulation
 from mbrl_controller.simulation.lockstep import LockstepHand
 from mbrl_controller.simulation.options import SimOptions
 from mbrl_controller.simulation.oracle import OracleRollout
-from mbrl_controller.stack.processes import die_with_parent
 
 PolicyName = Literal["controller", "hold", "random"]
 
@@ -153,8 +152,3 @@ def _run(plan: EpisodePlan, seed: int) -> EpisodeRecord:
     if _runner is None or _runner.plan != plan:
         _runner = EpisodeRunner(plan)
     return _runner.run(seed)
-
-
-def default_processes() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mbrl_controller.base.errors import MbrlError
-from mbrl_controller.benchmark.subprocess_run import ONE_THREAD, PACKAGE
+from mbrl_controller.base.os_process import ONE_THREAD
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def burners(count: int, niceness: int = 0) -> Iterator[list[subprocess.Popen[byt
     processes: list[subprocess.Popen[bytes]] = []
     try:
         for _ in range(count):
-            command = [sys.executable, "-m", f"{PACKAGE}.cpu_load", str(niceness), str(os.getpid())]
+            command = [sys.executable, "-m", "mbrl_controller.stack.cpu_load", str(niceness), str(os.getpid())]
             environment = {**os.environ, **ONE_THREAD}
             # Ctrl-C is for the parent, which then ends them.
             processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, start_new_session=True))

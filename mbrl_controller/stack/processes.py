@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import random
@@ -21,11 +20,10 @@ from types import TracebackType
 from typing import Any
 
 from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.os_process import die_with_parent
 from mbrl_controller.base.resources import share_dir
 
 PATIENCE_S = (8.0, 3.0)  # after SIGINT, after SIGTERM; then SIGKILL
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class ProcessError(MbrlError):
@@ -167,11 +165,6 @@ class ProcessGroup:
     ) -> None:
         self.stop()
         self._folder.cleanup()
-
-
-def die_with_parent(number: int = signal.SIGINT) -> None:
-    """In the child: if the parent is killed, the kernel sends the child the signal `number`."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, number)
 
 
 def wait_for(condition: Callable[[], object], what: str, timeout: float, group: ProcessGroup) -> None:

@@ -10,41 +10,25 @@ fingers, z up, in metres.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from mbrl_controller.base.decimal_comma import hint as comma_hint
 from mbrl_controller.base.errors import GoalError
+from mbrl_controller.tasks.ball_goals import (
+    NEAR,
+    PLACES,
+    BallPlacementGoal,
+    PhaseTrackingGoal,
+    RotatingTargets,
+)
 from mbrl_controller.tasks.base import EpisodeMetrics, Goal, Symmetry, Task, goal_number
-from mbrl_controller.tasks.observed_targets import ObservedTargets
-from mbrl_controller.tasks.placed_ball import NEAR, PLACES, PlacedBall
 from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec, wrap_angle
 
 BALLS = ("ball_a", "ball_b")
 SHORTEST = 0.5  # s, period of the targets
 MOST = 1000.0  # m, s or rad: beyond it, an option is a mistake
-Direction = Literal["counterclockwise", "clockwise"]
-
-
-@dataclass(frozen=True)
-class RotatingTargets:
-    """Two opposite targets on an ellipse, going round at constant speed (seen from above)."""
-
-    center: tuple[float, float]
-    radii: tuple[float, float]  # m, along x and y
-    phase: float  # rad, of ball_a's target at t = 0
-    period: float  # s a turn; infinite: targets stand still
-    direction: Direction = "counterclockwise"
-
-    def at(self, times: Array) -> Array:
-        """Goals [..., 4]: x, y of both targets (m)."""
-        sign = 1.0 if self.direction == "counterclockwise" else -1.0
-        angle = self.phase + sign * 2 * np.pi * np.asarray(times, dtype=float) / self.period
-        x, y = self.radii[0] * np.cos(angle), self.radii[1] * np.sin(angle)
-        cx, cy = self.center
-        return np.stack([cx + x, cy + y, cx - x, cy - y], axis=-1)
 
 
 class Baoding(Task):
@@ -148,11 +132,11 @@ class Baoding(Task):
             raise GoalError(f"{self.name}: phase must lie within +-{MOST:.0f} rad, got {phase}")
         targets = RotatingTargets(self.center, self.radii, phase, period, direction)
         if begin or lead is not None:
-            return ObservedTargets(targets, self.ball_angle, begin=begin, lead=lead)
+            return PhaseTrackingGoal(targets, self.ball_angle, begin=begin, lead=lead)
         return targets
 
     def waiting(self, goal: Goal, lead: float) -> Goal:
-        return ObservedTargets(goal, self.ball_angle, lead=lead) if isinstance(goal, RotatingTargets) else goal
+        return PhaseTrackingGoal(goal, self.ball_angle, lead=lead) if isinstance(goal, RotatingTargets) else goal
 
     def _placed(self, rng: np.random.Generator, options: dict[str, Any]) -> Goal:
         place = options["place"]
@@ -162,7 +146,7 @@ class Baoding(Task):
             place = int(rng.integers(len(PLACES)))
         if isinstance(place, bool) or place not in range(len(PLACES)):
             raise GoalError(f"{self.name}: place must be 0 to {len(PLACES) - 1} or any, got {place!r}")
-        return PlacedBall(PLACES[place], self._xy[1])
+        return BallPlacementGoal(PLACES[place], self._xy[1])
 
     def ball_angle(self, state: Array) -> float:
         """Where the balls are on the targets' ellipse in a state [S]: rad, of ball_a as seen from ball_b."""

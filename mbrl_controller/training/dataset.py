@@ -17,12 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from mbrl_controller.base.errors import DatasetError, EpisodeError
+from mbrl_controller.base.os_process import die_with_parent, usable_cores
 from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.dynamics.data import TransitionSet, parts_of
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.transitions import Transitions, transitions
-from mbrl_controller.rollouts.pool import default_processes
-from mbrl_controller.stack.processes import die_with_parent
 
 MANY = 40  # files from which starting other processes pays off
 # An episode with 1.5 times this or more of transitions counts as several, each so long, so that some of it can be held
@@ -88,7 +87,7 @@ def load_dataset(
     else:
         # Those of a retrain that was killed must not wait for work for ever.
         context, end = get_context("spawn"), partial(die_with_parent, signal.SIGKILL)
-        with ProcessPoolExecutor(default_processes(), mp_context=context, initializer=end) as pool:
+        with ProcessPoolExecutor(usable_cores(), mp_context=context, initializer=end) as pool:
             for path, result in zip(files, pool.map(read, files, chunksize=8), strict=True):
                 take(path, result)
     if not parts:

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from mbrl_controller.base.errors import MessageError
+from mbrl_controller.control.doubt import Doubt
 from mbrl_controller.control.safety import SafetyState
 from mbrl_controller.control.session import ControlSession, Phase, SessionConfig, Step
 from mbrl_controller.control.simulated_time import SimulatedTime
 from mbrl_controller.control.state_input import StateInput
-from mbrl_controller.episodes.doubt import Doubt
 from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.tasks.base import WaypointGoal, constant_goal
 

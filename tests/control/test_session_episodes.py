@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mbrl_controller.control.doubt import Doubt
 from mbrl_controller.control.safety import SafetyState
 from mbrl_controller.control.session import ControlSession, Phase, SessionConfig, Step
-from mbrl_controller.episodes.doubt import Doubt
 from mbrl_controller.tasks.base import constant_goal
 
 from .test_session import PERIOD, Bench, Watching, joint_state

@@ -8,24 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 
+from mbrl_controller.control.doubt import CLOCK_WENT_BACK, REASONS, Doubt
 from mbrl_controller.episodes.messages import NANO
 from mbrl_controller.tasks.spaces import Array
 
-
-class Doubt(IntEnum):
-    """Why what was logged at a tick is not what happened to the hand: the tick's entry `doubt`."""
-
-    NONE = 0
-    UNHEARD = 1  # nobody took the commands
-    DISPUTED = 2  # a state came from several publishers
-
-
-REASONS = {Doubt.UNHEARD: "nobody took the commands", Doubt.DISPUTED: "a state had several publishers"}
-CLOCK_WENT_BACK = "the clock went back"
 # A logger may hear a publisher so much sooner than the controller is introduced to it, on a busy machine.
 DISCOVERY_NS = 3 * NANO
 # The doubt outlives its last tick by this: a message of the publisher that left may still be the newest of a state, but

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbrl_controller.base.errors import GoalError
+from mbrl_controller.tasks.ball_goals import NEAR, PLACES
 from mbrl_controller.tasks.baoding import Baoding
 from mbrl_controller.tasks.base import ObservingGoal
-from mbrl_controller.tasks.placed_ball import NEAR, PLACES
 
 TASK = Baoding(("a", "b"))
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.contract import load_contract
+from mbrl_controller.control.doubt import Doubt
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.doubt import Doubt
 from mbrl_controller.episodes.info import EpisodeInfo
 from mbrl_controller.episodes.lockstep_log import source_message, split_state
 from mbrl_controller.episodes.reader import read_episode

@@ -1,0 +1,20 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Why what is logged at a tick must not be learnt from: written by the controller, read by `episodes.doubtful`."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Doubt(IntEnum):
+    """Why what was logged at a tick is not what happened to the hand: the tick's entry `doubt`."""
+
+    NONE = 0
+    UNHEARD = 1  # nobody took the commands
+    DISPUTED = 2  # a state came from several publishers
+
+
+REASONS = {Doubt.UNHEARD: "nobody took the commands", Doubt.DISPUTED: "a state had several publishers"}
+CLOCK_WENT_BACK = "the clock went back"
