@@ -36,7 +36,7 @@ def share_dir() -> Path:
 
 def checkout_dir() -> Path | None:
     """The checkout that this code lies in; None where it was installed."""
-    checkout = Path(__file__).resolve().parent.parent
+    checkout = Path(__file__).resolve().parents[2]
     return checkout if (checkout / "package.xml").is_file() else None
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from mbrl_controller.benchmark.subprocess_run import ONE_THREAD
 
-FOLDER = Path(__file__).resolve().parents[3] / "benchmarks" / "peers"
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "peers"
 SHARED = "common.py"  # what the scripts import; not one of them
 CHECKOUT_ONLY = "benchmarks/ comes with the source checkout only"
 # An environment of the caller's would lead the interpreter away from its own packages.
