@@ -37,8 +37,8 @@ PARTS: dict[str, Part] = {
     "memory": _of("memory", "run"),
     "anytime": _of("anytime", "run"),
     "load": _of("load", "run"),
-    "quantised": _of("closed_loop", "quantised"),
-    "samples": _of("closed_loop", "samples"),
+    "quantised": _of("control_quality", "quantised"),
+    "samples": _of("control_quality", "samples"),
 }
 # How a part's figures are printed; without an entry, their `rows` are.
 SHOW: dict[str, Callable[[dict[str, Any]], None]] = {
@@ -46,8 +46,8 @@ SHOW: dict[str, Callable[[dict[str, Any]], None]] = {
     "memory": _of("memory", "show"),
     "anytime": _of("anytime", "show"),
     "load": _of("load", "show"),
-    "quantised": _of("closed_loop", "show_quantised"),
-    "samples": _of("closed_loop", "show_samples"),
+    "quantised": _of("control_quality", "show_quantised"),
+    "samples": _of("control_quality", "show_samples"),
 }
 
 

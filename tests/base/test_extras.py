@@ -16,7 +16,7 @@ import pytest
 from mbrl_controller.base import extras
 from mbrl_controller.base.extras import EXTRAS, extra_of, how_to_install
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 REQUIRED = [
     "numpy>=1.24",
     'torch==2.13.0; extra == "train"',

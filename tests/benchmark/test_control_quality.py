@@ -65,7 +65,7 @@ def one_job(monkeypatch) -> dict:
     job = {"task": "valve", "dynamics": "learned", "planner": "ours", "with": "pddm", "options": {"candidates": 8},
            "candidates": 8, "episodes": 2, "seconds": 0.5}  # fmt: skip
     monkeypatch.setattr(closed_loop, "_jobs", lambda quick: iter([job]))
-    monkeypatch.setattr(closed_loop, "default_processes", lambda: 1)
+    monkeypatch.setattr(closed_loop, "usable_cores", lambda: 1)
     return job
 
 

@@ -25,7 +25,7 @@ def shipped_as_own(tmp_path_factory, monkeypatch) -> None:
     home = tmp_path_factory.mktemp("home")
     (home / "models").symlink_to(MODELS)
     monkeypatch.setenv("MBRL_HOME", str(home))
-    monkeypatch.setattr("mbrl_controller.benchmark.control_quality.default_processes", lambda: 1)
+    monkeypatch.setattr("mbrl_controller.benchmark.control_quality.usable_cores", lambda: 1)
 
 
 @pytest.fixture

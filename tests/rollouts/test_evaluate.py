@@ -244,7 +244,7 @@ def test_unless_asked_for_otherwise_20_episodes_from_seed_0_run_on_all_cores(mon
         yield run
 
     monkeypatch.setattr(evaluate, "episode_pool", pool)
-    monkeypatch.setattr(evaluate, "default_processes", lambda: 7)
+    monkeypatch.setattr(evaluate, "usable_cores", lambda: 7)
     for asked in ({}, {"episodes": 2, "seed": 4}, {"processes": 3}, {"processes": 9, "episodes": 8}):
         evaluate.run("valve", policy="hold", **asked)
     assert started == [(7, list(range(20))), (2, [4, 5]), (3, list(range(20))), (8, list(range(8)))]
