@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mbrl_controller.benchmark.subprocess_run import ONE_THREAD
+from mbrl_controller.base.os_process import ONE_THREAD
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "peers"
 SHARED = "common.py"  # what the scripts import; not one of them
