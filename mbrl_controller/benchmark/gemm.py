@@ -59,4 +59,5 @@ def onnxruntime_products(members: int, widths: list[int], candidates: int, horiz
 
 def _weight(rng: np.random.Generator, n_in: int, n_out: int) -> np.ndarray:
     """Of a size that keeps the products' magnitude, so that no overflow or denormal number sets the pace."""
-    return (rng.standard_normal((n_in, n_out)) / np.sqrt(n_in)).astype(np.float32)
+    weight: np.ndarray = (rng.standard_normal((n_in, n_out)) / np.sqrt(n_in)).astype(np.float32)
+    return weight

@@ -22,7 +22,8 @@ from mbrl_controller.benchmark.subprocess_run import isolated
 from mbrl_controller.benchmark.timing import percentiles
 from mbrl_controller.benchmark.workload import Served, served
 from mbrl_controller.control.core import Observation
-from mbrl_controller.control.loop import FixedRateLoop, TickTime, apply_scheduling, start_thread
+from mbrl_controller.control.loop import FixedRateLoop, apply_scheduling, start_thread
+from mbrl_controller.control.pacing import TickTime
 from mbrl_controller.control.planner_thread import LatePlanner
 from mbrl_controller.stack.cpu_load import burners
 

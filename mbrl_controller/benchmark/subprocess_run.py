@@ -36,10 +36,11 @@ def isolated(module: str, function: str, **arguments: Any) -> dict[str, Any]:
     if child.returncode != 0:
         last = (child.stderr.strip().splitlines() or ["no message"])[-1]
         raise MbrlError(f"{module}.{function}: exit code {child.returncode}: {last}")
-    answer = json.loads(child.stdout)
+    answer: dict[str, Any] = json.loads(child.stdout)
     if "unavailable" in answer:
         raise UnavailableError(answer["unavailable"])
-    return answer["result"]
+    result: dict[str, Any] = answer["result"]
+    return result
 
 
 def reason(error: Exception) -> str:

@@ -67,9 +67,10 @@ def delay(
 ) -> None:
     """Control under 0 to 150 ms of latency, with and without compensation for it, in simulation."""
     from mbrl_controller.benchmark import delay as job
+    from mbrl_controller.benchmark.control_quality import TASKS
 
     report = job.run(
-        task or job.TASKS,
+        task or TASKS,
         episodes,
         json,
         on_begin=lambda what: error_console.print(f"{what} ...", highlight=False),

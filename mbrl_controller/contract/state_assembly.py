@@ -211,4 +211,5 @@ def _rotate(quaternion: Array, vector: Array) -> Array:
     """Rotate `vector` by a unit quaternion (w, x, y, z)."""
     w, axis = quaternion[0], quaternion[1:]
     cross = np.cross(axis, vector)
-    return vector + 2 * (w * cross + np.cross(axis, cross))
+    rotated: Array = vector + 2 * (w * cross + np.cross(axis, cross))
+    return rotated

@@ -92,7 +92,8 @@ def _percentiles(counts: NDArray[np.int64], shares: list[float]) -> Array:
     """The middles (s from the centre) of the buckets of the smallest values that so many of all do not exceed."""
     total = np.cumsum(counts)
     places = np.searchsorted(total, np.ceil(np.array(shares) * total[-1])) - _BUCKETS + 0.5
-    return np.sign(places) * SHORTEST * np.exp(_LOG_RATIO * np.abs(places))
+    middles: Array = np.sign(places) * SHORTEST * np.exp(_LOG_RATIO * np.abs(places))
+    return middles
 
 
 class LoopStatistics:

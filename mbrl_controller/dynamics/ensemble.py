@@ -203,7 +203,8 @@ class DynamicsEnsemble(nn.Module):
             with torch.no_grad():
                 device = self.delta_std.device
                 inputs = (torch.tensor(v, dtype=torch.float32, device=device) for v in (state, action))
-                return self(*inputs).cpu().numpy().astype(np.float64)
+                after: Array = self(*inputs).cpu().numpy().astype(np.float64)
+                return after
 
         return predict
 

@@ -254,7 +254,7 @@ class _Graph:
         array = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else value
         return self._constant(name, array.astype(np.float32))
 
-    def _constant(self, name: str, value: NDArray | np.generic) -> str:
+    def _constant(self, name: str, value: NDArray[Any] | np.generic) -> str:
         self.constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 

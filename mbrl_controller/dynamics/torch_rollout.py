@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
@@ -20,7 +19,7 @@ from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.onnx_ensemble import Float32, OnnxEnsemble
 from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.tasks.base import Task
-from mbrl_controller.tasks.spaces import ActionSpace
+from mbrl_controller.tasks.spaces import ActionSpace, Array
 
 # A control step needs up to three sizes: the candidates, the chosen plan's first step, and the commands in flight.
 KEPT_SIZES = 4
@@ -90,7 +89,7 @@ class TorchEnsemble:
         """What the rollouts run on, for people: the GPU's name, or cpu."""
         return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
 
-    def predict(self, state: NDArray, action: NDArray) -> Float32:
+    def predict(self, state: Array, action: Array) -> Float32:
         """Next states [E, N, S] of state [E, N, S], or [N, S] for all members alike, under targets action [N, A]."""
         S, A = len(self.spec.state_names), len(self.spec.action_names)
         N = len(action)
@@ -102,9 +101,10 @@ class TorchEnsemble:
         members = np.broadcast_to(np.asarray(state), (self.size, N, S))
         with torch.inference_mode():
             inputs = (torch.tensor(v, dtype=torch.float32, device=self.device) for v in (members, action))
-            return self._network(*inputs).cpu().numpy()
+            after: Float32 = self._network(*inputs).cpu().numpy()
+            return after
 
-    def rollout(self, state: NDArray, actions: NDArray) -> Float32:
+    def rollout(self, state: Array, actions: Array) -> Float32:
         """States [E, N, H, S] after each of the targets actions [N, H, A] from one state [S].
 
         Each member goes on from its own prediction, as in PDDM. The result is a fresh array, a view whose memory
@@ -186,7 +186,7 @@ class _Horizon:
             self._on_host = [torch.zeros(buffer.shape, pin_memory=True) for buffer in self._on_device]
         self._run = self._step_by_step
 
-    def __call__(self, state: NDArray, actions: NDArray) -> Float32:
+    def __call__(self, state: Array, actions: Array) -> Float32:
         """Fresh states [H, E, N, S] after targets `actions` [N, H, A] from `state` [S]."""
         state_in, targets_in, states_out = (buffer.numpy() for buffer in self._on_host)
         state_in[:] = state

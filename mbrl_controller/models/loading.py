@@ -46,4 +46,5 @@ def load_ensemble(
         ensemble = getattr(importlib.import_module(module), name)
     except ImportError as error:
         raise ModelError(f"backend {backend}: {error}; it needs: {how_to_install('train')}") from error
-    return ensemble.load(source, task=task, action=action, threads=threads)
+    loaded: LearnedEnsemble = ensemble.load(source, task=task, action=action, threads=threads)
+    return loaded

@@ -19,7 +19,7 @@ from mbrl_controller.models.onnx_session import INT8_VARIABLE, Kernels, int8_ker
 from mbrl_controller.models.onnx_validation import check_content
 from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.tasks.base import Task
-from mbrl_controller.tasks.spaces import ActionSpace
+from mbrl_controller.tasks.spaces import ActionSpace, Array
 
 Float32 = NDArray[np.float32]
 
@@ -81,7 +81,7 @@ class OnnxEnsemble:
             model._check_probe(Probe.from_metadata(metadata, spec, str(path)))
         return model
 
-    def predict(self, state: NDArray, action: NDArray) -> Float32:
+    def predict(self, state: Array, action: Array) -> Float32:
         """Next states [E, N, S] of state [E, N, S], or [N, S] for all members alike, under targets action [N, A]."""
         S, A = len(self.spec.state_names), len(self.spec.action_names)
         N = len(action)
@@ -93,7 +93,7 @@ class OnnxEnsemble:
         members = np.broadcast_to(np.asarray(state, dtype=np.float32), (self.size, N, S))
         return self._step(np.ascontiguousarray(members), np.ascontiguousarray(action, dtype=np.float32))
 
-    def rollout(self, state: NDArray, actions: NDArray) -> Float32:
+    def rollout(self, state: Array, actions: Array) -> Float32:
         """States [E, N, H, S] after each of the targets actions [N, H, A] from one state [S].
 
         Each member goes on from its own prediction, as in PDDM. The result lives in a buffer that the next rollout of
@@ -123,7 +123,8 @@ class OnnxEnsemble:
             self.rollout(np.zeros(S), np.zeros((candidates, horizon, A)))
 
     def _step(self, state: Float32, action: Float32) -> Float32:
-        return self._session.run(["next_state"], {"state": state, "action": action})[0]
+        after: Float32 = self._session.run(["next_state"], {"state": state, "action": action})[0]
+        return after
 
     def _step_into(self, state: Float32, action: Float32, result: Float32) -> None:
         """The same as `_step` without a copy: reads and writes the arrays themselves, which must be contiguous."""

@@ -24,8 +24,8 @@ from mbrl_controller.base.errors import GoalError, MbrlError
 from mbrl_controller.contract.contract import JOINT_STATE, ODOMETRY, POSE, RobotContract, load_contract
 from mbrl_controller.control.core import ControllerCore, PlanRequest, Solution
 from mbrl_controller.control.event_loop import LockstepLoop
-from mbrl_controller.control.loop import FixedRateLoop, TickTime
-from mbrl_controller.control.pacing import LATEST
+from mbrl_controller.control.loop import FixedRateLoop
+from mbrl_controller.control.pacing import LATEST, TickTime
 from mbrl_controller.control.planner_thread import LatePlanner
 from mbrl_controller.control.realtime import QuietProcess
 from mbrl_controller.control.safety import SILENT, Safety

@@ -81,7 +81,7 @@ class ManagedNode(LifecycleNode):
     @property
     def is_active(self) -> bool:
         """Whether `start` has been called and `stop` has not."""
-        return int(self._state_machine.current_state[0]) == State.PRIMARY_STATE_ACTIVE
+        return bool(self._state_machine.current_state[0] == State.PRIMARY_STATE_ACTIVE)
 
     def bring_up(self, wanted: Callable[[], bool] = lambda: True) -> bool:
         """Configure and activate, the latter if it still is `wanted`; False, with the reason, if either fails."""

@@ -63,7 +63,8 @@ class Spec:
         """As ROS has it."""
         if self.is_list:
             return ARRAYS[self.entry or type(self.default[0])]
-        return Parameter.Type.from_parameter_value(self.default)
+        scalar: Parameter.Type = Parameter.Type.from_parameter_value(self.default)
+        return scalar
 
     @property
     def is_list(self) -> bool:

@@ -16,7 +16,8 @@ from rclpy.publisher import Publisher
 
 from mbrl_controller.base.errors import MessageError
 from mbrl_controller.contract.contract import MULTI_ARRAY, RobotContract, Source
-from mbrl_controller.control.loop import FixedRateLoop, TickTime, start_thread
+from mbrl_controller.control.loop import FixedRateLoop, start_thread
+from mbrl_controller.control.pacing import TickTime
 from mbrl_controller.control.timing import LoopStatistics
 from mbrl_controller.episodes import messages
 from mbrl_controller.episodes.lockstep_log import source_message, split_state

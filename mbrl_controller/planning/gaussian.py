@@ -54,7 +54,7 @@ class GaussianPlanner(Planner):
         """Smooth noise of the configured width [H, count, A] (less where a filter takes some off), float32."""
         white = standard_normal(rng, (self._basis.shape[1], count * self.action_size))
         # einsum and not matmul: it does not wake BLAS's threads, which wait for each other on a busy machine.
-        noise = np.einsum("hk,kn->hn", self._basis, white).reshape(-1, count, self.action_size)
+        noise: Array = np.einsum("hk,kn->hn", self._basis, white).reshape(-1, count, self.action_size)
         if self._joint_scale is not None:
             noise *= self._joint_scale
         return noise

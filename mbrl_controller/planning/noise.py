@@ -31,7 +31,8 @@ def noise_basis(kind: Smoothing, horizon: int, *, beta: float = 1.0, colour: flo
     if kind == "filtered":
         return filter_matrix(horizon, beta)
     basis = _spectrum(horizon, colour) if kind == "coloured" else _cubic(horizon, min(knots, horizon))
-    return basis / np.linalg.norm(basis, axis=1, keepdims=True)
+    basis /= np.linalg.norm(basis, axis=1, keepdims=True)
+    return basis
 
 
 def standard_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -40,7 +41,8 @@ def standard_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray
     count = int(np.prod(shape))
     bits = rng.bit_generator.random_raw(-(-count // 4)).view(np.uint16)[:count]
     bits >>= 16 - _BITS
-    return np.take(_normal_quantiles(), bits, mode="clip").reshape(shape)
+    drawn: NDArray[np.float32] = np.take(_normal_quantiles(), bits, mode="clip").reshape(shape)
+    return drawn
 
 
 @cache
@@ -48,7 +50,8 @@ def _normal_quantiles() -> NDArray[np.float32]:
     """Quantiles at the middles of equal shares, scaled to deviation 1."""
     inverse, count = NormalDist().inv_cdf, 2**_BITS
     values = np.array([inverse((i + 0.5) / count) for i in range(count)])
-    return (values / values.std()).astype(np.float32)
+    quantiles: NDArray[np.float32] = (values / values.std()).astype(np.float32)
+    return quantiles
 
 
 def filter_matrix(horizon: int, beta: float) -> Array:

@@ -71,8 +71,9 @@ class PddmPlanner(GaussianPlanner):
 def soft_weights(returns: Array, kappa: float) -> Array:
     """exp(kappa R) normalised over the finite `returns` [N]; the maximum is subtracted first, so nothing overflows."""
     with np.errstate(over="ignore"):  # far below the maximum: weight 0
-        weights = np.exp(kappa * (returns - returns.max()))
-    return weights / weights.sum()
+        weights: Array = np.exp(kappa * (returns - returns.max()))
+    weights /= weights.sum()
+    return weights
 
 
 def adapted_kappa(returns: Array, share: float) -> float:

@@ -28,12 +28,14 @@ class Risk(BaseModel):
     def aggregate(self, returns: Array) -> Array:
         """Return [N] of each candidate from returns [E, N]; a NaN in any member stays NaN."""
         if self.kind == "worst":
-            return returns.min(0)
-        mean = returns.mean(0)
+            worst: Array = returns.min(0)
+            return worst
+        mean: Array = returns.mean(0)
         return mean if self.kind == "mean" else mean - self.k * returns.std(0)
 
 
 def disagreement(next_states: Array, scale: Array) -> Array:
     """How far members' predictions [E, N, S] spread [N]: standard deviation over members in units of `scale` [S]
     (the training data's standard deviation of one step's change), averaged over the entries."""
-    return (next_states.std(0) / scale).mean(-1)
+    spread: Array = (next_states.std(0) / scale).mean(-1)
+    return spread

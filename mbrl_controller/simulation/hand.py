@@ -91,7 +91,8 @@ class HandSimulation:
 
     def state(self) -> Array:
         """True state [S], in the task's layout and units."""
-        return np.concatenate([self.data.qpos, self.data.qvel])[self.scene.state_index]
+        state: Array = np.concatenate([self.data.qpos, self.data.qvel])[self.scene.state_index]
+        return state
 
     def command(self, target: Array) -> Array:
         """Hold `target` [A] (rad) from now on, cut to what the joints can reach in one period; returns what is held."""

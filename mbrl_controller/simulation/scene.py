@@ -280,7 +280,7 @@ def _state_entry(model: mujoco.MjModel, name: str, objects: dict[str, int]) -> i
 
 def start_qpos(scene: Scene, neutral: Array) -> Array:
     """qpos [nq] at the start of an episode, before noise: the contract's neutral pose [A], balls at their places."""
-    qpos = scene.model.qpos0.copy()
+    qpos: Array = scene.model.qpos0.copy()
     for name, angle in scene.file.start.joints.items():
         joint = _joint_id(scene.model, name)
         if joint < 0:

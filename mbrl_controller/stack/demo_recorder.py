@@ -57,7 +57,7 @@ class DemoRecord:
 
     def column(self, name: str) -> Array:
         """The finite values of one entry of the rows."""
-        values = np.array([row[name] for row in list(self.rows)])
+        values: Array = np.array([row[name] for row in list(self.rows)])
         return values[np.isfinite(values)]
 
     def summary(self) -> dict[str, Any]:

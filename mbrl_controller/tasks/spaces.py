@@ -113,7 +113,7 @@ class ActionSpace:
         kind = np.float32 if np.asarray(normalised).dtype == np.float32 else float
         up = (self.stroke * (self.upper - self.neutral)).astype(kind)
         down = (self.stroke * (self.neutral - self.lower)).astype(kind)
-        target = np.maximum(normalised, 0) * up
+        target: Array = np.maximum(normalised, 0) * up
         target += np.minimum(normalised, 0) * down
         target += self.neutral.astype(kind)
         return target

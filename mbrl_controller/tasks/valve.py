@@ -73,7 +73,8 @@ class Valve(Task):
 
     def reward(self, state: Array, action: Array, goal: Array) -> Array:
         error = self._error(state, goal)
-        return -10.0 * error + 1.0 * (error < 0.25) + 10.0 * (error < REACHED)
+        reward: Array = -10.0 * error + 1.0 * (error < 0.25) + 10.0 * (error < REACHED)
+        return reward
 
     def dropped(self, state: Array) -> Mask:
         return np.zeros(state.shape[:-1], dtype=bool)
