@@ -67,6 +67,11 @@ def missing_extra(error: ModuleNotFoundError) -> str | None:
     return extra and f"this needs {module}, which is not installed: {how_to_install(extra)}"
 
 
+def warn(message: str) -> None:
+    """Print `message` as a warning on stderr."""
+    error_console.print(f"[yellow]warning:[/yellow] {escape(message)}", soft_wrap=True)
+
+
 def fail(message: str) -> None:
     """Print `message` in red on stderr and exit with code 2."""
     error_console.print(f"[red]error:[/red] {escape(message)}", soft_wrap=True)

@@ -12,7 +12,8 @@ from typing import Annotated, Literal
 import typer
 
 from mbrl_controller import __version__
-from mbrl_controller.base.console import INTERRUPTED, REFUSED, report_errors
+from mbrl_controller.base.console import INTERRUPTED, REFUSED, report_errors, warn
+from mbrl_controller.base.deprecated import show_renamed
 from mbrl_controller.base.overrides import parse_pairs
 from mbrl_controller.cli import benchmark as cli_benchmark
 from mbrl_controller.cli import episodes as cli_episodes
@@ -275,11 +276,13 @@ app.command()(cli_soak.soak)
 
 def main() -> None:
     """Entry point of `mbrl`."""
+    show_renamed(warn)
     app(prog_name="mbrl")
 
 
 def retrain_main() -> None:
     """Entry point of the executable `retrain`, for `ros2 run` and launch."""
+    show_renamed(warn)
     app(["retrain", *sys.argv[1:]], prog_name="mbrl")
 
 

@@ -26,6 +26,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
+from mbrl_controller.base.deprecated import show_renamed
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.nodes.spinning import Spinner
 
@@ -224,6 +225,7 @@ def run(
     try:
         try:
             node = make_node()
+            show_renamed(node.get_logger().warning)
         except MbrlError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2

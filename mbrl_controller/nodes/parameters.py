@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import difflib
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.msg import SetParametersResult
-from rcl_interfaces.srv import SetParameters, SetParametersAtomically
+from rcl_interfaces.srv import GetParameters, SetParameters, SetParametersAtomically
 from rclpy.exceptions import InvalidServiceNameException, InvalidTopicNameException
 from rclpy.parameter import Parameter
 from rclpy.validate_topic_name import validate_topic_name
 
+from mbrl_controller.base.deprecated import new_name, silent, with_new_names
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.nodes.lifecycle import ManagedNode
 from mbrl_controller.nodes.parameter_spec import Spec, plain
@@ -33,8 +35,14 @@ def check_name(parameter: str, name: str, is_service: bool = False) -> None:
 
 
 class Parameters:
-    """Declares `specs` on `node`. `check` gets all values with a change made, and raises MbrlError to refuse it;
-    `changed` is told after a change was taken. What a launch or YAML file got wrong is kept until `values` is asked.
+    """Declares parameters on a node. What a launch or YAML file got wrong is kept until `values` is asked.
+
+    Args:
+        node: the node.
+        specs: its parameters.
+        check: gets all values with a change made; raises MbrlError to refuse it.
+        changed: called after a change was taken.
+        renamed: new names by old name. An old one can be given, set and read, with a warning in the node's log.
     """
 
     def __init__(
@@ -43,12 +51,15 @@ class Parameters:
         specs: Iterable[Spec],
         check: Callable[[dict[str, Any]], None],
         changed: Callable[[], None],
+        renamed: Mapping[str, str] | None = None,
     ) -> None:
         self._node, self._check, self._changed = node, check, changed
+        self._renamed = renamed or {}
         self._specs: dict[str, Spec] = {}
         self._problems: dict[str, str] = {}
         self._by_default = False
         self.given: set[str] = set()  # set by a person: command line, file or service
+        self._rename_given()
         for spec in specs:
             self.declare(spec)
         self._warn_of_unknown()
@@ -56,6 +67,23 @@ class Parameters:
         node.add_on_set_parameters_callback(self._on_set)
         node.add_post_set_parameters_callback(self._after_set)
         self._guard_services()
+
+    def _warn(self, text: str) -> None:
+        self._node.get_logger().warning(text)
+
+    def _new_name(self, name: str) -> str:
+        return new_name(name, self._renamed, "parameter ", self._warn)
+
+    def _rename_given(self) -> None:
+        """What the command line and files give under old names; a parameter given twice becomes a problem."""
+        given = self._node._parameter_overrides
+        for old in sorted(given.keys() & self._renamed.keys()):
+            new, parameter = self._renamed[old], given.pop(old)
+            try:
+                with_new_names(dict.fromkeys((old, *given)), {old: new}, "parameter ", self._warn)
+                given[new] = Parameter(new, parameter.type_, parameter.value)
+            except MbrlError as error:
+                self._problems[new] = str(error)
 
     def declare(self, spec: Spec) -> None:
         """Declare one; a value given for it that does not fit becomes a problem, not an exception."""
@@ -81,6 +109,12 @@ class Parameters:
                 service.callback = self._set_each
             elif service.srv_type is SetParametersAtomically:
                 service.callback = self._set_all
+            elif service.srv_type is GetParameters and self._renamed:
+                service.callback = partial(self._get, service.callback)
+
+    def _get(self, answer: Callable[[Any, Any], Any], request: Any, response: Any) -> Any:
+        request.names = [self._new_name(name) for name in request.names]
+        return answer(request, response)
 
     def _set_each(self, request: Any, response: Any) -> Any:
         response.results = [self._set([parameter]) for parameter in request.parameters]
@@ -90,11 +124,13 @@ class Parameters:
         response.result = self._set(request.parameters)
         return response
 
-    def _set(self, asked: Iterable[ParameterMessage]) -> SetParametersResult:
+    def _set(self, asked: Sequence[ParameterMessage]) -> SetParametersResult:
         """Whatever is asked over the wire: taken, or refused with the reason."""
         try:
             parameters = []
+            with_new_names(dict.fromkeys(message.name for message in asked), self._renamed, "parameter ", silent)
             for message in asked:
+                message.name = self._new_name(message.name)
                 if not self._node.has_parameter(message.name):
                     raise MbrlError(f"there is no parameter {message.name!r}")
                 if message.value.type not in TYPES:
