@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from mbrl_controller.base.decimal_comma import HINT, has_decimal_comma
+from mbrl_controller.base.overrides import COMMA_HINT, has_decimal_comma
 
 WORDS = "words"
 
@@ -29,5 +29,5 @@ class CommandGroup(TyperGroup):
             return super().invoke(ctx)
         except typer.BadParameter as error:
             if any(has_decimal_comma(word.rpartition("=")[2]) for word in ctx.meta[WORDS]):
-                error.message = f"{error.message.rstrip('.')}; {HINT}"
+                error.message = f"{error.message.rstrip('.')}; {COMMA_HINT}"
             raise

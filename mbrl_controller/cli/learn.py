@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from mbrl_controller.base.console import INTERRUPTED, console, report_errors
-from mbrl_controller.base.overrides import parse_pairs
+from mbrl_controller.base.overrides import parse_overrides
 
 RunsOption = Annotated[
     Path | None, typer.Option("--runs-dir", help="folder of runs (default: runs/ below MBRL_HOME or ~/.mbrl)")
@@ -55,7 +55,7 @@ def learn(
     from mbrl_controller.learning import publish as keeping
     from mbrl_controller.learning import run as loop
 
-    settings = parse_pairs("--set", options)
+    settings = parse_overrides("--set", options)
     settings |= {name: value for name, value in (("points", points), ("rounds", rounds)) if value is not None}
     settings |= {"through_ros": True} if through_ros else {}
     with stop_flag() as stop, display.LearnDisplay() as listener:

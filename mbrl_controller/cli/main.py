@@ -14,7 +14,7 @@ import typer
 from mbrl_controller import __version__
 from mbrl_controller.base.console import INTERRUPTED, REFUSED, report_errors, warn
 from mbrl_controller.base.deprecated import show_renamed
-from mbrl_controller.base.overrides import parse_pairs
+from mbrl_controller.base.overrides import parse_overrides
 from mbrl_controller.cli import benchmark as cli_benchmark
 from mbrl_controller.cli import episodes as cli_episodes
 from mbrl_controller.cli import learn as cli_learn
@@ -117,8 +117,8 @@ def evaluate(
             seed=seed,
             seconds=seconds,
             planner=planner,
-            planner_options=parse_pairs("--planner-set", planner_set),
-            core_options=parse_pairs("--core-set", core_set),
+            planner_options=parse_overrides("--planner-set", planner_set),
+            core_options=parse_overrides("--core-set", core_set),
             dynamics=dynamics,
             backend=backend,
             precision=precision,
@@ -127,7 +127,7 @@ def evaluate(
             processes=processes,
             models_dir=models_dir,
             contract=contract,
-            goal_options=parse_pairs("--goal", goal),
+            goal_options=parse_overrides("--goal", goal),
             json_file=json,
             on_card=card,
             on_episode=on_episode,
@@ -161,7 +161,7 @@ def film(
         dynamics=dynamics,
         policy=policy,
         models_dir=models_dir,
-        goal_options=parse_pairs("--goal", goal),
+        goal_options=parse_overrides("--goal", goal),
     )
     turned, kept = record.metrics.degrees_turned, record.metrics.time_kept
     console.print(f"{file}: {kept:g} s, {turned:.0f} degrees turned", soft_wrap=True)
@@ -212,11 +212,11 @@ def collect(
             session=session,
             episodes_dir=episodes_dir,
             planner=planner,
-            planner_options=parse_pairs("--planner-set", planner_set),
-            core_options=parse_pairs("--core-set", core_set),
+            planner_options=parse_overrides("--planner-set", planner_set),
+            core_options=parse_overrides("--core-set", core_set),
             models_dir=models_dir,
             contract=contract,
-            goal_options=parse_pairs("--goal", goal),
+            goal_options=parse_overrides("--goal", goal),
             processes=processes,
             on_episode=on_episode,
         )
@@ -258,7 +258,7 @@ def retrain(
             promote=promote,
             resume=resume,
             precision=precision,
-            options=parse_pairs("--set", options),
+            options=parse_overrides("--set", options),
             notes=notes,
             threads=threads,
             should_stop=stop.is_set,

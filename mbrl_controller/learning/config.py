@@ -17,12 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.os_process import usable_cores
+from mbrl_controller.base.overrides import deep_merge, unflatten
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.core import CoreConfig
 from mbrl_controller.control.task_config import contract_for, planner_defaults, task_defaults
 from mbrl_controller.dynamics.trainer import TrainConfig
 from mbrl_controller.learning.behaviour import MOST_EPISODES, Behaviour
-from mbrl_controller.learning.settings import merged, nested
 from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.planning.catalog import make_planner
 
@@ -125,7 +125,7 @@ class LearnPlan(BaseModel):
 
     def core_of(self, behaviour: Behaviour) -> CoreConfig:
         """The core's options while it collects."""
-        return CoreConfig.model_validate(merged(self.core.model_dump(), behaviour.core))
+        return CoreConfig.model_validate(deep_merge(self.core.model_dump(), behaviour.core))
 
     def episodes_of(self, behaviour: Behaviour, points: int, robot: RobotContract) -> int:
         """Its episodes in a round that begins at `points` of experience; `grow` counts episodes at full length."""
@@ -153,9 +153,9 @@ def make_plan(
     In `settings` an option of an option has a dotted name (`training.max_epochs`). Raises MbrlError naming what does
     not exist or fit.
     """
-    asked = nested(settings or {})
+    asked = unflatten(settings or {})
     robot, defaults = contract_for(task, contract), task_defaults(task)
-    given = merged(nested(defaults.learning), asked)
+    given = deep_merge(unflatten(defaults.learning), asked)
     for end, other in (("points", "rounds"), ("rounds", "points")):
         if end in asked and other not in asked:
             given.pop(other, None)  # the task's own end is for those who name none
@@ -168,7 +168,7 @@ def make_plan(
         "threads": usable_cores(),
         "collect": [behaviour.model_dump() for behaviour in PLAIN_AND_EXPLORE],
     }
-    options = merged(base, given)
+    options = deep_merge(base, given)
     options["collect"] = _behaviours(options["collect"])
     try:
         plan = LearnPlan.model_validate({**options, "task": task, "contract": robot.text, "seed": seed}, strict=False)

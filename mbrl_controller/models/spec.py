@@ -15,8 +15,8 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mbrl_controller.base import decimal_comma
 from mbrl_controller.base.errors import ModelError
+from mbrl_controller.base.overrides import COMMA_HINT, comma_hint
 from mbrl_controller.models.hand_geometry import HandGeometry
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace, VectorSpec
@@ -162,7 +162,7 @@ def _said(part: dict[str, Any]) -> str:
 def _comma_hint(part: dict[str, Any]) -> str:
     """YAML reads `{upper: 0,5}` as two entries: upper is 0, and 5, which is no name, is nothing."""
     is_rest = part["type"] == "invalid_key" and isinstance(part["input"], int)
-    return f"; {decimal_comma.HINT}" if is_rest else decimal_comma.hint(part["input"])
+    return f"; {COMMA_HINT}" if is_rest else comma_hint(part["input"])
 
 
 def _name_differences(what: str, own: tuple[str, ...], other: tuple[str, ...]) -> list[str]:

@@ -15,9 +15,8 @@ from pydantic.fields import FieldInfo
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.parameter import Parameter
 
-from mbrl_controller.base.decimal_comma import has_decimal_comma
-from mbrl_controller.base.decimal_comma import hint as comma_hint
 from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.overrides import comma_hint, has_decimal_comma
 from mbrl_controller.base.units import NO_UNIT, Unit, unit_in_name
 from mbrl_controller.base.yaml_text import load_yaml
 

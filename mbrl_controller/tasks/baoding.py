@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from mbrl_controller.base.decimal_comma import hint as comma_hint
 from mbrl_controller.base.errors import GoalError
+from mbrl_controller.base.overrides import comma_hint
 from mbrl_controller.tasks.ball_goals import (
     NEAR,
     PLACES,

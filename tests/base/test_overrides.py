@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbrl_controller.base.errors import MbrlError
-from mbrl_controller.base.overrides import format_options, parse_options, parse_pairs
+from mbrl_controller.base.overrides import format_options, parse_options, parse_overrides
 
 
 def test_values_are_yaml() -> None:
     pairs = ["seed=1", "hidden=[250, 250]", "direction=clockwise", "period=4.5", "name=a=b", "lr=1e-3", "on=true"]
-    assert parse_pairs("--set", pairs) == {
+    assert parse_overrides("--set", pairs) == {
         "seed": 1,
         "hidden": [250, 250],
         "direction": "clockwise",
@@ -27,22 +27,22 @@ def test_values_are_yaml() -> None:
         "lr": 0.001,
         "on": True,
     }
-    assert parse_pairs("--set", None) == {}
+    assert parse_overrides("--set", None) == {}
 
 
 @pytest.mark.parametrize("pair", ["seed", "=1", " =1", "x=[1", "x={", "x=2001-99-99", "x=" + "[" * 3000])
 def test_what_is_no_pair_is_named_with_its_option(pair: str) -> None:
     with pytest.raises(MbrlError, match=r"--goal .*") as error:
-        parse_pairs("--goal", ["fine=1", pair])
+        parse_overrides("--goal", ["fine=1", pair])
     assert pair in str(error.value)
 
 
 @pytest.mark.parametrize("text", ["5,0", "-0,524", "1,5e3"])
 def test_a_decimal_comma_is_named(text: str) -> None:
-    for refused in (lambda: parse_pairs("--set", [f"x={text}"]), lambda: parse_options("p", f"a=1, x={text}, b=2")):
+    for refused in (lambda: parse_overrides("--set", [f"x={text}"]), lambda: parse_options("p", f"a=1, x={text}, b=2")):
         with pytest.raises(MbrlError, match="decimal point, not a comma"):
             refused()
-    assert parse_pairs("--set", ["x=[5,0]"]) == {"x": [5, 0]}
+    assert parse_overrides("--set", ["x=[5,0]"]) == {"x": [5, 0]}
 
 
 @pytest.mark.parametrize(

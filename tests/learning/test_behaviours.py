@@ -14,12 +14,11 @@ from hypothesis import strategies as st
 pytest.importorskip("torch")
 
 from mbrl_controller.base.errors import MbrlError
-from mbrl_controller.base.overrides import parse_pairs
+from mbrl_controller.base.overrides import deep_merge, parse_overrides, unflatten
 from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.learning import schedule as sessions
 from mbrl_controller.learning.behaviour import MOST_EPISODES
 from mbrl_controller.learning.config import LearnPlan, make_plan
-from mbrl_controller.learning.settings import merged, nested
 from mbrl_controller.models.registry import Registry
 
 from .test_run import SMALL, learn, resume, same
@@ -46,8 +45,8 @@ behaviours = st.dictionaries(names, options)
 @given(behaviours, behaviours)
 def test_a_list_of_named_ones_is_merged_as_a_mapping_would_be(below: dict, above: dict) -> None:
     listed = [{"name": name, **own} for name, own in below.items()]
-    result = merged({"collect": listed}, {"collect": above})["collect"]
-    wanted = merged({"collect": below}, {"collect": above})["collect"]
+    result = deep_merge({"collect": listed}, {"collect": above})["collect"]
+    wanted = deep_merge({"collect": below}, {"collect": above})["collect"]
     assert {b["name"]: {k: v for k, v in b.items() if k != "name"} for b in result} == wanted
     assert [b["name"] for b in result] == [*below, *(name for name in above if name not in below)]
     assert listed == [{"name": name, **own} for name, own in below.items()]  # nobody else's list is changed
@@ -55,12 +54,12 @@ def test_a_list_of_named_ones_is_merged_as_a_mapping_would_be(below: dict, above
 
 @given(st.dictionaries(names, options), st.lists(names))
 def test_a_list_above_replaces_what_is_below(below: dict, above: list) -> None:
-    assert merged({"collect": below}, {"collect": above}) == {"collect": above}
+    assert deep_merge({"collect": below}, {"collect": above}) == {"collect": above}
 
 
 def test_one_behaviour_is_changed_by_its_name_and_the_others_stay() -> None:
     pairs = ["collect.bold.planner.effective=0.03", "collect.bold.goal.lead=0.5", "collect.bold.core.risk.k=0"]
-    plan, plain = make_plan("baoding", settings=parse_pairs("--set", pairs)), make_plan("baoding")
+    plan, plain = make_plan("baoding", settings=parse_overrides("--set", pairs)), make_plan("baoding")
     changed, before = ({b.name: b for b in p.collect} for p in (plan, plain))
     bold = changed.pop("bold")
     was = before.pop("bold")
@@ -82,7 +81,7 @@ def test_a_new_name_adds_one_and_no_episodes_drop_one() -> None:
     "text", ["collect=[{name: only, episodes: 5}]", 'collect=[{"name": "only", "episodes": 5}]']
 )  # YAML and JSON
 def test_the_whole_list_can_be_given(text: str) -> None:
-    plan = make_plan("baoding", settings=parse_pairs("--set", [text, "collect.only.exploration=0.2"]))
+    plan = make_plan("baoding", settings=parse_overrides("--set", [text, "collect.only.exploration=0.2"]))
     assert [(b.name, b.episodes, b.exploration) for b in plan.collect] == [("only", 5, 0.2)]
 
 
@@ -205,4 +204,4 @@ def test_rounds_that_grow_and_change_go_on_after_a_stop(tmp_path: Path) -> None:
 
 
 def test_dotted_names_and_lists_come_together_in_any_depth() -> None:
-    assert nested({"a.b.c": 1, "a.b.d": 2, "a.e": 3}) == {"a": {"b": {"c": 1, "d": 2}, "e": 3}}
+    assert unflatten({"a.b.c": 1, "a.b.d": 2, "a.e": 3}) == {"a": {"b": {"c": 1, "d": 2}, "e": 3}}
