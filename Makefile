@@ -15,6 +15,8 @@ RATE ?=
 HEADLESS ?=
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
+# make test: ALL=1 for those that take long as well, as continuous integration does
+ALL ?=
 KILLS ?= 5
 # make fuzz: how many inputs in all
 INPUTS ?= 100000
@@ -29,7 +31,8 @@ MUTATION_ARGS ?=
 help:
 	@echo "make demo   a hand in simulation under the shipped controller"
 	@echo "            TASK=$(TASK) SECONDS=$(SECONDS) RATE= HEADLESS="
-	@echo "make test   all tests            PYTEST_ARGS='-k name'"
+	@echo "make test   the tests            PYTEST_ARGS='-k name'"
+	@echo "            ALL=1: also those marked slow, as CI does"
 	@echo "make faults the fault matrix: what happens when things fail, as a table"
 	@echo "            KILLS=$(KILLS) of the logger"
 	@echo "make fuzz   damaged messages, contracts, models, episodes and parameters, as a table"
@@ -44,7 +47,7 @@ demo: $(VENV)/.with-demo
 	  $(if $(filter-out 0 false no,$(HEADLESS)),--headless) $(DEMO_ARGS)
 
 test: $(VENV)/.with-all
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(if $(filter-out 0 false no,$(ALL)),,-m "not slow") $(PYTEST_ARGS)
 
 faults: $(VENV)/.with-all
 	@$(BIN)/python -m pytest tests/ros/faults --most-periods 2 --logger-kills $(KILLS) $(PYTEST_ARGS)

@@ -22,7 +22,6 @@ from mbrl_controller.control.state_input import StateInput
 from .conftest import PlainModel, make_contract, make_core
 from .test_session import joint_state
 
-pytestmark = pytest.mark.slow
 PERIOD = 0.05
 # Everywhere within a plausible sensor's range: in the limits (-1 to 1), near them, and far off.
 angle = st.one_of(st.floats(-1, 1), st.floats(-3, 3))

@@ -31,7 +31,7 @@ from mbrl_controller.contract.state_assembly import stamp_of
 from mbrl_controller.nodes import qos
 from mbrl_controller.nodes.controller import CONTEST_S
 
-pytestmark = [pytest.mark.ros, pytest.mark.slow]
+pytestmark = pytest.mark.ros
 
 MODULE = "mbrl_controller.nodes.controller"
 OPTIONS = {"planner.candidates": 16, "planner.horizon": 3, "planner.iterations": 1}
