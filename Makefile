@@ -39,7 +39,7 @@ help:
 	@echo "            INPUTS=$(INPUTS)"
 	@echo "make mutation  which changes of the core no test notices, as a table; hours, goes on where it was"
 	@echo "            PART=control|planning|episodes|registry|evaluation MINUTES="
-	@echo "make lint   ruff and mypy"
+	@echo "make lint   ruff, mypy and codespell"
 	@echo "make clean  remove .venv and build outputs"
 
 demo: $(VENV)/.with-demo
@@ -63,6 +63,7 @@ lint: $(VENV)/.with-all
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/codespell
 
 # The demo leaves out training, so that the hand moves within two minutes of a fresh clone.
 $(VENV)/.with-demo: EXTRAS = sim,ros,viewer

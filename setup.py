@@ -67,7 +67,7 @@ def long_description() -> str:
 
 setup(
     name=PACKAGE,
-    version="0.1.0",
+    version="0.2.0",
     description="Model-predictive control of a dexterous robot hand with a learned ensemble (PDDM)",
     long_description=long_description(),
     long_description_content_type="text/markdown",
@@ -91,6 +91,7 @@ setup(
     ],
     python_requires=">=3.10",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
+    package_data={PACKAGE: ["py.typed"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
@@ -119,7 +120,7 @@ setup(
         "train": TRAIN,
         "ros": ROS,
         "test": ["pytest>=7.4", "hypothesis>=6.90", "mcap-ros2-support>=0.5", "onnx>=1.17", *SIM],
-        "dev": ["ruff==0.17.5", "mypy==2.4.1", "types-PyYAML"],
+        "dev": ["ruff==0.17.5", "mypy==2.4.1", "types-PyYAML", "codespell[toml]==2.4.1"],
         "mutation": ["mutmut==3.8.1"],
     },
     entry_points={

@@ -27,4 +27,4 @@ State to command: `nodes.controller`, `control.session`, `control.core`, `planni
 Transition to model: `nodes.logger`, `episodes`, `training.retrain`, `models.registry`. See docs/architecture.md.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

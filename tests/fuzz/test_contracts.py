@@ -106,7 +106,7 @@ def test_bytes(fuzz) -> None:
         ("max_age_s: 0.25", "max_age_s: .nan"),
         ("position: {lower: -2.0, upper: 2.0}", "position: {lower: .nan, upper: 2.0}"),
         ("position: {lower: -2.0, upper: 2.0}", "position: {lower: 3.0, upper: 2.0}"),
-        ("position: {lower: -2.0, upper: 2.0}", "postion: {lower: -2.0, upper: 2.0}"),
+        ("position: {lower: -2.0, upper: 2.0}", "postion: {lower: -2.0, upper: 2.0}"),  # codespell:ignore
         ("lower: -0.6, upper: 0.6", "lower: -1.0e+308, upper: 1.0e+308"),
         ("fold: 3", "fold: 100000000"),
         ("fold: 3", "fold: 3.0"),

@@ -1,0 +1,65 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What stands around the package: versions, release notes and hosted checks agree with one another."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import mbrl_controller
+
+ROOT = Path(__file__).resolve().parent.parent
+
+pytestmark = pytest.mark.skipif(not (ROOT / "setup.py").is_file(), reason="runs in a checkout")
+
+
+def text(name: str) -> str:
+    """A file of the repository; one whose name begins with a dot is not in the source distribution."""
+    path = ROOT / name
+    if not path.is_file() and name.startswith("."):
+        pytest.skip(f"{name}: runs in a clone")
+    return path.read_text(encoding="utf-8")
+
+
+def test_versions_agree() -> None:
+    written = re.search(r'version="([^"]+)"', text("setup.py"))
+    assert written is not None
+    versions = {
+        "setup.py": written[1],
+        "package.xml": ET.fromstring(text("package.xml")).findtext("version"),
+        "CITATION.cff": yaml.safe_load(text("CITATION.cff"))["version"],
+    }
+    assert set(versions.values()) == {mbrl_controller.__version__}, versions
+
+
+def test_pre_commit_runs_the_pinned_versions() -> None:
+    pinned = dict(re.findall(r'"(ruff|codespell)(?:\[\w+\])?==([\d.]+)"', text("setup.py")))
+    repositories = yaml.safe_load(text(".pre-commit-config.yaml"))["repos"]
+    revisions = {re.sub(r".*/(ruff|codespell).*", r"\1", r["repo"]): r["rev"].lstrip("v") for r in repositories}
+    assert revisions == pinned
+
+
+def hosted_jobs() -> dict[str, list[str]]:
+    """The commands of each job of the workflow."""
+    workflow: dict[str, Any] = yaml.safe_load(text(".github/workflows/ci.yml"))
+    return {name: [s["run"] for s in job["steps"] if "run" in s] for name, job in workflow["jobs"].items()}
+
+
+def test_hosted_checks_run_what_ci_run_does() -> None:
+    assert ".ci/run" in hosted_jobs()["wheels"]
+
+
+def test_hosted_colcon_job_runs_the_commands_of_the_readme() -> None:
+    block = re.search(r"^With colcon(?:.+\n)+\n((?:    .*\n)+)", text("README.md"), re.MULTILINE)
+    assert block
+    hosted = "\n".join(hosted_jobs()["colcon"])
+    wanted = [line.split("  #")[0].strip() for line in block[1].splitlines() if "ros2 launch" not in line]
+    assert len(wanted) > 5
+    assert not [line for line in wanted if line not in hosted]
