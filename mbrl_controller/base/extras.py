@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The optional parts of the package: what a missing module belongs to, and how it is installed here."""
+"""Optional parts of the package: which extra a missing module belongs to, and how to install it here."""
 
 from __future__ import annotations
 
@@ -38,11 +38,18 @@ def extra_of(module: str) -> str | None:
     return next((extra for extra, modules in EXTRAS.items() if top in modules), None)
 
 
-def how_to_install(extra: str) -> str:
-    """The command that installs an extra of this very package.
+def missing_extra(error: ModuleNotFoundError) -> str | None:
+    """What to install for the module that is missing; None where no extra has it."""
+    module = (error.name or "").partition(".")[0]
+    extra = extra_of(module)
+    return extra and f"this needs {module}, which is not installed: {how_to_install(extra)}"
 
-    Never its name alone: the name may be another's on an index. In a checkout it is the checkout that is named, and
-    elsewhere the packages that the installed metadata lists.
+
+def how_to_install(extra: str) -> str:
+    """The command that installs an extra of this package.
+
+    Never by the package's name: on an index, that may be another package. In a checkout the command installs from the
+    checkout, elsewhere it installs the requirements in the installed metadata.
     """
     checkout = checkout_dir()
     if checkout is not None:

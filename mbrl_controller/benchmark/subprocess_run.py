@@ -13,8 +13,8 @@ import subprocess
 import sys
 from typing import Any
 
-from mbrl_controller.base.console import missing_extra
 from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.extras import missing_extra
 from mbrl_controller.base.os_process import ONE_THREAD
 from mbrl_controller.benchmark.settings import UnavailableError
 

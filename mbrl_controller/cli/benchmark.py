@@ -10,14 +10,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from mbrl_controller.base.console import error_console, report_errors
+from mbrl_controller.base.console import error_console
+from mbrl_controller.cli.errors import report_errors
 from mbrl_controller.cli.options import (
-    BusyCoresOption,
     JsonOption,
     LoopRateOption,
     ModelOption,
     RealtimeOption,
     SeedOption,
+    StressCoresOption,
 )
 
 app = typer.Typer(help="Measure planning, timing and control on this machine.", no_args_is_help=True)
@@ -84,7 +85,7 @@ def loop(
     task: Annotated[Literal["baoding", "valve"], typer.Option(help="what the hand does meanwhile")] = "baoding",
     rate: LoopRateOption = None,
     seconds: Annotated[float, typer.Option(min=2.0, help="how long, s")] = 60.0,
-    busy_cores: BusyCoresOption = 0,
+    stress_cores: StressCoresOption = 0,
     realtime: RealtimeOption = True,
     model: ModelOption = "current",
     seed: SeedOption = 0,
@@ -97,6 +98,6 @@ def loop(
     from mbrl_controller.benchmark import loop as job
 
     job.run(
-        task, rate=rate, seconds=seconds, busy_cores=busy_cores, realtime=realtime, model=model, seed=seed,
+        task, rate=rate, seconds=seconds, busy_cores=stress_cores, realtime=realtime, model=model, seed=seed,
         json_file=json,
     )  # fmt: skip

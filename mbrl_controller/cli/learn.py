@@ -10,8 +10,10 @@ from typing import Annotated
 
 import typer
 
-from mbrl_controller.base.console import INTERRUPTED, console, report_errors
+from mbrl_controller.base.console import console, say
 from mbrl_controller.base.overrides import parse_overrides
+from mbrl_controller.cli.errors import INTERRUPTED, report_errors
+from mbrl_controller.cli.options import ContractOption, JsonOption, ModelsOption, ProcessesOption, TaskArgument
 
 RunsOption = Annotated[
     Path | None, typer.Option("--runs-dir", help="folder of runs (default: runs/ below MBRL_HOME or ~/.mbrl)")
@@ -20,7 +22,7 @@ RunsOption = Annotated[
 
 @report_errors
 def learn(
-    task: Annotated[str, typer.Argument(help="baoding or valve")] = "baoding",
+    task: TaskArgument = "baoding",
     seed: Annotated[int | None, typer.Option(min=0, help="one seed reproduces a run")] = None,
     points: Annotated[int | None, typer.Option(min=1, help="control steps of experience after which it ends")] = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="trainings after which it ends")] = None,
@@ -35,15 +37,12 @@ def learn(
     through_ros: Annotated[
         bool, typer.Option("--through-ros", help="collect through sim, controller and logger as nodes, in real time")
     ] = False,
-    contract: Annotated[Path | None, typer.Option(help="robot contract (default: the task's)")] = None,
-    processes: Annotated[int | None, typer.Option(min=1, help="episodes at a time (default: one a core)")] = None,
+    contract: ContractOption = None,
+    processes: ProcessesOption = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="add the best version to your models, as the current one")
     ] = False,
-    models_dir: Annotated[
-        Path | None,
-        typer.Option("--models-dir", help="registry for --keep (default: models/ below MBRL_HOME or ~/.mbrl)"),
-    ] = None,
+    models_dir: ModelsOption = None,
     runs_dir: RunsOption = None,
 ) -> None:
     """Learn a task from nothing: random motion, then rounds of training and collecting, evaluated on held-out seeds.
@@ -72,19 +71,19 @@ def learn(
             listener=listener,
         )
     for text in keeping.epilogue(learned):
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(text)
     if not learned.finished:
         raise typer.Exit(INTERRUPTED)
     if keep:
         kept = keeping.keep(learned, models_dir)
-        console.print(f"{task} {kept.name} is current in your models", markup=False, soft_wrap=True)
+        say(f"{task} {kept.name} is current in your models")
 
 
 @report_errors
 def learn_curve(
     runs: Annotated[list[Path], typer.Argument(help="folders of runs; a folder of runs stands for all in it")],
     plot: Annotated[Path | None, typer.Option(help="draw their curves into this PNG")] = None,
-    json: Annotated[Path | None, typer.Option("--json", help="write the figures to this file")] = None,
+    json: JsonOption = None,
 ) -> None:
     """Compare learning runs: each one's evaluations, and the mean and spread of each kind (task and options)."""
     from mbrl_controller.learning import compare as comparing

@@ -12,16 +12,21 @@ from typing import Annotated, Literal
 import typer
 
 from mbrl_controller import __version__
-from mbrl_controller.base.console import INTERRUPTED, REFUSED, report_errors, warn
+from mbrl_controller.base.console import say
 from mbrl_controller.base.deprecated import show_renamed
 from mbrl_controller.base.overrides import parse_overrides
-from mbrl_controller.cli import benchmark as cli_benchmark
-from mbrl_controller.cli import episodes as cli_episodes
-from mbrl_controller.cli import learn as cli_learn
-from mbrl_controller.cli import models as cli_models
-from mbrl_controller.cli import stack as cli_soak
-from mbrl_controller.cli.group import CommandGroup
-from mbrl_controller.cli.options import JsonOption, ModelOption, SeedOption
+from mbrl_controller.cli import benchmark, episodes, learn, models, stack
+from mbrl_controller.cli.errors import INTERRUPTED, REFUSED, report_errors, warn
+from mbrl_controller.cli.options import (
+    CommandGroup,
+    ContractOption,
+    JsonOption,
+    ModelOption,
+    ModelsOption,
+    ProcessesOption,
+    SeedOption,
+    TaskArgument,
+)
 
 app = typer.Typer(
     name="mbrl",
@@ -31,20 +36,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(cli_models.app, name="models")
-app.add_typer(cli_episodes.app, name="episodes")
-app.add_typer(cli_benchmark.app, name="benchmark")
+app.add_typer(models.app, name="models")
+app.add_typer(episodes.app, name="episodes")
+app.add_typer(benchmark.app, name="benchmark")
 
 Policy = Literal["controller", "hold", "random"]
 Planner = Literal["pddm", "cem", "icem", "random_shooting"]
 Backend = Literal["onnx", "torch"]
 Precision = Literal["auto", "fp32", "int8"]
-TaskArgument = Annotated[str, typer.Argument(help="baoding or valve")]
 PrecisionOption = Annotated[Precision, typer.Option(help="of the model served; auto: int8 where the version has it")]
-ModelsOption = Annotated[
-    Path | None, typer.Option("--models-dir", help="registry (default: models/ below MBRL_HOME or ~/.mbrl)")
-]
-ContractOption = Annotated[Path | None, typer.Option(help="robot contract (default: the task's)")]
 GoalOption = Annotated[
     list[str] | None, typer.Option("--goal", help="fix part of the goal, NAME=VALUE: direction=clockwise, period=4")
 ]
@@ -53,8 +53,8 @@ PlannerOptions = Annotated[
     list[str] | None, typer.Option("--planner-set", help="planner option NAME=VALUE: candidates=700, sigma=0.9")
 ]
 
-CoreOptions = Annotated[
-    list[str] | None, typer.Option("--core-set", help="option of the controller's core NAME=VALUE: drop_cost=80")
+ControllerOptions = Annotated[
+    list[str] | None, typer.Option("--controller-set", help="controller option NAME=VALUE: drop_cost=80")
 ]
 
 
@@ -65,21 +65,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="print the ver
         raise typer.Exit
 
 
-@app.command()
-@report_errors
-def demo(
-    task: TaskArgument = "baoding",
-    seconds: Annotated[float, typer.Option(min=1.0, help="how long to control, s")] = 30.0,
-    rate: Annotated[float | None, typer.Option(help="control rate, Hz; must be the model's own (default)")] = None,
-    headless: Annotated[bool, typer.Option("--headless", help="no viewer")] = False,
-    model: ModelOption = "current",
-    seed: SeedOption = 0,
-    json: JsonOption = None,
-) -> None:
-    """A simulated hand, the controller and the logger as real ROS 2 processes, with a live view."""
-    from mbrl_controller.stack import demo as job
-
-    job.run(task, seconds=seconds, rate=rate, headless=headless, model=model, seed=seed, json_file=json)
+app.command()(stack.demo)
 
 
 @app.command()
@@ -92,13 +78,13 @@ def evaluate(
     seconds: Annotated[float | None, typer.Option(help="length of an episode, s (default: the task's)")] = None,
     planner: PlannerOption = "pddm",
     planner_set: PlannerOptions = None,
-    core_set: CoreOptions = None,
+    controller_set: ControllerOptions = None,
     dynamics: Annotated[str, typer.Option(help="learned, or oracle: the simulator itself")] = "learned",
     backend: Annotated[Backend, typer.Option(help="what serves the model; torch: on a GPU if there is one")] = "onnx",
     precision: PrecisionOption = "auto",
     policy: Annotated[Policy, typer.Option(help="the controller, or a floor to compare with")] = "controller",
     sim: Annotated[str, typer.Option(help="nominal, or perturbed: noise, latency, other masses")] = "nominal",
-    processes: Annotated[int | None, typer.Option(min=1, help="episodes at a time (default: one a core)")] = None,
+    processes: ProcessesOption = None,
     models_dir: ModelsOption = None,
     contract: ContractOption = None,
     goal: GoalOption = None,
@@ -118,7 +104,7 @@ def evaluate(
             seconds=seconds,
             planner=planner,
             planner_options=parse_overrides("--planner-set", planner_set),
-            core_options=parse_overrides("--core-set", core_set),
+            core_options=parse_overrides("--controller-set", controller_set),
             dynamics=dynamics,
             backend=backend,
             precision=precision,
@@ -149,7 +135,6 @@ def film(
     goal: GoalOption = None,
 ) -> None:
     """Film an episode in simulation. Without a screen, set MUJOCO_GL=egl or osmesa."""
-    from mbrl_controller.base.console import console
     from mbrl_controller.rollouts import render as job
 
     record = job.run(
@@ -164,7 +149,7 @@ def film(
         goal_options=parse_overrides("--goal", goal),
     )
     turned, kept = record.metrics.degrees_turned, record.metrics.time_kept
-    console.print(f"{file}: {kept:g} s, {turned:.0f} degrees turned", soft_wrap=True)
+    say(f"{file}: {kept:g} s, {turned:.0f} degrees turned")
 
 
 @app.command()
@@ -186,14 +171,13 @@ def collect(
     ] = None,
     planner: PlannerOption = "pddm",
     planner_set: PlannerOptions = None,
-    core_set: CoreOptions = None,
+    controller_set: ControllerOptions = None,
     models_dir: ModelsOption = None,
     contract: ContractOption = None,
     goal: GoalOption = None,
-    processes: Annotated[int | None, typer.Option(min=1, help="episodes at a time (default: one a core)")] = None,
+    processes: ProcessesOption = None,
 ) -> None:
     """Log episodes from simulation, faster than real time, as the logger would have written them."""
-    from mbrl_controller.base.console import console
     from mbrl_controller.cli.tables import progress_of_episodes
     from mbrl_controller.rollouts import collect as job
 
@@ -213,14 +197,14 @@ def collect(
             episodes_dir=episodes_dir,
             planner=planner,
             planner_options=parse_overrides("--planner-set", planner_set),
-            core_options=parse_overrides("--core-set", core_set),
+            core_options=parse_overrides("--controller-set", controller_set),
             models_dir=models_dir,
             contract=contract,
             goal_options=parse_overrides("--goal", goal),
             processes=processes,
             on_episode=on_episode,
         )
-    console.print(f"{done.episodes} episodes, {done.transitions:,} transitions in {done.folder}", soft_wrap=True)
+    say(f"{done.episodes} episodes, {done.transitions:,} transitions in {done.folder}")
 
 
 @app.command()
@@ -269,9 +253,9 @@ def retrain(
         raise typer.Exit({"refused": REFUSED, "stopped": INTERRUPTED}[result.status])
 
 
-app.command()(cli_learn.learn)
-app.command("learn-curve")(cli_learn.learn_curve)
-app.command()(cli_soak.soak)
+app.command()(learn.learn)
+app.command("learn-curve")(learn.learn_curve)
+app.command()(stack.soak)
 
 
 def main() -> None:

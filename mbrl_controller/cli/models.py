@@ -10,21 +10,18 @@ from typing import Annotated
 
 import typer
 
-from mbrl_controller.base.console import REFUSED, console, report_errors
+from mbrl_controller.base.console import console
+from mbrl_controller.cli.errors import REFUSED, report_errors
+from mbrl_controller.cli.options import ContractOption, ModelsOption, TaskArgument
 
 app = typer.Typer(help="Model versions: list, show, promote, rollback, quantise.", no_args_is_help=True)
-
-TaskArgument = Annotated[str, typer.Argument(help="baoding or valve")]
-RootOption = Annotated[
-    Path | None, typer.Option("--models-dir", help="registry folder (default: models/ below MBRL_HOME or ~/.mbrl)")
-]
 
 
 @app.command("list")
 @report_errors
 def list_versions(
     task: Annotated[str | None, typer.Argument(help="baoding or valve (default: all)")] = None,
-    models_dir: RootOption = None,
+    models_dir: ModelsOption = None,
 ) -> None:
     """All versions, the current one marked."""
     from rich.table import Table
@@ -57,7 +54,7 @@ def list_versions(
 def show(
     task: TaskArgument,
     version: Annotated[str, typer.Argument(help="version; default: the current one")] = "current",
-    models_dir: RootOption = None,
+    models_dir: ModelsOption = None,
 ) -> None:
     """The card of a version as JSON, after checking that its files are intact."""
     from mbrl_controller.models.registry import Registry
@@ -68,7 +65,7 @@ def show(
 @app.command()
 @report_errors
 def promote(
-    task: TaskArgument, version: Annotated[str, typer.Argument(help="version")], models_dir: RootOption = None
+    task: TaskArgument, version: Annotated[str, typer.Argument(help="version")], models_dir: ModelsOption = None
 ) -> None:
     """Make a version the current one; a running controller takes it at the next ~/load_model."""
     from mbrl_controller.models.registry import Registry
@@ -79,7 +76,7 @@ def promote(
 
 @app.command()
 @report_errors
-def rollback(task: TaskArgument, models_dir: RootOption = None) -> None:
+def rollback(task: TaskArgument, models_dir: ModelsOption = None) -> None:
     """Make the version that was current before the current one again."""
     from mbrl_controller.models.registry import Registry
 
@@ -95,8 +92,8 @@ def quantise(
     episodes: Annotated[
         list[Path] | None, typer.Option(help="files or folders it learnt from, repeatable (default: the whole log)")
     ] = None,
-    contract: Annotated[Path | None, typer.Option(help="robot contract (default: the task's)")] = None,
-    models_dir: RootOption = None,
+    contract: ContractOption = None,
+    models_dir: ModelsOption = None,
 ) -> None:
     """Add an 8-bit file to a version, if it plans as the fp32 one does; exit code 1 and the reason if not."""
     from mbrl_controller.training import quantise as job

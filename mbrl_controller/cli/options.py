@@ -1,20 +1,52 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Options that several commands share."""
+"""Options that several commands share, and how the command line is read."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from mbrl_controller.base.deprecated import with_new_flags
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.overrides import COMMA_HINT, has_decimal_comma
+
+RENAMED_FLAGS = {"--core-set": "--controller-set", "--busy-cores": "--stress-cores"}
+WORDS = "words"
+TaskArgument = Annotated[str, typer.Argument(help="baoding or valve")]
 ModelOption = Annotated[str, typer.Option(help="model version, as `mbrl models list` names it")]
+ModelsOption = Annotated[
+    Path | None, typer.Option("--models-dir", help="registry (default: models/ below MBRL_HOME or ~/.mbrl)")
+]
+ContractOption = Annotated[Path | None, typer.Option(help="robot contract (default: the task's)")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="write the figures to this file")]
 SeedOption = Annotated[int, typer.Option(min=0, help="seed of the planner and of the simulated hand")]
-LoopRateOption = Annotated[
-    float | None, typer.Option(min=1.0, max=500.0, help="of the loop, Hz (default: the model's own)")
-]
-BusyCoresOption = Annotated[int, typer.Option(min=0, help="processes that load the machine meanwhile")]
+ProcessesOption = Annotated[int | None, typer.Option(min=1, help="parallel episodes (default: one per core)")]
+LoopRateOption = Annotated[float | None, typer.Option(min=1.0, max=500.0, help="loop rate, Hz (default: the model's)")]
+StressCoresOption = Annotated[int, typer.Option(min=0, help="processes that load the machine during the run")]
 RealtimeOption = Annotated[bool, typer.Option(help="ask for SCHED_FIFO and locked memory")]
+
+
+class CommandGroup(TyperGroup):
+    """The root group, for all commands: takes old names of options, and hints at decimal commas in numbers."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Rename old options, and keep the words: click's errors do not always repeat the value they refuse."""
+        try:
+            ctx.meta[WORDS] = with_new_flags(args, RENAMED_FLAGS)
+        except MbrlError as error:
+            raise typer.BadParameter(str(error)) from error
+        return super().parse_args(ctx, list(ctx.meta[WORDS]))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            if any(has_decimal_comma(word.rpartition("=")[2]) for word in ctx.meta[WORDS]):
+                error.message = f"{error.message.rstrip('.')}; {COMMA_HINT}"
+            raise

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""`mbrl soak`: its options and help text."""
+"""`mbrl demo` and `mbrl soak`: the nodes as child processes."""
 
 from __future__ import annotations
 
@@ -9,23 +9,40 @@ from typing import Annotated
 
 import typer
 
-from mbrl_controller.base.console import report_errors
+from mbrl_controller.cli.errors import report_errors
 from mbrl_controller.cli.options import (
-    BusyCoresOption,
     JsonOption,
     LoopRateOption,
     ModelOption,
     RealtimeOption,
     SeedOption,
+    StressCoresOption,
+    TaskArgument,
 )
 
 
 @report_errors
+def demo(
+    task: TaskArgument = "baoding",
+    seconds: Annotated[float, typer.Option(min=1.0, help="how long to control, s")] = 30.0,
+    rate: Annotated[float | None, typer.Option(help="control rate, Hz; must be the model's own (default)")] = None,
+    headless: Annotated[bool, typer.Option("--headless", help="no viewer")] = False,
+    model: ModelOption = "current",
+    seed: SeedOption = 0,
+    json: JsonOption = None,
+) -> None:
+    """A simulated hand, the controller and the logger as real ROS 2 processes, with a live view."""
+    from mbrl_controller.stack import demo as job
+
+    job.run(task, seconds=seconds, rate=rate, headless=headless, model=model, seed=seed, json_file=json)
+
+
+@report_errors
 def soak(
-    task: Annotated[str, typer.Argument(help="baoding or valve")] = "baoding",
+    task: TaskArgument = "baoding",
     minutes: Annotated[float, typer.Option(min=0.05, help="how long")] = 60.0,
     rate: LoopRateOption = None,
-    busy_cores: BusyCoresOption = 0,
+    stress_cores: StressCoresOption = 0,
     realtime: RealtimeOption = True,
     model: ModelOption = "current",
     seed: SeedOption = 0,
@@ -38,6 +55,6 @@ def soak(
     from mbrl_controller.stack import soak as job
 
     job.run(
-        task, minutes=minutes, rate=rate, busy_cores=busy_cores, realtime=realtime, model=model, seed=seed,
+        task, minutes=minutes, rate=rate, busy_cores=stress_cores, realtime=realtime, model=model, seed=seed,
         json_file=json,
     )  # fmt: skip

@@ -15,8 +15,10 @@ from typer.testing import CliRunner
 
 pytest.importorskip("mujoco")
 
+from mbrl_controller.base.deprecated import RenamedWarning
 from mbrl_controller.base.resources import share_dir
 from mbrl_controller.cli.main import app
+from mbrl_controller.cli.options import RENAMED_FLAGS
 from mbrl_controller.rollouts import evaluate
 
 SHIPPED = ("--models-dir", str(share_dir() / "models"))
@@ -68,7 +70,7 @@ def run(*words: str) -> Any:
         # numbers
         (("evaluate", "--seconds", "5,0"), "decimal point, not a comma"),
         (("benchmark", "loop", "--rate", "10,5"), "decimal point, not a comma"),
-        (("evaluate", "--core-set", "drop_cost=5,0", *ONE), "decimal point, not a comma"),
+        (("evaluate", "--controller-set", "drop_cost=5,0", *ONE), "decimal point, not a comma"),
         (("evaluate", "--goal", "period=5,0", *ONE), "decimal point, not a comma"),
         (("evaluate", "--goal", "period=abc", *ONE), "period must be a number"),
         (("evaluate", "--goal", "direction", *ONE), "NAME=VALUE"),
@@ -78,7 +80,7 @@ def run(*words: str) -> Any:
         (("evaluate", "--seconds", "-1", *ONE), "seconds"),
         (("evaluate", "--processes", "0"), "processes"),
         (("collect", "--exploration", "7", *ONE), "exploration"),
-        (("evaluate", "--core-set", "no_such=1", *ONE), "no_such: there is no entry of this name"),
+        (("evaluate", "--controller-set", "no_such=1", *ONE), "no_such: there is no entry of this name"),
         (("evaluate", "--planner-set", "candidates=1e9", *SHIPPED), "candidates"),
         (("evaluate", "--planner-set", "sigma=.nan", *SHIPPED), "sigma"),
     ],
@@ -135,3 +137,15 @@ def test_what_the_system_refuses_is_one_line(
     assert result.exit_code == 2
     assert said in result.stderr
     assert "MBRL_HOME" not in result.stderr
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED_FLAGS.items())
+def test_an_option_is_taken_by_its_old_name_with_a_warning_and_not_beside_the_new(old: str, new: str) -> None:
+    words = ("evaluate",) if new == "--controller-set" else ("soak",)
+    with pytest.warns(RenamedWarning, match=new):
+        result = run(*words, old, "no_such")
+    assert result.exit_code == 2
+    assert "o such option" not in result.stderr
+    result = run(*words, old, "1", new, "1")
+    assert result.exit_code == 2
+    assert "give only" in result.stderr

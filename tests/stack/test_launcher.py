@@ -59,7 +59,7 @@ def check_times(report: dict[str, Any], seconds: float, rate: float) -> None:
 @pytest.mark.parametrize(("task", "busy"), [("baoding", 0), ("valve", 1)])
 def test_benchmark_loop_times_the_service_at_any_rate(home: Path, task: str, busy: int) -> None:
     file = home / "loop.json"
-    arguments = ["--task", task, "--rate", "20", "--seconds", "4", "--busy-cores", str(busy), "--json", str(file)]
+    arguments = ["--task", task, "--rate", "20", "--seconds", "4", "--stress-cores", str(busy), "--json", str(file)]
     code, out, err = finish(mbrl(home, "benchmark", "loop", *arguments))
     assert code == 0, out + err
     report = json.loads(file.read_text())
