@@ -17,6 +17,7 @@ import numpy as np
 
 from mbrl_controller.base import machine
 from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.files import write_json
 from mbrl_controller.base.tables import print_rows
 from mbrl_controller.benchmark.control_quality import TASKS, paired, run_episodes
 from mbrl_controller.control.core import CoreConfig
@@ -24,7 +25,7 @@ from mbrl_controller.control.delay import DelayKind, SentCommands, commands_in_f
 from mbrl_controller.control.task_config import planner_defaults
 from mbrl_controller.rollouts.config import Who, prepare
 from mbrl_controller.rollouts.episode import EpisodeRecord
-from mbrl_controller.rollouts.evaluate import summarise, write_json
+from mbrl_controller.rollouts.evaluate import summarise
 from mbrl_controller.rollouts.pool import EpisodeRunner
 from mbrl_controller.tasks.spaces import Array
 

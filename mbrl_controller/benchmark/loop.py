@@ -9,8 +9,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from mbrl_controller.base.files import write_json
 from mbrl_controller.base.resources import home_dir
-from mbrl_controller.rollouts.evaluate import write_json
 from mbrl_controller.stack.launcher import run_service, watch
 from mbrl_controller.stack.processes import ProcessGroup
 from mbrl_controller.stack.timed_run import describe, line, not_granted, plan_timed, show

@@ -14,11 +14,11 @@ from typing import Any
 from mbrl_controller.base import machine
 from mbrl_controller.base.console import console
 from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.files import write_json
 from mbrl_controller.base.tables import print_rows
 from mbrl_controller.benchmark import latency
 from mbrl_controller.benchmark.settings import Settings
 from mbrl_controller.benchmark.subprocess_run import reason
-from mbrl_controller.rollouts.evaluate import write_json
 
 Part = Callable[[Settings], dict[str, Any]]
 HEADLINES = ("plan_cpu_ms", "gemm_fp32_cpu_ms", "ratio_to_gemm", "speedup_over_fastest_peer")  # null: not measured

@@ -86,8 +86,8 @@ def learn_curve(
     json: JsonOption = None,
 ) -> None:
     """Compare learning runs: each one's evaluations, and the mean and spread of each kind (task and options)."""
+    from mbrl_controller.base.files import write_json
     from mbrl_controller.learning import compare as comparing
-    from mbrl_controller.rollouts.evaluate import write_json
 
     found = comparing.compare(runs)
     if plot is not None:

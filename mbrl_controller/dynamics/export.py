@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from mbrl_controller.base.errors import ModelError
+from mbrl_controller.base.files import write_atomically
 from mbrl_controller.dynamics.contacts import ContactLayout, contact_features
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.quantisation import INPUT_ZERO, QuantisedLayer, quantise
-from mbrl_controller.dynamics.weights import write_atomically
 from mbrl_controller.models.golden_samples import INT8_RMS_TOLERANCE, Probe
 from mbrl_controller.models.onnx_session import open_session
 from mbrl_controller.models.spec import ModelSpec

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,26 +17,11 @@ import torch
 from torch import Tensor
 
 from mbrl_controller.base.errors import ModelError
+from mbrl_controller.base.files import write_atomically
 
 _NOTE = "note.json"
 
 Weights = dict[str, Tensor]
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Put `content` at `path` in one step: a reader, or a crash, sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def save_arrays(path: Path, arrays: Mapping[str, Tensor], note: Mapping[str, Any] | None = None) -> None:

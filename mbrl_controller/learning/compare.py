@@ -15,10 +15,9 @@ import numpy as np
 from rich.table import Table
 
 from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.run_folder import PLAN_FILE
 from mbrl_controller.learning import plots as curve
 from mbrl_controller.learning.log import LOG_FILE, Row
-
-PLAN_FILE = "plan.json"
 
 
 @dataclass(frozen=True)

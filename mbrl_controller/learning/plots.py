@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 
+from mbrl_controller.base.files import write_atomically
 from mbrl_controller.learning.log import LOG_FILE, Row, read_rows
 from mbrl_controller.tasks.spaces import Array
 
@@ -60,12 +62,10 @@ def draw_bands(path: Path, groups: dict[str, list[list[Row]]]) -> None:
     if axes[0, 0].get_legend_handles_labels()[0]:
         axes[0, 0].legend(fontsize="small")
     figure.tight_layout()
-    part = path.with_name(f".{path.name}")
-    try:
-        figure.savefig(part, dpi=90, format="png")
-        part.replace(path)  # whoever looks at it sees the old curve or the new one
-    finally:
-        plt.close(figure)
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=90, format="png")
+    plt.close(figure)
+    write_atomically(path, picture.getvalue())
 
 
 def _band(axis: plt.Axes, runs: list[list[Row]], by: str, name: str, colour: str, caption: str) -> None:

@@ -10,9 +10,10 @@ import tempfile
 from pathlib import Path
 
 from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.run_folder import PLAN_FILE
 from mbrl_controller.learning.plots import PLOT_FILE
 from mbrl_controller.learning.renaming import copy_as
-from mbrl_controller.learning.run import PLAN_FILE, Learned
+from mbrl_controller.learning.run import Learned
 from mbrl_controller.models.registry import CARD_FILE, INT8_FILE, MODEL_FILE, Registry, Version, file_sha256
 from mbrl_controller.training.report import REPORT_FILE
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import onnx
 
 from mbrl_controller.base.errors import ModelError
-from mbrl_controller.dynamics.weights import write_atomically
+from mbrl_controller.base.files import write_atomically
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.spec import METADATA_KEY, ModelSpec
 

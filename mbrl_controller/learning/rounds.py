@@ -11,10 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mbrl_controller.base.files import write_atomically
 from mbrl_controller.base.os_process import usable_cores
+from mbrl_controller.base.run_folder import PLAN_FILE, is_unfinished
 from mbrl_controller.contract.contract import parse_contract
 from mbrl_controller.dynamics.import_onnx import weights_of
-from mbrl_controller.dynamics.weights import write_atomically
 from mbrl_controller.learning.callbacks import LearnListener
 from mbrl_controller.learning.config import ACCEPT_SEEDS, LearnPlan
 from mbrl_controller.learning.log import Records, Row
@@ -47,7 +48,7 @@ class Work:
         self.folder, self.plan, self.records = folder, plan, records
         self.processes = processes or usable_cores()
         self.should_stop, self.listener = should_stop, listener
-        self.contract = parse_contract(plan.contract, str(folder / "plan.json"))
+        self.contract = parse_contract(plan.contract, str(folder / PLAN_FILE))
         self.contract_file = folder / "contract.yaml"
         write_atomically(self.contract_file, plan.contract.encode())
         self.models = folder / "models"
@@ -135,7 +136,6 @@ class Work:
 
     def _retrain(self, number: int) -> None:
         runs = self._scratch(number)
-        begun = [p.parent for p in runs.glob(f"retrain/{self.plan.task}/*/plan.json")]
         result = retrain.run(
             self.plan.task,
             episodes=self._data(number),
@@ -144,7 +144,7 @@ class Work:
             start=self.plan.start_of(number),
             force=True,  # how well it controls decides, and the next round's data is the cure
             promote=False,
-            resume=any(not (folder / "done").exists() for folder in begun),
+            resume=any(map(is_unfinished, runs.glob(f"retrain/{self.plan.task}/*"))),
             precision=self.plan.precision,
             options=self.plan.training_of(number).model_dump(),
             runs_dir=runs,

@@ -9,10 +9,7 @@ that was stopped or killed at any moment goes on from there, to the result it wo
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import itertools
-import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,7 +21,7 @@ from pydantic import ValidationError
 
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.resources import home_dir
-from mbrl_controller.dynamics.weights import write_atomically
+from mbrl_controller.base.run_folder import PLAN_FILE, mark_done, new_run, newest_unfinished, only_process
 from mbrl_controller.learning.callbacks import LearnListener
 from mbrl_controller.learning.config import LearnPlan, make_plan
 from mbrl_controller.learning.eta import time_left
@@ -34,10 +31,6 @@ from mbrl_controller.learning.rounds import StoppedError, Work
 from mbrl_controller.models.registry import Registry, Version
 from mbrl_controller.rollouts.pool import shared_workers
 from mbrl_controller.stack.launcher import require_modules
-
-PLAN_FILE = "plan.json"
-DONE_FILE = "done"
-NAME = re.compile(r"^\w[\w.-]*$")
 
 
 @dataclass(frozen=True)
@@ -83,13 +76,12 @@ def run(
     if resume:
         if settings or contract or seed:
             raise MbrlError("a resumed run follows its own plan: give no seed and no other settings")
-        folder = _existing(base, name)
+        folder = base / name if name else newest_unfinished(base)  # a finished run has nothing left to do
         plan = read_plan(folder)
     else:
         plan = make_plan(task, seed=seed, contract=contract, settings=settings)
-        folder = _new_folder(base, name)
-        write_atomically(folder / PLAN_FILE, plan.model_dump_json(indent=2).encode())
-    with _only_one(folder):
+        folder = new_run(base, plan.model_dump_json(indent=2), name)
+    with only_process(folder / ".lock", f"{folder}: this run is going on in another process"):
         return _Run(folder, plan, processes, should_stop, listener or LearnListener()).run()
 
 
@@ -143,7 +135,7 @@ class _Run:
             self.records.append(self._row(step, number, figures, time.monotonic() - began))
             live.row(self.records.rows)
             self.listener.row(self.records.rows[-1], time_left(self.plan, self.records.rows, self.work.contract))
-        write_atomically(self.folder / DONE_FILE, b"")
+        mark_done(self.folder)
         return self._outcome(True)
 
     def _due(self) -> Iterator[tuple[str, int]]:
@@ -180,36 +172,3 @@ class _Run:
 
     def _outcome(self, finished: bool) -> Learned:
         return Learned(self.folder, self.plan, list(self.records.rows), finished)
-
-
-def _new_folder(base: Path, name: str | None) -> Path:
-    name = name or f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}"
-    if not NAME.match(name):
-        raise MbrlError(f"run name {name!r}: use letters, digits, '_', '.', '-'")
-    folder = base / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MbrlError(f"{folder}: cannot be written: {error.strerror}") from error
-    if (folder / PLAN_FILE).exists():
-        raise MbrlError(f"{folder}: there is a run of this name; --resume goes on with it")
-    return folder
-
-
-def _existing(base: Path, name: str | None) -> Path:
-    if name:
-        return base / name  # finished or not: a finished one has nothing left to do
-    found = [p.parent for p in base.glob(f"*/{PLAN_FILE}") if not (p.parent / DONE_FILE).exists()]
-    if not found:
-        raise MbrlError(f"{base}: no unfinished run to resume")
-    return max(found, key=lambda folder: (folder / PLAN_FILE).stat().st_mtime)
-
-
-@contextlib.contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise MbrlError(f"{folder}: this run is going on in another process") from error
-        yield

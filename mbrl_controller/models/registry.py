@@ -28,6 +28,7 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mbrl_controller.base.errors import ModelError, RegistryError
+from mbrl_controller.base.files import write_atomically
 from mbrl_controller.base.resources import home_dir, share_dir
 from mbrl_controller.models.files import MAX_TEXT_BYTES, ModelFile, read_bounded
 from mbrl_controller.models.spec import ModelSpec, check_format, describe_validation
@@ -328,6 +329,8 @@ class Registry:
             fcntl.flock(lock, fcntl.LOCK_EX)
             for left in folder.glob(".adding-*"):  # of a writer that was killed
                 shutil.rmtree(left, ignore_errors=True)
+            for left in folder.rglob(".*.part"):
+                left.unlink(missing_ok=True)
             yield folder
 
 
@@ -350,13 +353,7 @@ def _to_disk(path: Path) -> None:
 
 
 def _replace(path: Path, content: str | bytes) -> None:
-    part = path.with_suffix(".part")
     try:
-        part.unlink(missing_ok=True)  # of a writer that was killed; or a link to what is none of ours
-        with part.open("xb") as file:
-            file.write(content if isinstance(content, bytes) else f"{content}\n".encode())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        write_atomically(path, content if isinstance(content, bytes) else f"{content}\n".encode())
     except OSError as error:
         raise RegistryError(f"{path}: cannot be written: {error.strerror}") from error

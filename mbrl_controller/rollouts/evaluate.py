@@ -5,10 +5,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import platform
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.files import write_json
 from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.models.registry import Registry
@@ -105,22 +103,3 @@ def summarise(records: Sequence[EpisodeRecord], contract: RobotContract) -> dict
     rate("goal_rate", [m.goal_reached for m in metrics])
     over("plan_ms_median", 1e3 * np.concatenate([r.plan_s for r in records]), np.median)
     return figures
-
-
-def write_json(path: Path, report: dict[str, Any]) -> None:
-    """Write a report in one step; raises MbrlError where it cannot be written. NaN becomes null."""
-    text = json.dumps(_without_nan(report), indent=2, allow_nan=False) + "\n"
-    try:
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False) as file:
-            file.write(text)
-        os.replace(file.name, path)
-    except OSError as error:
-        raise MbrlError(f"{path}: cannot be written: {error.strerror}") from error
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -58,7 +58,7 @@ def run(
     console.print(_table(report))
     console.print(f"episodes in {report['folder']}", soft_wrap=True)
     if json_file is not None:
-        from mbrl_controller.rollouts.evaluate import write_json
+        from mbrl_controller.base.files import write_json
 
         write_json(json_file, report)
     if not finished:

@@ -13,9 +13,9 @@ from typing import IO, Any
 
 from mbrl_controller.base.console import console
 from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.files import write_json
 from mbrl_controller.base.resources import home_dir
 from mbrl_controller.base.tables import print_rows
-from mbrl_controller.rollouts.evaluate import write_json
 from mbrl_controller.stack.launcher import STOP_ORDER, ServicePlan, run_service, watch
 from mbrl_controller.stack.processes import ProcessGroup
 from mbrl_controller.stack.resource_usage import footprint, trend

@@ -9,10 +9,8 @@ killed goes on with `resume`, to the result it would have had.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,14 +18,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mbrl_controller.base.errors import DatasetError, MbrlError
+from mbrl_controller.base.errors import DatasetError
 from mbrl_controller.base.resources import home_dir
+from mbrl_controller.base.run_folder import mark_done, new_run, newest_unfinished, only_process
 from mbrl_controller.control.task_config import planner_defaults
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.dynamics.export import export_onnx
 from mbrl_controller.dynamics.trainer import EpochReport, FitResult, TrainConfig, fit
 from mbrl_controller.dynamics.validation import JUDGED, evaluate, longest_horizon
-from mbrl_controller.dynamics.weights import write_atomically
 from mbrl_controller.episodes.meaning import how_measured
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.models.registry import INT8_FILE, MODEL_FILE, ModelCard, Registry, Version, file_sha256
@@ -45,6 +43,7 @@ from mbrl_controller.training.retrain_plan import (
     read_plan,
 )
 
+LOCK_FILE = ".retraining"
 MIN_TRANSITIONS = 200
 MIN_EPISODES = 2
 MIN_SHARE = 0.5  # of the parent's data: held-out episodes are new ones, on which a model of little else looks good
@@ -108,16 +107,21 @@ def run(
     listener = listener or Listener()
     registry = Registry(models_dir)
     base = (runs_dir or home_dir() / "runs") / "retrain" / task
-    with _only_one(base), _only_one(registry.root / task):
+    # Two retrains of one task would race for the same checkpoint (in a folder of runs), or the same version name (in a
+    # registry, whose own lock is held for moments).
+    busy = "another retrain of this task is running ({})"
+    with (
+        only_process(base / LOCK_FILE, busy.format(base)),
+        only_process(registry.root / task / LOCK_FILE, busy.format(registry.root / task)),
+    ):
         if resume:
-            folder = _unfinished(base)
+            folder = newest_unfinished(base)
             plan = read_plan(folder)
             prepared = prepare(plan, registry)
         else:
             plan = make_plan(task, episodes, contract, registry, start, force, promote, precision, options, notes)
             prepared = prepare(plan, registry)
-            folder = _new_folder(base)
-            write_atomically(folder / "plan.json", plan.model_dump_json(indent=2).encode())
+            folder = new_run(base, plan.model_dump_json(indent=2))
         return _Run(plan, prepared, folder, registry, threads, should_stop, listener).run()
 
 
@@ -222,7 +226,7 @@ class _Run:
             if plan.promote:
                 self.registry.promote(plan.task, version.name)
                 status = "promoted"
-        write_atomically(self.folder / "done", f"{status}: {reason}\n".encode())
+        mark_done(self.folder, f"{status}: {reason}\n")
         return RetrainResult(status, reason, self.folder, version, metrics, baseline, dataset)
 
     def _int8(self, files: Path, train: TransitionSet, held_out: TransitionSet) -> Int8Verdict | None:
@@ -267,37 +271,3 @@ def too_little(transitions: int, before: int) -> str:
     if transitions >= MIN_SHARE * before:
         return ""
     return f"learnt from {transitions} transitions, the version before from {before}"
-
-
-@contextlib.contextmanager
-def _only_one(base: Path) -> Iterator[None]:
-    """Two retrains of one task would race for the same checkpoint (in a folder of runs), or the same version name (in a
-    registry, whose own lock is held for moments)."""
-    try:
-        base.mkdir(parents=True, exist_ok=True)
-        lock = (base / ".retraining").open("w")
-    except OSError as error:
-        raise MbrlError(f"{base}: cannot be written: {error.strerror}") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise MbrlError(f"another retrain of this task is running ({base})") from error
-        yield
-
-
-def _new_folder(base: Path) -> Path:
-    stamp = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}"
-    for suffix in ["", *(f"-{i}" for i in range(2, 100))]:
-        folder = base / f"{stamp}{suffix}"
-        if not folder.exists():
-            folder.mkdir()
-            return folder
-    raise MbrlError(f"{base}: too many runs in one second")
-
-
-def _unfinished(base: Path) -> Path:
-    left = [f for f in sorted(base.iterdir()) if (f / "plan.json").is_file() and not (f / "done").exists()]
-    if not left:
-        raise MbrlError(f"{base}: no unfinished run to resume")
-    return left[-1]

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mbrl_controller.base.errors import DatasetError, MbrlError, RegistryError
 from mbrl_controller.base.resources import home_dir
+from mbrl_controller.base.run_folder import PLAN_FILE
 from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.control.task_config import contract_for, planner_defaults, task_defaults
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
@@ -135,7 +136,7 @@ def _read(version: Version) -> ModelFile:
 
 def read_plan(folder: Path) -> RunPlan:
     """The plan of a run's folder; raises MbrlError."""
-    path = folder / "plan.json"
+    path = folder / PLAN_FILE
     try:
         return RunPlan.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:

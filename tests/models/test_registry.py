@@ -401,16 +401,6 @@ def test_what_leads_out_of_its_version_is_not_read(registry: Registry, tmp_path:
     assert str(path) in str(caught.value)
 
 
-def test_nothing_is_written_through_a_link(registry: Registry, tmp_path: Path) -> None:
-    name = add(registry)
-    (tmp_path / "precious").write_text("mine")
-    (registry.root / "valve" / "current.part").symlink_to(tmp_path / "precious")
-    registry.promote("valve", name)
-    assert (tmp_path / "precious").read_text() == "mine"
-    assert not os.path.lexists(registry.root / "valve" / "current.part")
-    assert registry.current("valve").name == name
-
-
 def test_shipped_versions_may_be_installed_as_links(tmp_path: Path) -> None:
     """So they are by `colcon build --symlink-install`."""
     source = Registry(tmp_path / "source", shipped=tmp_path / "none")

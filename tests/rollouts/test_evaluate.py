@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import platform
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -248,27 +247,6 @@ def test_unless_asked_for_otherwise_20_episodes_from_seed_0_run_on_all_cores(mon
     for asked in ({}, {"episodes": 2, "seed": 4}, {"processes": 3}, {"processes": 9, "episodes": 8}):
         evaluate.run("valve", policy="hold", **asked)
     assert started == [(7, list(range(20))), (2, [4, 5]), (3, list(range(20))), (8, list(range(8)))]
-
-
-def test_a_report_is_written_beside_the_one_that_it_replaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From another file system it could not be renamed into place."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "on another disk"))
-    evaluate.write_json(tmp_path / "report.json", {"a": 1})
-    assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
-
-
-def test_a_report_is_whole_or_not_there_and_what_is_no_number_is_null(tmp_path: Path) -> None:
-    file = tmp_path / "report.json"
-    content = {"a": float("nan"), "b": [1.5, float("inf"), {"c": (-float("inf"), None, "NaN", 3)}], "d": True}
-    evaluate.write_json(file, content)
-    assert json.loads(file.read_text()) == {"a": None, "b": [1.5, None, {"c": [None, None, "NaN", 3]}], "d": True}
-    assert file.read_text().endswith("}\n")
-    with pytest.raises(TypeError):
-        evaluate.write_json(file, {"a": object()})
-    assert json.loads(file.read_text())["b"][0] == 1.5
-    evaluate.write_json(file, {"a": 1})
-    assert json.loads(file.read_text()) == {"a": 1}
-    assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
 
 
 def test_a_report_has_all_figures_and_is_valid_json(tmp_path: Path, trained: Path) -> None:

@@ -159,7 +159,7 @@ STAGES = {
     "reporting": (("open",), "report.md", 1),
     "registering: the files are copied": (("open",), ".adding-", 3),
     "registering: the folder gets its name": (("os.rename",), ".adding-", 1),
-    "promoting: the note is written": (("open",), "current.part", 1),
+    "promoting: the note is written": (("open",), ".current.json.", 1),
     "promoting: the note is replaced": (("os.rename",), "current.json", 1),
 }
 
