@@ -10,7 +10,8 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mbrl_controller.base.console import error_console
-from mbrl_controller.dynamics.trainer import EpochReport, TrainConfig
+from mbrl_controller.dynamics.train_config import TrainConfig
+from mbrl_controller.dynamics.trainer import EpochReport
 from mbrl_controller.learning.callbacks import LearnListener
 from mbrl_controller.learning.config import LearnPlan
 from mbrl_controller.learning.log import Row

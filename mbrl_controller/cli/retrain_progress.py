@@ -27,7 +27,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mbrl_controller.base.console import console, error_console
-from mbrl_controller.dynamics.trainer import EpochReport, TrainConfig
+from mbrl_controller.dynamics.train_config import TrainConfig
+from mbrl_controller.dynamics.trainer import EpochReport
 from mbrl_controller.training.retrain import Listener, RetrainResult
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 import torch
@@ -17,11 +16,10 @@ from torch import Tensor, nn
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.dynamics.contacts import TorchContacts
 from mbrl_controller.dynamics.data import TransitionSet, robust_scale
+from mbrl_controller.dynamics.train_config import ActionInput
 from mbrl_controller.dynamics.validation import Predictor
 from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.tasks.spaces import Array
-
-ActionInput = Literal["target", "error"]
 
 # A warm start keeps the old function under a new scaling, unless the old scale was a floor and says nothing.
 _RESCALE_LIMIT = 10.0

@@ -11,8 +11,9 @@ import torch
 from onnx import numpy_helper
 
 from mbrl_controller.base.errors import ModelError
-from mbrl_controller.dynamics.ensemble import ActionInput, DynamicsEnsemble
+from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.export import FED_TARGET
+from mbrl_controller.dynamics.train_config import ActionInput
 from mbrl_controller.dynamics.weights import Weights
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.onnx_validation import check_content

@@ -1,25 +1,25 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Fit the ensemble to transitions: one-step first, then rollouts of several steps; early stop; resumable."""
+"""Trains the ensemble: one-step first, then rollouts of several steps; early stopping; resumable."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from mbrl_controller.base.errors import DatasetError
 from mbrl_controller.dynamics.data import TransitionSet
-from mbrl_controller.dynamics.ensemble import ActionInput, DynamicsEnsemble, stream_seed
+from mbrl_controller.dynamics.ensemble import DynamicsEnsemble, stream_seed
 from mbrl_controller.dynamics.loss import RolloutLoss, Rows
+from mbrl_controller.dynamics.train_config import TrainConfig
 from mbrl_controller.dynamics.weights import load_arrays, save_arrays
 from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.tasks.base import Symmetry
@@ -27,55 +27,29 @@ from mbrl_controller.tasks.base import Symmetry
 _EVALUATION_ROWS = 4096
 _EVALUATION_WINDOWS = 4096
 _SMALLEST_BATCH = 64
-
-
-class TrainConfig(BaseModel):
-    """How to fit. Defaults follow PDDM where it says something; noise and weights are fractions of a std."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    ensemble_size: int = Field(default=3, ge=1, le=64)
-    hidden: tuple[int, ...] = (500, 500)
-    learning_rate: float = Field(default=1e-3, gt=0, le=1)
-    batch: int = Field(default=512, ge=1)
-    max_epochs: int = Field(default=40, ge=0, le=10_000)
-    patience: int = Field(default=5, ge=1)  # epochs without a better held-out loss in any member
-    input_noise: float = Field(default=0.01, ge=0, le=1)
-    target_noise: float = Field(default=0.01, ge=0, le=1)
-    weight_decay: float = Field(default=1e-4, ge=0, le=1)
-    huber: float | None = Field(default=None, gt=0)  # errors above it, in units of the scale, count linearly
-    horizon: int = Field(default=5, ge=1, le=50)  # steps of the second stage's rollouts; 1: no second stage
-    horizon_epochs: int = Field(default=20, ge=0, le=10_000)
-    horizon_learning_rate: float = Field(default=4e-4, gt=0, le=1)
-    loss_weights: dict[str, float] = Field(default_factory=dict)  # by prefix of the state entry's name, longest wins
-    bootstrap: bool = False  # each member draws its own rows with replacement, once
-    holdout_fraction: float = Field(default=0.1, gt=0, lt=1)
-    seed: int = Field(default=0, ge=0, lt=2**63)
-    action_input: ActionInput = "error"
-    input_clamp: float = Field(default=5.0, gt=0)
-    contacts: bool = False  # contact features; they need the hand's geometry, which its scene in sim/ tells
+_OLD_NAMES = {"since_better": "epochs_without_improvement", "held_out_loss": "validation_loss"}  # in old checkpoints
 
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One epoch: losses are mean squared errors in units of the scale (1 = predicting the mean change)."""
+    """Losses after one epoch: mean squared errors in units of the scale (1 = predicting the mean change)."""
 
     stage: str  # "one-step" or "<k>-step"
-    epoch: int  # from 1; 0 is the state a stage begins with
+    epoch: int  # from 1; 0: at the start of the stage
     train_loss: float | None  # None at epoch 0
-    held_out_loss: tuple[float, ...]  # per member
+    validation_loss: tuple[float, ...]  # per member
     best_loss: tuple[float, ...]  # per member, of this stage
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """The model with each member's best weights, and how it got there."""
+    """The trained model, with each member's best weights."""
 
     model: DynamicsEnsemble
     history: tuple[EpochReport, ...]
     best_epoch: tuple[int, ...]  # per member, in the last stage
     metrics: dict[str, float]
-    stopped: bool  # `should_stop` ended it early; the checkpoint continues it
+    stopped: bool  # `should_stop` ended it early; continue from the checkpoint
 
 
 @dataclass(frozen=True)
@@ -88,93 +62,98 @@ class _Stage:
 
 @dataclass
 class _Progress:
-    """Everything besides the weights that a resumed run needs; random streams follow from (seed, stage, epoch)."""
+    """What a resumed run needs besides the weights; random streams follow from (seed, stage, epoch)."""
 
     stage: int = 0
     epoch: int = 0
     best_loss: list[float] = field(default_factory=list)
     best_epoch: list[int] = field(default_factory=list)
-    since_better: int = 0
+    epochs_without_improvement: int = 0
     history: list[EpochReport] = field(default_factory=list)
     done: bool = False
 
 
-def fit(
-    train: TransitionSet,
-    held_out: TransitionSet,
-    spec: ModelSpec,
-    symmetries: Iterable[Symmetry] = (),
-    config: TrainConfig | None = None,
-    *,
-    init: Mapping[str, Tensor] | None = None,
-    on_progress: Callable[[EpochReport], None] | None = None,
-    checkpoint: Path | None = None,
-    should_stop: Callable[[], bool] | None = None,
-    device: str = "cpu",
-    threads: int | None = None,
-) -> FitResult:
-    """Train an ensemble for `spec` (its ensemble size and hidden widths are taken from `config`).
+@dataclass(frozen=True)
+class TrainCallbacks:
+    """Called during training; `should_stop` after each batch, `on_epoch_end` also once at the start of a stage."""
 
-    Each member keeps the weights of its own best epoch on the held-out episodes: members do not share parameters,
-    so their best epochs differ. The second stage starts from the first one's best and is judged by its own loss.
+    on_epoch_end: Callable[[EpochReport], object] = lambda report: None
+    should_stop: Callable[[], bool] = lambda: False
 
-    `init` (a model's state_dict) starts from earlier weights. With `checkpoint`, progress is saved after each epoch,
-    and a call with the same data and config continues to the result of an uninterrupted run. On one machine with the
-    same number of `threads` (torch's own choice if None), a seed reproduces a run bit for bit (CPU).
+
+@dataclass(frozen=True)
+class EnsembleTrainer:
+    """Trains ensembles for `spec`.
+
+    Each member keeps the weights of its own best epoch on the validation episodes: members do not share parameters,
+    so their best epochs differ. The second stage starts from the first one's best weights and has its own loss.
+    On one machine with the same number of `threads`, a seed reproduces a run bit for bit (CPU).
+
+    Args:
+        spec: Model to train; ensemble size and hidden widths are taken from `config`.
+        config: Training options.
+        symmetries: Mirror images to add to the training data.
+        init: Weights to start from (a model's state_dict).
+        callbacks: Called during training.
+        checkpoint: File to save progress to after each epoch. A later run with the same data and options continues
+            from it, to the same result as an uninterrupted run.
+        device: Torch device.
+        threads: Torch threads of this process; None: unchanged.
     """
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return _Fit(
-        train, held_out, spec, tuple(symmetries), config or TrainConfig(), init, on_progress, checkpoint, should_stop,
-        device,
-    ).run()  # fmt: skip
+
+    spec: ModelSpec
+    config: TrainConfig = field(default_factory=TrainConfig)
+    symmetries: tuple[Symmetry, ...] = ()
+    init: Mapping[str, Tensor] | None = None
+    callbacks: TrainCallbacks = TrainCallbacks()
+    checkpoint: Path | None = None
+    device: str = "cpu"
+    threads: int | None = None
+
+    def fit(self, train: TransitionSet, validation: TransitionSet) -> FitResult:
+        """Train; raises DatasetError for too little data, other sizes than the spec's, or another run's checkpoint."""
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        return _Run(self, train, validation).run()
+
+    def identity(self, train: TransitionSet, validation: TransitionSet) -> str:
+        """SHA-256 (hex) of everything a checkpoint must share with a run that continues it."""
+        text = f"{train.digest()}{validation.digest()}{[asdict(s) for s in self.symmetries]}"
+        sha = hashlib.sha256(text.encode())
+        sha.update(self.config.model_dump_json().encode())
+        described = {"created", "version", "parent", "data_digest", "transitions", "metrics", "disagreement_limit"}
+        layout = _sized(self.spec, self.config).model_dump(exclude=described)
+        sha.update(repr(sorted(layout.items())).encode())
+        init = self.init or {}
+        for name in sorted(init):
+            sha.update(init[name].detach().cpu().numpy().tobytes())
+        return sha.hexdigest()
 
 
-class _Fit:
-    def __init__(
-        self,
-        train: TransitionSet,
-        held_out: TransitionSet,
-        spec: ModelSpec,
-        symmetries: tuple[Symmetry, ...],
-        config: TrainConfig,
-        init: Mapping[str, Tensor] | None,
-        on_progress: Callable[[EpochReport], None] | None,
-        checkpoint: Path | None,
-        should_stop: Callable[[], bool] | None,
-        device: str,
-    ) -> None:
+class _Run:
+    """One call of `fit`."""
+
+    def __init__(self, trainer: EnsembleTrainer, train: TransitionSet, validation: TransitionSet) -> None:
         train.require(transitions=2, what="training data")
-        held_out.require(transitions=1, what="held-out data")
-        spec = spec.model_copy(update={"ensemble_size": config.ensemble_size, "hidden": config.hidden})
-        for name, data in (("training", train), ("held-out", held_out)):
-            sizes, expected = (
-                (data.state.shape[1], data.action.shape[1]),
-                (len(spec.state_names), len(spec.action_names)),
-            )
-            if sizes != expected:
-                raise DatasetError(f"{name} data has (state, action) sizes {sizes}, the model {expected}")
-        self.spec, self.config, self.device = spec, config, torch.device(device)
-        self.on_progress, self.checkpoint = on_progress or (lambda report: None), checkpoint
-        self.should_stop = should_stop or (lambda: False)
-        self.identity = _identity(train, held_out, spec, symmetries, config, init)
-        self.train, self.held_out = train.augmented(symmetries), held_out
+        validation.require(transitions=1, what="validation data")
+        config = self.config = trainer.config
+        spec = self.spec = _sized(trainer.spec, config)
+        self.callbacks, self.checkpoint = trainer.callbacks, trainer.checkpoint
+        self.device = torch.device(trainer.device)
         self.stages = [_Stage("one-step", 1, config.max_epochs, config.learning_rate)]
         if config.horizon > 1 and config.horizon_epochs:
             name = f"{config.horizon}-step"
             self.stages.append(_Stage(name, config.horizon, config.horizon_epochs, config.horizon_learning_rate))
-        for name, data in (("training", train), ("held-out", held_out)):
-            if not len(data.windows(self.stages[-1].horizon)):
-                raise DatasetError(
-                    f"no {self.stages[-1].horizon} transitions follow each other in the {name} data: "
-                    f"shorten the horizon or record longer episodes"
-                )
+        for name, data in (("training", train), ("validation", validation)):
+            _check_sizes(name, data, spec, self.stages[-1].horizon)
+        self.identity = trainer.identity(train, validation)
+        self.train, self.validation = train.augmented(trainer.symmetries), validation
         self.model = DynamicsEnsemble(
             spec, action_input=config.action_input, input_clamp=config.input_clamp, seed=config.seed
         )
-        if init is not None:
-            self.model.load_weights(init)
-        self.model.fit_scaling(self.train, spec, keep_function=init is not None)
+        if trainer.init is not None:
+            self.model.load_weights(trainer.init)
+        self.model.fit_scaling(self.train, spec, keep_function=trainer.init is not None)
         self.model.to(self.device)
         self.loss = RolloutLoss(self.model, spec, config.huber, config.loss_weights)
         self.best: dict[str, Tensor] = {name: value.detach().clone() for name, value in self.model.named_parameters()}
@@ -186,9 +165,7 @@ class _Fit:
         while not self.progress.done and not stopped:
             stopped = not self._run_stage(self.stages[self.progress.stage], resumed)
             resumed = None
-        with torch.no_grad():
-            for name, parameter in self.model.named_parameters():
-                parameter.copy_(self.best[name])
+        self._load_best()
         self.model.to("cpu").eval()
         progress = self.progress
         metrics = {"epochs": float(sum(report.epoch > 0 for report in progress.history))}
@@ -201,40 +178,38 @@ class _Fit:
         return FitResult(self.model, tuple(progress.history), tuple(progress.best_epoch), metrics, stopped)
 
     def _run_stage(self, stage: _Stage, optimiser_state: dict[str, Tensor] | None) -> bool:
-        """Train one stage to its end; False when it was stopped before."""
+        """Train one stage; False if it was stopped before its end."""
         progress, config = self.progress, self.config
         rows = self.loss.rows(self.train, stage.horizon)
-        judge = self.loss.rows(self.held_out, stage.horizon, _EVALUATION_WINDOWS)
+        validation = self.loss.rows(self.validation, stage.horizon, _EVALUATION_WINDOWS)
         scale = self.loss.scale(rows)
         optimiser = torch.optim.AdamW(self.model.parameters(), lr=stage.learning_rate, weight_decay=config.weight_decay)
         if optimiser_state is not None:
             _restore_optimiser(optimiser, optimiser_state)
         else:
-            loss = self._evaluate(judge, scale)
-            progress.epoch, progress.since_better = 0, 0
+            loss = self._evaluate(validation, scale)
+            progress.epoch, progress.epochs_without_improvement = 0, 0
             progress.best_loss, progress.best_epoch = list(loss), [0] * len(loss)
             self._report(stage, None, loss)
-        while progress.epoch < stage.epochs and progress.since_better < config.patience:
+        while progress.epoch < stage.epochs and progress.epochs_without_improvement < config.patience:
             train_loss = self._train_epoch(stage, rows, scale, optimiser)
             if train_loss is None:
                 return False
             progress.epoch += 1
-            loss = self._evaluate(judge, scale)
+            loss = self._evaluate(validation, scale)
             self._keep_best(loss)
             self._report(stage, train_loss, loss)
             self._save(optimiser)
-            if self.should_stop() and (progress.epoch < stage.epochs or stage is not self.stages[-1]):
+            if self.callbacks.should_stop() and (progress.epoch < stage.epochs or stage is not self.stages[-1]):
                 return False
-        with torch.no_grad():
-            for name, parameter in self.model.named_parameters():
-                parameter.copy_(self.best[name])
+        self._load_best()
         progress.stage += 1
         progress.done = progress.stage == len(self.stages)
         self._save(None)
         return True
 
     def _train_epoch(self, stage: _Stage, rows: Rows, scale: Tensor, optimiser: torch.optim.Optimizer) -> float | None:
-        """One pass; None when stopped within it. A stage of k steps draws 1/k of its windows: equal work an epoch."""
+        """One pass; returns the mean loss, None if stopped. A k-step stage draws 1/k of its windows: equal work."""
         config, E = self.config, self.model.size
         seeds = (config.seed, 1 + self.progress.stage, self.progress.epoch)
         shuffle = torch.Generator().manual_seed(stream_seed(*seeds))
@@ -246,7 +221,7 @@ class _Fit:
         self.model.train()
         total = 0.0
         for begin in range(0, used, batch):
-            if self.should_stop():
+            if self.callbacks.should_stop():
                 return None
             windows = rows.windows[order[:, begin : min(begin + batch, used)].to(self.device)]
             noise = None
@@ -263,7 +238,7 @@ class _Fit:
         return total / used
 
     def _bootstrap(self, count: int) -> Tensor:
-        """Which rows each member may see [E, W]."""
+        """Rows [E, W] that each member trains on."""
         if not self.config.bootstrap:
             return torch.arange(count).expand(self.model.size, count)
         source = torch.Generator().manual_seed(stream_seed(self.config.seed, 0, count))
@@ -279,6 +254,11 @@ class _Fit:
         return tuple((total / len(rows.windows)).tolist())
 
     @torch.no_grad()
+    def _load_best(self) -> None:
+        for name, parameter in self.model.named_parameters():
+            parameter.copy_(self.best[name])
+
+    @torch.no_grad()
     def _keep_best(self, loss: tuple[float, ...]) -> None:
         progress = self.progress
         better = [e for e, value in enumerate(loss) if value < progress.best_loss[e]]
@@ -286,13 +266,13 @@ class _Fit:
             progress.best_loss[e], progress.best_epoch[e] = loss[e], progress.epoch
             for name, parameter in self.model.named_parameters():
                 self.best[name][e] = parameter[e]
-        progress.since_better = 0 if better else progress.since_better + 1
+        progress.epochs_without_improvement = 0 if better else progress.epochs_without_improvement + 1
 
     def _report(self, stage: _Stage, train_loss: float | None, loss: tuple[float, ...]) -> None:
         progress = self.progress
         report = EpochReport(stage.name, progress.epoch, train_loss, loss, tuple(progress.best_loss))
         progress.history.append(report)
-        self.on_progress(report)
+        self.callbacks.on_epoch_end(report)
 
     def _save(self, optimiser: torch.optim.Optimizer | None) -> None:
         if self.checkpoint is None:
@@ -305,20 +285,20 @@ class _Fit:
         save_arrays(self.checkpoint, arrays, {"identity": self.identity, **asdict(self.progress)})
 
     def _restore(self) -> dict[str, Tensor] | None:
-        """Take over the checkpoint; the optimiser's state, or None at the start of a stage."""
+        """Load the checkpoint; returns the optimiser's state, None at the start of a stage."""
         if self.checkpoint is None or not self.checkpoint.exists():
             return None
         arrays, note = load_arrays(self.checkpoint)
         if note.pop("identity", None) != self.identity:
             raise DatasetError(
-                f"checkpoint {self.checkpoint} belongs to another run (other data, settings or start weights): "
-                f"remove it or name another"
+                f"checkpoint {self.checkpoint} belongs to another run (other data, options or initial weights): "
+                "remove it or choose another file"
             )
         history = [
-            EpochReport(r["stage"], r["epoch"], r["train_loss"], tuple(r["held_out_loss"]), tuple(r["best_loss"]))
-            for r in note.pop("history")
+            EpochReport(r["stage"], r["epoch"], r["train_loss"], tuple(r["validation_loss"]), tuple(r["best_loss"]))
+            for r in map(_renamed, note.pop("history"))
         ]
-        self.progress = _Progress(**note, history=history)
+        self.progress = _Progress(**_renamed(note), history=history)
         with torch.no_grad():
             for name, parameter in self.model.named_parameters():
                 parameter.copy_(arrays[f"model.{name}"])
@@ -335,20 +315,19 @@ def _restore_optimiser(optimiser: torch.optim.Optimizer, moments: Mapping[str, T
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
 
 
-def _identity(
-    train: TransitionSet,
-    held_out: TransitionSet,
-    spec: ModelSpec,
-    symmetries: tuple[Symmetry, ...],
-    config: TrainConfig,
-    init: Mapping[str, Tensor] | None,
-) -> str:
-    """What a checkpoint must agree on to be continued."""
-    sha = hashlib.sha256(f"{train.digest()}{held_out.digest()}{[asdict(s) for s in symmetries]}".encode())
-    sha.update(config.model_dump_json().encode())
-    described = {"created", "version", "parent", "data_digest", "transitions", "metrics", "disagreement_limit"}
-    layout = spec.model_dump(exclude=described)
-    sha.update(repr(sorted(layout.items())).encode())
-    for name in sorted(init or {}):
-        sha.update((init or {})[name].detach().cpu().numpy().tobytes())
-    return sha.hexdigest()
+def _renamed(entries: Mapping[str, Any]) -> dict[str, Any]:
+    return {_OLD_NAMES.get(name, name): value for name, value in entries.items()}
+
+
+def _sized(spec: ModelSpec, config: TrainConfig) -> ModelSpec:
+    return spec.model_copy(update={"ensemble_size": config.ensemble_size, "hidden": config.hidden})
+
+
+def _check_sizes(name: str, data: TransitionSet, spec: ModelSpec, horizon: int) -> None:
+    sizes, expected = (data.state.shape[1], data.action.shape[1]), (len(spec.state_names), len(spec.action_names))
+    if sizes != expected:
+        raise DatasetError(f"{name} data has (state, action) sizes {sizes}, the model {expected}")
+    if not len(data.windows(horizon)):
+        raise DatasetError(
+            f"the {name} data has no {horizon} consecutive transitions: shorten the horizon or record longer episodes"
+        )

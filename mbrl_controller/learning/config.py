@@ -21,7 +21,7 @@ from mbrl_controller.base.overrides import deep_merge, unflatten
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.core import CoreConfig
 from mbrl_controller.control.task_config import contract_for, planner_defaults, task_defaults
-from mbrl_controller.dynamics.trainer import TrainConfig
+from mbrl_controller.dynamics.train_config import TrainConfig
 from mbrl_controller.learning.behaviour import MOST_EPISODES, Behaviour
 from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.planning.catalog import make_planner

@@ -23,7 +23,7 @@ from mbrl_controller.control.task_config import PlannerDefaults, contract_for, p
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.dynamics.export import export_onnx
 from mbrl_controller.dynamics.import_onnx import network_of
-from mbrl_controller.dynamics.trainer import TrainConfig
+from mbrl_controller.dynamics.train_config import TrainConfig
 from mbrl_controller.dynamics.validation import JUDGED, evaluate, longest_horizon
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble

@@ -99,7 +99,7 @@ def _plot_loss(path: Path, history: Sequence[EpochReport]) -> None:
         reports = [report for report in history if report.stage == stage]
         epochs = [report.epoch for report in reports]
         axis.plot(epochs, [np.nan if r.train_loss is None else r.train_loss for r in reports], label="training")
-        axis.plot(epochs, [np.mean(r.held_out_loss) for r in reports], label="held out")
+        axis.plot(epochs, [np.mean(r.validation_loss) for r in reports], label="validation")
         axis.set(title=stage, xlabel="epoch", ylabel="loss (change² = 1)", yscale="log")
         axis.legend()
     _save(figure, path)

@@ -24,7 +24,8 @@ from mbrl_controller.base.run_folder import mark_done, new_run, newest_unfinishe
 from mbrl_controller.control.task_config import planner_defaults
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.dynamics.export import export_onnx
-from mbrl_controller.dynamics.trainer import EpochReport, FitResult, TrainConfig, fit
+from mbrl_controller.dynamics.train_config import TrainConfig
+from mbrl_controller.dynamics.trainer import EnsembleTrainer, EpochReport, FitResult, TrainCallbacks
 from mbrl_controller.dynamics.validation import JUDGED, evaluate, longest_horizon
 from mbrl_controller.episodes.meaning import how_measured
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
@@ -155,18 +156,17 @@ class _Run:
             raise DatasetError(f"{error}; one of {1.5 * PART_S:g} s or more counts as several") from error
         train, held_out = data.split_by_episode(plan.train.holdout_fraction)
         listener.stage(f"training on {len(train)} transitions, judging on {len(held_out)}")
-        result = fit(
-            train,
-            held_out,
+        callbacks = TrainCallbacks(lambda report: listener.epoch(report, plan.train), self.should_stop)
+        trainer = EnsembleTrainer(
             spec,
-            self.contract.task.symmetries,
             plan.train,
-            init=self.weights,
-            on_progress=lambda report: listener.epoch(report, plan.train),
+            tuple(self.contract.task.symmetries),
+            self.weights,
+            callbacks,
             checkpoint=self.folder / "checkpoint.npz",
-            should_stop=self.should_stop,
             threads=self.threads,
         )
+        result = trainer.fit(train, held_out)
         if result.stopped:
             return RetrainResult("stopped", "stopped; --resume goes on", self.folder, None, {}, {}, dataset)
         listener.stage(f"validating against {self.parent.name}" if self.parent else "validating")

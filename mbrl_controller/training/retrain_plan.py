@@ -20,7 +20,7 @@ from mbrl_controller.control.task_config import contract_for, planner_defaults, 
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.import_onnx import weights_of
 from mbrl_controller.dynamics.loss import RolloutLoss
-from mbrl_controller.dynamics.trainer import TrainConfig
+from mbrl_controller.dynamics.train_config import TrainConfig
 from mbrl_controller.dynamics.weights import Weights
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.registry import Registry, Version

@@ -18,7 +18,8 @@ from mbrl_controller.dynamics.contacts import DEEPEST, REACH, TorchContacts
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.export import INT8_RMS_TOLERANCE, export_onnx
 from mbrl_controller.dynamics.import_onnx import network_of
-from mbrl_controller.dynamics.trainer import TrainConfig, fit
+from mbrl_controller.dynamics.train_config import TrainConfig
+from mbrl_controller.dynamics.trainer import EnsembleTrainer
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.hand_geometry import Ball, Frame, HandGeometry, Hinge, Shape
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
@@ -153,7 +154,7 @@ def test_the_features_reach_the_network(touching, toy_record) -> None:
     bare = touching.model_copy(update={"geometry": None})
     config = TrainConfig(hidden=(16, 16), ensemble_size=2, max_epochs=1, horizon=1)
     judge = toy_record(3, 20, seed=1)
-    widths = [fit(data, judge, spec, (), config).model.weights[0].shape[1] for spec in (bare, touching)]
+    widths = [EnsembleTrainer(spec, config).fit(data, judge).model.weights[0].shape[1] for spec in (bare, touching)]
     assert widths[1] - widths[0] == 8  # one ball, two surfaces
 
 

@@ -13,13 +13,21 @@ from pydantic import ValidationError
 from mbrl_controller.base.errors import DatasetError
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.dynamics.loss import RolloutLoss
-from mbrl_controller.dynamics.trainer import FitResult, TrainConfig, fit
+from mbrl_controller.dynamics.train_config import TrainConfig
+from mbrl_controller.dynamics.trainer import EnsembleTrainer, FitResult, TrainCallbacks
 from mbrl_controller.dynamics.validation import evaluate
+from mbrl_controller.dynamics.weights import load_arrays, save_arrays
 from mbrl_controller.tasks.base import Symmetry
 
 QUICK = TrainConfig(
     ensemble_size=2, hidden=(32, 32), batch=64, max_epochs=3, horizon=3, horizon_epochs=3, patience=10, seed=1
 )
+
+
+def fit(train, validation, spec, symmetries=(), config=QUICK, on_epoch_end=None, should_stop=None, **options):
+    given = {"on_epoch_end": on_epoch_end, "should_stop": should_stop}
+    callbacks = TrainCallbacks(**{name: call for name, call in given.items() if call is not None})
+    return EnsembleTrainer(spec, config, symmetries, callbacks=callbacks, **options).fit(train, validation)
 
 
 def same_weights(a: FitResult, b: FitResult) -> bool:
@@ -88,7 +96,7 @@ def test_resuming_equals_an_uninterrupted_run(quick, small, toy_spec, tmp_path, 
         seen += report.epoch > 0
 
     part = fit(
-        *small, toy_spec, (), QUICK, checkpoint=checkpoint, on_progress=count, should_stop=lambda: seen >= epochs
+        *small, toy_spec, (), QUICK, checkpoint=checkpoint, on_epoch_end=count, should_stop=lambda: seen >= epochs
     )
     assert part.stopped
     assert part.history == quick.history[: len(part.history)]
@@ -97,8 +105,22 @@ def test_resuming_equals_an_uninterrupted_run(quick, small, toy_spec, tmp_path, 
     assert whole.history == quick.history
     assert whole.best_epoch == quick.best_epoch
     assert same_weights(whole, quick)
-    finished = fit(*small, toy_spec, (), QUICK, checkpoint=checkpoint, on_progress=lambda r: pytest.fail("trained"))
+    finished = fit(*small, toy_spec, (), QUICK, checkpoint=checkpoint, on_epoch_end=lambda r: pytest.fail("trained"))
     assert same_weights(finished, quick)
+
+
+def test_a_checkpoint_of_version_0_1_is_continued(quick, small, toy_spec, tmp_path) -> None:
+    """Two entries had other names then."""
+    checkpoint, seen = tmp_path / "run.npz", []
+    fit(*small, toy_spec, checkpoint=checkpoint, on_epoch_end=seen.append, should_stop=lambda: len(seen) > 2)
+    arrays, note = load_arrays(checkpoint)
+    note["since_better"] = note.pop("epochs_without_improvement")
+    for report in note["history"]:
+        report["held_out_loss"] = report.pop("validation_loss")
+    save_arrays(checkpoint, arrays, note)
+    whole = fit(*small, toy_spec, checkpoint=checkpoint)
+    assert whole.history == quick.history
+    assert same_weights(whole, quick)
 
 
 def test_stopping_within_an_epoch_loses_only_that_epoch(quick, small, toy_spec, tmp_path) -> None:
@@ -125,7 +147,7 @@ def test_a_checkpoint_of_another_run_is_refused(small, toy_spec, tmp_path) -> No
 
 
 def test_early_stop_returns_each_members_best_weights(small, toy_record, toy_spec) -> None:
-    # The held-out episodes obey no physics: whatever is learned soon makes the held-out loss worse.
+    # The validation episodes obey no physics: whatever is learned soon makes their loss worse.
     train, _ = small
 
     def noise(state: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -137,19 +159,19 @@ def test_early_stop_returns_each_members_best_weights(small, toy_record, toy_spe
     assert result.history[-1].epoch < 40
     assert result.history[-1].epoch - max(result.best_epoch) == 3
     for member, epoch in enumerate(result.best_epoch):
-        losses = [r.held_out_loss[member] for r in result.history]
+        losses = [r.validation_loss[member] for r in result.history]
         assert losses[epoch] == min(losses)
     # The returned weights really are those of that epoch: judged anew, they give that epoch's loss.
     no_training = config.model_copy(update={"max_epochs": 0})
     judged = fit(train, wrong, toy_spec, (), no_training, init=result.model.state_dict())
-    assert np.allclose(judged.history[0].held_out_loss, result.history[-1].best_loss, rtol=1e-3)
+    assert np.allclose(judged.history[0].validation_loss, result.history[-1].best_loss, rtol=1e-3)
 
 
 def test_a_warm_start_begins_where_the_other_ended(learned, toy_record, toy_spec) -> None:
     more = toy_record(12, 30, seed=11).split_by_episode(0.2)
     warm = fit(*more, toy_spec, (), QUICK, init=learned.model.state_dict())
     cold = fit(*more, toy_spec, (), QUICK)
-    assert max(warm.history[0].held_out_loss) < 0.1 * min(cold.history[0].held_out_loss)
+    assert max(warm.history[0].validation_loss) < 0.1 * min(cold.history[0].validation_loss)
     assert max(warm.history[-1].best_loss) < min(cold.history[-1].best_loss)
 
 
@@ -284,7 +306,7 @@ def test_an_epoch_of_rollouts_takes_no_more_steps_than_its_share(toy_record, toy
         nonlocal stage
         stage = 3 if report.stage == "3-step" else 1
 
-    fit(*data, toy_spec, (), config, should_stop=count, on_progress=next_stage)
+    fit(*data, toy_spec, (), config, should_stop=count, on_epoch_end=next_stage)
     windows = len(data[0].windows(3))
     batches = int(np.ceil(windows // 3 / 64))
     assert asked[3] == 2 * (batches + 1)  # once more after each epoch
@@ -295,22 +317,24 @@ def test_an_epoch_of_rollouts_takes_no_more_steps_than_its_share(toy_record, toy
 def test_a_gpu_learns_the_same(quick, small, toy_spec, tmp_path) -> None:
     seen: list[int] = []
     options = {"device": "cuda", "checkpoint": tmp_path / "run.npz"}
-    fit(*small, toy_spec, (), QUICK, on_progress=lambda r: seen.append(1), should_stop=lambda: len(seen) > 2, **options)
+    fit(
+        *small, toy_spec, (), QUICK, on_epoch_end=lambda r: seen.append(1), should_stop=lambda: len(seen) > 2, **options
+    )
     result = fit(*small, toy_spec, (), QUICK, **options)
-    losses = [[r.held_out_loss for r in run.history] for run in (result, quick)]
+    losses = [[r.validation_loss for r in run.history] for run in (result, quick)]
     assert np.allclose(*losses, rtol=0.02)
 
 
 def test_too_little_data_is_said_before_training(small, toy_record, toy_spec) -> None:
     train, held = small
     nothing = held.of_episodes([])
-    with pytest.raises(DatasetError, match="held-out data: 0 transitions"):
+    with pytest.raises(DatasetError, match="validation data: 0 transitions"):
         fit(train, nothing, toy_spec, (), QUICK)
-    with pytest.raises(DatasetError, match="no 3 transitions follow each other in the held-out"):
+    with pytest.raises(DatasetError, match="validation data has no 3 consecutive"):
         fit(train, toy_record(4, 2, seed=2), toy_spec, (), QUICK)
     narrow = TransitionSet(held.state[:, :4], held.action, held.next_state[:, :4], held.episode, held.step,
                            held.episode_keys)  # fmt: skip
-    with pytest.raises(DatasetError, match="held-out data has"):
+    with pytest.raises(DatasetError, match="validation data has"):
         fit(train, narrow, toy_spec, (), QUICK)
 
 
