@@ -20,8 +20,8 @@ from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.files import write_json
 from mbrl_controller.base.tables import print_rows
 from mbrl_controller.benchmark.control_quality import TASKS, paired, run_episodes
-from mbrl_controller.control.core import CoreConfig
-from mbrl_controller.control.delay import DelayKind, SentCommands, commands_in_force, predict
+from mbrl_controller.control.config import ControllerConfig, DelayKind
+from mbrl_controller.control.delay import SentCommands, commands_in_force, predict
 from mbrl_controller.control.task_config import planner_defaults
 from mbrl_controller.rollouts.config import Who, prepare
 from mbrl_controller.rollouts.episode import EpisodeRecord
@@ -82,7 +82,7 @@ def under(task: str, latency: float, kind: DelayKind) -> Who:
     core = planner_defaults(task, "pddm").core
     return Who(
         task,
-        core=CoreConfig(**core.model_dump() | {"delay": kind, "delay_s": latency - sensing}),
+        core=ControllerConfig(**core.model_dump() | {"delay": kind, "delay_s": latency - sensing}),
         sim_options={"observation_latency": sensing, "command_latency": latency - sensing},
     )
 

@@ -21,10 +21,10 @@ from mbrl_controller.benchmark.settings import Settings
 from mbrl_controller.benchmark.subprocess_run import isolated
 from mbrl_controller.benchmark.timing import percentiles
 from mbrl_controller.benchmark.workload import Served, served
-from mbrl_controller.control.core import Observation
 from mbrl_controller.control.loop import FixedRateLoop, apply_scheduling, start_thread
 from mbrl_controller.control.pacing import TickTime
-from mbrl_controller.control.planner_thread import LatePlanner
+from mbrl_controller.control.planner_thread import PlannerThread
+from mbrl_controller.control.steps import Observation
 from mbrl_controller.stack.cpu_load import burners
 
 RATES = (10.0, 20.0, 50.0)  # Hz
@@ -131,7 +131,7 @@ def loop_row(
         if solution is not None:
             evaluated.append(solution.plan.evaluated)
 
-    planner = LatePlanner(core.solve, priority, planner_cpus)
+    planner = PlannerThread(core.solve, priority, planner_cpus)
     loop = FixedRateLoop(
         period, tick, on_error=failures.append, priority=priority + 1 if priority else 0, cpus=loop_cpus
     )

@@ -16,7 +16,8 @@ from mbrl_controller.base.tables import print_rows
 from mbrl_controller.benchmark.settings import Settings, UnavailableError
 from mbrl_controller.benchmark.subprocess_run import isolated
 from mbrl_controller.benchmark.workload import served
-from mbrl_controller.control.core import ControllerCore, Observation
+from mbrl_controller.control.core import ControllerCore
+from mbrl_controller.control.steps import Observation
 from mbrl_controller.tasks.base import Goal
 
 WARM_UP = 100  # plans before the first look: caches, pools and the allocator reach their size

@@ -13,8 +13,9 @@ import numpy as np
 
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.control.core import ControllerCore, Observation
+from mbrl_controller.control.core import ControllerCore
 from mbrl_controller.control.safety import Safety, SafetyState
+from mbrl_controller.control.steps import Observation
 from mbrl_controller.control.task_config import contract_for, planner_defaults
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.models.registry import Registry

@@ -3,179 +3,85 @@
 
 """The controller without ROS and without a clock: from an observation to a command.
 
-A tick has three parts so that a late planner cannot hold it up: `prepare` (quick), `solve` (heavy; may run on another
-thread, touches nothing of the core) and `conclude` (quick; limits, memory, safety). `tick` runs all three in a row,
+A tick has three parts, so that a late planner cannot stall it: `prepare` (quick), `solve` (heavy; may run on another
+thread and touches nothing of the core) and `conclude` (quick; limits, memory, safety). `tick` runs all three in a row,
 as lockstep evaluation does.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from typing import Annotated, Protocol
+from dataclasses import replace
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
-from mbrl_controller.base.units import Radians, Seconds, Unit
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.control.delay import (
-    LONGEST,
-    Delay,
-    DelayKind,
-    Replay,
-    SentCommands,
-    commands_in_force,
-    estimate,
-    predict,
-)
+from mbrl_controller.control.config import ControllerConfig
+from mbrl_controller.control.delay import Delay, SentCommands, commands_in_force, estimate, predict
 from mbrl_controller.control.safety import SILENT, Safety, SafetyState
-from mbrl_controller.control.stuck_sensors import FrozenSensors
-from mbrl_controller.planning.base import Planner, PlannerState, PlanResult
-from mbrl_controller.planning.objective import RolloutModel, RolloutObjective
-from mbrl_controller.planning.risk import Risk, disagreement
+from mbrl_controller.control.steps import ControlModel, Observation, PlanRequest, Solution, Tick
+from mbrl_controller.control.stuck_sensors import StuckSensorMonitor
+from mbrl_controller.planning.base import Planner
+from mbrl_controller.planning.objective import RolloutObjective
+from mbrl_controller.planning.risk import disagreement
 from mbrl_controller.tasks.base import Goal, ObservingGoal
 from mbrl_controller.tasks.spaces import Array
 
 
-class ControlModel(RolloutModel, Protocol):
-    """A rollout model with the identity the controller reports."""
-
-    @property
-    def version(self) -> str: ...
-
-    @property
-    def delta_scale(self) -> Array | None:
-        """Standard deviation of one step's change [S] in the training data; None: disagreement is not defined."""
-        ...
-
-    @property
-    def disagreement_limit(self) -> float | None: ...
-
-
-class CoreConfig(BaseModel):
-    """What the core adds to the planner's own configuration."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    risk: Risk = Risk()
-    drop_cost: Annotated[float, Unit("reward per control period")] = Field(
-        default=20.0, ge=0, description="charged for each step from a predicted drop on"
-    )
-    goal_lead: Radians = Field(
-        default=0.0,
-        ge=0,
-        lt=np.pi,
-        description="a goal that goes round by the clock waits, as the planner sees it, when it is so far ahead of "
-        "the objects; 0: it does not",
-    )
-    delay: DelayKind = Field(
-        default="measured",
-        description="what is bridged by replaying commands: none; given: delay_s alone; measured: the state's age and "
-        "the planning time, too",
-    )
-    delay_s: Seconds = Field(default=0.0, ge=0, le=LONGEST, description="time from a command to its effect")
-
-
-@dataclass(frozen=True)
-class Observation:
-    """A state [S], when its oldest entry was measured (s, the sources' clock), and how much newer each entry is."""
-
-    state: Array
-    stamp: float
-    newer: float | Array = 0.0  # s, of all entries or of each [S]
-
-
-@dataclass(frozen=True)
-class PlanRequest:
-    """All that `solve` needs, taken at one moment."""
-
-    observation: Observation
-    delay: Delay  # from the observation to the effect of the command asked for
-    replay: Replay  # the commands in force meanwhile
-    goals: Array  # [H, G] at the ends of the planned steps
-    planner_state: PlannerState
-    model: ControlModel
-    planner: Planner
-    config: CoreConfig
-    epoch: int
-    sequence: int
-
-
-@dataclass(frozen=True)
-class Solution:
-    """A plan for a request."""
-
-    plan: PlanResult
-    planner_state: PlannerState
-    targets: Array  # [H, A] joint targets, rad
-    disagreement: float  # NaN where the model defines none
-    model_version: str
-    duration: float  # s
-
-
-@dataclass(frozen=True)
-class Tick:
-    """What one control step came to."""
-
-    command: Array | None  # [A] joint targets, rad; None: send nothing
-    source: str  # plan, previous_plan, safe, none
-    state: SafetyState
-    reason: str
-    epoch: int
-    sequence: int
-    request: PlanRequest | None = None
-    solution: Solution | None = None
-
-
 class ControllerCore:
-    """One controller for one contract. Not thread-safe, but for `solve`."""
+    """The controller for one contract. Only `solve` is thread-safe."""
 
     def __init__(
         self,
         contract: RobotContract,
         model: ControlModel,
         planner: Planner,
-        config: CoreConfig | None = None,
+        config: ControllerConfig | None = None,
         safety: Safety | None = None,
         seed: int = 0,
         *,
         active: bool = True,
     ) -> None:
-        """`active`: whether it is ready at once, or only after the next `reset`."""
+        """Args:
+        contract: states, actions and task.
+        model: predicts what commands do.
+        planner: searches for them.
+        config: options besides the planner's own; None: the defaults.
+        safety: limits and safety state; None: a new one with default options.
+        seed: of the first plan.
+        active: ready at once, or only after the next `reset`.
+        """
         self.contract = contract
         self.task = contract.task
         self.model = model
         self.planner = planner
-        self.config = config or CoreConfig()
+        self.config = config or ControllerConfig()
         self.safety = safety or Safety(contract.action, safe=contract.file.command.safe)
         self._joints = self.task.joint_positions
         self._sent = SentCommands()
-        self._frozen = FrozenSensors(contract)
+        self._stuck_sensors = StuckSensorMonitor(contract)
         self._begin_epoch(seed, None)
         if active:
             self.safety.change(SafetyState.READY, "reset")
 
     @property
     def epoch(self) -> int:
-        """The last one begun; none comes twice in a process."""
+        """The epoch begun last; unique in a process."""
         return self.safety.standing.epoch
 
     def reset(self, seed: int, position: Array | None = None) -> None:
-        """Forget everything planned: a new epoch, whose plans start from the joint `position` [A] (rad).
-
-        A latched stop stays.
-        """
+        """Forget everything planned: a new epoch, whose plans start from the joint `position` [A] (rad). A latched stop
+        stays."""
         self._begin_epoch(seed, position)
         self.safety.change(SafetyState.READY, "reset")
 
     def _begin_epoch(self, seed: int, position: Array | None) -> None:
         last = None if position is None else self.contract.action.to_normalised(position)
         self._planner_state = self.planner.initial_state(seed, last)
-        self._targets: Array | None = None  # what is left of the last plan
-        self._pursued: tuple[Goal, float, Goal] | None = None  # a goal, `goal_lead`, and what the planner sees of it
+        self._targets: Array | None = None  # the rest of the last plan
+        self._planner_goal: tuple[Goal, float, Goal] | None = None  # goal, `goal_lead`, goal as planned for
         self._sent.clear()
-        self._frozen.reset()
+        self._stuck_sensors.reset()
         self._late = self._disagreeing = 0
         self.safety.standing.epoch += 1
         self.sequence = 0
@@ -184,12 +90,12 @@ class ControllerCore:
         """Plan with `model` from the next `prepare` on."""
         self.model = model
 
-    def retune(self, planner: Planner, config: CoreConfig) -> None:
-        """Plan with other options from the next `prepare` on; raises ValueError if the plans' shape would change."""
+    def reconfigure(self, planner: Planner, config: ControllerConfig) -> None:
+        """Plan with new options from the next `prepare` on; raises ValueError if the shape of plans would change."""
         shape = (planner.config.horizon, planner.action_size)
         if self._planner_state.mean.shape != shape:
             raise ValueError(f"the running plan has shape {self._planner_state.mean.shape}, the new planner's {shape}")
-        planner.pace = self.planner.pace  # what a candidate takes is the machine's, not the planner's
+        planner.pace = self.planner.pace  # the time per candidate depends on the machine, not on the planner
         self.planner, self.config = planner, config
 
     def prepare(
@@ -200,13 +106,20 @@ class ControllerCore:
         now: float | None = None,
         execution: float = 0.0,
     ) -> PlanRequest:
-        """Freeze what the next plan is made from. `episode_time`: s since the goal's zero; `now`: s, the same moment by
-        the stamps' clock (None: the observation's own); `execution`: s from now until the command is sent."""
+        """Freeze everything that the next plan depends on.
+
+        Args:
+            observation: the newest state.
+            goal: what to pursue.
+            episode_time: s since the goal's zero.
+            now: s, the same moment by the stamps' clock; None: the observation's own stamp.
+            execution: s from now until the command is sent.
+        """
         period = self.contract.action.period
         now = observation.stamp if now is None else now
         delay = estimate(self.config.delay, self.config.delay_s, now - observation.stamp, execution)
         times = episode_time + delay.lead + period * np.arange(1, self.planner.config.horizon + 1)
-        goals = self._as_pursued(goal, observation.state, episode_time).at(times)
+        goals = self._as_planned(goal, observation.state, episode_time).at(times)
         return PlanRequest(
             observation=observation,
             delay=delay,
@@ -221,7 +134,7 @@ class ControllerCore:
         )
 
     def solve(self, request: PlanRequest, deadline: float | None = None) -> Solution:
-        """Plan from the state predicted for the moment the command acts. Pure: safe on another thread."""
+        """Plan from the state predicted for the moment at which the command acts. Pure: safe on another thread."""
         began = time.monotonic()
         state = predict(request.model, self.task.state, request.observation.state, request.replay)
         objective = RolloutObjective(
@@ -242,9 +155,10 @@ class ControllerCore:
         return Solution(plan, planner_state, targets, spread, request.model.version, time.monotonic() - began)
 
     def conclude(
-        self, request: PlanRequest, solution: Solution | None, now: float = 0.0, disturb: Array | None = None
+        self, request: PlanRequest, solution: Solution | None, now: float = 0.0, noise: Array | None = None
     ) -> Tick:
-        """The command for this step. `solution` None means that the planner was late."""
+        """The command for this step. `solution` None: the planner was late; `noise` [A] is added to the normalised
+        action."""
         if self.safety.state in SILENT:
             return self._nothing_sent()
         if request.epoch != self.epoch:
@@ -252,8 +166,8 @@ class ControllerCore:
         if not np.isfinite(request.observation.state).all():
             return self.hold("the state has non-finite entries", request.observation, now, request, solution)
         position = request.observation.state[self._joints]
-        frozen = self._sensors(request.observation)  # asked in any case: it counts periods
-        problem = self._judge(solution, request.model) or frozen or self.safety.obstacle(position)
+        stuck = self._stuck_sensor(request.observation)  # always asked: it counts periods
+        problem = self._plan_problem(solution, request.model) or stuck or self.safety.obstacle(position)
         if problem:
             return self.hold(problem, request.observation, now, request, solution)
         if solution is not None:
@@ -267,8 +181,8 @@ class ControllerCore:
             return self.hold("planner late and no plan left", request.observation, now, request)
         assert self._targets is not None
         target = self._targets[0]
-        if disturb is not None:
-            normalised = self.contract.action.to_normalised(target) + disturb
+        if noise is not None:
+            normalised = self.contract.action.to_normalised(target) + noise
             target = self.contract.action.to_target(np.clip(normalised, -1.0, 1.0))
         command = self.safety.command(target, position)
         self.safety.change(SafetyState.RUNNING, reason, now)
@@ -282,8 +196,8 @@ class ControllerCore:
         request: PlanRequest | None = None,
         solution: Solution | None = None,
     ) -> Tick:
-        """The safe command, with its reason; without an observation, from the last command. Nothing is sent in the
-        states that are `SILENT`, and where no command keeps all limits."""
+        """The safe command, with its reason; without an observation, from the last command. Sends nothing in the
+        `SILENT` states, and where no command keeps all limits."""
         if self.safety.state in SILENT:
             return self._nothing_sent()
         position = None if observation is None else observation.state[self._joints]
@@ -297,7 +211,7 @@ class ControllerCore:
         return self._sent_tick(command, "safe", now, request, solution)
 
     def send_nothing(self, reason: str, now: float = 0.0) -> Tick:
-        """Hold without a command: the hand's driver keeps the last one."""
+        """Hold without a command; the hand's driver keeps the last one."""
         if self.safety.state not in SILENT:
             self._targets = None
             self.safety.change(SafetyState.HOLDING, reason, now)
@@ -326,39 +240,44 @@ class ControllerCore:
         goal: Goal,
         episode_time: float,
         deadline: float | None = None,
-        disturb: Array | None = None,
+        noise: Array | None = None,
         now: float | None = None,
     ) -> Tick:
-        """Prepare, solve and conclude in a row; `disturb` [A] (normalised) is exploration added to the action, `now` as
-        for `prepare`."""
+        """Prepare, solve and conclude in a row.
+
+        Args:
+            observation, goal, episode_time, now: as for `prepare`.
+            deadline: s, time.monotonic, until which the planner may refine; None: no limit.
+            noise: exploration [A], added to the normalised action.
+        """
         if self.safety.state in SILENT:
             return self._nothing_sent()
         now = observation.stamp if now is None else now
         request = self.prepare(observation, goal, episode_time, now)
-        return self.conclude(request, self.solve(request, deadline), now, disturb)
+        return self.conclude(request, self.solve(request, deadline), now, noise)
 
-    def _as_pursued(self, goal: Goal, state: Array, episode_time: float) -> Goal:
-        """The goal as the planner sees it. Whoever judges control sees the goal itself."""
+    def _as_planned(self, goal: Goal, state: Array, episode_time: float) -> Goal:
+        """The goal as the planner sees it, waiting for the objects. Rewards are computed by the goal itself."""
         lead = self.config.goal_lead
         if not lead:
             return goal
-        if self._pursued is None or self._pursued[0] is not goal or self._pursued[1] != lead:
-            self._pursued = goal, lead, self.task.waiting(goal, lead)
-        pursued = self._pursued[2]
-        if pursued is not goal and isinstance(pursued, ObservingGoal):
-            pursued.observe(state, episode_time)
-        return pursued
+        if self._planner_goal is None or self._planner_goal[0] is not goal or self._planner_goal[1] != lead:
+            self._planner_goal = goal, lead, self.task.waiting(goal, lead)
+        planner_goal = self._planner_goal[2]
+        if planner_goal is not goal and isinstance(planner_goal, ObservingGoal):
+            planner_goal.observe(state, episode_time)
+        return planner_goal
 
     def _bridged(self, delay: Delay, observation: Observation) -> float | Array:
-        """s from each measurement to the command's effect; only where stamps are looked at do they differ."""
+        """s from each measurement to the command's effect; the same for all, unless the delay is `measured`."""
         if self.config.delay != "measured":
             return delay.total
         return np.maximum(delay.total - observation.newer, delay.lead)
 
-    def _sensors(self, observation: Observation) -> str:
-        """Which sensor is frozen; empty if none is."""
+    def _stuck_sensor(self, observation: Observation) -> str:
+        """Which sensor is stuck; empty if none is."""
         config = self.safety.config
-        return self._frozen.problem(
+        return self._stuck_sensors.problem(
             observation.state,
             observation.stamp,
             self.safety.last_command,
@@ -366,7 +285,7 @@ class ControllerCore:
             config.frozen_object_periods,
         )
 
-    def _judge(self, solution: Solution | None, model: ControlModel) -> str:
+    def _plan_problem(self, solution: Solution | None, model: ControlModel) -> str:
         """Why this solution must not be followed; empty if it may."""
         if solution is None:
             self._late += 1

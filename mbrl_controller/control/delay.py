@@ -13,15 +13,13 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
+from mbrl_controller.control.config import MAX_DELAY_S, DelayKind
 from mbrl_controller.planning.objective import RolloutModel
 from mbrl_controller.tasks.spaces import Array, VectorSpec
 
-DelayKind = Literal["none", "given", "measured"]
-LONGEST = 2.0  # s; what is older than this is stale and not late
 REMEMBERED = 4096  # commands: 8 s at 500 Hz
 WHOLE = 1e-3  # of a period: less is rounding of the times
 
@@ -44,7 +42,7 @@ def estimate(kind: DelayKind, given: float, age: float = 0.0, execution: float =
         return Delay()
     lead = _seconds(given) + (_seconds(execution) if kind == "measured" else 0.0)
     age = _seconds(age) if kind == "measured" else 0.0
-    return Delay(min(age + lead, LONGEST), min(lead, LONGEST))
+    return Delay(min(age + lead, MAX_DELAY_S), min(lead, MAX_DELAY_S))
 
 
 class SentCommands:
@@ -118,4 +116,4 @@ def _mean(states: Array) -> Array:
 
 
 def _seconds(value: float) -> float:
-    return min(value, LONGEST) if value > 0 else 0.0  # NaN is not above 0
+    return min(value, MAX_DELAY_S) if value > 0 else 0.0  # NaN is not above 0

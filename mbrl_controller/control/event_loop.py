@@ -15,7 +15,7 @@ from mbrl_controller.control.timing import LoopStatistics
 POLL = 0.02  # s between looks at `ready`
 
 
-class LockstepLoop:
+class EventTriggeredLoop:
     """Calls `tick` once for each `trigger`, on a thread of its own, as soon as `ready` says so."""
 
     def __init__(

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from mbrl_controller.control.pacing import Pacer, TickTime
+from mbrl_controller.control.pacing import TickScheduler, TickTime
 from mbrl_controller.control.realtime import sleep_until
 from mbrl_controller.control.timing import LoopStatistics
 
@@ -84,7 +84,7 @@ class FixedRateLoop:
             self._on_error(error)
 
     def _go_round(self) -> None:
-        pacer, statistics, previous = Pacer(self._now(), self.period), self.statistics, math.nan
+        pacer, statistics, previous = TickScheduler(self._now(), self.period), self.statistics, math.nan
         while self._wait_until(pacer.due):
             when = pacer.begin(self._now())
             if when is None:

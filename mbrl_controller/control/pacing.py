@@ -26,7 +26,7 @@ class TickTime:
         return self.began - self.due
 
 
-class Pacer:
+class TickScheduler:
     """Ticks at start, start + period, start + 2 period, ... (s), each told when it begins and when it has ended.
 
     Due times are computed from the index and never summed, so rounding does not grow with time. Periods that pass

@@ -9,13 +9,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from mbrl_controller.control.core import PlanRequest, Solution
 from mbrl_controller.control.loop import apply_scheduling, start_thread
+from mbrl_controller.control.steps import PlanRequest, Solution
 
 Solve = Callable[[PlanRequest, float | None], Solution]
 
 
-class LatePlanner:
+class PlannerThread:
     """Works on one request at a time. What is not ready when its deadline passes is thrown away when it comes.
 
     `solve` must be free of side effects (ControllerCore.solve is): a late one goes on while the loop does.

@@ -90,7 +90,7 @@ def _status(name: str) -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(f"{name}:")), "0")
 
 
-class QuietProcess:
+class RealtimeProcess:
     """What a process does for its loop while that runs.
 
     Its threads give up Python's lock soon (SWITCH_S). `priority`: all of them are scheduled before ordinary work

@@ -11,17 +11,15 @@ while someone else commands the hand (only `take_back` leaves it for ready). Bot
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
-from mbrl_controller.base.units import Count, Number, Seconds, Unit
+from mbrl_controller.control.config import SafetyConfig
 from mbrl_controller.control.limits import allowed, obstacle
 from mbrl_controller.control.standing import SafetyState, Standing, Transition
 from mbrl_controller.tasks.spaces import ActionSpace, Array
 
-__all__ = ["ALLOWED", "SILENT", "Safety", "SafetyConfig", "SafetyState", "Transition"]
+__all__ = ["ALLOWED", "SILENT", "Safety", "SafetyState", "Transition"]
 
 SILENT = {SafetyState.INACTIVE, SafetyState.STOPPED, SafetyState.HANDED_OVER}  # nothing is sent
 ALLOWED = {
@@ -32,33 +30,6 @@ ALLOWED = {
     SafetyState.STOPPED: set(),
     SafetyState.HANDED_OVER: {SafetyState.INACTIVE, SafetyState.STOPPED},
 }
-
-
-class SafetyConfig(BaseModel):
-    """When the controller holds, and how fast a command may change. A command's *reach* is what the contract's
-    max_rate allows a joint in one period."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    max_late_plans: Count = Field(default=3, ge=1, description="late plans in a row before holding")
-    check_disagreement: bool = Field(default=True, description="hold above the model's disagreement limit")
-    max_disagreeing_plans: Count = Field(default=3, ge=1, description="plans above the limit in a row before holding")
-    # While a joint is anywhere between where it was and its command, the rate limit alone keeps to twice the reach.
-    max_jump: Annotated[float, Unit("max_rate times the control period")] = Field(
-        default=2.0, ge=0.1, le=10, description="largest change of a command from the one before"
-    )
-    safe_speed: Number = Field(
-        default=0.5, gt=0, le=1, description="speed of the way to the neutral pose, as a share of max_rate"
-    )
-    ramp_s: Seconds = Field(
-        default=0.5, ge=0, le=10, description="time in which commands gain speed after a hold or start"
-    )
-    frozen_periods: Annotated[int, Unit("control periods")] = Field(
-        default=1, ge=0, description="time after which joints that stand still under moving commands hold; 0: never"
-    )
-    frozen_object_periods: Annotated[int, Unit("control periods")] = Field(
-        default=0, ge=0, description="the same for sources of objects, where these cannot rest; 0: never"
-    )
 
 
 class Safety:

@@ -16,7 +16,7 @@ import numpy as np
 from mbrl_controller.base.errors import MessageError
 from mbrl_controller.contract.contract import RobotContract, Source
 from mbrl_controller.contract.state_assembly import StateAssembler, join_samples
-from mbrl_controller.control.core import Observation
+from mbrl_controller.control.steps import Observation
 from mbrl_controller.tasks.spaces import Array
 
 UNSTAMPED = "header.stamp is 0; the driver must stamp with the time of measurement"

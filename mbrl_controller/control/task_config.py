@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mbrl_controller.base.errors import ContractError, MbrlError
 from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.contract import RobotContract, load_contract
-from mbrl_controller.control.core import CoreConfig
+from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.models.spec import describe_validation
 
 
@@ -26,7 +26,7 @@ class Defaults(BaseModel):
 
     contract: str
     planners: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    core: CoreConfig = CoreConfig()
+    core: ControllerConfig = ControllerConfig()
     training: dict[str, Any] = Field(default_factory=dict)
     learning: dict[str, Any] = Field(default_factory=dict)  # of `mbrl learn`
 
@@ -35,7 +35,7 @@ class PlannerDefaults(BaseModel):
     """How a task is planned."""
 
     planner_options: dict[str, Any]
-    core: CoreConfig
+    core: ControllerConfig
 
 
 @cache

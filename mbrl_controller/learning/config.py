@@ -19,7 +19,7 @@ from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.base.overrides import deep_merge, unflatten
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.control.core import CoreConfig
+from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.control.task_config import contract_for, planner_defaults, task_defaults
 from mbrl_controller.dynamics.train_config import TrainConfig
 from mbrl_controller.learning.behaviour import MOST_EPISODES, Behaviour
@@ -75,7 +75,7 @@ class LearnPlan(BaseModel):
 
     planner_name: Literal["pddm", "cem", "icem", "random_shooting"] = "pddm"
     planner: dict[str, Any] = Field(default_factory=dict, description="the planner's options")
-    core: CoreConfig = CoreConfig()
+    core: ControllerConfig = ControllerConfig()
 
     accept: Literal["always", "not_worse"] = Field(
         default="always", description="not_worse: the best version collects on when a new one controls clearly worse"
@@ -123,9 +123,9 @@ class LearnPlan(BaseModel):
         """The planner's options while it collects."""
         return {**self.planner, **behaviour.planner}
 
-    def core_of(self, behaviour: Behaviour) -> CoreConfig:
+    def core_of(self, behaviour: Behaviour) -> ControllerConfig:
         """The core's options while it collects."""
-        return CoreConfig.model_validate(deep_merge(self.core.model_dump(), behaviour.core))
+        return ControllerConfig.model_validate(deep_merge(self.core.model_dump(), behaviour.core))
 
     def episodes_of(self, behaviour: Behaviour, points: int, robot: RobotContract) -> int:
         """Its episodes in a round that begins at `points` of experience; `grow` counts episodes at full length."""

@@ -22,17 +22,18 @@ from trajectory_msgs.msg import JointTrajectory
 
 from mbrl_controller.base.errors import GoalError, MbrlError
 from mbrl_controller.contract.contract import JOINT_STATE, ODOMETRY, POSE, RobotContract, load_contract
-from mbrl_controller.control.core import ControllerCore, PlanRequest, Solution
-from mbrl_controller.control.event_loop import LockstepLoop
+from mbrl_controller.control.core import ControllerCore
+from mbrl_controller.control.event_loop import EventTriggeredLoop
 from mbrl_controller.control.loop import FixedRateLoop
 from mbrl_controller.control.pacing import LATEST, TickTime
-from mbrl_controller.control.planner_thread import LatePlanner
-from mbrl_controller.control.realtime import QuietProcess
+from mbrl_controller.control.planner_thread import PlannerThread
+from mbrl_controller.control.realtime import RealtimeProcess
 from mbrl_controller.control.safety import SILENT, Safety
 from mbrl_controller.control.session import ControlSession
 from mbrl_controller.control.simulated_time import SimulatedRateLoop
 from mbrl_controller.control.standing import Standing
 from mbrl_controller.control.state_input import StateInput
+from mbrl_controller.control.steps import PlanRequest, Solution
 from mbrl_controller.control.timing import LoopStatistics
 from mbrl_controller.nodes import diagnostics, messages, qos
 from mbrl_controller.nodes.commanders import Commanders
@@ -73,9 +74,9 @@ class ControllerNode(ManagedNode):
     def __init__(self, name: str = "controller", **options: Any) -> None:
         super().__init__(name, **options)
         self._session: ControlSession | None = None
-        self._loop: FixedRateLoop | LockstepLoop | None = None
-        self._planner: LatePlanner | None = None
-        self._process = QuietProcess()
+        self._loop: FixedRateLoop | EventTriggeredLoop | None = None
+        self._planner: PlannerThread | None = None
+        self._process = RealtimeProcess()
         self._told_refused: list[str] = []
         self._counters = Counters()
         self._standing = Standing()
@@ -153,17 +154,17 @@ class ControllerNode(ManagedNode):
         self._stop_button.watch()
         session.enter(self._now())
         if o.lockstep:
-            self._loop = LockstepLoop(
+            self._loop = EventTriggeredLoop(
                 self._tick_lockstep, on_error=self._loop_failed, ready=lambda: not self._graph.nobody_listens()
             )
         else:
-            self._process = QuietProcess(
+            self._process = RealtimeProcess(
                 priority=max(o.priority - 1, 1) if o.priority else 0,
                 lock_memory=o.lock_memory,
                 gc_in_slack=o.gc_in_slack,
             )
             self._process.start()
-            self._planner = LatePlanner(session.core.solve, o.priority, o.cpus)
+            self._planner = PlannerThread(session.core.solve, o.priority, o.cpus)
             self._loop = self._make_loop(o)
         self._loop.start()
 
@@ -314,7 +315,7 @@ class ControllerNode(ManagedNode):
 
     def _trigger(self) -> None:
         loop = self._loop
-        if isinstance(loop, LockstepLoop):
+        if isinstance(loop, EventTriggeredLoop):
             loop.trigger()
 
     def _loop_failed(self, error: Exception) -> None:
@@ -493,7 +494,7 @@ class ControllerNode(ManagedNode):
             self._stop_button.watch()
         self._options = o
         planner = o.make_planner(len(self._contract.action))
-        session.retune(planner, o.core, o.safety, o.session, self._now())
+        session.reconfigure(planner, o.core, o.safety, o.session, self._now())
 
     # --- diagnostics --------------------------------------------------------------------------------------------
 

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from mbrl_controller.control.session import ControlSession, Phase
+from mbrl_controller.control.episode_manager import Phase
+from mbrl_controller.control.session import ControlSession
 from mbrl_controller.control.standing import Standing
 
 
@@ -26,6 +27,6 @@ def what_follows(
         obstacles.append("the control loop has ended: deactivate and activate")
     if obstacles or session is None:
         return f"nothing is sent: {'; '.join(obstacles)}"
-    if session.phase is Phase.RESETTING:
+    if session.episodes.phase is Phase.RESETTING:
         return f"a new episode begins with the next good state after the scene's reset by {reset_service}"
     return f"a new episode begins with the next good state{f'; until now: {problem}' if problem else ''}"

@@ -10,8 +10,8 @@ import threading
 
 from mbrl_controller.base.errors import MbrlError, ModelError
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.control.core import ControlModel
 from mbrl_controller.control.loop import start_thread
+from mbrl_controller.control.steps import ControlModel
 from mbrl_controller.models.loading import load_ensemble
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.models.onnx_session import u8s8_saturates

@@ -19,9 +19,7 @@ from mbrl_controller.base.overrides import format_options, parse_options
 from mbrl_controller.base.resources import config_file, share_dir, user_path
 from mbrl_controller.base.units import NO_UNIT, Number
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.control.core import CoreConfig
-from mbrl_controller.control.safety import SafetyConfig
-from mbrl_controller.control.session import SessionConfig
+from mbrl_controller.control.config import ControllerConfig, SafetyConfig, SessionConfig
 from mbrl_controller.control.task_config import planner_defaults
 from mbrl_controller.episodes.info import SESSION_NAME
 from mbrl_controller.models.loading import BACKENDS
@@ -61,7 +59,7 @@ class ControllerOptions:
     precision: str
     planner: str
     planner_options: dict[str, Any]
-    core: CoreConfig
+    core: ControllerConfig
     safety: SafetyConfig
     session: SessionConfig
     thresholds: Thresholds
@@ -136,7 +134,7 @@ def general_specs() -> list[Spec]:
         live=True,
         normal=lambda text: format_options(_goal_options(text)),
     )
-    core = [spec_of(name, CoreConfig.model_fields[name], live=True) for name in CORE]
+    core = [spec_of(name, ControllerConfig.model_fields[name], live=True) for name in CORE]
     return [
         *GENERAL,
         *session,
@@ -178,7 +176,7 @@ def read_options(values: dict[str, Any]) -> ControllerOptions:
         planner=name,
         planner_options={option: values[f"planner.{option}"] for option in known},
         core=_build(
-            CoreConfig,
+            ControllerConfig,
             {"risk": {"kind": values["risk.kind"], "k": values["risk.k"]}} | _take(values, CORE),
         ),
         safety=_build(SafetyConfig, _take(values, SafetyConfig.model_fields)),

@@ -17,9 +17,8 @@ from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
 from mbrl_controller.contract.contract import MULTI_ARRAY, RobotContract
-from mbrl_controller.control.core import Solution
 from mbrl_controller.control.safety import SafetyState
-from mbrl_controller.control.session import EpisodeEvent, Step
+from mbrl_controller.control.steps import EpisodeEvent, Solution, Step
 from mbrl_controller.nodes import messages, qos
 from mbrl_controller.nodes.lifecycle import ManagedNode
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.control.core import CoreConfig
+from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.control.task_config import contract_for, planner_defaults
 from mbrl_controller.models.loading import BACKENDS, Backend
 from mbrl_controller.models.registry import PRECISIONS, Registry, ServedPrecision
@@ -41,7 +41,7 @@ class Who:
     contract: Path | None = None
     planner: str = "pddm"
     planner_options: dict[str, Any] | None = None
-    core: CoreConfig | None = None
+    core: ControllerConfig | None = None
     core_options: dict[str, Any] | None = None  # single options that override those of `core`
     exploration: float = 0.0
     random_scale: float = 1.0
@@ -102,9 +102,9 @@ def prepare(who: Who) -> Prepared:
     return Prepared(plan, robot, version, chosen.file.sha256, chosen.precision, chosen.fallback)
 
 
-def _core(who: Who, default: CoreConfig) -> CoreConfig:
+def _core(who: Who, default: ControllerConfig) -> ControllerConfig:
     try:
-        return CoreConfig(**((who.core or default).model_dump() | (who.core_options or {})))
+        return ControllerConfig(**((who.core or default).model_dump() | (who.core_options or {})))
     except ValidationError as error:
         raise MbrlError(f"core options: {describe_validation(error)}") from error
 

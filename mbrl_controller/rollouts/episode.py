@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mbrl_controller.control.core import Observation
+from mbrl_controller.control.steps import Observation
 from mbrl_controller.rollouts.policies import Policy
 from mbrl_controller.simulation.lockstep import LockstepHand
 from mbrl_controller.tasks.base import EpisodeMetrics, Goal, ObservingGoal

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Protocol
 
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.control.core import ControllerCore, Observation, Tick
+from mbrl_controller.control.core import ControllerCore
 from mbrl_controller.control.exploration import ExplorationNoise
 from mbrl_controller.control.safety import SafetyState
+from mbrl_controller.control.steps import Observation, Tick
 from mbrl_controller.rollouts.random_policy import RandomPolicy
 from mbrl_controller.tasks.base import Goal
 from mbrl_controller.tasks.spaces import Array
@@ -48,8 +49,8 @@ class ControllerPolicy:
         self._noise.reset(seed)
 
     def act(self, observation: Observation, goal: Goal, episode_time: float) -> tuple[Array, Tick | None]:
-        disturb = self._noise.sample(self.exploration, self.beta)
-        tick = self.core.tick(observation, goal, episode_time, disturb=disturb, now=episode_time)
+        noise = self._noise.sample(self.exploration, self.beta)
+        tick = self.core.tick(observation, goal, episode_time, noise=noise, now=episode_time)
         command = self.core.safety.last_command  # stays in force where nothing is sent
         if command is None:
             raise RuntimeError(f"the controller sent nothing: {tick.reason}")

@@ -20,8 +20,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mbrl_controller.base.os_process import die_with_parent
 from mbrl_controller.contract.contract import RobotContract, parse_contract
-from mbrl_controller.control.core import ControllerCore, ControlModel, CoreConfig
-from mbrl_controller.control.safety import Safety, SafetyConfig
+from mbrl_controller.control.config import ControllerConfig, SafetyConfig
+from mbrl_controller.control.core import ControllerCore
+from mbrl_controller.control.safety import Safety
+from mbrl_controller.control.steps import ControlModel
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.loading import Backend, load_ensemble
 from mbrl_controller.models.served_model import ServedModel
@@ -46,7 +48,7 @@ class EpisodePlan(BaseModel):
     policy: PolicyName = "controller"
     planner: str = "pddm"
     planner_options: dict[str, Any] = Field(default_factory=dict)
-    core: CoreConfig = CoreConfig()
+    core: ControllerConfig = ControllerConfig()
     check_disagreement: bool = False
     model: Path | None = None  # None: the simulator itself plans (oracle)
     model_sha256: str | None = None  # None: whatever is in the file

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import settings
 
 from mbrl_controller.contract.contract import RobotContract, parse_contract
-from mbrl_controller.control.core import ControllerCore, CoreConfig
-from mbrl_controller.control.safety import Safety, SafetyConfig
+from mbrl_controller.control.config import ControllerConfig, SafetyConfig
+from mbrl_controller.control.core import ControllerCore
+from mbrl_controller.control.safety import Safety
 from mbrl_controller.planning.catalog import make_planner
 
 settings.register_profile("control", deadline=None)  # how long an example takes says nothing on a busy machine
@@ -70,7 +71,7 @@ def make_core(
         contract,
         model or PlainModel(),  # type: ignore[arg-type]
         planner,
-        CoreConfig(**config),
+        ControllerConfig(**config),
         Safety(contract.action, safety or SafetyConfig(ramp_s=0.0), contract.file.command.safe),
     )
 

@@ -11,8 +11,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mbrl_controller.control.core import ControllerCore, Observation, Solution, Tick
-from mbrl_controller.control.safety import SafetyConfig, SafetyState
+from mbrl_controller.control.config import SafetyConfig
+from mbrl_controller.control.core import ControllerCore
+from mbrl_controller.control.safety import SafetyState
+from mbrl_controller.control.steps import Observation, Solution, Tick
 from mbrl_controller.tasks.base import constant_goal
 
 from .conftest import PlainModel, make_core
@@ -244,7 +246,7 @@ def test_the_planner_is_told_what_was_sent_and_not_what_it_chose(kind: str) -> N
     action = hand.core.contract.action
     chosen = hand.tick(target=FAR if kind == "rate limit" else None)
     if kind == "exploration":
-        chosen = hand.tick(disturb=np.array([0.3, -0.2, 0.1]))
+        chosen = hand.tick(noise=np.array([0.3, -0.2, 0.1]))
     elif kind == "late":
         chosen = hand.tick(late=True)
     elif kind == "hold":
@@ -312,7 +314,7 @@ def test_exploration_ends_at_the_stroke_where_the_planner_itself_would(sign: flo
     hand = Hand(make_core())
     action = hand.core.contract.action
     for _ in range(60):
-        hand.tick(disturb=np.full(3, 5.0 * sign))
+        hand.tick(noise=np.full(3, 5.0 * sign))
     np.testing.assert_allclose(hand.position, action.to_target(np.full(3, sign)))
     assert np.abs(hand.position - (action.upper if sign > 0 else action.lower)).min() > 0.01
 
@@ -322,7 +324,7 @@ def test_exploration_is_added_to_the_planned_action() -> None:
     action = hand.core.contract.action
     planned, noise = action.neutral + np.array([0.02, 0.01, -0.01]), np.array([0.05, -0.04, 0.03])
     hand.position = action.neutral
-    command = hand.tick(target=planned, disturb=noise).command
+    command = hand.tick(target=planned, noise=noise).command
     np.testing.assert_allclose(action.to_normalised(command), action.to_normalised(planned) + noise)
 
 
@@ -336,7 +338,7 @@ def test_a_tick_is_made_at_its_time_with_its_deadline_and_its_noise() -> None:
     hand.core.planner.plan = lambda *arguments: asked.append(arguments[2]) or plan(hand.core.planner, *arguments)
     noise = np.array([0.05, 0.05, -0.05])
     hand.position = hand.core.contract.action.neutral
-    tick = hand.core.tick(hand.observation, GOAL, 0.0, deadline=1e9, disturb=noise, now=7.0)
+    tick = hand.core.tick(hand.observation, GOAL, 0.0, deadline=1e9, noise=noise, now=7.0)
     assert asked == [1e9]
     assert hand.core.safety.transitions[-1].time == 7.0
     np.testing.assert_array_equal(hand.core._sent.at(7.0), tick.command)
@@ -384,7 +386,7 @@ def test_a_hold_in_place_of_a_plan_says_why_and_on_what_it_rests(kind: str) -> N
         observation.state[:3] = 0.7
     elif kind == "frozen":
         for k in range(4):
-            hand.core._frozen.problem(observation.state, hand.now + 1e-3 * k, k % 2 * FAR, 9, 0)
+            hand.core._stuck_sensors.problem(observation.state, hand.now + 1e-3 * k, k % 2 * FAR, 9, 0)
         observation = Observation(observation.state, hand.now + 1.0)
     request = hand.core.prepare(observation, GOAL, hand.now)
     solution = None
@@ -453,12 +455,12 @@ def test_retuning_keeps_the_pace_and_refuses_plans_of_another_shape() -> None:
     old = hand.core.planner
     new = type(old)(3, old.config.model_copy(update={"candidates": 5}))
     config = hand.core.config.model_copy(update={"drop_cost": 3.0})
-    hand.core.retune(new, config)
+    hand.core.reconfigure(new, config)
     assert (hand.core.planner, hand.core.config, new.pace) == (new, config, old.pace)
     assert hand.tick().solution.plan.evaluated == 5
     for other in (type(old)(3, old.config.model_copy(update={"horizon": 5})), type(old)(4, old.config)):
         with pytest.raises(ValueError, match="the running plan has shape"):
-            hand.core.retune(other, config)
+            hand.core.reconfigure(other, config)
     assert hand.core.planner is new
 
 

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbrl_controller.control.core import Observation
-from mbrl_controller.control.delay import LONGEST, Delay, Replay, SentCommands, commands_in_force, estimate, predict
+from mbrl_controller.control.config import MAX_DELAY_S
+from mbrl_controller.control.delay import Delay, Replay, SentCommands, commands_in_force, estimate, predict
 from mbrl_controller.control.state_input import StateInput
+from mbrl_controller.control.steps import Observation
 from mbrl_controller.tasks.base import constant_goal
 from mbrl_controller.tasks.spaces import VectorSpec
 
@@ -25,7 +26,7 @@ PERIOD = 0.05
 NOW = 3.0
 GOAL = constant_goal(np.array([1.0]))
 any_float = st.floats(allow_nan=True, allow_infinity=True)
-delays = st.floats(0, LONGEST)
+delays = st.floats(0, MAX_DELAY_S)
 
 
 def ticks(count: int = 60, jitter: np.ndarray | None = None) -> SentCommands:
@@ -49,7 +50,7 @@ def periods(replay: Replay) -> float:
 def test_an_estimate_is_a_time_whatever_the_stamps_say(given_s: float, age: float, execution: float) -> None:
     for kind in ("none", "given", "measured"):
         delay = estimate(kind, given_s, age, execution)  # type: ignore[arg-type]
-        assert 0 <= delay.lead <= delay.total <= LONGEST
+        assert 0 <= delay.lead <= delay.total <= MAX_DELAY_S
     assert estimate("none", given_s, age, execution) == Delay()
     if not age > 0:  # no number, or from the future
         assert estimate("measured", 0.1, age) == estimate("given", 0.1) == Delay(0.1, 0.1)
@@ -232,7 +233,7 @@ def test_a_part_of_the_first_change_and_all_of_the_others_are_taken() -> None:
 
 
 def test_times_beyond_the_longest_are_the_longest() -> None:
-    assert LONGEST == 2.0
+    assert MAX_DELAY_S == 2.0
     assert estimate("measured", 0.5, 99.0, 0.25) == Delay(2.0, 0.75)
     assert estimate("measured", 99.0, 0.1, 99.0) == Delay(2.0, 2.0)
     assert estimate("given", math.inf) == Delay(2.0, 2.0)

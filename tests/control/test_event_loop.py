@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mbrl_controller.control.event_loop import LockstepLoop
+from mbrl_controller.control.event_loop import EventTriggeredLoop
 
 FAR = 60.0  # s
 SOON = 0.1  # s in which a tick that nothing holds up has long been made
@@ -40,19 +40,19 @@ class Ticks:
     def wait(self) -> None:
         assert self.made.acquire(timeout=FAR)
 
-    def loop(self, **options) -> LockstepLoop:
-        return LockstepLoop(self.tick, on_error=self.failed, **options)
+    def loop(self, **options) -> EventTriggeredLoop:
+        return EventTriggeredLoop(self.tick, on_error=self.failed, **options)
 
 
 @pytest.fixture
-def started() -> Iterator[list[LockstepLoop]]:
-    loops: list[LockstepLoop] = []
+def started() -> Iterator[list[EventTriggeredLoop]]:
+    loops: list[EventTriggeredLoop] = []
     yield loops
     for loop in loops:
         loop.stop()
 
 
-def run(ticks: Ticks, count: int, started: list[LockstepLoop]) -> LockstepLoop:
+def run(ticks: Ticks, count: int, started: list[EventTriggeredLoop]) -> EventTriggeredLoop:
     loop = ticks.loop()
     started.append(loop)
     loop.start()
@@ -62,7 +62,7 @@ def run(ticks: Ticks, count: int, started: list[LockstepLoop]) -> LockstepLoop:
     return loop
 
 
-def test_without_a_trigger_there_is_no_tick(started: list[LockstepLoop]) -> None:
+def test_without_a_trigger_there_is_no_tick(started: list[EventTriggeredLoop]) -> None:
     ticks = Ticks()
     loop = run(ticks, 2, started)
     assert not ticks.made.acquire(timeout=SOON)
@@ -70,7 +70,7 @@ def test_without_a_trigger_there_is_no_tick(started: list[LockstepLoop]) -> None
     assert loop.running
 
 
-def test_a_trigger_that_comes_while_a_tick_is_made_is_not_lost(started: list[LockstepLoop]) -> None:
+def test_a_trigger_that_comes_while_a_tick_is_made_is_not_lost(started: list[EventTriggeredLoop]) -> None:
     ticks = Ticks(work=0.05)
     loop = ticks.loop()
     started.append(loop)
@@ -84,7 +84,7 @@ def test_a_trigger_that_comes_while_a_tick_is_made_is_not_lost(started: list[Loc
     assert ticks.count == 2
 
 
-def test_it_waits_until_all_is_ready_and_stops_all_the_same(started: list[LockstepLoop]) -> None:
+def test_it_waits_until_all_is_ready_and_stops_all_the_same(started: list[EventTriggeredLoop]) -> None:
     ticks, ready = Ticks(), threading.Event()
     loop = ticks.loop(ready=ready.is_set)
     loop.start()
@@ -99,7 +99,7 @@ def test_it_waits_until_all_is_ready_and_stops_all_the_same(started: list[Lockst
     assert ticks.count == 1
 
 
-def test_it_can_be_started_again(started: list[LockstepLoop]) -> None:
+def test_it_can_be_started_again(started: list[EventTriggeredLoop]) -> None:
     ticks = Ticks()
     loop = run(ticks, 1, started)
     loop.stop()
@@ -112,7 +112,7 @@ def test_it_can_be_started_again(started: list[LockstepLoop]) -> None:
     assert loop.running
 
 
-def test_a_tick_that_fails_is_told_and_the_last(started: list[LockstepLoop]) -> None:
+def test_a_tick_that_fails_is_told_and_the_last(started: list[EventTriggeredLoop]) -> None:
     ticks = Ticks(fails=2)
     loop = run(ticks, 1, started)
     loop.trigger()
@@ -125,7 +125,7 @@ def test_a_tick_that_fails_is_told_and_the_last(started: list[LockstepLoop]) -> 
     assert not loop.running
 
 
-def test_it_can_be_stopped_from_within_a_tick(started: list[LockstepLoop]) -> None:
+def test_it_can_be_stopped_from_within_a_tick(started: list[EventTriggeredLoop]) -> None:
     ticks = Ticks()
     loop = ticks.loop()
     loop._tick = lambda: (ticks.tick(), loop.stop())
@@ -138,7 +138,7 @@ def test_it_can_be_stopped_from_within_a_tick(started: list[LockstepLoop]) -> No
     assert ticks.count == 1
 
 
-def test_times_of_ticks_are_kept(started: list[LockstepLoop]) -> None:
+def test_times_of_ticks_are_kept(started: list[EventTriggeredLoop]) -> None:
     ticks = Ticks(work=0.02)
     loop = ticks.loop(name="mine")
     started.append(loop)

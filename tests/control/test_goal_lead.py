@@ -8,7 +8,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mbrl_controller.control.core import ControllerCore, CoreConfig, Observation
+from mbrl_controller.control.config import ControllerConfig
+from mbrl_controller.control.core import ControllerCore
+from mbrl_controller.control.steps import Observation
 from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.planning.catalog import make_planner
 
@@ -21,7 +23,7 @@ HORIZON, PERIOD = 4, CONTRACT.action.period
 
 def core_with(goal_lead: float) -> ControllerCore:
     planner = make_planner("pddm", len(CONTRACT.action), {"candidates": 4, "horizon": HORIZON})
-    return ControllerCore(CONTRACT, PlainModel(), planner, CoreConfig(goal_lead=goal_lead))  # type: ignore[arg-type]
+    return ControllerCore(CONTRACT, PlainModel(), planner, ControllerConfig(goal_lead=goal_lead))  # type: ignore[arg-type]
 
 
 def at_rest() -> np.ndarray:

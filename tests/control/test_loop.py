@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from mbrl_controller.control.event_loop import LockstepLoop
+from mbrl_controller.control.event_loop import EventTriggeredLoop
 from mbrl_controller.control.loop import FixedRateLoop, TickTime, apply_scheduling
 
 
@@ -142,7 +142,7 @@ def test_a_period_must_be_a_positive_number(period: float) -> None:
 
 def test_lockstep_ticks_once_a_trigger_and_when_ready() -> None:
     ready, ticked = threading.Event(), threading.Semaphore(0)
-    loop = LockstepLoop(ticked.release, on_error=lambda error: None, ready=ready.is_set)
+    loop = EventTriggeredLoop(ticked.release, on_error=lambda error: None, ready=ready.is_set)
     loop.start()
     loop.trigger()
     loop.trigger()
@@ -164,13 +164,13 @@ def test_stopping_waits_for_the_tick_in_progress(kind: str) -> None:
         time.sleep(0.2)
         ended.set()
 
-    loop: FixedRateLoop | LockstepLoop
+    loop: FixedRateLoop | EventTriggeredLoop
     if kind == "fixed rate":
         loop = FixedRateLoop(60.0, tick, on_error=lambda error: None)
     else:
-        loop = LockstepLoop(tick, on_error=lambda error: None)
+        loop = EventTriggeredLoop(tick, on_error=lambda error: None)
     loop.start()
-    if isinstance(loop, LockstepLoop):
+    if isinstance(loop, EventTriggeredLoop):
         loop.trigger()
     assert begun.wait(30)
     loop.stop()

@@ -10,9 +10,7 @@ import math
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from mbrl_controller.control.core import CoreConfig
-from mbrl_controller.control.safety import SafetyConfig
-from mbrl_controller.control.session import SessionConfig
+from mbrl_controller.control.config import ControllerConfig, SafetyConfig, SessionConfig
 from mbrl_controller.planning.cem import CemConfig, IcemConfig
 from mbrl_controller.planning.gaussian import GaussianConfig
 from mbrl_controller.planning.pddm import PddmConfig
@@ -102,7 +100,8 @@ ICEM = with_changes(
 )
 SHOOTING = with_changes(PLANNER, keep_mean=(False, None, None, []))
 TABLES = [
-    (SafetyConfig, SAFETY), (CoreConfig, CORE), (SessionConfig, SESSION), (Risk, RISK), (GaussianConfig, GAUSSIAN),
+    (SafetyConfig, SAFETY), (ControllerConfig, CORE), (SessionConfig, SESSION), (Risk, RISK),
+    (GaussianConfig, GAUSSIAN),
     (PddmConfig, PDDM), (CemConfig, CEM), (IcemConfig, ICEM), (RandomShootingConfig, SHOOTING),
 ]  # fmt: skip
 ROWS = [(config, *row) for config, table in TABLES for row in table]
@@ -131,7 +130,7 @@ def test_an_option_takes_what_lies_within_its_ends_and_nothing_beyond(
 
 @pytest.mark.parametrize(("config", "table"), TABLES)
 def test_no_option_is_left_out_here_and_none_is_taken_that_is_not_known(config: type[BaseModel], table: list) -> None:
-    elsewhere = {CoreConfig: {"risk"}, SessionConfig: {"goal_options"}}.get(config, set())
+    elsewhere = {ControllerConfig: {"risk"}, SessionConfig: {"goal_options"}}.get(config, set())
     assert set(config.model_fields) == {row[0] for row in table} | elsewhere
     with pytest.raises(ValidationError, match="bogus"):
         config(bogus=1)

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mbrl_controller.control.pacing import LATEST, Pacer, TickTime
+from mbrl_controller.control.pacing import LATEST, TickScheduler, TickTime
 
 HOUR = 3600  # s
 GRAIN = 1e-8  # s: rounding of times after four months of uptime
 
 
-def run(pacer: Pacer, delays: list[tuple[float, float]]) -> list[tuple[TickTime, float]]:
+def run(pacer: TickScheduler, delays: list[tuple[float, float]]) -> list[tuple[TickTime, float]]:
     """Ticks that begin `delays[k][0]` s after they are due and take `delays[k][1]` s, and when each ended."""
     now, seen = pacer.due, []
     for late, work in delays:
@@ -34,7 +34,7 @@ def run(pacer: Pacer, delays: list[tuple[float, float]]) -> list[tuple[TickTime,
 @given(st.floats(0.0, 1e7), st.sampled_from([10, 20, 30, 50, 60, 90, 100, 240, 333, 1000]))
 @example(0.0, 30)
 def test_due_times_of_an_hour_are_those_of_exact_arithmetic(start: float, rate: int) -> None:
-    pacer = Pacer(start, 1 / rate)
+    pacer = TickScheduler(start, 1 / rate)
     for index in (1, 2, 3, 7, 36_000, HOUR * rate):
         pacer._index = index
         assert abs(Fraction(pacer.due) - (Fraction(start) + Fraction(index, rate))) < Fraction(5, 10**9)
@@ -42,7 +42,7 @@ def test_due_times_of_an_hour_are_those_of_exact_arithmetic(start: float, rate: 
 
 @pytest.mark.parametrize("rate", [10, 30])
 def test_36000_ticks_in_time_are_36000_periods(rate: int) -> None:
-    pacer = Pacer(12345.678, 1 / rate)
+    pacer = TickScheduler(12345.678, 1 / rate)
     seen = run(pacer, [(0.3 / rate, 0.4 / rate)] * 36_000)
     assert [when.index for when, _ in seen] == list(range(36_000))
     assert not any(when.missed for when, _ in seen)
@@ -61,7 +61,7 @@ due_again = st.integers(0, 4).map(float)  # exactly at a due time, where roundin
 def test_what_is_missed_is_counted_and_never_bunched_up(
     start: float, period: float, delays: list[tuple[float, float]]
 ) -> None:
-    pacer = Pacer(start, period)
+    pacer = TickScheduler(start, period)
     free, next_index, missed, begun = start, 0, 0, -math.inf  # when the tick before ended, ...
     for when, ended in run(pacer, [(late * period, work * period) for late, work in delays]):
         assert when.due >= free or when.lateness < period  # begun late itself, or not due before the last had ended
@@ -78,7 +78,7 @@ def test_what_is_missed_is_counted_and_never_bunched_up(
 
 @given(st.floats(0.0, 1e7), st.integers(0, 10_000), st.sampled_from([0.1, 1 / 30, 0.007]))
 def test_a_tick_that_ends_as_the_next_is_due_costs_none(start: float, index: int, period: float) -> None:
-    pacer = Pacer(start, period)
+    pacer = TickScheduler(start, period)
     pacer._index = index
     pacer.begin(pacer.due)
     following = pacer._due(index + 1)
@@ -90,7 +90,7 @@ def test_a_tick_that_ends_as_the_next_is_due_costs_none(start: float, index: int
 @pytest.mark.parametrize("period", [0.1, 1 / 30, 0.002])
 @pytest.mark.parametrize("late", [0.0, 0.25, 0.49, 0.51, 0.75, 0.99])
 def test_a_tick_up_to_half_a_period_late_begins_and_a_later_one_is_skipped(late: float, period: float) -> None:
-    pacer = Pacer(5.0, period)
+    pacer = TickScheduler(5.0, period)
     pacer.begin(5.0)
     pacer.end(5.0 + 0.2 * period)
     when = pacer.begin(5.0 + (1 + late) * period)
@@ -107,14 +107,14 @@ def test_a_tick_up_to_half_a_period_late_begins_and_a_later_one_is_skipped(late:
 
 
 def test_half_a_period_itself_is_not_too_late() -> None:
-    pacer = Pacer(0.0, 1.0)  # without rounding
+    pacer = TickScheduler(0.0, 1.0)  # without rounding
     assert pacer.begin(0.5) is not None
     pacer.end(0.75)
     assert pacer.begin(1.5) is not None
 
 
 def test_a_tick_begun_several_periods_late_is_the_newest_and_counts_the_others() -> None:
-    pacer = Pacer(0.0, 0.1)
+    pacer = TickScheduler(0.0, 0.1)
     when = pacer.begin(0.32)
     assert when is not None
     assert (when.index, when.missed) == (3, 3)
@@ -133,7 +133,7 @@ def test_a_tick_begun_several_periods_late_is_the_newest_and_counts_the_others()
 def test_a_tick_is_due_from_its_time_on_whatever_the_quotient_says(
     start: float, rate: int, index: int, now: float
 ) -> None:
-    pacer = Pacer(start, 1 / rate)
+    pacer = TickScheduler(start, 1 / rate)
     when, due = pacer.begin(now), start + index * (1 / rate)
     if now < due:
         assert when is None  # the one before is almost a period late

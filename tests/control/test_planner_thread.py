@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mbrl_controller.control.core import ControllerCore, Observation
-from mbrl_controller.control.planner_thread import LatePlanner
+from mbrl_controller.control.core import ControllerCore
+from mbrl_controller.control.planner_thread import PlannerThread
 from mbrl_controller.control.safety import SafetyState
+from mbrl_controller.control.steps import Observation
 from mbrl_controller.tasks.base import constant_goal
 
 FAR = 60.0  # s
@@ -38,7 +39,7 @@ class Gate:
 
 
 def test_in_time_it_is_the_same_plan(core: ControllerCore) -> None:
-    planner = LatePlanner(core.solve)
+    planner = PlannerThread(core.solve)
     request = core.prepare(OBSERVATION, GOAL, 0.0)
     solution = planner.plan(request, time.monotonic() + FAR)
     assert solution is not None
@@ -48,7 +49,7 @@ def test_in_time_it_is_the_same_plan(core: ControllerCore) -> None:
 
 def test_a_late_plan_is_thrown_away_and_the_next_one_is_made(core: ControllerCore) -> None:
     gate = Gate(core)
-    planner = LatePlanner(gate)
+    planner = PlannerThread(gate)
     first = core.prepare(OBSERVATION, GOAL, 0.0)
     assert planner.plan(first, time.monotonic() + 0.01) is None
     # Still at it: a second request is neither put beside the first nor kept for later.
@@ -84,7 +85,7 @@ def test_errors_are_raised_in_the_tick_they_belong_to(core: ControllerCore) -> N
     def solve(request: Any, deadline: float | None) -> Any:
         raise ValueError("broken")
 
-    planner = LatePlanner(solve)
+    planner = PlannerThread(solve)
     with pytest.raises(ValueError, match="broken"):
         planner.plan(core.prepare(OBSERVATION, GOAL, 0.0), time.monotonic() + FAR)
     assert planner.close()
@@ -92,7 +93,7 @@ def test_errors_are_raised_in_the_tick_they_belong_to(core: ControllerCore) -> N
 
 def test_closing_ends_a_wait(core: ControllerCore) -> None:
     gate = Gate(core)
-    planner = LatePlanner(gate)
+    planner = PlannerThread(gate)
     request = core.prepare(OBSERVATION, GOAL, 0.0)
     answers: list[Any] = []
     waiter = threading.Thread(target=lambda: answers.append(planner.plan(request, time.monotonic() + FAR)))
@@ -108,7 +109,7 @@ def test_closing_ends_a_wait(core: ControllerCore) -> None:
 
 def test_the_planner_is_given_its_own_deadline(core: ControllerCore) -> None:
     asked: list[float | None] = []
-    planner = LatePlanner(lambda request, until: asked.append(until) or core.solve(request))
+    planner = PlannerThread(lambda request, until: asked.append(until) or core.solve(request))
     request = core.prepare(OBSERVATION, GOAL, 0.0)
     planner.plan(request, time.monotonic() + FAR, 12.5)
     planner.plan(request, time.monotonic() + FAR)
@@ -132,7 +133,7 @@ def test_after_an_error_and_after_a_late_one_plans_are_made_again(core: Controll
         return core.solve(request)
 
     solve.count = 0  # type: ignore[attr-defined]
-    planner = LatePlanner(solve)
+    planner = PlannerThread(solve)
     request = core.prepare(OBSERVATION, GOAL, 0.0)
     with pytest.raises(ValueError, match="fails"):
         planner.plan(request, time.monotonic() + FAR)
@@ -148,7 +149,7 @@ def test_after_an_error_and_after_a_late_one_plans_are_made_again(core: Controll
 
 def test_a_deadline_that_is_over_asks_for_nothing_but_the_answer_that_is_there(core: ControllerCore) -> None:
     gate = Gate(core)
-    planner = LatePlanner(gate)
+    planner = PlannerThread(gate)
     assert planner.plan(core.prepare(OBSERVATION, GOAL, 0.0), time.monotonic() - 1.0) is None
     assert planner.late == 1
     gate.open.set()
@@ -156,14 +157,14 @@ def test_a_deadline_that_is_over_asks_for_nothing_but_the_answer_that_is_there(c
 
 
 def test_after_closing_no_plan_is_made(core: ControllerCore) -> None:
-    planner = LatePlanner(core.solve)
+    planner = PlannerThread(core.solve)
     assert planner.close()
     assert planner.plan(core.prepare(OBSERVATION, GOAL, 0.0), time.monotonic() + FAR) is None
     assert planner.close()
 
 
 def test_what_the_system_refuses_its_thread_is_told(core: ControllerCore) -> None:
-    planner = LatePlanner(core.solve, cpus=[100_000])
+    planner = PlannerThread(core.solve, cpus=[100_000])
     planner.plan(core.prepare(OBSERVATION, GOAL, 0.0), time.monotonic() + FAR)
     assert [text.split(":")[0] for text in planner.refused] == ["CPUs [100000]"]
     assert planner.close()

@@ -19,11 +19,11 @@ from collections.abc import Iterator
 import pytest
 
 from mbrl_controller.control import realtime
-from mbrl_controller.control.realtime import YOUNG_OBJECTS, QuietProcess, SlackCollector, locked_mib, sleep_until
+from mbrl_controller.control.realtime import YOUNG_OBJECTS, RealtimeProcess, SlackCollector, locked_mib, sleep_until
 
 LOCK = """
 import json, resource, sys
-from mbrl_controller.control.realtime import QuietProcess, locked_mib
+from mbrl_controller.control.realtime import RealtimeProcess, locked_mib
 limit, keep = json.loads(sys.argv[1])
 if limit is not None:
     resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, limit))
@@ -34,7 +34,7 @@ if not keep:
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
     data = (ctypes.c_uint32 * 6)()
     ctypes.CDLL(None).capset(header, data)
-process = QuietProcess(lock_memory=True)
+process = RealtimeProcess(lock_memory=True)
 process.start()
 while_running = locked_mib()
 refused = process.refused
@@ -86,7 +86,7 @@ def standing() -> tuple[object, ...]:
 
 def test_afterwards_everything_is_as_before() -> None:
     before = standing()
-    process = QuietProcess(priority=1, gc_in_slack=True)
+    process = RealtimeProcess(priority=1, gc_in_slack=True)
     process.stop()  # never started: nothing to undo
     process.start()
     assert not gc.isenabled()
@@ -99,7 +99,7 @@ def test_afterwards_everything_is_as_before() -> None:
 
 def test_without_options_memory_garbage_and_scheduling_are_left_alone() -> None:
     before = standing()
-    process = QuietProcess()
+    process = RealtimeProcess()
     process.start()
     after = standing()
     process.stop()
@@ -121,7 +121,7 @@ def test_all_threads_are_scheduled_first_or_the_refusal_is_told(granted: bool, m
     leave = threading.Event()
     other = threading.Thread(target=leave.wait)
     other.start()
-    process = QuietProcess(priority=7)
+    process = RealtimeProcess(priority=7)
     process.start()
     leave.set()
     other.join()

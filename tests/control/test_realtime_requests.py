@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from mbrl_controller.control import realtime
-from mbrl_controller.control.realtime import QuietProcess, lock_memory, schedule_all
+from mbrl_controller.control.realtime import RealtimeProcess, lock_memory, schedule_all
 
 NONE = -1  # no limit
 
@@ -116,7 +116,7 @@ def test_a_process_asks_for_what_it_was_told_to_and_gives_it_back(monkeypatch: p
     asked: list[tuple[int, int]] = []
     monkeypatch.setattr(realtime, "schedule_all", lambda *arguments: asked.append(arguments) or ["no priority"])
     before = sys.getswitchinterval()
-    process = QuietProcess(priority=7, lock_memory=True)
+    process = RealtimeProcess(priority=7, lock_memory=True)
     for _ in range(2):
         process.start()
         assert sys.getswitchinterval() == pytest.approx(5e-4)
@@ -133,7 +133,7 @@ def test_a_process_that_was_told_nothing_asks_for_nothing(monkeypatch: pytest.Mo
     made = system(monkeypatch)
     asked: list[tuple[int, int]] = []
     monkeypatch.setattr(realtime, "schedule_all", lambda *arguments: asked.append(arguments) or [])
-    process = QuietProcess()
+    process = RealtimeProcess()
     process.stop()
     process.start()
     process.stop()

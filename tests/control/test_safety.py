@@ -11,8 +11,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mbrl_controller.control.core import ControllerCore, Observation
-from mbrl_controller.control.safety import ALLOWED, Safety, SafetyConfig, SafetyState
+from mbrl_controller.control.config import SafetyConfig
+from mbrl_controller.control.core import ControllerCore
+from mbrl_controller.control.safety import ALLOWED, Safety, SafetyState
+from mbrl_controller.control.steps import Observation
 from mbrl_controller.tasks.base import constant_goal
 
 from .conftest import PlainModel, make_contract, make_core

@@ -12,11 +12,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from mbrl_controller.control.core import CoreConfig
+from mbrl_controller.control.config import ControllerConfig, SafetyConfig, SessionConfig
 from mbrl_controller.control.limits import allowed
-from mbrl_controller.control.safety import SafetyConfig, SafetyState
-from mbrl_controller.control.session import ControlSession, SessionConfig, Step
+from mbrl_controller.control.safety import SafetyState
+from mbrl_controller.control.session import ControlSession
 from mbrl_controller.control.state_input import StateInput
+from mbrl_controller.control.steps import Step
 
 from .conftest import PlainModel, make_contract, make_core
 from .test_session import joint_state
@@ -198,7 +199,7 @@ class Machine(RuleBasedStateMachine):
         elif what == "swap":
             session.swap(PlainModel())
         elif what == "scene reset":
-            taken = session.phase.value == "resetting"
+            taken = session.episodes.phase.value == "resetting"
             session.scene_was_reset(self.steady)
         elif what == "leave":
             session.leave(self.clock)
@@ -214,7 +215,7 @@ class Machine(RuleBasedStateMachine):
     def retune(self, jump: float, candidates: int) -> None:
         planner = type(self.core.planner)(3, self.core.planner.config.model_copy(update={"candidates": candidates}))
         safety = self.core.safety.config.model_copy(update={"max_jump": jump})
-        self.session.retune(planner, CoreConfig(), safety, self.config, self.clock)
+        self.session.reconfigure(planner, ControllerConfig(), safety, self.config, self.clock)
 
     @invariant()
     def every_transition_has_a_reason(self) -> None:

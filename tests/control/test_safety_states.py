@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mbrl_controller.control.safety import Safety, SafetyConfig, SafetyState, Transition
+from mbrl_controller.control.config import SafetyConfig
+from mbrl_controller.control.safety import Safety, SafetyState, Transition
 
 from .conftest import make_contract
 

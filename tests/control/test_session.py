@@ -13,11 +13,14 @@ import numpy as np
 import pytest
 
 from mbrl_controller.base.errors import MessageError
+from mbrl_controller.control.config import SessionConfig
 from mbrl_controller.control.doubt import Doubt
+from mbrl_controller.control.episode_manager import Phase
 from mbrl_controller.control.safety import SafetyState
-from mbrl_controller.control.session import ControlSession, Phase, SessionConfig, Step
+from mbrl_controller.control.session import ControlSession
 from mbrl_controller.control.simulated_time import SimulatedTime
 from mbrl_controller.control.state_input import StateInput
+from mbrl_controller.control.steps import Step
 from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.tasks.base import WaypointGoal, constant_goal
 
@@ -230,7 +233,7 @@ def test_auto_reset_waits_for_the_scene_and_for_what_comes_after_it() -> None:
     bench = Bench(episode_s=0.2, auto_reset=True, reset_scene=True)
     bench.run(1.0, 6)
     assert bench.resets == 1
-    assert bench.session.phase is Phase.RESETTING
+    assert bench.session.episodes.phase is Phase.RESETTING
     assert "waiting for the scene" in bench.run(1.3, 1)[-1].tick.reason
     bench.session.scene_was_reset(1.34)
     bench.feed(1.33)  # received before, only read later
@@ -327,11 +330,11 @@ def test_a_given_goal_counts_from_its_receipt_and_options_replace_it() -> None:
     assert bench.run(1.05, 1)[-1].goal == pytest.approx([0.25])
     planner = make_planner("pddm", 3, {"candidates": 4, "horizon": 4})
     config = SessionConfig(goal_options={"angle": -0.5})
-    bench.session.retune(planner, bench.core.config, bench.core.safety.config, config, 1.1)
+    bench.session.reconfigure(planner, bench.core.config, bench.core.safety.config, config, 1.1)
     assert bench.run(1.1, 1)[-1].goal == pytest.approx([-0.5])
     assert bench.sent[-1].tick.solution.plan.evaluated == 4
     with pytest.raises(ValueError, match="shape"):
-        bench.core.retune(make_planner("pddm", 3, {"horizon": 9}), bench.core.config)
+        bench.core.reconfigure(make_planner("pddm", 3, {"horizon": 9}), bench.core.config)
 
 
 def test_a_swapped_model_is_used_from_the_next_step_on() -> None:

@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mbrl_controller.control.config import SessionConfig
 from mbrl_controller.control.doubt import Doubt
+from mbrl_controller.control.episode_manager import Phase
 from mbrl_controller.control.safety import SafetyState
-from mbrl_controller.control.session import ControlSession, Phase, SessionConfig, Step
+from mbrl_controller.control.session import ControlSession
+from mbrl_controller.control.steps import Step
 from mbrl_controller.tasks.base import constant_goal
 
 from .test_session import PERIOD, Bench, Watching, joint_state
@@ -62,7 +65,7 @@ def test_a_drop_ends_the_episode_with_the_safe_command_and_is_in_its_last_step()
     assert step.observation is not None
     assert step.observation.state[6] == 2.0
     assert [(e.event, e.episode, e.reason, e.stamp) for e in step.events] == [("end", 0, "drop", 1.1)]
-    assert bench.session.phase is Phase.OVER
+    assert bench.session.episodes.phase is Phase.OVER
 
 
 def test_good_steps_say_where_the_episode_stands() -> None:
@@ -76,7 +79,7 @@ def test_good_steps_say_where_the_episode_stands() -> None:
         assert not step.dropped
         assert not step.repeated
         assert len(step.events) == (k == 0)
-        assert step.observation is bench.session._last
+        assert step.observation is bench.session._observation
     begin = bench.sent[0].events[0]
     assert (begin.stamp, begin.epoch, begin.model_version) == (1.0, bench.core.epoch, "plain")
 
@@ -205,7 +208,7 @@ def test_the_scene_is_reset_after_episodes_that_ended_by_themselves_or_by_a_rese
         bench.at(0.9)
         end(bench)
         assert bench.resets == (asks and auto and scene)
-        assert (bench.session.phase is Phase.RESETTING) is (asks and auto and scene)
+        assert (bench.session.episodes.phase is Phase.RESETTING) is (asks and auto and scene)
 
 
 def test_in_lockstep_nothing_is_sent_while_the_scene_is_to_be_reset() -> None:
@@ -221,7 +224,7 @@ def test_of_a_session_that_was_not_asked_to_a_scenes_reset_changes_nothing() -> 
     bench = Losing(auto_reset=True, reset_scene=True)
     bench.run(1.0, 2)
     bench.session.scene_was_reset(1.1)
-    assert bench.session.phase is Phase.RUNNING
+    assert bench.session.episodes.phase is Phase.RUNNING
     assert bench.run(1.1, 1)[0].episode_time == pytest.approx(0.1)
 
 
@@ -282,7 +285,7 @@ def test_options_of_the_goal_are_kept_to_until_they_change() -> None:
 
     def retune(**config: Any) -> None:
         core = bench.core
-        bench.session.retune(core.planner, core.config, core.safety.config, SessionConfig(**config), 1.1)
+        bench.session.reconfigure(core.planner, core.config, core.safety.config, SessionConfig(**config), 1.1)
 
     bench.run(1.0, 1)
     given = constant_goal(np.array([0.25]))
@@ -290,9 +293,9 @@ def test_options_of_the_goal_are_kept_to_until_they_change() -> None:
     retune(goal_options={"angle": 0.5}, episode_s=9.0)
     assert bench.run(1.1, 1)[0].goal == pytest.approx([0.25])  # another option changes no goal
     bench.session.stop("e-stop", 1.15)
-    before = bench.session._goal
+    before = bench.session.episodes._goal
     retune(goal_options={"angle": 0.7})
-    assert bench.session._goal is before  # no episode runs that would need a new one
+    assert bench.session.episodes._goal is before  # no episode runs that would need a new one
     bench.session.reset(1.2)
     assert bench.run(1.2, 1)[0].goal == pytest.approx([0.7])
 
@@ -303,7 +306,7 @@ def test_other_options_hold_from_the_next_step_on() -> None:
     safety = bench.core.safety.config.model_copy(update={"max_jump": 0.5})
     core = bench.core.config.model_copy(update={"delay_s": 0.07})
     planner = type(bench.core.planner)(3, bench.core.planner.config.model_copy(update={"candidates": 5}))
-    bench.session.retune(planner, core, safety, SessionConfig(episode_s=0.15), 1.1)
+    bench.session.reconfigure(planner, core, safety, SessionConfig(episode_s=0.15), 1.1)
     pace = planner.pace
     step = bench.run(1.1, 1)[0]
     assert step.tick.solution.plan.evaluated == 5
@@ -360,7 +363,7 @@ def test_a_state_with_a_hole_holds_and_nothing_is_known_of_the_hand() -> None:
     step = bench.at(1.1)
     assert (step.tick.source, step.tick.reason) == ("safe", "the state has non-finite entries")
     assert step.observation is None
-    assert bench.session._last is None
+    assert bench.session._observation is None
 
 
 # --- what is forgotten ------------------------------------------------------------------------------------------------
@@ -369,7 +372,7 @@ def test_a_state_with_a_hole_holds_and_nothing_is_known_of_the_hand() -> None:
 def test_a_fresh_session_waits_for_a_state_to_begin_on() -> None:
     bench = Bench()
     session = ControlSession(bench.core, bench.inputs, SessionConfig(), bench.sent.append)
-    assert (session.phase, session.episode, session.last_sent) == (Phase.WAITING, -1, None)
+    assert (session.episodes.phase, session.episodes.number, session.last_sent) == (Phase.WAITING, -1, None)
     bench.feed(1.0)
     assert [e.event for e in session.step(1.0, 1.0, 1.0, bench.core.solve).events] == ["begin"]
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mbrl_controller.control.safety import SafetyState
-from mbrl_controller.control.session import Step
+from mbrl_controller.control.steps import Step
 from mbrl_controller.tasks.base import constant_goal
 
 from .conftest import PlainModel
@@ -44,7 +44,7 @@ INTERVENTIONS = {
     "scene": lambda session: session.scene_was_reset(1.2),
     "goal": lambda session: session.set_goal(constant_goal(np.array([0.1])), 1.2),
     "swap": lambda session: session.swap(PlainModel()),
-    "retune": lambda session: session.retune(
+    "retune": lambda session: session.reconfigure(
         session.core.planner, session.core.config, session.core.safety.config, session.config, 1.2
     ),
     "step": lambda session: session.step(1.2, None, None, session.core.solve),

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from mbrl_controller.control import realtime
-from mbrl_controller.control.realtime import QuietProcess, SlackCollector
+from mbrl_controller.control.realtime import RealtimeProcess, SlackCollector
 
 
 class World:
@@ -144,7 +144,7 @@ def test_the_longest_collection_is_remembered(world: World) -> None:
 
 def test_what_it_did_is_on_diagnostics_in_milliseconds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(realtime, "_status", lambda name: {"VmLck": "2048 kB"}[name])
-    process = QuietProcess(gc_in_slack=True)
+    process = RealtimeProcess(gc_in_slack=True)
     assert process.in_slack is not None
     process.in_slack(9.0)
     process.in_slack(0.0)
@@ -154,4 +154,4 @@ def test_what_it_did_is_on_diagnostics_in_milliseconds(world: World, monkeypatch
         "garbage collections postponed": 1,
         "garbage collection.max (ms)": pytest.approx(1.0),
     }
-    assert QuietProcess().values() == {"locked memory (MiB)": 2.0}
+    assert RealtimeProcess().values() == {"locked memory (MiB)": 2.0}

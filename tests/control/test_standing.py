@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mbrl_controller.control.core import ControllerCore, CoreConfig
-from mbrl_controller.control.safety import Safety, SafetyConfig, SafetyState
-from mbrl_controller.control.session import ControlSession, SessionConfig, Step
+from mbrl_controller.control.config import ControllerConfig, SafetyConfig, SessionConfig
+from mbrl_controller.control.core import ControllerCore
+from mbrl_controller.control.safety import Safety, SafetyState
+from mbrl_controller.control.session import ControlSession
 from mbrl_controller.control.standing import Standing
 from mbrl_controller.control.state_input import Rejections, StateInput
+from mbrl_controller.control.steps import Step
 from mbrl_controller.planning.catalog import make_planner
 
 from .conftest import PlainModel, make_contract
@@ -33,7 +35,7 @@ class Process:
         contract = make_contract()
         safety = Safety(contract.action, SafetyConfig(ramp_s=0.0), "hold", self.standing)
         planner = make_planner("pddm", 3, {"candidates": 8, "horizon": 4})
-        core = ControllerCore(contract, PlainModel(), planner, CoreConfig(), safety, active=False)
+        core = ControllerCore(contract, PlainModel(), planner, ControllerConfig(), safety, active=False)
         self.inputs = StateInput(contract, rejections=self.rejections)
         self.resets = 0
         self.session = ControlSession(

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.contract import load_contract, parse_contract
-from mbrl_controller.control.safety import SafetyConfig, SafetyState
-from mbrl_controller.control.stuck_sensors import MOVED, FrozenSensors
+from mbrl_controller.control.config import SafetyConfig
+from mbrl_controller.control.safety import SafetyState
+from mbrl_controller.control.stuck_sensors import MIN_MOTION_FRACTION, StuckSensorMonitor
 from mbrl_controller.tasks.base import constant_goal
 
 from .conftest import CONTRACT as TEXT
@@ -28,7 +29,7 @@ GOAL = constant_goal(np.array([1.0]))
 
 
 def watch(states: Any, commands: Any, joints: int = 5, objects: int = 0, stamps: Any = None) -> list[str]:
-    sensors = FrozenSensors(CONTRACT)
+    sensors = StuckSensorMonitor(CONTRACT)
     stamps = range(len(states)) if stamps is None else stamps
     return [
         sensors.problem(np.asarray(s, dtype=float), float(t), c, joints, objects)
@@ -79,7 +80,7 @@ def test_a_quick_hand_that_came_to_rest_where_it_was_sent_is_not_frozen() -> Non
 
 def test_a_hand_at_rest_is_not_frozen() -> None:
     assert not any(watch([STATE] * 50, [REACH] * 50))
-    assert not any(watch([STATE] * 50, [i % 2 * 0.9 * MOVED * REACH for i in range(50)]))
+    assert not any(watch([STATE] * 50, [i % 2 * 0.9 * MIN_MOTION_FRACTION * REACH for i in range(50)]))
     assert not any(watch([STATE] * 50, [None] * 50))
 
 
@@ -101,7 +102,7 @@ def test_objects_are_watched_where_someone_says_so() -> None:
 
 def test_after_a_reset_it_takes_all_the_still_periods_again() -> None:
     """The hand may have been moved meanwhile, and what it was commanded before says nothing of now."""
-    sensors = FrozenSensors(CONTRACT)
+    sensors = StuckSensorMonitor(CONTRACT)
 
     def found(begin: int, count: int) -> list[bool]:
         looks = range(begin, begin + count)
@@ -174,7 +175,7 @@ TWO_SOURCES = parse_contract(
 
 def test_each_source_answers_for_the_joints_that_it_measures() -> None:
     def found(moves: list[float], joints: int, objects: int, changes: list[int] | None = None) -> set[str]:
-        sensors, seen = FrozenSensors(TWO_SOURCES), set()
+        sensors, seen = StuckSensorMonitor(TWO_SOURCES), set()
         for i in range(10):
             state = np.zeros(8)
             state[changes or []] = 1e-6 * i
@@ -193,7 +194,7 @@ def test_each_source_answers_for_the_joints_that_it_measures() -> None:
 @pytest.mark.parametrize("frozen", [True, False])
 def test_the_controller_holds_and_goes_on(frozen: bool) -> None:
     core = make_core(safety=SafetyConfig(ramp_s=0.0))
-    from mbrl_controller.control.core import Observation
+    from mbrl_controller.control.steps import Observation
 
     sources = []
     for i in range(20):
@@ -220,7 +221,7 @@ def test_a_simulated_hand_in_motion_is_never_frozen_however_coarse_its_encoders(
 
     contract = load_contract(share_dir() / "config" / contract_file)
     hand, policy = HandSimulation(contract), RandomPolicy(len(contract.action), seed=0)
-    sensors, command, found = FrozenSensors(contract), None, []
+    sensors, command, found = StuckSensorMonitor(contract), None, []
     for step in range(60):
         sensed = np.round(hand.state() / grain) * grain if grain else hand.state()
         if step == 50:

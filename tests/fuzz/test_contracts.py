@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from mbrl_controller.base.errors import ContractError
 from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.contract import RobotContract, parse_contract
-from mbrl_controller.control.safety import Safety, SafetyConfig
+from mbrl_controller.control.config import SafetyConfig
+from mbrl_controller.control.safety import Safety
 from mbrl_controller.control.state_input import StateInput
 
 from .damage import cuts, damaged, edited, edits

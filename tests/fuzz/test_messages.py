@@ -21,10 +21,12 @@ from hypothesis import strategies as st
 from mbrl_controller.base.errors import MessageError
 from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.contract.state_assembly import SourceReader
-from mbrl_controller.control.core import ControllerCore, CoreConfig
-from mbrl_controller.control.safety import SILENT, Safety, SafetyConfig
-from mbrl_controller.control.session import ControlSession, SessionConfig, Step
+from mbrl_controller.control.config import ControllerConfig, SafetyConfig, SessionConfig
+from mbrl_controller.control.core import ControllerCore
+from mbrl_controller.control.safety import SILENT, Safety
+from mbrl_controller.control.session import ControlSession
 from mbrl_controller.control.state_input import StateInput
+from mbrl_controller.control.steps import Step
 from mbrl_controller.episodes import messages
 from mbrl_controller.episodes.recorder import Recorder
 from mbrl_controller.planning.catalog import make_planner
@@ -88,7 +90,7 @@ class Trial:
         self.contract, self.action = contract, contract.action
         planner = make_planner("pddm", len(self.action), {"candidates": 4, "horizon": 3})
         safety = Safety(self.action, SafetyConfig(ramp_s=safe_ramp), contract.file.command.safe)
-        core = ControllerCore(contract, StillObjects(), planner, CoreConfig(delay=delay, delay_s=0.03), safety)
+        core = ControllerCore(contract, StillObjects(), planner, ControllerConfig(delay=delay, delay_s=0.03), safety)
         self.inputs = StateInput(contract)
         self.session = ControlSession(core, self.inputs, SessionConfig(auto_reset=True), self.check)
         self.session.enter(0.0)

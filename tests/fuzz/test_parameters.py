@@ -25,7 +25,7 @@ from rclpy.logging import LoggingSeverity
 
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.contract.contract import load_contract
-from mbrl_controller.control.safety import SafetyConfig
+from mbrl_controller.control.config import SafetyConfig
 from mbrl_controller.nodes.controller import ControllerNode
 from mbrl_controller.nodes.controller_options import all_planner_specs, general_specs
 from mbrl_controller.nodes.lifecycle import ManagedNode

@@ -18,9 +18,7 @@ import rclpy
 from pydantic import BaseModel
 from rcl_interfaces.msg import ParameterDescriptor, ParameterType
 
-from mbrl_controller.control.core import CoreConfig
-from mbrl_controller.control.safety import SafetyConfig
-from mbrl_controller.control.session import SessionConfig
+from mbrl_controller.control.config import ControllerConfig, SafetyConfig, SessionConfig
 from mbrl_controller.nodes.controller import ControllerNode
 from mbrl_controller.nodes.controller_options import Thresholds, general_specs, planner_specs
 from mbrl_controller.nodes.lifecycle import ManagedNode
@@ -114,7 +112,7 @@ def test_each_planners_own_options_are_described(planner: str) -> None:
     [
         (SessionConfig, ""),
         (SafetyConfig, ""),
-        (CoreConfig, ""),
+        (ControllerConfig, ""),
         (Risk, "risk."),
         (Thresholds, "diagnostics."),
         (SimOptions, "options."),

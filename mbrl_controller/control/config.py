@@ -1,0 +1,86 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Options of the controller, besides the planner's own: planning, safety and episodes.
+
+Names, descriptions, units and bounds of the ROS parameters come from these fields.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from mbrl_controller.base.units import Count, Number, Radians, Seconds, Unit
+from mbrl_controller.planning.risk import Risk
+
+DelayKind = Literal["none", "given", "measured"]
+MAX_DELAY_S = 2.0  # what is older than this is stale and not late
+
+
+class _Options(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ControllerConfig(_Options):
+    """What the controller plans for: risk, costs, goal and delay."""
+
+    risk: Risk = Risk()
+    drop_cost: Annotated[float, Unit("reward per control period")] = Field(
+        default=20.0, ge=0, description="cost per step, from the first predicted drop to the end of the plan"
+    )
+    goal_lead: Radians = Field(
+        default=0.0,
+        ge=0,
+        lt=np.pi,
+        description="maximum phase lead of a time-driven goal over the objects, as seen by the planner; 0 disables",
+    )
+    delay: DelayKind = Field(
+        default="measured",
+        description="delay bridged by replaying sent commands: none; given: delay_s alone; measured: delay_s, the "
+        "state's age and the planning time",
+    )
+    delay_s: Seconds = Field(default=0.0, ge=0, le=MAX_DELAY_S, description="time from a command to its effect")
+
+
+class SafetyConfig(_Options):
+    """When the controller holds, and how fast a command may change."""
+
+    max_late_plans: Count = Field(default=3, ge=1, description="late plans in a row before holding")
+    check_disagreement: bool = Field(default=True, description="hold above the model's disagreement limit")
+    max_disagreeing_plans: Count = Field(default=3, ge=1, description="plans above the limit in a row before holding")
+    # The rate limit counts from the measured position. While a joint is between where it was and its last command, that
+    # limit alone allows a command to change by twice what max_rate allows in a period.
+    max_jump: Annotated[float, Unit("max_rate times the control period")] = Field(
+        default=2.0, ge=0.1, le=10, description="largest change from one command to the next"
+    )
+    safe_speed: Number = Field(
+        default=0.5, gt=0, le=1, description="speed of the way to the neutral pose, as a share of max_rate"
+    )
+    ramp_s: Seconds = Field(
+        default=0.5, ge=0, le=10, description="time to reach full speed after a start or a hold; 0 disables"
+    )
+    frozen_periods: Annotated[int, Unit("control periods")] = Field(
+        default=1, ge=0, description="hold when a joint source repeats its values for this long under moving commands; "
+        "0: never"
+    )  # fmt: skip
+    frozen_object_periods: Annotated[int, Unit("control periods")] = Field(
+        default=0, ge=0, description="the same for sources of objects; only for objects that cannot rest; 0: never"
+    )
+
+
+class SessionConfig(_Options):
+    """How episodes begin and end, their goals, and exploration."""
+
+    seed: Count = Field(default=0, ge=0, description="seed of plans, sampled goals and exploration noise")
+    episode_s: Seconds = Field(default=0.0, ge=0, description="maximum duration of an episode; 0: none")
+    auto_reset: bool = Field(default=False, description="begin a new episode after a drop or time-out")
+    goal_options: dict[str, Any] = Field(default_factory=dict, description="fixed options of the sampled goal")
+    exploration: Number = Field(
+        default=0.0, ge=0, le=1, description="standard deviation of the noise added to the normalised action (-1 to 1)"
+    )
+    exploration_beta: Number = Field(
+        default=0.6, gt=0, le=1, description="smoothing of the exploration noise: 1 is white, small is smooth"
+    )

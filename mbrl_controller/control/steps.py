@@ -1,0 +1,118 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The data of one control step, in order: Observation, PlanRequest, Solution, Tick, Step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from mbrl_controller.control.config import ControllerConfig
+from mbrl_controller.control.delay import Delay, Replay
+from mbrl_controller.control.doubt import Doubt
+from mbrl_controller.control.standing import SafetyState
+from mbrl_controller.planning.base import Planner, PlannerState, PlanResult
+from mbrl_controller.planning.objective import RolloutModel
+from mbrl_controller.tasks.spaces import Array
+
+
+class ControlModel(RolloutModel, Protocol):
+    """A rollout model with the identity the controller reports."""
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def delta_scale(self) -> Array | None:
+        """Standard deviation of one step's change [S] in the training data; None: disagreement is not defined."""
+        ...
+
+    @property
+    def disagreement_limit(self) -> float | None: ...
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A state [S], when its oldest entry was measured (s, the sources' clock), and how much newer each entry is."""
+
+    state: Array
+    stamp: float
+    newer: float | Array = 0.0  # s, of all entries or of each [S]
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """Everything that `solve` needs, frozen at one moment."""
+
+    observation: Observation
+    delay: Delay  # from the observation to the effect of the command asked for
+    replay: Replay  # the commands in force meanwhile
+    goals: Array  # [H, G] at the ends of the planned steps
+    planner_state: PlannerState
+    model: ControlModel
+    planner: Planner
+    config: ControllerConfig
+    epoch: int
+    sequence: int
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A plan for a request."""
+
+    plan: PlanResult
+    planner_state: PlannerState
+    targets: Array  # [H, A] joint targets, rad
+    disagreement: float  # NaN where the model defines none
+    model_version: str
+    duration: float  # s
+
+
+@dataclass(frozen=True)
+class Tick:
+    """The core's result of one control step: a command or none, and why."""
+
+    command: Array | None  # [A] joint targets, rad; None: send nothing
+    source: str  # plan, previous_plan, safe, none
+    state: SafetyState
+    reason: str
+    epoch: int
+    sequence: int
+    request: PlanRequest | None = None
+    solution: Solution | None = None
+
+
+@dataclass(frozen=True)
+class EpisodeEvent:
+    """An episode begins or ends. `reason` of an end: drop, timeout, reset, deactivate, stop, hand-over, the clock went
+    back."""
+
+    event: str
+    episode: int
+    epoch: int
+    stamp: float  # s
+    reason: str
+    model_version: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """Result of one control step: the tick and its episode."""
+
+    stamp: float  # s, the tick's time
+    tick: Tick
+    episode: int
+    episode_time: float  # s; NaN outside of an episode
+    observation: Observation | None = None
+    goal: Array | None = None  # [G]
+    reward: float = float("nan")
+    dropped: bool = False
+    events: tuple[EpisodeEvent, ...] = ()
+    repeated: bool = False  # the same state arrived again: its command is sent again
+    doubt: Doubt = Doubt.NONE  # why the log of this tick must not be used for training
+
+    def answers(self, observation: Observation) -> bool:
+        """Whether the command was made for this very measurement."""
+        made_for = self.observation
+        return self.tick.command is not None and made_for is not None and made_for.stamp == observation.stamp
