@@ -40,7 +40,7 @@ class Hand:
     def observation(self) -> Observation:
         return Observation(np.concatenate([self.position, np.full(5, 1e-9 * self.ticks)]), self.now)
 
-    def tick(self, *, late: bool = False, target: np.ndarray | None = None, disturb: np.ndarray | None = None) -> Tick:
+    def tick(self, *, late: bool = False, target: np.ndarray | None = None, noise: np.ndarray | None = None) -> Tick:
         """`target` [A] (rad): what is planned for every step."""
         self.ticks += 1
         request = self.core.prepare(self.observation, GOAL, self.now)
@@ -49,7 +49,7 @@ class Hand:
             solution = self.core.solve(request)
             if target is not None:
                 solution.targets[:] = target
-        return self.moved(self.core.conclude(request, solution, self.now, disturb))
+        return self.moved(self.core.conclude(request, solution, self.now, noise))
 
     def moved(self, tick: Tick) -> Tick:
         if tick.command is not None and self.follows:

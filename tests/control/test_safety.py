@@ -68,8 +68,8 @@ def play(core: ControllerCore, kind: str, value: Any, model: Any) -> Any:
         solution.targets[:] = np.nan
     if kind == "stale request":
         core.reset(2)
-    disturb = np.full(3, 5.0) if kind == "exploration" else None
-    return core.conclude(request, solution, 0.0, disturb)
+    noise = np.full(3, 5.0) if kind == "exploration" else None
+    return core.conclude(request, solution, 0.0, noise)
 
 
 @settings(deadline=None, max_examples=150)
