@@ -9,8 +9,9 @@ Rooms, from the ground up; each imports only from itself and from those above it
     tasks       reward, goals and failure of each task; state and action vectors (`spaces`)
     models      versions on disk (`registry`), loading one safely (`loading`), running it (`onnx_ensemble`)
     contract    which topics and joints make up a state (`contract`); messages to vectors (`state_assembly`)
-    planning    planners (`pddm`, `cem`, ...), their noise, the objective over the ensemble (`objective`, `risk`)
-    control     one tick without ROS: `core` plans, `safety` limits, `session` runs episodes, `loop` keeps the rate
+    planning    planners (`catalog`; `pddm` is the soft mean), their noise, the objective (`objective`, `risk`)
+    control     one tick without ROS: `core` plans, `limits` and `safety` bound the command, `standing` latches stops,
+                `session` runs episodes, `loop` keeps the rate
     episodes    MCAP logs: `recorder` and `writer`, `reader`; `transitions` pairs states with commands
     simulation  MuJoCo scenes and sensors; the simulator as a planning model (`oracle`)
     dynamics    the ensemble in torch: `ensemble`, `loss`, `trainer`, `export` to ONNX

@@ -141,6 +141,57 @@ def test_a_room_imports_only_what_is_below_it(room: str) -> None:
     assert not strays
 
 
+def rooms_in(pattern: str, text: str) -> tuple[str, ...]:
+    """The rooms that a list or table names, in its order."""
+    return tuple(name for name in re.findall(pattern, text, re.MULTILINE) if name in ROOMS)
+
+
+def test_the_maps_have_the_rooms_in_their_order() -> None:
+    assert rooms_in(r"^    (\w+)  +\S", mbrl_controller.__doc__ or "") == ROOMS
+    assert rooms_in(r"^\| `(\w+)` \|", (ROOT / "CONTRIBUTING.md").read_text()) == ROOMS
+
+
+MAPS = ("README.md", "CONTRIBUTING.md", "docs/architecture.md")
+FOLDERS = (
+    "benchmarks",
+    "config",
+    "docs",
+    "examples",
+    "launch",
+    "mbrl_controller",
+    "models",
+    "sim",
+    "tests",
+    "tools",
+    *ROOMS,
+)
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_every_path_that_a_map_names_exists(name: str) -> None:
+    file = ROOT / name
+    text = file.read_text()
+    links = {link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link} - {""}
+    missing = [link for link in links if not (file.parent / link).exists()]
+    named = set(re.findall(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]*)`", text))
+    missing += [path for path in named if not (ROOT / path).exists() and not (PACKAGE / path).exists()]
+    boxes = set(re.findall(rf"\b(?:{'|'.join(ROOMS)})/\w+", "".join(re.findall(r"```mermaid.*?```", text, re.DOTALL))))
+    missing += [box for box in boxes if not (PACKAGE / f"{box}.py").exists()]
+    assert not missing
+    assert links
+
+
+def test_every_module_that_the_packages_docstring_names_exists() -> None:
+    text = mbrl_controller.__doc__ or ""
+    dotted = set(re.findall(rf"\b(?:{'|'.join(ROOMS)})\.\w+", text))
+    missing = [name for name in dotted if f"mbrl_controller.{name}" not in MODULES]
+    for room, line in re.findall(r"^    (\w+)  +(.*(?:\n      .*)*)", text, re.MULTILINE):
+        modules = re.findall(r"`(\w+)`", line)
+        missing += [f"{room}.{m}" for m in modules if room != "cli" and f"mbrl_controller.{room}.{m}" not in MODULES]
+    assert len(dotted) > 4
+    assert not missing
+
+
 def test_no_module_imports_itself_in_the_end() -> None:
     below = {name: own_imports(path) - {name} for name, path in MODULES.items()}
     while free := [name for name, names in below.items() if not names & below.keys()]:

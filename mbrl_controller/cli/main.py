@@ -41,14 +41,13 @@ app.add_typer(episodes.app, name="episodes")
 app.add_typer(benchmark.app, name="benchmark")
 
 Policy = Literal["controller", "hold", "random"]
-Planner = Literal["pddm", "cem", "icem", "random_shooting"]
 Backend = Literal["onnx", "torch"]
 Precision = Literal["auto", "fp32", "int8"]
 PrecisionOption = Annotated[Precision, typer.Option(help="of the model served; auto: int8 where the version has it")]
 GoalOption = Annotated[
     list[str] | None, typer.Option("--goal", help="fix part of the goal, NAME=VALUE: direction=clockwise, period=4")
 ]
-PlannerOption = Annotated[Planner, typer.Option(help="how actions are chosen")]
+PlannerOption = Annotated[str, typer.Option(help="how actions are chosen: pddm, cem, icem, random_shooting, ...")]
 PlannerOptions = Annotated[
     list[str] | None, typer.Option("--planner-set", help="planner option NAME=VALUE: candidates=700, sigma=0.9")
 ]

@@ -73,7 +73,7 @@ class LearnPlan(BaseModel):
     precision: Literal["auto", "fp32"] = Field(default="auto", description="auto: plan in 8 bit where it plans alike")
     threads: int = Field(default=1, ge=1, description="CPU threads of training; another number rounds differently")
 
-    planner_name: Literal["pddm", "cem", "icem", "random_shooting"] = "pddm"
+    planner_name: str = "pddm"
     planner: dict[str, Any] = Field(default_factory=dict, description="the planner's options")
     core: ControllerConfig = ControllerConfig()
 

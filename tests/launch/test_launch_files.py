@@ -46,9 +46,9 @@ def arguments(path: Path) -> dict[str, ast.Call]:
     return found
 
 
-def readme_arguments() -> dict[str, set[str]]:
-    """Launch arguments in README's table, with the launch files that it says have them."""
-    rows = re.findall(r"^\| `(\w+)` \| ([a-z, ]+) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+def documented_arguments() -> dict[str, set[str]]:
+    """Launch arguments in the table of docs/launch.md, with the launch files that it says have them."""
+    rows = re.findall(r"^\| `(\w+)` \| ([a-z, ]+) \|", (ROOT / "docs" / "launch.md").read_text(), re.MULTILINE)
     return {name: set(files.split(", ")) for name, files in rows}
 
 
@@ -63,12 +63,12 @@ def test_arguments_are_described_and_have_defaults() -> None:
             assert {"default_value", "description"} <= {keyword.arg for keyword in call.keywords}, ast.unparse(call)
 
 
-def test_the_readme_lists_the_arguments_of_each_file() -> None:
+def test_the_documentation_lists_the_arguments_of_each_file() -> None:
     declared: dict[str, set[str]] = {}
     for path in LAUNCH_FILES:
         for name in arguments(path):
             declared.setdefault(name, set()).add(path.name.partition(".")[0])
-    assert readme_arguments() == declared
+    assert documented_arguments() == declared
 
 
 @pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
