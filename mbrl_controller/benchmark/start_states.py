@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.simulation.env import HandEnv
 from mbrl_controller.simulation.hand import HandSimulation
-from mbrl_controller.simulation.lockstep import LockstepHand
 from mbrl_controller.tasks.spaces import Array
 
 LONGEST = 10  # control steps
@@ -18,7 +18,7 @@ SIZE = 0.2  # standard deviation of the targets around neutral, normalised actio
 
 def start_states(contract: RobotContract, count: int) -> Array:
     """`count` states [count, S]: each after a few steps of small random targets, the objects still in the hand."""
-    hand = LockstepHand(HandSimulation(contract))
+    hand = HandEnv(HandSimulation(contract))
     states: list[Array] = []
     seed = 0
     while len(states) < count:

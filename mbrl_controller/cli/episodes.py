@@ -67,7 +67,7 @@ def info(path: Annotated[Path, typer.Argument(help="episode file (.mcap)")]) -> 
     for name, value in vars(episode.info).items():
         if value not in ("", None) and name not in ("topics", "extra"):
             table.add_row(name, str(value))
-    table.add_row("whole", "yes" if episode.whole else episode.problem)
+    table.add_row("complete", "yes" if episode.complete else episode.problem)
     table.add_row("transitions", str(len(usable)))
     for reason, count in usable.skipped.items():
         table.add_row("left out", f"{count}: {reason}")

@@ -25,11 +25,6 @@ from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.catalog import make_task
 from mbrl_controller.tasks.spaces import ActionSpace
 
-JOINT_STATE = "sensor_msgs/msg/JointState"
-ODOMETRY = "nav_msgs/msg/Odometry"
-POSE = "geometry_msgs/msg/PoseStamped"
-MULTI_ARRAY = "std_msgs/msg/Float64MultiArray"
-TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
 # Of a control period, where a source has no limit of its own. A source as fast as the control loop may be late by a
 # fifth, and a plan made just before the limit is still on its way within two periods of the last measurement.
 SILENCE = 1.2

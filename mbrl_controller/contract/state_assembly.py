@@ -184,6 +184,14 @@ def join_samples(contract: RobotContract, parts: list[Array]) -> Array:
     return np.concatenate(parts, axis=-1)[..., contract.order]
 
 
+def split_state(contract: RobotContract, state: Array) -> list[Array]:
+    """Each source's values [..., n] in the contract's order, from the state [..., S]: inverse of `join_samples`."""
+    joined = np.empty_like(state)
+    joined[..., contract.order] = state  # state = joined[order] read backwards
+    ends = np.cumsum([len(source.entries()) for source in contract.sources])[:-1]
+    return np.split(joined, ends, axis=-1)
+
+
 def _order_of(names: tuple[str, ...], source: JointSource) -> np.ndarray:
     twice = sorted({name for name in names if names.count(name) > 1})
     missing = [joint for joint in source.joints if joint not in names]

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Why what is logged at a tick must not be learnt from: written by the controller, read by `episodes.doubtful`."""
+"""Why what is logged at a tick must not be learnt from: written by the controller, read by `episodes.exclusions`."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Scans an MCAP file record by record, up to where it is cut or damaged.
+"""Scans an MCAP file record by record, up to where it is truncated or damaged.
 
-The readers of the `mcap` package need the summary at a file's end, or hand out a last record that is shorter than
-it says; here only complete, checked records come out, and no length in a damaged file makes it allocate memory.
+The readers of the `mcap` package need the summary at the file's end, or return a last record that is shorter than it
+claims. This one returns only complete, checked records, and no length in a damaged file makes it allocate memory.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mbrl_controller.base.errors import EpisodeError
 
 MAGIC = b"\x89MCAP0\r\n"
 MAX_CHUNK = 256 * 2**20  # bytes, uncompressed
-OFFERED = "offered_qos_profiles"  # in a channel's metadata
+OFFERED_QOS_KEY = "offered_qos_profiles"  # in a channel's metadata
 
 _HEADER, _FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06
 _METADATA, _DATA_END = 0x0C, 0x0F
@@ -32,11 +32,11 @@ _RECORD_HEAD, _MESSAGE_HEAD, _NUMBER = struct.Struct("<BQ"), struct.Struct("<HIQ
 
 
 class Channel(NamedTuple):
-    """Where a message belongs."""
+    """Topic of a message."""
 
     topic: str
     type_name: str
-    offered: str = ""  # the publishers' quality of service, as rosbag2 writes it
+    offered_qos: str = ""  # of the publishers, as rosbag2 writes it
 
 
 class Message(NamedTuple):
@@ -56,13 +56,13 @@ class Metadata(NamedTuple):
 
 
 @dataclass
-class Scan:
-    """What a scan found besides its records; complete once `records` is exhausted."""
+class McapScan:
+    """Findings of a scan besides its records; final once `records` is exhausted."""
 
-    whole: bool = False  # the file was closed properly
+    complete: bool = False  # the file was closed properly
     problem: str = ""  # where and why the scan ended early
     size: int = 0  # bytes of the file
-    good: int = 0  # bytes of it that could be used
+    usable: int = 0  # bytes of it that could be used
     damaged_chunks: int = 0
     _channels: dict[int, Channel] = field(default_factory=dict)
     _schemas: dict[int, str] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Scan:
                 if magic != MAGIC:
                     what = "is empty" if not magic else "is not an MCAP file"
                     raise EpisodeError(f"{path}: {what}")
-                self.good = len(MAGIC)
+                self.usable = len(MAGIC)
                 yield from self._top_level(file)
         except OSError as error:
             raise EpisodeError(f"{path}: cannot be read: {error.strerror or error}") from error
@@ -85,17 +85,17 @@ class Scan:
         while True:
             head = file.read(9)
             if len(head) < 9:
-                self.problem = f"cut after byte {self.good}"
+                self.problem = f"cut after byte {self.usable}"
                 return
             opcode, length = head[0], struct.unpack_from("<Q", head, 1)[0]
-            if length > self.size - self.good - 9:
-                self.problem = f"cut within the record at byte {self.good}"
+            if length > self.size - self.usable - 9:
+                self.problem = f"cut within the record at byte {self.usable}"
                 return
             body = file.read(length)
             if opcode == _DATA_END:
-                self.whole = self._footer_follows(file)
-                self.good = self.size if self.whole else self.good
-                self.problem = "" if self.whole else f"cut within the summary after byte {self.good}"
+                self.complete = self._footer_follows(file)
+                self.usable = self.size if self.complete else self.usable
+                self.problem = "" if self.complete else f"cut within the summary after byte {self.usable}"
                 return
             try:
                 if opcode == _CHUNK:
@@ -104,11 +104,11 @@ class Scan:
                     yield from self._record(opcode, body)
             except _DAMAGE as error:
                 if opcode != _CHUNK:
-                    self.problem = f"damaged record at byte {self.good}: {error}"
+                    self.problem = f"damaged record at byte {self.usable}: {error}"
                     return
                 self.damaged_chunks += 1
-                self.problem = f"damaged chunk at byte {self.good}: {error}"
-            self.good += 9 + length
+                self.problem = f"damaged chunk at byte {self.usable}: {error}"
+            self.usable += 9 + length
 
     def _footer_follows(self, file: BinaryIO) -> bool:
         tail = 9 + 20 + len(MAGIC)
@@ -129,7 +129,7 @@ class Scan:
         data = _decompress(packed, compression, size)
         if len(data) != size or (crc and zlib.crc32(data) != crc):
             raise ValueError("checksum differs")
-        # Nothing of a damaged chunk counts. Going through it twice takes less memory than keeping what is in it.
+        # A damaged chunk is dropped as a whole. Two passes take less memory than keeping its records.
         for opcode, begin, end in _within(data):
             if opcode == _MESSAGE:
                 self._channel_of(data, begin, end)
@@ -146,7 +146,7 @@ class Scan:
             raise ValueError("message shorter than its head")
         (number,) = _NUMBER.unpack_from(data, begin)
         if number not in self._channels:
-            raise ValueError(f"message on channel {number}, which was never announced")
+            raise ValueError(f"message on unknown channel {number}")
         return self._channels[number]
 
     def _message(self, data: bytes, begin: int, end: int) -> Message:
@@ -165,7 +165,7 @@ class Scan:
             topic, at = _text(body, 4)
             encoding, at = _text(body, at)
             kind = self._schemas.get(schema, "") if encoding == "cdr" else ""
-            self._channels[number] = Channel(topic, kind, _pairs(body, at).get(OFFERED, ""))
+            self._channels[number] = Channel(topic, kind, _pairs(body, at).get(OFFERED_QOS_KEY, ""))
         elif opcode == _METADATA:
             name, at = _text(body, 0)
             yield Metadata(name, _pairs(body, at))

@@ -3,7 +3,7 @@
 
 """ROS messages without ROS: definitions, CDR bytes and small constructors, from `rosbags`.
 
-Jobs that have no ROS installed write the same bytes that the nodes send.
+Without ROS installed, commands write the same bytes that the nodes send.
 """
 
 from __future__ import annotations
@@ -18,24 +18,17 @@ import numpy as np
 from rosbags.typesys import Stores, get_typestore
 
 from mbrl_controller.base.errors import EpisodeError, MessageError
+from mbrl_controller.contract import ros_types
+from mbrl_controller.contract.contract import JointSource, OdometrySource, Source
 from mbrl_controller.tasks.spaces import Array
 
-JOINT_STATE = "sensor_msgs/msg/JointState"
-ODOMETRY = "nav_msgs/msg/Odometry"
-POSE = "geometry_msgs/msg/PoseStamped"
-MULTI_ARRAY = "std_msgs/msg/Float64MultiArray"
-TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
-STRING = "std_msgs/msg/String"
-CLOCK = "rosgraph_msgs/msg/Clock"
-DIAGNOSTICS = "diagnostic_msgs/msg/DiagnosticArray"
-
 NANO = 1_000_000_000
-LATEST = 2**63 // NANO  # s
+MAX_STAMP = 2**63 // NANO  # s
 
 
 @functools.cache
 def typestore() -> Any:
-    """All message types of the ROS distribution that episodes are written for."""
+    """Message types of the ROS distribution that episodes are written for."""
     return get_typestore(Stores.ROS2_JAZZY)
 
 
@@ -44,21 +37,21 @@ def definition(name: str) -> tuple[str, str]:
     """(definition text with its dependencies, RIHS01 hash) of a message type; raises EpisodeError if unknown."""
     store = typestore()
     if name not in store.types:
-        raise EpisodeError(f"message type {name!r} is not one of ROS's common interfaces: it cannot be logged")
+        raise EpisodeError(f"message type {name!r} is not one of the ROS common interfaces: it cannot be logged")
     return store.generate_msgdef(name, ros_version=2)[0], store.hash_rihs01(name)
 
 
 def encode(message: Any) -> bytes:
-    """CDR bytes of a message made here."""
+    """CDR bytes of a message made in this module."""
     return bytes(typestore().serialize_cdr(message, message.__msgtype__))
 
 
 def decode(data: bytes, name: str) -> Any:
-    """The message in CDR `data`; raises MessageError for bytes that are no message of type `name`."""
+    """Decode CDR `data`; raises MessageError for bytes that are not a message of type `name`."""
     try:
         return typestore().deserialize_cdr(data, name)
-    except Exception as error:  # generated code meets bad bytes with whatever it trips over
-        raise MessageError(f"{len(data)} bytes are no {name}: {error}") from error
+    except Exception as error:  # generated code raises all kinds of errors
+        raise MessageError(f"{len(data)} bytes are not a valid {name}: {error}") from error
 
 
 def stamp_ns(message: Any) -> int:
@@ -67,7 +60,7 @@ def stamp_ns(message: Any) -> int:
 
 
 def peek_stamp_ns(data: bytes) -> int | None:
-    """Header stamp in ns of CDR `data` of a type that begins with a header, undecoded; None if it is too short."""
+    """Header stamp (ns) of CDR `data` without decoding it; None if too short. The type must begin with a header."""
     if len(data) < 12:
         return None
     seconds, nanoseconds = struct.unpack_from("<iI" if data[1] else ">iI", data, 4)
@@ -75,8 +68,8 @@ def peek_stamp_ns(data: bytes) -> int | None:
 
 
 def is_stamp(seconds: Any) -> TypeGuard[float]:
-    """Whether a value of a JSON document is a time (s) that fits into a stamp (ns) of 64 bits."""
-    return isinstance(seconds, int | float) and not isinstance(seconds, bool) and abs(seconds) < LATEST
+    """Whether a JSON value is a time (s) that fits into a 64-bit stamp (ns)."""
+    return isinstance(seconds, int | float) and not isinstance(seconds, bool) and abs(seconds) < MAX_STAMP
 
 
 def to_ns(seconds: float) -> int:
@@ -92,7 +85,7 @@ def joint_state(
     effort: Array | Sequence[float] = (),
 ) -> Any:
     """JointState at `stamp` (ns): rad, rad/s, N m."""
-    return _type(JOINT_STATE)(
+    return _type(ros_types.JOINT_STATE)(
         header=_header(stamp), name=list(names), position=_f8(position), velocity=_f8(velocity), effort=_f8(effort)
     )
 
@@ -106,10 +99,12 @@ def odometry(
     angular: Sequence[float] = (0.0, 0.0, 0.0),
     child_frame: str | None = None,
 ) -> Any:
-    """Odometry at `stamp` (ns): m, m/s, quaternion (w, x, y, z), rad/s. The twist is in `child_frame`, by default
-    `frame` itself, so that no rotation stands between the numbers sent and the state."""
+    """Odometry at `stamp` (ns): m, m/s, quaternion (w, x, y, z), rad/s.
+
+    The twist is in `child_frame`, by default `frame` itself, so that the state needs no rotation.
+    """
     twist = _type("geometry_msgs/msg/Twist")(linear=_vector(velocity), angular=_vector(angular))
-    return _type(ODOMETRY)(
+    return _type(ros_types.ODOMETRY)(
         header=_header(stamp, frame),
         child_frame_id=frame if child_frame is None else child_frame,
         pose=_type("geometry_msgs/msg/PoseWithCovariance")(pose=_pose(position, orientation), covariance=np.zeros(36)),
@@ -119,7 +114,7 @@ def odometry(
 
 def pose(stamp: int, frame: str, position: Array, orientation: Sequence[float] = (1.0, 0.0, 0.0, 0.0)) -> Any:
     """PoseStamped at `stamp` (ns): m, quaternion (w, x, y, z)."""
-    return _type(POSE)(header=_header(stamp, frame), pose=_pose(position, orientation))
+    return _type(ros_types.POSE)(header=_header(stamp, frame), pose=_pose(position, orientation))
 
 
 def multi_array(values: Array | Sequence[float], labels: Sequence[str] = ()) -> Any:
@@ -127,7 +122,7 @@ def multi_array(values: Array | Sequence[float], labels: Sequence[str] = ()) -> 
     dimension = _type("std_msgs/msg/MultiArrayDimension")
     dims = [dimension(label=label, size=1, stride=1) for label in labels]
     layout = _type("std_msgs/msg/MultiArrayLayout")(dim=dims, data_offset=0)
-    return _type(MULTI_ARRAY)(layout=layout, data=_f8(values))
+    return _type(ros_types.MULTI_ARRAY)(layout=layout, data=_f8(values))
 
 
 def trajectory(names: Sequence[str], points: Array, times: Sequence[float], stamp: int) -> Any:
@@ -144,12 +139,23 @@ def trajectory(names: Sequence[str], points: Array, times: Sequence[float], stam
         )
         for row, at in zip(points, times, strict=True)
     ]
-    return _type(TRAJECTORY)(header=_header(stamp), joint_names=list(names), points=rows)
+    return _type(ros_types.TRAJECTORY)(header=_header(stamp), joint_names=list(names), points=rows)
+
+
+def source_message(source: Source, values: Array, stamp: int) -> Any:
+    """Message from which `SourceReader` reads `values` [n]; `stamp` in ns. A pose carries no velocity."""
+    if isinstance(source, JointSource):
+        n = len(source.joints)
+        fields = {field: values[i * n : (i + 1) * n] for i, field in enumerate(source.fields)}
+        return joint_state(source.joints, fields.get("position", ()), stamp, fields.get("velocity", ()))
+    if isinstance(source, OdometrySource):
+        return odometry(stamp, source.frame, values[:3], values[3:])
+    return pose(stamp, source.frame, values[:3])
 
 
 def string(text: str) -> Any:
     """String."""
-    return _type(STRING)(data=text)
+    return _type(ros_types.STRING)(data=text)
 
 
 def json_string(content: Mapping[str, Any]) -> Any:
@@ -159,7 +165,7 @@ def json_string(content: Mapping[str, Any]) -> Any:
 
 def clock(stamp: int) -> Any:
     """Clock at `stamp` (ns)."""
-    return _type(CLOCK)(clock=_time(stamp))
+    return _type(ros_types.CLOCK)(clock=_time(stamp))
 
 
 @functools.cache

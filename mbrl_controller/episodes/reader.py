@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Reads an episode file into samples, commands, goals, ticks and events, each in the order of its stamps."""
+"""Reads an episode file into measurements, commands, goals, ticks and events."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbrl_controller.base.errors import ContractError, EpisodeError, MessageError
+from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import RobotContract, Source, parse_contract
 from mbrl_controller.contract.state_assembly import SourceReader
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.info import CLOSED_RECORD, RECORD, EpisodeInfo, absolute
-from mbrl_controller.episodes.mcap_scan import Message, Metadata, Scan
-from mbrl_controller.episodes.meaning import Meaning
-from mbrl_controller.episodes.pairing import Spans, spans
-from mbrl_controller.episodes.series import NewestBefore, Rows, Series, Stamps
+from mbrl_controller.episodes.command_intervals import CommandIntervals, Stamps, command_intervals
+from mbrl_controller.episodes.data_schema import DataSchema
+from mbrl_controller.episodes.mcap_scan import McapScan, Message, Metadata
+from mbrl_controller.episodes.metadata import CLOSED_RECORD, RECORD, EpisodeInfo, absolute
+from mbrl_controller.episodes.time_series import NewestSampleFilter, TimeSeries, TimeSeriesBuilder
 from mbrl_controller.tasks.spaces import Array
 
 
@@ -35,32 +36,32 @@ class Episode:
     path: Path
     info: EpisodeInfo
     contract: RobotContract
-    sources: Mapping[str, Series]  # by the contract's topic; values in the source's order
-    commands: Series  # [K, A] rad
-    goals: Series  # [K, G]
+    sources: Mapping[str, TimeSeries]  # by the contract's topic; values in the source's order
+    commands: TimeSeries  # [K, A] rad
+    goals: TimeSeries  # [K, G]
     ticks: Mapping[str, Array]  # label -> [K], in order of arrival
     events: tuple[dict[str, Any], ...]  # of the episode topic
     begin_ns: int | None  # from the begin and end events
     end_ns: int | None
-    whole: bool  # closed or recovered properly, no byte missing
-    problem: str  # if not whole
-    closed: Mapping[str, str]  # what the writer noted at the end
+    complete: bool  # closed or recovered properly, no byte missing
+    problem: str  # if not complete
+    closed: Mapping[str, str]  # the writer's notes at the end
     rejected: Mapping[str, int] = field(default_factory=dict)  # reason -> messages that could not be used
 
     @property
     def key(self) -> str:
-        """Names this recording for ever."""
+        """Permanent name of this recording."""
         return self.info.key
 
 
 def read_episode(
     path: str | Path, contract: RobotContract | None = None, *, only_for_transitions: bool = False
 ) -> Episode:
-    """Read an episode; a cut file gives all that is complete in it.
+    """Read an episode; of a truncated file everything that is complete.
 
-    With a `contract`, the file's own must mean the same by its state and action. `only_for_transitions` takes a small
-    part of the time and memory: of the sources there are only the measurements that the transitions need, no goals,
-    and `rejected` tells of what was looked at. Raises EpisodeError saying which file and why.
+    With a `contract`, the file's own contract must define the same state and action. `only_for_transitions` takes a
+    fraction of the time and memory: it keeps only the measurements that transitions need, reads no goals, and
+    `rejected` counts only messages that were decoded. Raises EpisodeError naming the file and the reason.
     """
     path = Path(path)
     info, recorded = _identity(path, contract)
@@ -69,23 +70,23 @@ def read_episode(
         log.read([*log.of_commands(), *log.of_goals(), *log.of_sources()])
     else:
         log.read(log.of_commands())
-        log.read(log.of_sources(log.spans().moments))
+        log.read(log.of_sources(log.intervals().query_stamps))
     return log.episode()
 
 
 def read_info(path: str | Path) -> EpisodeInfo:
-    """Only what the file says about itself, from its first bytes; raises EpisodeError."""
+    """Read only the file's metadata, from its first bytes; raises EpisodeError."""
     path = Path(path)
     return EpisodeInfo.from_metadata(_own_record(path), str(path))
 
 
 def _own_record(path: Path) -> dict[str, str]:
-    scan = Scan()
+    scan = McapScan()
     for record in scan.records(path):
         if isinstance(record, Metadata) and record.name == RECORD:
             return record.entries
     cut = f" ({scan.problem})" if scan.problem else ""
-    raise EpisodeError(f"{path}: not an episode of this program: it has no {RECORD!r} metadata{cut}")
+    raise EpisodeError(f"{path}: not an episode of this package: it has no {RECORD!r} metadata{cut}")
 
 
 def _identity(path: Path, contract: RobotContract | None) -> tuple[EpisodeInfo, RobotContract]:
@@ -96,14 +97,14 @@ def _identity(path: Path, contract: RobotContract | None) -> tuple[EpisodeInfo, 
     except ContractError as error:
         raise EpisodeError(str(error)) from error
     if contract is not None and recorded.digest != contract.digest:
-        wrong = Meaning.of_contract(recorded).differences(Meaning.of_contract(contract))
+        wrong = DataSchema.of_contract(recorded).differences(DataSchema.of_contract(contract))
         if wrong:
             raise EpisodeError(f"{path}: was recorded with another contract: {'; '.join(wrong)}")
     return info, recorded
 
 
 class _Topic(NamedTuple):
-    """What is done with a topic's messages; `finish` when there are no more."""
+    """How to handle a topic's messages; `finish` is called after the last."""
 
     name: str
     type_name: str
@@ -112,51 +113,54 @@ class _Topic(NamedTuple):
 
 
 class _Log:
-    """What an episode's messages tell, in numbers: messages are not kept."""
+    """Builds an Episode message by message; the messages themselves are not kept."""
 
     def __init__(self, path: Path, info: EpisodeInfo, contract: RobotContract) -> None:
         self.path, self.info, self.contract = path, info, contract
         self.rejected: Counter[str] = Counter()
-        self._scan = Scan()
+        self._scan = McapScan()
         self._closed: dict[str, str] = {}
         self._sources = {source.topic: _SourceRows(source) for source in contract.sources}
-        self._commands, self._goals = Rows(len(contract.action)), Rows(len(contract.task.goal))
+        self._commands, self._goals = (
+            TimeSeriesBuilder(len(contract.action)),
+            TimeSeriesBuilder(len(contract.task.goal)),
+        )
         self._command_order = _Order("command", contract.action.names)
         self._goal_order = _Order("goal", contract.task.goal.names)
-        self._ticks = Rows(0)
+        self._ticks = TimeSeriesBuilder(0)
         self._tick_labels: tuple[str, ...] = ()
         self._events: list[dict[str, Any]] = []
 
     def of_commands(self) -> list[_Topic]:
-        """Commands, the ticks that made them, and the episode's begin and end."""
+        """Commands, the ticks that planned them, and the episode's begin and end."""
         return [
-            self._topic("command", messages.JOINT_STATE, self._take_command),
-            self._topic("episode", messages.STRING, self._take_event),
-            self._topic("tick", messages.MULTI_ARRAY, self._take_tick),
+            self._topic("command", ros_types.JOINT_STATE, self._take_command),
+            self._topic("episode", ros_types.STRING, self._take_event),
+            self._topic("tick", ros_types.MULTI_ARRAY, self._take_tick),
         ]
 
     def of_goals(self) -> list[_Topic]:
-        """What was asked for."""
-        return [self._topic("goal", messages.TRAJECTORY, self._take_goal)]
+        """Goals."""
+        return [self._topic("goal", ros_types.TRAJECTORY, self._take_goal)]
 
-    def of_sources(self, moments: Stamps | None = None) -> list[_Topic]:
-        """Measurements; with `moments` (ns) only those that are the newest at one of them."""
+    def of_sources(self, query_stamps: Stamps | None = None) -> list[_Topic]:
+        """Measurements; with `query_stamps` (ns) only the newest at each of them."""
         topics = []
         for source in self.contract.sources:
             rows = self._sources[source.topic]
             topic = self._topic(source.topic, source.type, rows.add)
-            if moments is not None and not rows.reader.has_memory:
-                chosen = NewestBefore(moments, topic.take)
-                topic = topic._replace(take=chosen, finish=chosen.finish)
+            if query_stamps is not None and not rows.reader.has_memory:
+                newest = NewestSampleFilter(query_stamps, topic.take)
+                topic = topic._replace(take=newest, finish=newest.finish)
             topics.append(topic)
         return topics
 
     def read(self, topics: list[_Topic]) -> None:
-        """Go through the file for these topics."""
+        """Read these topics from the file."""
         by_name: dict[str, list[_Topic]] = {}
         for topic in topics:
             by_name.setdefault(topic.name, []).append(topic)
-        self._scan = Scan()
+        self._scan = McapScan()
         for record in self._scan.records(self.path):
             if isinstance(record, Message):
                 for topic in by_name.get(record.channel.topic, ()):
@@ -171,28 +175,28 @@ class _Log:
         for topic in topics:
             topic.finish()
 
-    def spans(self) -> Spans:
-        """Of the commands read."""
-        stamps = self._commands.series()[0].stamps
+    def intervals(self) -> CommandIntervals:
+        """When each command read so far was in force."""
+        stamps = self._commands.build()[0].stamps
         begin, end = _span(self._events, stamps)
-        return spans(stamps, begin, end, self.contract.action.period * messages.NANO)
+        return command_intervals(stamps, begin, end, self.contract.action.period * messages.NANO)
 
     def episode(self) -> Episode:
-        """All that was read."""
-        commands = self._counted(self._commands.series())
+        """Return what was read."""
+        commands = self._counted(self._commands.build())
         begin, end = _span(self._events, commands.stamps)
         return Episode(
             path=self.path,
             info=self.info,
             contract=self.contract,
-            sources={topic: self._counted(rows.series()) for topic, rows in self._sources.items()},
+            sources={topic: self._counted(rows.build()) for topic, rows in self._sources.items()},
             commands=commands,
-            goals=self._counted(self._goals.series()),
+            goals=self._counted(self._goals.build()),
             ticks=self._columns(),
             events=tuple(self._events),
             begin_ns=begin,
             end_ns=end,
-            whole=self._scan.whole,
+            complete=self._scan.complete,
             problem=self._scan.problem,
             closed=self._closed,
             rejected=dict(self.rejected),
@@ -211,7 +215,7 @@ class _Log:
 
         return _Topic(name, type_name, decoded)
 
-    def _counted(self, made: tuple[Series, Counter[str]]) -> Series:
+    def _counted(self, made: tuple[TimeSeries, Counter[str]]) -> TimeSeries:
         series, rejected = made
         self.rejected.update(rejected)
         return series
@@ -239,59 +243,61 @@ class _Log:
         return True
 
     def _take_tick(self, message: Any) -> bool:
-        """Ticks whose labels differ from the first one's are left out."""
+        """Ticks with other labels than the first are ignored."""
         labels = tuple(dim.label for dim in message.layout.dim)
         if not len(self._ticks):
-            self._tick_labels, self._ticks = labels, Rows(len(labels))
+            self._tick_labels, self._ticks = labels, TimeSeriesBuilder(len(labels))
         if labels != self._tick_labels or len(message.data) != len(labels):
             return False
         self._ticks.add(len(self._ticks), message.data)
         return True
 
     def _columns(self) -> dict[str, Array]:
-        """The ticks' values by label, in order of arrival."""
-        table = self._ticks.series()[0].values
+        """Tick values by label, in order of arrival."""
+        table = self._ticks.build()[0].values
         return {label: table[:, i] for i, label in enumerate(self._tick_labels)} if len(table) else {}
 
 
 class _SourceRows:
-    """One source's measurements."""
+    """Collects one source's measurements."""
 
     def __init__(self, source: Source) -> None:
         self.reader = SourceReader(source)
         self._width = len(source.entries())
-        self._rows = Rows(3 if self.reader.has_memory else self._width)  # a pose's velocity follows from all of them
+        self._rows = TimeSeriesBuilder(
+            3 if self.reader.has_memory else self._width
+        )  # a pose's velocity follows from all of them
 
     def add(self, message: Any) -> bool:
-        """A message, as it arrives; whether it can be used, as far as that can be told yet."""
+        """Add a message; returns whether it can be used, as far as is known yet."""
         read = self.reader.measured if self.reader.has_memory else lambda m: self.reader.read(m).values
         return _add(self._rows, message, read)
 
-    def series(self) -> tuple[Series, Counter[str]]:
-        """See Rows."""
-        measured, rejected = self._rows.series()
+    def build(self) -> tuple[TimeSeries, Counter[str]]:
+        """See TimeSeriesBuilder."""
+        measured, rejected = self._rows.build()
         if not self.reader.has_memory:
             return measured, rejected
-        done = Rows(self._width)
+        done = TimeSeriesBuilder(self._width)
         for stamp, values in zip(measured.stamps.tolist(), measured.values, strict=True):
             seconds, rest = divmod(stamp, messages.NANO)
             try:
                 done.add(stamp, self.reader.finish(float(seconds) + 1e-9 * float(rest), values).values)
             except MessageError as error:
-                done.refuse(stamp, _reason(error))
-        series, more = done.series()
+                done.reject(stamp, _reason(error))
+        series, more = done.build()
         return series, rejected + more
 
 
 class _Order:
-    """Finds named values in a message, which may have them in any order."""
+    """Sorts the named values of a message, which may have any order."""
 
     def __init__(self, what: str, wanted: tuple[str, ...]) -> None:
         self._what, self._wanted = what, wanted
         self._known: tuple[list[str], NDArray[np.intp]] | None = None
 
     def values(self, names: Iterable[str], values: Array) -> Array:
-        """In the order wanted; raises MessageError for other names and for values that are not finite."""
+        """Values in the wanted order; raises MessageError for other names and non-finite values."""
         given = list(names)
         if self._known is None or self._known[0] != given:
             if sorted(given) != sorted(self._wanted):
@@ -308,26 +314,26 @@ class _Order:
 _UNNAMED = "{}: names or number of values are not the contract's"
 
 
-def _add(rows: Rows, message: Any, read: Callable[[Any], Array]) -> bool:
+def _add(rows: TimeSeriesBuilder, message: Any, read: Callable[[Any], Array]) -> bool:
     stamp = messages.stamp_ns(message)
     try:
         rows.add(stamp, read(message))
     except MessageError as error:
-        rows.refuse(stamp, _reason(error))
+        rows.reject(stamp, _reason(error))
         return False
     return True
 
 
 def _reason(error: MessageError) -> str:
-    """One reason, whatever the value."""
+    """The error's text without the value, so that equal reasons count together."""
     return re.sub(r" = \S+ is ", " is ", str(error))
 
 
 def _span(events: Iterable[dict[str, Any]], commands: Stamps) -> tuple[int | None, int | None]:
-    """Stamps (ns) of the last begin and of the first end after it: an earlier one is left from the episode before.
+    """Stamps (ns) of the last begin and of the first end after it; an earlier end belongs to the episode before.
 
-    Where the clock went back to before the begin, an end may be stamped by the clock as it was then. Such an episode
-    ends with its last command, of which nobody knows how long it was in force.
+    If the clock jumped backwards past the begin, the end is stamped earlier than the begin. Such an episode ends with
+    its last command; how long that was in force is unknown.
     """
     begin = end = None
     for event in events:

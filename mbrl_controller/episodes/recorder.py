@@ -1,10 +1,10 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Messages as they arrive to one file an episode, on a thread of its own. Knows nothing of ROS.
+"""Records arriving messages, one file per episode, on a background thread. Independent of ROS.
 
-`offer` never blocks: what the disk cannot keep up with is dropped and counted. A disk that fails ends the file in
-progress; the next episode tries again.
+`offer` never blocks: messages that the disk cannot keep up with are dropped and counted. A disk error ends the current
+file; the next episode tries again.
 """
 
 from __future__ import annotations
@@ -21,19 +21,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mbrl_controller.base.errors import EpisodeError, MessageError
+from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.info import SESSION_NAME, EpisodeInfo
+from mbrl_controller.episodes.metadata import SESSION_NAME, EpisodeInfo
 from mbrl_controller.episodes.recovery import recover_folder
 from mbrl_controller.episodes.writer import PART, EpisodeWriter
 
 POLL_S = 0.05
-FIRST_S = 1.0  # between the begin of an episode and a command that may be its first
-SETTLE_S = 0.3  # after a begin that is older, in which the next one comes if there is one
+FIRST_COMMAND_S = 1.0  # longest time from an episode's begin to its first command
+SETTLE_S = 0.3  # wait after an older begin, in which the next begin would come
 
 
 class Logged(NamedTuple):
-    """A message as it came; `time` in ns."""
+    """A message as received; `time` in ns."""
 
     topic: str
     type_name: str
@@ -43,19 +44,19 @@ class Logged(NamedTuple):
 
 @dataclass(frozen=True)
 class RecorderStatus:
-    """What the recorder does, for people."""
+    """State of the recorder, for display."""
 
     recording: bool = False  # an episode is open, or has been announced
     file: str = ""
     episodes: int = 0  # closed since the start
     messages: int = 0  # written since the start
     dropped: int = 0  # messages lost since the start
-    silent: tuple[str, ...] = ()  # state topics and commands of which nothing came since the start
-    problem: str = ""  # why nothing is written; empty if all is well
+    silent: tuple[str, ...] = ()  # state and command topics without a message since the start
+    problem: str = ""  # why nothing is written; empty without a problem
 
 
 class Recorder:
-    """Watches the episode topic and keeps everything from a little before an episode's first command to its end."""
+    """Follows the episode topic; records everything from shortly before an episode's first command to its end."""
 
     def __init__(
         self,
@@ -70,8 +71,19 @@ class Recorder:
         on_event: Callable[[str], None] = lambda text: None,
         offered: Callable[[str], str] = lambda topic: "",
     ) -> None:
-        """`topics` as in EpisodeInfo; files go to `<folder>/<session>/`. `on_event` gets lines for a log; `offered` is
-        asked on the recorder's thread, see EpisodeWriter."""
+        """Prepare; `start` begins to record.
+
+        Args:
+            contract: Robot contract of the episodes.
+            folder: Files go to `<folder>/<session>/`.
+            topics: As in EpisodeInfo.
+            queue_size: Messages that may wait for the disk.
+            before_s: Recorded time before the first command, s.
+            after_s: Recorded time after the end event, s.
+            flush_s: See EpisodeWriter.
+            on_event: Receives lines for a log.
+            offered: See EpisodeWriter; called on the recorder's thread.
+        """
         self._offered = offered
         self._contract, self._folder, self._topics = contract, folder, dict(topics)
         self._before_s, self._after_s, self._flush_s, self._on_event = before_s, after_s, flush_s, on_event
@@ -82,22 +94,22 @@ class Recorder:
         self._heard: set[str] = set()
         self._session = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}"
         self._writer: EpisodeWriter | None = None
-        self._announced: tuple[dict[str, Any], Logged] | None = None  # a begin whose first command is awaited
+        self._announced: tuple[dict[str, Any], Logged] | None = None  # a begin waiting for its first command
         self._announced_at = 0.0
         self._closing_at = float("inf")
         self._end_reason = ""
-        self._cut: set[Path] = set()  # folders in which a file was left unfinished
+        self._cut: set[Path] = set()  # folders with an unfinished file
         self._thread: threading.Thread | None = None
 
     @property
     def status(self) -> RecorderStatus:
-        """As of now."""
+        """Current status."""
         roles = [*(source.topic for source in self._contract.sources), "command"]
         silent = tuple(self._topics[role] for role in roles if self._topics[role] not in self._heard)
         return replace(self._status, dropped=self._dropped, silent=silent)
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Begin to record."""
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
@@ -109,7 +121,7 @@ class Recorder:
             self._dropped += 1
 
     def stop(self) -> None:
-        """Write what has been taken, close the file, end the thread."""
+        """Write what is queued, close the file, end the thread."""
         if self._thread is None:
             return
         self._queue.put(None)
@@ -127,7 +139,7 @@ class Recorder:
             except queue.Empty:
                 self._flush()
                 self._close_in_time()
-            except Exception as error:  # a defect here must be seen, and must not end the logging of later episodes
+            except Exception as error:  # a defect must be reported, and must not stop the logging of later episodes
                 self._fail(f"{type(error).__name__}: {error}")
         self._close(self._end_reason or "logger stopped")
         for folder in self._cut:
@@ -148,14 +160,14 @@ class Recorder:
 
     def _episode_event(self, item: Logged) -> None:
         try:
-            event = json.loads(messages.decode(item.data, messages.STRING).data)
+            event = json.loads(messages.decode(item.data, ros_types.STRING).data)
             kind = event["event"]
         except (MessageError, ValueError, TypeError, KeyError, RecursionError):
             return
         if kind == "begin":
             self._close(self._end_reason or "the next episode began")
-            # A file is opened with the first command: events of episodes long over, which a late logger is told of,
-            # and episodes that never came to anything leave no files.
+            # A file is opened with the first command. A late logger also receives events of earlier episodes: these,
+            # and episodes without commands, leave no files.
             self._announced = (event, item)
             self._announced_at = time.monotonic()
             self._set(recording=True)
@@ -164,18 +176,18 @@ class Recorder:
         elif kind == "end":
             self._announced = None
             self._end_reason = _text(event.get("reason", "end"))
-            # The last state and the last command may be behind the event on their way.
+            # The last state and command may arrive after the event.
             self._closing_at = time.monotonic() + self._after_s
             self._set(recording=self._writer is not None)
 
     def _belongs(self, command: Logged, now: float) -> bool:
-        """Whether a command is of the episode announced: a late logger is told of many that are long over."""
+        """Whether a command belongs to the announced episode: a late logger receives begins of earlier ones."""
         assert self._announced is not None
         after = self._after_begin(command, self._announced[0])
-        return after is None or after < FIRST_S or now >= self._announced_at + SETTLE_S
+        return after is None or after < FIRST_COMMAND_S or now >= self._announced_at + SETTLE_S
 
     def _after_begin(self, command: Logged, event: dict[str, Any]) -> float | None:
-        """s from an episode's begin to a command; None where that cannot be said."""
+        """Time (s) from an episode's begin to a command; None if unknown."""
         begin = event.get("stamp")
         if not messages.is_stamp(begin):
             return None
@@ -185,7 +197,7 @@ class Recorder:
             return None
 
     def _first_command_was_here(self, event: dict[str, Any]) -> bool:
-        """Whether the command that an episode began with overtook the news of its begin."""
+        """Whether the episode's first command arrived before its begin event."""
         for _, item in self._recent:
             if item.topic == self._topics["command"]:
                 after = self._after_begin(item, event)
@@ -194,7 +206,7 @@ class Recorder:
         return False
 
     def _open(self, current: Logged) -> None:
-        """Open the file of the episode announced, with what came before `current`."""
+        """Open the announced episode's file and write what came before `current`."""
         assert self._announced is not None
         (event, item), self._announced = self._announced, None
         wanted = event.get("session")
@@ -210,7 +222,7 @@ class Recorder:
             model_version=_text(event.get("model_version", "")),
             source="logger",
             topics=self._topics,
-            extra={"announced": messages.decode(item.data, messages.STRING).data},
+            extra={"announced": messages.decode(item.data, ros_types.STRING).data},
         )
         try:
             self._writer = EpisodeWriter(
@@ -223,10 +235,10 @@ class Recorder:
         self._set(recording=True, file=str(self._writer.path), problem="")
         self._on_event(f"logging to {self._writer.path}")
         earlier = [past for _, past in self._recent]
-        # Old begins among them must not pass for this episode's: its own comes last, if it is not in its place.
+        # The reader takes the last begin, so this episode's own must come after older ones.
         for past in earlier if item is current or any(past is item for past in earlier) else [*earlier, item]:
             self._write(past)
-        self._flush()  # or a kill right now would cost all of before_s
+        self._flush()  # else a kill now would lose all of before_s
 
     def _write(self, item: Logged) -> None:
         if self._writer is None:
@@ -264,7 +276,7 @@ class Recorder:
         self._on_event(f"{writer.path}: {writer.messages} messages, {reason}")
 
     def _fail(self, problem: str) -> None:
-        """Give up this episode's file; what is in it can be recovered."""
+        """Give up this episode's file; its content can be recovered."""
         if self._writer is not None:
             self._writer.abandon()
             self._cut.add(self._writer.path.parent)
@@ -278,7 +290,7 @@ class Recorder:
 
 
 def _text(value: Any) -> str:
-    """A value of a JSON document as a short text; JSON may hold half characters, which no file can."""
+    """A JSON value as a short text; JSON may hold lone surrogates, which a file cannot."""
     return str(value)[:200].encode(errors="replace").decode()
 
 

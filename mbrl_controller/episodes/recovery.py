@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Makes whole files of episodes that were cut by a crash, a power-off or a full disk."""
+"""Repairs episode files truncated by a crash, a power-off or a full disk."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pathlib import Path
 
 from mbrl_controller.base.errors import ContractError, EpisodeError
 from mbrl_controller.contract.contract import parse_contract
-from mbrl_controller.episodes.info import CLOSED_RECORD, RECORD, EpisodeInfo
-from mbrl_controller.episodes.mcap_scan import Message, Scan
+from mbrl_controller.episodes.mcap_scan import McapScan, Message
+from mbrl_controller.episodes.metadata import CLOSED_RECORD, RECORD, EpisodeInfo
 from mbrl_controller.episodes.writer import BEGUN, PART, EpisodeWriter
 
 UNREADABLE = ".unreadable"
@@ -25,26 +25,26 @@ _SCRATCH = ".recovering"
 
 @dataclass(frozen=True)
 class Recovery:
-    """What became of one file."""
+    """Result for one file."""
 
-    path: Path  # the whole file
+    path: Path  # the complete file
     messages: int
     lost_bytes: int
-    was_whole: bool = False
+    was_complete: bool = False
 
     def __str__(self) -> str:
-        if self.was_whole:
-            return f"{self.path}: whole already, {self.messages} messages"
-        return f"{self.path}: recovered {self.messages} messages, {self.lost_bytes} bytes at the cut were lost"
+        if self.was_complete:
+            return f"{self.path}: already complete, {self.messages} messages"
+        return f"{self.path}: recovered {self.messages} messages, lost {self.lost_bytes} bytes at the cut"
 
 
 @dataclass
 class FolderRecovery:
-    """What became of a log folder's cut files."""
+    """Results for the truncated files of a log folder."""
 
     recovered: list[Recovery] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)  # reasons, each naming its file
-    busy: list[Path] = field(default_factory=list)  # being written right now
+    busy: list[Path] = field(default_factory=list)  # still being written
 
     def __str__(self) -> str:
         parts = [f"{len(self.recovered)} cut episodes recovered"]
@@ -54,14 +54,14 @@ class FolderRecovery:
 
 
 def recover(path: str | Path) -> Recovery:
-    """Make `path` (`<name>.mcap.part`, or a cut `<name>.mcap`) a whole `<name>.mcap`. Doing it twice changes nothing.
+    """Repair `path` (`<name>.mcap.part`, or a truncated `<name>.mcap`) to `<name>.mcap`. Idempotent.
 
-    Raises EpisodeError if nothing in it can be used, or it is being written; the file is then left as it is.
+    Raises EpisodeError if nothing in the file is usable or it is being written; the file is then left unchanged.
     """
     path = Path(path)
     target = path.with_name(path.name.removesuffix(PART))
     with _claim(path):
-        scan = Scan()
+        scan = McapScan()
         count = 0
         own: dict[str, str] | None = None
         closed: dict[str, str] = {}
@@ -72,12 +72,12 @@ def recover(path: str | Path) -> Recovery:
                 own = record.entries
             elif record.name == CLOSED_RECORD and not closed:
                 closed = record.entries
-        if scan.whole:
+        if scan.complete:
             if path != target:
                 os.rename(path, target)
-            return Recovery(target, count, 0, was_whole=True)
+            return Recovery(target, count, 0, was_complete=True)
         if own is None:
-            raise EpisodeError(f"{path}: nothing to recover: {scan.problem}, before it says which episode it is")
+            raise EpisodeError(f"{path}: nothing to recover: {scan.problem}, before the episode's metadata")
         info = EpisodeInfo.from_metadata(own, str(path))
         try:
             contract = parse_contract(own.get("contract", ""), f"contract in {path}")
@@ -86,13 +86,13 @@ def recover(path: str | Path) -> Recovery:
         scratch = target.with_name(target.name + _SCRATCH)
         for leftover in (scratch, scratch.with_name(scratch.name + PART)):
             leftover.unlink(missing_ok=True)
-        offered: dict[str, str] = {}  # as the file has it
+        offered: dict[str, str] = {}  # quality of service by topic, as in the file
         writer = EpisodeWriter(scratch, contract, info, flush_s=1e9, offered=lambda topic: offered.get(topic, ""))
-        lost = scan.size - scan.good
+        lost = scan.size - scan.usable
         try:
-            for m in Scan().records(path):  # once more: an hour of messages is too much to keep
+            for m in McapScan().records(path):  # a second pass: an hour of messages is too much to keep
                 if isinstance(m, Message) and m.channel.type_name:
-                    offered.setdefault(m.channel.topic, m.channel.offered)
+                    offered.setdefault(m.channel.topic, m.channel.offered_qos)
                     writer.write_raw(m.channel.topic, m.channel.type_name, m.data, m.log_time, m.publish_time)
             why = closed.get("reason", "recovered")
             writer.close(why, recovered="true", lost_bytes=str(lost), cut=scan.problem)
@@ -106,15 +106,18 @@ def recover(path: str | Path) -> Recovery:
 
 
 def recover_folder(folder: str | Path) -> FolderRecovery:
-    """Recover every cut episode below `folder`. Files in which nothing can be used are put aside as
-    `<name>.unreadable`, so that they are looked at once; files that another process writes are left alone."""
+    """Recover every truncated episode below `folder`.
+
+    Files with nothing usable are renamed to `<name>.unreadable`, so that they are tried once; files that another
+    process is writing are left alone.
+    """
     done = FolderRecovery()
-    for begun in Path(folder).rglob(f".*{BEGUN}"):  # there is nothing in it yet
+    for begun in Path(folder).rglob(f".*{BEGUN}"):  # holds nothing yet
         with contextlib.suppress(OSError, EpisodeError), _claim(begun):
             begun.unlink()
     for part in sorted(Path(folder).rglob(f"*{PART}")):
         if part.name.endswith(_SCRATCH + PART):
-            with contextlib.suppress(OSError, EpisodeError), _claim(part):  # a recovery that was cut itself
+            with contextlib.suppress(OSError, EpisodeError), _claim(part):  # a recovery that was interrupted itself
                 part.unlink()
             continue
         try:
@@ -130,12 +133,12 @@ def recover_folder(folder: str | Path) -> FolderRecovery:
 
 
 class _BusyError(EpisodeError):
-    """Someone else holds the file."""
+    """Another process holds the file."""
 
 
 @contextlib.contextmanager
 def _claim(path: Path) -> Iterator[None]:
-    """Hold the lock that a writer holds while it writes."""
+    """Hold the lock that a writer holds during writing."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:

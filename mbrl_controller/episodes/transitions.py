@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Transitions of an episode, paired by stamps and never by order of arrival.
+"""Transitions of an episode, paired by stamps, never by order of arrival.
 
 Transition k is (newest state at or before t_k, command stamped t_k, newest state at or before t_k+1).
 """
@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbrl_controller.contract.state_assembly import join_samples
-from mbrl_controller.episodes.doubtful import doubtful, reason_at
+from mbrl_controller.episodes.command_intervals import STAMP_SLACK, Stamps, command_intervals
+from mbrl_controller.episodes.exclusions import exclusion_reason, find_exclusions
 from mbrl_controller.episodes.messages import NANO
-from mbrl_controller.episodes.pairing import STAMP_SLACK, spans
 from mbrl_controller.episodes.reader import Episode
-from mbrl_controller.episodes.series import Stamps
 from mbrl_controller.tasks.spaces import Array
 
 
@@ -31,53 +30,56 @@ class Transitions:
     state: Array  # [T, S]
     action: Array  # [T, A]
     next_state: Array  # [T, S]
-    step: NDArray[np.int64]  # [T] tick within the episode; a gap says that rows do not follow each other
-    key: str  # names the episode for ever
+    step: NDArray[np.int64]  # [T] tick within the episode; rows across a gap are not consecutive
+    key: str  # permanent name of the episode
     skipped: Mapping[str, int]  # reason -> commands that gave no transition
 
     def __len__(self) -> int:
         return len(self.step)
 
     def only(self, rows: NDArray[np.int64], key: str, skipped: Mapping[str, int]) -> Transitions:
-        """These rows of it, under another key."""
+        """These rows, under another key."""
         return Transitions(self.state[rows], self.action[rows], self.next_state[rows], self.step[rows], key, skipped)
 
 
 def transitions(episode: Episode) -> Transitions:
-    """The episode's usable transitions; why the rest is not is in `skipped`."""
+    """The episode's usable transitions; `skipped` counts the rest by reason."""
     contract, commands = episode.contract, episode.commands
     period = contract.action.period * NANO
-    found = spans(commands.stamps, episode.begin_ns, episode.end_ns, period)
-    skipped = Counter({why: n for why, n in episode.rejected.items() if why.startswith("command:")}) + found.skipped
+    intervals = command_intervals(commands.stamps, episode.begin_ns, episode.end_ns, period)
+    skipped = Counter({why: n for why, n in episode.rejected.items() if why.startswith("command:")}) + intervals.skipped
     if not len(commands):
         skipped["no commands in the episode"] += 1
-    before, no_before = states_at(episode, found.begin)
-    after, no_after = states_at(episode, found.end)
-    doubts = doubtful(episode.ticks, round(period))
-    doubt = np.array([reason_at(doubts, *span) for span in zip(found.begin.tolist(), found.end.tolist(), strict=True)])
-    trusted = (doubt == "") & (no_before == "")  # a drop that a state of doubtful origin shows is none
+    before, no_before = states_at(episode, intervals.begin)
+    after, no_after = states_at(episode, intervals.end)
+    exclusions = find_exclusions(episode.ticks, round(period))
+    spans = zip(intervals.begin.tolist(), intervals.end.tolist(), strict=True)
+    excluded = np.array([exclusion_reason(exclusions, *span) for span in spans])
+    trusted = (excluded == "") & (no_before == "")  # a drop seen in an untrusted state is none
     lost = np.zeros(len(trusted), dtype=bool)
     lost[trusted] = np.logical_or.accumulate(contract.task.dropped(before[trusted]))
-    why = np.where(doubt != "", doubt, np.where(no_before != "", no_before, np.where(lost, "after a drop", no_after)))
+    why = np.where(
+        excluded != "", excluded, np.where(no_before != "", no_before, np.where(lost, "after a drop", no_after))
+    )
     skipped.update(
         {str(reason): int(n) for reason, n in zip(*np.unique(why, return_counts=True), strict=True) if reason}
     )
     good = why == ""
     return Transitions(
         state=before[good],
-        action=commands.values[found.command[good]],
+        action=commands.values[intervals.index[good]],
         next_state=after[good],
-        step=np.round((found.begin[good] - found.zero) / period).astype(np.int64),
+        step=np.round((intervals.begin[good] - intervals.zero) / period).astype(np.int64),
         key=episode.key,
         skipped=dict(skipped),
     )
 
 
 def states_at(episode: Episode, stamps: Stamps) -> tuple[Array, NDArray[np.str_]]:
-    """States [N, S] at `stamps` [N] (ns), and the reasons [N] why there are none: empty where there is one.
+    """States [N, S] at `stamps` [N] (ns), and why each is missing [N]: empty if it is not.
 
-    A sample must be younger than its source's maximal age, and than a control period: else one sample would serve as
-    the state before and after a command, and teach that it did nothing.
+    A sample must be younger than its source's maximum age and than a control period. Otherwise one sample would be the
+    state before and after a command, and teach that the command did nothing.
     """
     contract = episode.contract
     why = np.full(len(stamps), "", dtype=object)

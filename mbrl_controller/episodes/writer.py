@@ -3,9 +3,9 @@
 
 """Writes an episode to an MCAP file that `ros2 bag`, Foxglove and this package read.
 
-While it is written the file is called `<name>.part`; `close` renames it. It has that name from the moment at which it
-says which episode it is. Records go out in small chunks, so that a power-off or `kill -9` costs what came since the
-last flush and no more; `recovery` makes the rest a whole file.
+During writing the file is called `<name>.part`, from the moment its metadata is written; `close` renames it. Records
+are written in small chunks: a power-off or `kill -9` costs only what came since the last flush, and `recovery` repairs
+the file.
 """
 
 from __future__ import annotations
@@ -26,21 +26,20 @@ from mbrl_controller.base.errors import EpisodeError
 from mbrl_controller.base.resources import write_hint
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.info import CLOSED_RECORD, LOCKSTEP, RECORD, EpisodeInfo
-from mbrl_controller.episodes.mcap_scan import OFFERED
-from mbrl_controller.episodes.offered import RECORD as RECORDED
-from mbrl_controller.episodes.offered import by_topic
+from mbrl_controller.episodes.mcap_scan import OFFERED_QOS_KEY
+from mbrl_controller.episodes.metadata import CLOSED_RECORD, LOCKSTEP, RECORD, EpisodeInfo
+from mbrl_controller.episodes.offered_qos import RECORD as RECORDED
+from mbrl_controller.episodes.offered_qos import qos_by_topic
 
 PART = ".part"
-BEGUN = ".begun"  # of a hidden file that does not yet say which episode it is
+BEGUN = ".begun"  # suffix of the hidden file before its metadata is written
 CHUNK_BYTES = 256 * 1024
 
 
 class EpisodeWriter:
-    """One episode file. Not thread-safe, and never for a thread that has a deadline: writes may block on the disk.
+    """One episode file. Not thread-safe. Not for a thread with a deadline: writes may block on the disk.
 
-    Every method that writes raises EpisodeError when the file cannot be written; what was written before stays
-    recoverable.
+    Every method that writes raises EpisodeError if the file cannot be written; earlier records stay recoverable.
     """
 
     def __init__(
@@ -52,12 +51,21 @@ class EpisodeWriter:
         fsync: bool = True,
         offered: Callable[[str], str] = lambda topic: "",
     ) -> None:
-        """`offered`: what a topic's publishers offer, in rosbag2's words, asked once, at its first message. Where that
-        is not known (empty), the file says what this package's nodes offer."""
+        """Create the file and write its metadata.
+
+        Args:
+            path: Final name of the file.
+            contract: Robot contract, stored in the metadata.
+            info: Identity of the episode.
+            flush_s: Longest time that records are held back, s.
+            fsync: On `close`, wait until the file is on disk.
+            offered: Returns the quality of service that a topic's publishers offer, as rosbag2 writes it; called at
+                the topic's first message. If empty, the file notes what this package's nodes offer.
+        """
         self.path = Path(path)
         self.info = info.of_contract(contract)
         self._offered = offered
-        self._usual = by_topic(contract, self.info.topics, lockstep=self.info.source == LOCKSTEP)
+        self._usual = qos_by_topic(contract, self.info.topics, lockstep=self.info.source == LOCKSTEP)
         self.messages = 0
         self._flush_s = flush_s
         self._channels: dict[tuple[str, str], int] = {}
@@ -69,7 +77,7 @@ class EpisodeWriter:
                 self._file.writer.add_metadata(RECORD, self.info.to_metadata(contract))
                 self._file.show()
         except EpisodeError:
-            self.discard()  # nothing in it is worth keeping
+            self.discard()  # it holds no messages yet
             raise
         self._flushed = time.monotonic()
 
@@ -80,7 +88,7 @@ class EpisodeWriter:
     def write_raw(
         self, topic: str, type_name: str, data: bytes, log_time_ns: int, publish_time_ns: int | None = None
     ) -> None:
-        """Append CDR bytes as they came; `log_time_ns` is when they were received."""
+        """Append CDR bytes unchanged; `log_time_ns` is when they were received."""
         channel = self._channels.get((topic, type_name))
         with self._file.guard():
             if channel is None:
@@ -92,23 +100,23 @@ class EpisodeWriter:
                 self.flush()
 
     def flush(self) -> None:
-        """Hand everything to the operating system: from here on only a power cut can lose it."""
+        """Hand everything to the operating system: then only a power cut can lose it."""
         with self._file.guard():
             self._file.flush()
         self._flushed = time.monotonic()
 
     def close(self, reason: str = "end", **notes: str) -> Path:
-        """Finish the file and give it its final name, which is returned."""
+        """Finish the file, rename it to its final name, and return that."""
         with self._file.guard():
             self._file.writer.add_metadata(CLOSED_RECORD, {"reason": reason, "messages": str(self.messages), **notes})
         return self._file.close()
 
     def abandon(self) -> None:
-        """Let go of the file as it is, unfinished, for `recovery`. Never raises."""
+        """Close the file unfinished, for `recovery`. Never raises."""
         self._file.abandon()
 
     def discard(self) -> None:
-        """Let go of the file and remove it. Never raises."""
+        """Close and remove the file. Never raises."""
         self._file.discard()
 
     def __enter__(self) -> EpisodeWriter:
@@ -127,25 +135,24 @@ class EpisodeWriter:
             self._schemas[type_name] = writer.register_schema(type_name, "ros2msg", text.encode())
         qos = self._offered(topic) or self._usual.get(topic, RECORDED).to_yaml()
         channel = writer.register_channel(
-            topic, "cdr", self._schemas[type_name], {OFFERED: qos, "topic_type_hash": digest}
+            topic, "cdr", self._schemas[type_name], {OFFERED_QOS_KEY: qos, "topic_type_hash": digest}
         )
         self._channels[topic, type_name] = channel
         return channel
 
 
 class McapFile:
-    """An MCAP file, hidden until `show` gives it its `.part` name, and locked while it is open, so that recovery leaves
-    it alone."""
+    """An MCAP file, hidden until `show` gives it its `.part` name. It is locked while open, so recovery skips it."""
 
     def __init__(self, path: Path, fsync: bool = True) -> None:
         self.path = path
         self.part = path.with_name(path.name + PART)
-        self._name = path.with_name(f".{path.name}.{os.getpid()}{BEGUN}")  # that it has now
+        self._name = path.with_name(f".{path.name}.{os.getpid()}{BEGUN}")  # its current name
         self._fsync = fsync
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists() or self.part.exists():
-                raise EpisodeError(f"{path}: exists already; episodes are never overwritten")
+                raise EpisodeError(f"{path}: already exists; episodes are never overwritten")
             flags = os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC
             self._stream = _Stream(os.open(self._name, flags, 0o644))
         except OSError as error:
@@ -155,12 +162,12 @@ class McapFile:
         self.writer = Writer(self._stream, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD)  # type: ignore[arg-type]
 
     def show(self) -> None:
-        """Write what there is, and give the file its `.part` name; raises EpisodeError if another one has it."""
+        """Write the metadata and give the file its `.part` name; raises EpisodeError if that name is taken."""
         self.writer.flush()
         try:
             os.link(self._name, self.part)
         except FileExistsError as error:
-            raise EpisodeError(f"{self.path}: exists already; episodes are never overwritten") from error
+            raise EpisodeError(f"{self.path}: already exists; episodes are never overwritten") from error
         except OSError:  # a file system without links
             os.rename(self._name, self.part)
         else:
@@ -168,15 +175,14 @@ class McapFile:
         self._name = self.part
 
     def flush(self) -> None:
-        """Close the chunk in progress and write it; raises OSError also where the file was removed meanwhile, which a
-        write would not notice."""
+        """Write the chunk in progress; raises OSError also if the file was removed, which a write does not notice."""
         self.writer.flush()
         if not os.fstat(self._stream.fd).st_nlink:
             raise FileNotFoundError(errno.ENOENT, "the file was removed")
 
     @contextlib.contextmanager
     def guard(self) -> Any:
-        """Turns a failing disk into EpisodeError."""
+        """Turn OSError into EpisodeError."""
         try:
             yield
         except OSError as error:
@@ -193,7 +199,7 @@ class McapFile:
         return self.path
 
     def abandon(self) -> None:
-        """Close as it is."""
+        """Close unfinished."""
         self._stream.close()
 
     def discard(self) -> None:
@@ -204,7 +210,7 @@ class McapFile:
 
 
 class _Stream:
-    """A file without a buffer of its own: a failed write leaves nothing behind that a later close would retry."""
+    """An unbuffered file: after a failed write nothing is left for a later close to retry."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -213,7 +219,7 @@ class _Stream:
     def write(self, data: bytes) -> int:
         left = memoryview(data)
         while left:
-            done = os.write(self.fd, left)  # a nearly full disk takes a part
+            done = os.write(self.fd, left)  # a nearly full disk accepts only a part
             self._at += done
             left = left[done:]
         return len(data)

@@ -21,7 +21,8 @@ from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from mbrl_controller.base.errors import GoalError, MbrlError
-from mbrl_controller.contract.contract import JOINT_STATE, ODOMETRY, POSE, RobotContract, load_contract
+from mbrl_controller.contract.contract import RobotContract, load_contract
+from mbrl_controller.contract.ros_types import JOINT_STATE, ODOMETRY, POSE
 from mbrl_controller.control.core import ControllerCore
 from mbrl_controller.control.event_loop import EventTriggeredLoop
 from mbrl_controller.control.loop import FixedRateLoop

@@ -21,7 +21,7 @@ from mbrl_controller.base.units import NO_UNIT, Number
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.config import ControllerConfig, SafetyConfig, SessionConfig
 from mbrl_controller.control.task_config import planner_defaults
-from mbrl_controller.episodes.info import SESSION_NAME
+from mbrl_controller.episodes.metadata import SESSION_NAME
 from mbrl_controller.models.loading import BACKENDS
 from mbrl_controller.models.registry import PRECISIONS
 from mbrl_controller.models.spec import describe_validation

@@ -16,7 +16,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
-from mbrl_controller.contract.contract import MULTI_ARRAY, RobotContract
+from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.contract.ros_types import MULTI_ARRAY
 from mbrl_controller.control.safety import SafetyState
 from mbrl_controller.control.steps import EpisodeEvent, Solution, Step
 from mbrl_controller.nodes import messages, qos

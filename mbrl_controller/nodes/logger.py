@@ -20,9 +20,9 @@ from std_srvs.srv import Trigger
 
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.resources import home_dir
+from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import load_contract
-from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.offered import Offered, by_topic, to_yaml
+from mbrl_controller.episodes.offered_qos import OfferedQos, qos_by_topic, to_yaml
 from mbrl_controller.episodes.recorder import Recorder
 from mbrl_controller.episodes.recovery import recover_folder
 from mbrl_controller.nodes.controller_options import expanded, find_contract
@@ -37,10 +37,10 @@ from mbrl_controller.nodes.retrain_process import RetrainProcess
 
 DEPTH = 500  # messages a topic that may wait for this process: it may be slow, but nothing should be lost
 RECORDED = {
-    "command": messages.JOINT_STATE,
-    "plan": messages.TRAJECTORY,
-    "goal": messages.TRAJECTORY,
-    "tick": messages.MULTI_ARRAY,
+    "command": ros_types.JOINT_STATE,
+    "plan": ros_types.TRAJECTORY,
+    "goal": ros_types.TRAJECTORY,
+    "tick": ros_types.MULTI_ARRAY,
 }
 
 SPECS = [
@@ -98,8 +98,8 @@ class Logger(ManagedNode):
         wanted["hand command"] = (contract.file.command.topic, contract.file.command.type, False)
         for topic, kind in RECORDED.items():
             wanted[topic] = (f"{values['controller']}/{topic}", kind, False)
-        wanted["episode"] = (f"{values['controller']}/episode", messages.STRING, False)
-        wanted["diagnostics"] = ("/diagnostics", messages.DIAGNOSTICS, False)
+        wanted["episode"] = (f"{values['controller']}/episode", ros_types.STRING, False)
+        wanted["diagnostics"] = ("/diagnostics", ros_types.DIAGNOSTICS, False)
         resolved = {role: self.resolve_topic_name(topic) for role, (topic, _, _) in wanted.items()}
         recorder = self._recorder = Recorder(
             contract,
@@ -110,7 +110,7 @@ class Logger(ManagedNode):
             flush_s=values["flush_s"],
             after_s=max(0.3, 2 * contract.action.period),
             on_event=self._tell,
-            offered=self._offered(by_topic(contract, resolved, lockstep=False)),
+            offered=self._offered(qos_by_topic(contract, resolved, lockstep=False)),
         )
         recorder.start()
         for role, (topic, kind, is_sensor) in wanted.items():
@@ -142,7 +142,7 @@ class Logger(ManagedNode):
         clock = self.get_clock()
         return lambda data: recorder.offer(topic, kind, data, clock.now().nanoseconds)
 
-    def _offered(self, usual: dict[str, Offered]) -> Callable[[str], str]:
+    def _offered(self, usual: dict[str, OfferedQos]) -> Callable[[str], str]:
         """What a topic's publishers offer right now, for its description in the file."""
 
         def ask(topic: str) -> str:

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Quality of service as rclpy has it; the numbers are in episodes/offered.py, the table in docs/ros_interface.md."""
+"""Quality of service as rclpy profiles; numbers in episodes/offered_qos.py, table in docs/ros_interface.md."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from mbrl_controller.contract.contract import PoseSource, Source
-from mbrl_controller.episodes import offered
-from mbrl_controller.episodes.offered import Offered
+from mbrl_controller.episodes import offered_qos
+from mbrl_controller.episodes.offered_qos import OfferedQos
 
 
-def profile(numbers: Offered) -> QoSProfile:
+def profile(numbers: OfferedQos) -> QoSProfile:
     """The same for rclpy."""
     made = QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
@@ -25,34 +25,34 @@ def profile(numbers: Offered) -> QoSProfile:
         reliability=ReliabilityPolicy[numbers.reliability.upper()],
         durability=DurabilityPolicy[numbers.durability.upper()],
     )
-    if numbers.deadline != offered.FOR_EVER:
+    if numbers.deadline != offered_qos.INFINITE:
         made.deadline = Duration(nanoseconds=numbers.deadline)
     return made
 
 
-SENSOR = profile(offered.SENSOR)
-SENSOR_LOCKSTEP = profile(offered.SENSOR_LOCKSTEP)
-COMMAND = profile(offered.COMMAND)
-REQUEST = profile(offered.REQUEST)
-RECORD = profile(offered.RECORD)
-LATCHED = profile(offered.LATCHED)
-DIAGNOSTICS = profile(offered.DIAGNOSTICS)
+SENSOR = profile(offered_qos.SENSOR)
+SENSOR_LOCKSTEP = profile(offered_qos.SENSOR_LOCKSTEP)
+COMMAND = profile(offered_qos.COMMAND)
+REQUEST = profile(offered_qos.REQUEST)
+RECORD = profile(offered_qos.RECORD)
+LATCHED = profile(offered_qos.LATCHED)
+DIAGNOSTICS = profile(offered_qos.DIAGNOSTICS)
 # A button that bounces, or beats, must not push its own `true` out of the queue while the node loads a model.
-E_STOP = profile(replace(offered.REQUEST, depth=500))
-E_STOP_LATCHED = profile(replace(offered.LATCHED, depth=500))  # hears what was published before, no volatile publisher
+E_STOP = profile(replace(offered_qos.REQUEST, depth=500))
+E_STOP_LATCHED = profile(replace(offered_qos.LATCHED, depth=500))  # hears earlier messages, but no volatile publisher
 
 
 def sensor(source: Source) -> QoSProfile:
     """SENSOR, but where velocity is made from successive poses all that come between two ticks are kept."""
-    return profile(replace(offered.SENSOR, depth=100)) if isinstance(source, PoseSource) else SENSOR
+    return profile(replace(offered_qos.SENSOR, depth=100)) if isinstance(source, PoseSource) else SENSOR
 
 
 def command(period: float | None) -> QoSProfile:
-    """See `offered.command`."""
-    return profile(offered.command(period))
+    """See `offered_qos.command`."""
+    return profile(offered_qos.command(period))
 
 
-def offered_on(node: Node, topic: str, usual: Offered) -> list[Offered]:
+def offered_on(node: Node, topic: str, usual: OfferedQos) -> list[OfferedQos]:
     """What the publishers of `topic` offer, as far as discovery tells; `usual` for what it does not, such as depths.
 
     Empty where there is no publisher. May be called on any thread.
@@ -61,9 +61,9 @@ def offered_on(node: Node, topic: str, usual: Offered) -> list[Offered]:
     return list(dict.fromkeys(found))
 
 
-def _read(told: QoSProfile, usual: Offered) -> Offered:
+def _read(told: QoSProfile, usual: OfferedQos) -> OfferedQos:
     depth_known = told.history == HistoryPolicy.KEEP_LAST and told.depth > 0
-    return Offered(
+    return OfferedQos(
         depth=told.depth if depth_known else usual.depth,
         reliability=_known(told.reliability, usual.reliability),
         durability=_known(told.durability, usual.durability),
@@ -80,4 +80,4 @@ def _known(policy: Enum, usual: str) -> str:
 
 
 def _time(duration: Duration) -> int:
-    return int(duration.nanoseconds) or offered.FOR_EVER
+    return int(duration.nanoseconds) or offered_qos.INFINITE

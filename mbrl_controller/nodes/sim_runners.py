@@ -15,17 +15,18 @@ import numpy as np
 from rclpy.publisher import Publisher
 
 from mbrl_controller.base.errors import MessageError
-from mbrl_controller.contract.contract import MULTI_ARRAY, RobotContract, Source
+from mbrl_controller.contract.contract import RobotContract, Source
+from mbrl_controller.contract.ros_types import MULTI_ARRAY
+from mbrl_controller.contract.state_assembly import split_state
 from mbrl_controller.control.loop import FixedRateLoop, start_thread
 from mbrl_controller.control.pacing import TickTime
 from mbrl_controller.control.timing import LoopStatistics
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.lockstep_log import source_message, split_state
+from mbrl_controller.episodes.messages import source_message
 from mbrl_controller.nodes.diagnostics import timing
+from mbrl_controller.simulation.env import HandEnv, RealTimeHand
 from mbrl_controller.simulation.hand import HandSimulation
-from mbrl_controller.simulation.lockstep import LockstepHand
 from mbrl_controller.simulation.options import SimOptions
-from mbrl_controller.simulation.realtime import RealTimeHand
 from mbrl_controller.tasks.spaces import Array
 
 RESEND_S = 1.0  # after which an unanswered state is sent again
@@ -196,7 +197,7 @@ class LockstepRunner(Runner):
     def __init__(self, contract: RobotContract, options: SimOptions, values: dict[str, Any], *rest: Any) -> None:
         super().__init__(contract, values, *rest)
         self.simulation = HandSimulation(contract, options)
-        self._hand = LockstepHand(self.simulation)
+        self._hand = HandEnv(self.simulation)
         self._sensed = self._hand.reset(self.seed)
         self._period = round(contract.action.period * messages.NANO)
         self._zero = LOCKSTEP_START_NS  # stamp of this start

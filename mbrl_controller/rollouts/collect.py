@@ -16,8 +16,8 @@ from mbrl_controller.base.errors import EpisodeError, MbrlError
 from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.base.resources import home_dir
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.episodes.info import EpisodeInfo
-from mbrl_controller.episodes.lockstep_log import write_lockstep_episode
+from mbrl_controller.episodes.metadata import EpisodeInfo
+from mbrl_controller.episodes.trajectory_writer import write_trajectory
 from mbrl_controller.episodes.writer import PART
 from mbrl_controller.rollouts.config import Who, prepare
 from mbrl_controller.rollouts.episode import EpisodeRecord
@@ -90,7 +90,7 @@ def write_record(path: Path, contract: RobotContract, info: EpisodeInfo, record:
         "disagreement": record.disagreements,
         "execution_s": record.plan_s,
     }
-    return write_lockstep_episode(
+    return write_trajectory(
         path,
         contract,
         info,

@@ -12,7 +12,7 @@ import numpy as np
 
 from mbrl_controller.control.steps import Observation
 from mbrl_controller.rollouts.policies import Policy
-from mbrl_controller.simulation.lockstep import LockstepHand
+from mbrl_controller.simulation.env import HandEnv
 from mbrl_controller.tasks.base import EpisodeMetrics, Goal, ObservingGoal
 from mbrl_controller.tasks.spaces import Array
 
@@ -33,7 +33,7 @@ class EpisodeRecord:
     metrics: EpisodeMetrics
 
 
-def run_episode(hand: LockstepHand, policy: Policy, goal: Goal, seed: int, seconds: float) -> EpisodeRecord:
+def run_episode(hand: HandEnv, policy: Policy, goal: Goal, seed: int, seconds: float) -> EpisodeRecord:
     """An episode of at most `seconds`, started from `seed`; the same arguments give the same record."""
     simulation = hand.simulation
     task, period = simulation.contract.task, simulation.contract.action.period

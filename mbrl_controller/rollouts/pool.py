@@ -30,8 +30,8 @@ from mbrl_controller.models.served_model import ServedModel
 from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.rollouts.episode import EpisodeRecord, run_episode
 from mbrl_controller.rollouts.policies import ControllerPolicy, HoldPolicy, Policy, RandomActionPolicy
+from mbrl_controller.simulation.env import HandEnv
 from mbrl_controller.simulation.hand import HandSimulation
-from mbrl_controller.simulation.lockstep import LockstepHand
 from mbrl_controller.simulation.options import SimOptions
 from mbrl_controller.simulation.oracle import OracleRollout
 
@@ -66,7 +66,7 @@ class EpisodeRunner:
     def __init__(self, plan: EpisodePlan) -> None:
         self.plan = plan
         self.contract = parse_contract(plan.contract)
-        self.hand = LockstepHand(HandSimulation(self.contract, plan.sim))
+        self.hand = HandEnv(HandSimulation(self.contract, plan.sim))
         self.policy = self._policy()
 
     def run(self, seed: int) -> EpisodeRecord:

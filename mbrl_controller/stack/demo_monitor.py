@@ -17,7 +17,8 @@ from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
 from mbrl_controller.base.errors import MessageError
-from mbrl_controller.contract.contract import JOINT_STATE, ODOMETRY, POSE, RobotContract
+from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.contract.ros_types import JOINT_STATE, ODOMETRY, POSE
 from mbrl_controller.contract.state_assembly import StateAssembler
 from mbrl_controller.nodes import qos
 from mbrl_controller.stack.demo_recorder import DemoRecord

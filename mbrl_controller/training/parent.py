@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from mbrl_controller.base.errors import ContractError, MbrlError
 from mbrl_controller.base.extras import how_to_install
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.episodes.meaning import Meaning
+from mbrl_controller.episodes.data_schema import DataSchema
 from mbrl_controller.models.hand_geometry import HandGeometry
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.models.registry import ModelCard, Registry, Version
@@ -57,7 +57,7 @@ def why_no_parent(card: ModelCard, contract: RobotContract) -> str:
     Joint limits may differ: what it has learnt is as true. A card of before it said how states were measured is taken
     at its names; a hand's shape is compared where the version has one and the contract's robot a simulated world.
     """
-    wrong = Meaning.of_model(card.spec, card.measured).differences(Meaning.of_contract(contract))
+    wrong = DataSchema.of_model(card.spec, card.measured).differences(DataSchema.of_contract(contract))
     if not wrong and card.spec.geometry is not None:
         shape = _simulated_shape(contract)
         if shape is not None and not shape.alike(card.spec.geometry):

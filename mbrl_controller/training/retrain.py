@@ -27,7 +27,7 @@ from mbrl_controller.dynamics.export import export_onnx
 from mbrl_controller.dynamics.train_config import TrainConfig
 from mbrl_controller.dynamics.trainer import EnsembleTrainer, EpochReport, FitResult, TrainCallbacks
 from mbrl_controller.dynamics.validation import JUDGED, evaluate, longest_horizon
-from mbrl_controller.episodes.meaning import how_measured
+from mbrl_controller.episodes.data_schema import source_kinds
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.models.registry import INT8_FILE, MODEL_FILE, ModelCard, Registry, Version, file_sha256
 from mbrl_controller.models.spec import ModelSpec
@@ -214,7 +214,7 @@ class _Run:
             int8_sha256=file_sha256(files / INT8_FILE) if int8 and int8.passed else None,
             int8_figures=int8.figures if int8 else {},
             int8_refused=int8.reason if int8 else "",
-            measured=how_measured(self.contract),
+            measured=source_kinds(self.contract),
         )
         status: Status = "added"
         version: Version | None = None

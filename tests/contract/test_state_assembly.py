@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from mbrl_controller.base.errors import MessageError
 from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import parse_contract
-from mbrl_controller.contract.state_assembly import SourceReader, StateAssembler, join_samples
+from mbrl_controller.contract.state_assembly import SourceReader, StateAssembler, join_samples, split_state
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.lockstep_log import source_message, split_state
+from mbrl_controller.episodes.messages import source_message
 
 
 def feed(assembler, state, stamp=1_000_000_000):
@@ -195,7 +196,7 @@ def baoding(kind: str, **options: object):
 
 
 def test_a_twist_in_the_child_frame_is_rotated():
-    source = baoding(messages.ODOMETRY).sources[1]
+    source = baoding(ros_types.ODOMETRY).sources[1]
     quarter = (np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5))  # a quarter turn about z: the child's x is the frame's y
     message = messages.odometry(1, "world", np.zeros(3), np.array([1.0, 0.0, 0.0]), quarter, child_frame="ball_a")
     assert SourceReader(source).read(message).values[3:] == pytest.approx([0, 1, 0])
@@ -209,7 +210,7 @@ def test_a_twist_in_the_child_frame_is_rotated():
     [(0, 1, 2), (0, 2, -1), (1, 2, 0), (1, 0, -2), (2, 0, 1), (2, 1, -0.0), (0, 0, 0)],
 )
 def test_a_quarter_turn_about_each_axis_rotates_a_twist(axis, along, becomes):
-    source = baoding(messages.ODOMETRY).sources[1]
+    source = baoding(ros_types.ODOMETRY).sources[1]
     quaternion = [np.sqrt(0.5), 0.0, 0.0, 0.0]
     quaternion[1 + axis] = np.sqrt(0.5)
     speed = np.zeros(3)
@@ -223,7 +224,7 @@ def test_a_quarter_turn_about_each_axis_rotates_a_twist(axis, along, becomes):
 
 @pytest.mark.parametrize(("length", "refused"), [(0.991, False), (1.009, False), (0.98, True), (1.02, True)])
 def test_an_orientation_is_nearly_of_length_one_where_it_is_needed(length, refused):
-    source = baoding(messages.ODOMETRY).sources[1]
+    source = baoding(ros_types.ODOMETRY).sources[1]
     quaternion = (0.0, length, 0.0, 0.0)
     own = messages.odometry(1, "world", np.zeros(3), np.ones(3), quaternion)
     assert SourceReader(source).read(own).values.tolist() == [0, 0, 0, 1, 1, 1]  # it says nothing about the twist
@@ -237,15 +238,15 @@ def test_an_orientation_is_nearly_of_length_one_where_it_is_needed(length, refus
 
 def test_a_message_in_another_frame_is_refused():
     for kind, message in (
-        (messages.ODOMETRY, messages.odometry(1, "camera", np.zeros(3), np.zeros(3))),
-        (messages.POSE, messages.pose(1, "camera", np.zeros(3))),
+        (ros_types.ODOMETRY, messages.odometry(1, "camera", np.zeros(3), np.zeros(3))),
+        (ros_types.POSE, messages.pose(1, "camera", np.zeros(3))),
     ):
         with pytest.raises(MessageError, match="frame_id is 'camera', the contract says 'world'"):
             SourceReader(baoding(kind).sources[1]).read(message)
 
 
 def test_a_velocity_is_estimated_from_poses():
-    reader = SourceReader(baoding(messages.POSE).sources[1])
+    reader = SourceReader(baoding(ros_types.POSE).sources[1])
     for k in range(100):
         sample = reader.read(messages.pose(k * 10_000_000, "world", np.array([0.2 * k * 0.01, 0.0, 0.0])))
     assert sample.values[3:] == pytest.approx([0.2, 0.0, 0.0], abs=1e-6)
@@ -254,7 +255,7 @@ def test_a_velocity_is_estimated_from_poses():
 @pytest.mark.parametrize("steps", [(0.01, 0.01), (0.03, 0.03), (0.01, 0.05)])  # s
 @pytest.mark.parametrize("time_constant", [0.0, 0.03, 0.5])
 def test_the_velocity_answers_a_step_as_a_low_pass_of_its_time_constant(time_constant, steps):
-    reader = SourceReader(baoding(messages.POSE, velocity_filter={"time_constant_s": time_constant}).sources[1])
+    reader = SourceReader(baoding(ros_types.POSE, velocity_filter={"time_constant_s": time_constant}).sources[1])
     assert reader.read(messages.pose(1_000_000_000, "world", np.zeros(3))).values.tolist() == [0.0] * 6
     speed, time, position, velocity = np.array([0.2, -0.1, 0.0]), 1.0, np.zeros(3), np.zeros(3)
     for step in steps:
@@ -265,7 +266,7 @@ def test_the_velocity_answers_a_step_as_a_low_pass_of_its_time_constant(time_con
 
 
 def test_a_pose_told_twice_moves_nothing():
-    reader = SourceReader(baoding(messages.POSE).sources[1])
+    reader = SourceReader(baoding(ros_types.POSE).sources[1])
     for k in range(3):
         message = messages.pose((k + 1) * 10_000_000, "world", np.array([0.01 * k, 0.0, 0.0]))
         assert reader.read(message).values.tolist() == reader.read(message).values.tolist()
@@ -276,7 +277,7 @@ def test_what_was_never_heard_of_can_be_forgotten(claw):
 
 
 def test_a_new_episode_begins_with_no_velocity():
-    assembler = StateAssembler(baoding(messages.POSE))
+    assembler = StateAssembler(baoding(ros_types.POSE))
     topic = assembler.contract.sources[1].topic
     for forget in (assembler.reset, lambda: assembler.forget(topic)):
         for k in range(5):
@@ -290,7 +291,7 @@ def test_a_new_episode_begins_with_no_velocity():
 
 @given(st.lists(st.tuples(st.integers(0, 98), st.sampled_from(["late", "nan", "far"])), max_size=10))
 def test_poses_that_are_late_or_refused_do_not_move_the_velocity(spoilt):
-    source = baoding(messages.POSE).sources[1]
+    source = baoding(ros_types.POSE).sources[1]
     clean, disturbed = SourceReader(source), SourceReader(source)
     rng = np.random.default_rng(0)
     for k in range(100):
@@ -309,9 +310,9 @@ def test_poses_that_are_late_or_refused_do_not_move_the_velocity(spoilt):
 
 
 MESSAGES = {
-    messages.JOINT_STATE: messages.joint_state(["a", "b"], [1.0, 2.0], 3, [4.0, 5.0]),
-    messages.ODOMETRY: messages.odometry(3, "world", np.ones(3), np.zeros(3)),
-    messages.POSE: messages.pose(3, "world", np.ones(3)),
+    ros_types.JOINT_STATE: messages.joint_state(["a", "b"], [1.0, 2.0], 3, [4.0, 5.0]),
+    ros_types.ODOMETRY: messages.odometry(3, "world", np.ones(3), np.zeros(3)),
+    ros_types.POSE: messages.pose(3, "world", np.ones(3)),
 }
 
 
@@ -320,7 +321,7 @@ def test_a_cut_message_is_refused_wherever_it_was_cut(kind):
     data = messages.encode(MESSAGES[kind])
     assert messages.encode(messages.decode(data, kind)) == data
     for length in range(len(data)):
-        with pytest.raises(MessageError, match=f"{length} bytes are no {kind}"):
+        with pytest.raises(MessageError, match=f"{length} bytes are not a valid {kind}"):
             messages.decode(data[:length], kind)
 
 

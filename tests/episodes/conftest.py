@@ -14,8 +14,8 @@ import pytest
 
 from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.contract import RobotContract, load_contract
-from mbrl_controller.episodes.info import EpisodeInfo
-from mbrl_controller.episodes.lockstep_log import write_lockstep_episode
+from mbrl_controller.episodes.metadata import EpisodeInfo
+from mbrl_controller.episodes.trajectory_writer import write_trajectory
 from mbrl_controller.tasks.spaces import Array
 
 
@@ -60,7 +60,7 @@ def make(tmp_path: Path) -> Callable[..., Made]:
     def write(contract: RobotContract, steps: int = 20, name: str = "episode_0000.mcap", **options: object) -> Made:
         states, commands, goals = _made_up(contract, steps)
         path = tmp_path / name
-        write_lockstep_episode(path, contract, EpisodeInfo("s", 0), states, commands, goals, **options)  # type: ignore[arg-type]
+        write_trajectory(path, contract, EpisodeInfo("s", 0), states, commands, goals, **options)  # type: ignore[arg-type]
         return Made(path, contract, states, commands, goals)
 
     return write

@@ -24,13 +24,14 @@ from rosbags.highlevel import AnyReader
 
 from mbrl_controller.base.errors import EpisodeError
 from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import parse_contract
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.info import EpisodeInfo
-from mbrl_controller.episodes.lockstep_log import write_lockstep_episode
-from mbrl_controller.episodes.offered import Offered, to_yaml
+from mbrl_controller.episodes.metadata import EpisodeInfo
+from mbrl_controller.episodes.offered_qos import OfferedQos, to_yaml
 from mbrl_controller.episodes.reader import read_episode, read_info
 from mbrl_controller.episodes.recovery import recover, recover_folder
+from mbrl_controller.episodes.trajectory_writer import write_trajectory
 from mbrl_controller.episodes.transitions import transitions
 from mbrl_controller.episodes.writer import EpisodeWriter, McapFile
 
@@ -48,7 +49,7 @@ def test_what_was_written_is_read_to_the_bit(contract, make):
     assert episode.ticks["lateness_s"].tolist() == list(range(20))
     assert [event["event"] for event in episode.events] == ["begin", "end"]
     assert episode.events[-1]["reason"] == episode.closed["reason"] == "drop"
-    assert episode.whole
+    assert episode.complete
     assert not episode.problem
     assert episode.contract.digest == contract.digest
     assert read_info(made.path) == episode.info
@@ -61,7 +62,7 @@ def test_other_programs_read_the_file(contract, make):
         kinds = {c.topic: c.msgtype for c in reader.connections}
         for connection, _, raw in reader.messages():
             reader.deserialize(raw, connection.msgtype)
-    assert kinds["/controller/command"] == messages.JOINT_STATE
+    assert kinds["/controller/command"] == ros_types.JOINT_STATE
     assert all(kinds[f"/{source.topic}"] == source.type for source in contract.sources)
     decoded = [m for m in ros2_reader.read_ros2_messages(str(made.path)) if m.channel.topic == "/controller/command"]
     assert [list(m.ros_msg.position) for m in decoded] == made.commands.tolist()
@@ -126,7 +127,7 @@ def test_the_file_says_how_its_topics_were_offered(claw, make, tmp_path):
 
 def test_recovery_keeps_how_topics_were_offered(claw, tmp_path):
     path = tmp_path / "e.mcap"
-    both = to_yaml([Offered(3, reliability="best_effort"), Offered(7, deadline=10**8)])
+    both = to_yaml([OfferedQos(3, reliability="best_effort"), OfferedQos(7, deadline=10**8)])
     writer = EpisodeWriter(
         path, claw, EpisodeInfo("s", 0), offered=lambda topic: both if topic == "/joint_states" else ""
     )
@@ -143,7 +144,7 @@ def test_recovery_keeps_how_topics_were_offered(claw, tmp_path):
 
 def test_type_hashes_are_those_of_the_ros_distribution():
     # from share/sensor_msgs/msg/JointState.json and share/std_msgs/msg/Float64MultiArray.json of Jazzy
-    assert messages.definition(messages.JOINT_STATE)[1] == (
+    assert messages.definition(ros_types.JOINT_STATE)[1] == (
         "RIHS01_a13ee3a330e346c9d87b5aa18d24e11690752bd33a0350f11c5882bc9179260e"
     )
     with pytest.raises(EpisodeError, match="cannot be logged"):
@@ -152,7 +153,7 @@ def test_type_hashes_are_those_of_the_ros_distribution():
 
 def test_an_episode_is_never_overwritten(claw, make):
     made = make(claw)
-    with pytest.raises(EpisodeError, match="exists already"):
+    with pytest.raises(EpisodeError, match="already exists"):
         EpisodeWriter(made.path, claw, EpisodeInfo("s", 0))
 
 
@@ -161,9 +162,9 @@ def test_wrong_sizes_are_refused_and_leave_no_file(claw, tmp_path, made_up):
     path = tmp_path / "e.mcap"
     for arrays in ((states[:-1], commands, goals), (states, commands[:, 1:], goals), (states, commands, goals[1:])):
         with pytest.raises(EpisodeError, match="must be"):
-            write_lockstep_episode(path, claw, EpisodeInfo("s", 0), *arrays)
+            write_trajectory(path, claw, EpisodeInfo("s", 0), *arrays)
     with pytest.raises(EpisodeError, match="tick entry 'x'"):
-        write_lockstep_episode(path, claw, EpisodeInfo("s", 0), states, commands, goals, ticks={"x": [1.0]})
+        write_trajectory(path, claw, EpisodeInfo("s", 0), states, commands, goals, ticks={"x": [1.0]})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -224,7 +225,7 @@ def test_empty_and_foreign_files_are_errors_naming_the_file(tmp_path, claw):
 def whole(claw, tmp_path_factory, made_up) -> bytes:
     path = tmp_path_factory.mktemp("whole") / "e.mcap"
     states, commands, goals = made_up(claw, 4)
-    write_lockstep_episode(path, claw, EpisodeInfo("s", 0), states, commands, goals)
+    write_trajectory(path, claw, EpisodeInfo("s", 0), states, commands, goals)
     return path.read_bytes()
 
 
@@ -279,7 +280,7 @@ def test_a_cut_at_every_place_is_read_and_recovered_alike(claw, tmp_path):
             continue
         assert not path.exists()
         again = recover(done.path)
-        assert (again.was_whole, again.messages) == (True, done.messages)
+        assert (again.was_complete, again.messages) == (True, done.messages)
         with AnyReader([done.path]) as reader:
             assert sum(1 for _ in reader.messages()) == done.messages
         counts.append(done.messages)
@@ -293,11 +294,11 @@ def test_a_cut_file_says_so_and_gives_what_is_complete(claw, make):
     content = made.path.read_bytes()
     made.path.write_bytes(content[: len(content) - 400])
     episode = read_episode(made.path)
-    assert not episode.whole
+    assert not episode.complete
     assert "cut" in episode.problem
     assert len(transitions(episode)) == 20
     assert recover(made.path).messages == 21 * 3 + 20 + 2
-    assert read_episode(made.path).whole
+    assert read_episode(made.path).complete
 
 
 def test_a_folder_is_recovered_once_and_busy_files_are_left_alone(claw, make, tmp_path):
@@ -327,7 +328,7 @@ def test_a_folder_is_recovered_once_and_busy_files_are_left_alone(claw, make, tm
 WRITE_FOR_EVER = """
 import sys, time
 from mbrl_controller.contract.contract import load_contract
-from mbrl_controller.episodes.info import EpisodeInfo
+from mbrl_controller.episodes.metadata import EpisodeInfo
 from mbrl_controller.episodes.messages import joint_state
 from mbrl_controller.episodes.writer import EpisodeWriter, McapFile
 contract = load_contract(sys.argv[2])
@@ -390,11 +391,11 @@ def test_a_removed_file_is_an_error_and_not_written_to_for_ever(claw, tmp_path):
 def test_two_writers_of_one_name_do_not_share_or_remove_its_file(claw, tmp_path):
     path = tmp_path / "e.mcap"
     writer = EpisodeWriter(path, claw, EpisodeInfo("s", 0))
-    with pytest.raises(EpisodeError, match="exists already"):
+    with pytest.raises(EpisodeError, match="already exists"):
         EpisodeWriter(path, claw, EpisodeInfo("s", 0))
     late = McapFile(tmp_path / "f.mcap")
     (tmp_path / "f.mcap.part").write_bytes(b"of the first")
-    with pytest.raises(EpisodeError, match="exists already"):
+    with pytest.raises(EpisodeError, match="already exists"):
         late.show()
     late.discard()
     assert (tmp_path / "f.mcap.part").read_bytes() == b"of the first"
@@ -423,7 +424,7 @@ def test_whenever_a_writer_or_a_recovery_is_killed_every_file_can_be_read(claw, 
         left = sorted(p.name for p in folder.iterdir())
         assert left in ([], ["e.mcap"])
         if left:
-            assert read_episode(folder / "e.mcap").whole
+            assert read_episode(folder / "e.mcap").complete
         if not killed:
             break
     assert left == ["e.mcap"]

@@ -16,7 +16,7 @@ import zstandard
 from mcap.writer import CompressionType, Writer
 
 from mbrl_controller.base.errors import EpisodeError
-from mbrl_controller.episodes.mcap_scan import Channel, Message, Metadata, Scan
+from mbrl_controller.episodes.mcap_scan import Channel, McapScan, Message, Metadata
 
 MAGIC = b"\x89MCAP0\r\n"
 CHUNK = 0x06
@@ -38,8 +38,8 @@ def write(path: Path, count: int = 10, **options) -> Path:
     return path
 
 
-def scanned(path: Path) -> tuple[Scan, list[Message | Metadata]]:
-    scan = Scan()
+def scanned(path: Path) -> tuple[McapScan, list[Message | Metadata]]:
+    scan = McapScan()
     return scan, list(scan.records(path))
 
 
@@ -73,8 +73,8 @@ def test_every_writers_messages_and_metadata_come_out_in_order(tmp_path, compres
     first, fifth = records[1], records[5]
     assert first == Message(Channel("/one", "pkg/msg/Kind"), 1, 0, bytes(100))
     assert fifth == Message(Channel("/two", ""), 41, 40, b"\x04" * 100)  # in an encoding that is not read here
-    assert (scan.whole, scan.problem, scan.damaged_chunks) == (True, "", 0)
-    assert scan.good == scan.size == path.stat().st_size
+    assert (scan.complete, scan.problem, scan.damaged_chunks) == (True, "", 0)
+    assert scan.usable == scan.size == path.stat().st_size
 
 
 @pytest.mark.parametrize("compression", CompressionType)
@@ -91,8 +91,8 @@ def test_a_damaged_chunk_costs_its_messages_and_no_others(tmp_path, compression)
     assert 0 < 10 - len(left) < 5
     assert {0, 9} <= set(left)
     assert Metadata("last", {}) in records
-    assert (scan.whole, scan.damaged_chunks) == (False, 1)
-    assert scan.good < scan.size
+    assert (scan.complete, scan.damaged_chunks) == (False, 1)
+    assert scan.usable < scan.size
     # the damage itself is told until the end of the file, which then cannot be whole, is
     with path.open("r+b") as file:
         file.truncate(end)
@@ -203,23 +203,23 @@ def test_where_a_file_is_cut_all_before_is_good(tmp_path):
     for count, end in enumerate(ends, 1):
         path.write_bytes(content[:end])
         scan, records = scanned(path)
-        assert (scan.whole, scan.problem) == (False, f"cut after byte {end}")
-        assert (scan.good, scan.size) == (end, end)
+        assert (scan.complete, scan.problem) == (False, f"cut after byte {end}")
+        assert (scan.usable, scan.size) == (end, end)
         now = len(numbers(records))
         assert now > before
         path.write_bytes(content[: end - 1])
         scan, records = scanned(path)
-        assert scan.problem == f"cut within the record at byte {scan.good}"
-        assert scan.good == begins[count - 1]
+        assert scan.problem == f"cut within the record at byte {scan.usable}"
+        assert scan.usable == begins[count - 1]
         assert len(numbers(records)) == before
-        assert scan.good < end - 1 == scan.size
+        assert scan.usable < end - 1 == scan.size
         before = now
     for cut in (1, 9, 30):
         path.write_bytes(content[:-cut])
         scan, records = scanned(path)
         assert len(numbers(records)) == 10
-        assert (scan.whole, scan.problem) == (False, f"cut within the summary after byte {scan.good}")
-        assert scan.good < len(content) - cut
+        assert (scan.complete, scan.problem) == (False, f"cut within the summary after byte {scan.usable}")
+        assert scan.usable < len(content) - cut
 
 
 def test_a_message_of_a_channel_that_was_never_announced_ends_what_can_be_used(tmp_path):
@@ -236,7 +236,7 @@ def test_a_message_of_a_channel_that_was_never_announced_ends_what_can_be_used(t
     assert numbers(records) == [0, 1, 2]
     assert scan.problem.startswith(f"damaged record at byte {here}: ")
     assert "77" in scan.problem
-    assert not scan.whole
+    assert not scan.complete
 
 
 def test_what_is_no_mcap_file_is_refused(tmp_path):

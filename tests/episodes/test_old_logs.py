@@ -22,7 +22,7 @@ CLAW = load_contract(share_dir() / "config" / "claw_valve.yaml")
 
 def test_a_log_of_collect_gives_the_same_transitions() -> None:
     episode = read_episode(LOGS / "lockstep.mcap", CLAW)
-    assert episode.whole
+    assert episode.complete
     assert episode.key == "claw/old/0001"
     assert (episode.info.seed, episode.info.source, episode.info.model_version) == (3, "lockstep", "v0001")
     assert episode.info.extra == {"policy": "controller", "exploration": "0.0", "sim": "nominal", "precision": "int8"}
@@ -49,6 +49,6 @@ def test_a_cut_log_is_recovered(tmp_path: Path) -> None:
     cut.write_bytes(content[: content.index(b"\x0f\x04\x00\x00\x00\x00\x00\x00\x00")])  # before the end of the data
     info = read_info(cut)
     recovery = recover(cut)
-    assert (recovery.messages, recovery.was_whole) == (45, False)
+    assert (recovery.messages, recovery.was_complete) == (45, False)
     assert read_info(recovery.path) == info
     assert len(transitions(read_episode(recovery.path))) == 8

@@ -15,11 +15,12 @@ from mcap.writer import Writer
 
 from mbrl_controller.base.errors import EpisodeError
 from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import parse_contract
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.info import RECORD, EpisodeInfo
-from mbrl_controller.episodes.lockstep_log import write_lockstep_episode
+from mbrl_controller.episodes.metadata import RECORD, EpisodeInfo
 from mbrl_controller.episodes.reader import read_episode, read_info
+from mbrl_controller.episodes.trajectory_writer import write_trajectory
 from mbrl_controller.episodes.transitions import transitions
 from mbrl_controller.episodes.writer import EpisodeWriter
 
@@ -70,7 +71,7 @@ def test_what_cannot_be_used_is_counted_by_reason_whatever_its_values(claw, tmp_
     with EpisodeWriter(tmp_path / "e.mcap", claw, INFO) as writer:
         for k, (topic, message) in enumerate(rows):
             writer.write(topic, message, k)
-        writer.write_raw("/controller/command", messages.JOINT_STATE, b"\x00", 99)
+        writer.write_raw("/controller/command", ros_types.JOINT_STATE, b"\x00", 99)
     episode = read_episode(tmp_path / "e.mcap")
     (limits,) = (r for r in episode.rejected if r.startswith("valve/joint_states"))
     assert dict(episode.rejected) == {
@@ -155,7 +156,10 @@ def without_last_joint(document) -> None:
         (lambda d: d["state"].reverse(), ""),
         (lambda d: d["task_options"].update(drop_height=0.01), ""),
         (lambda d: d["state"][1].update(frame="camera"), "ball_a.position.x came from Odometry in frame world, not"),
-        (lambda d: d["state"][2].update(type=messages.POSE), "Odometry in frame world, not PoseStamped in frame world"),
+        (
+            lambda d: d["state"][2].update(type=ros_types.POSE),
+            "Odometry in frame world, not PoseStamped in frame world",
+        ),
         (lambda d: d["command"]["joints"].reverse(), "its action has the same names in another order"),
         (without_last_joint, "its state lacks [] and has unknown [THJ0.position]"),
         (without_last_joint, "its action lacks [] and has unknown [THJ0]"),
@@ -166,7 +170,7 @@ def without_last_joint(document) -> None:
 def test_a_contract_that_means_the_same_reads_an_episode_and_no_other(tmp_path, made_up, change, said):
     recorded = baoding(lambda d: None)
     path = tmp_path / "e.mcap"
-    write_lockstep_episode(path, recorded, INFO, *made_up(recorded, 2))
+    write_trajectory(path, recorded, INFO, *made_up(recorded, 2))
     if not said:
         assert len(transitions(read_episode(path, baoding(change)))) == 2
         return
@@ -179,7 +183,7 @@ def test_a_contract_that_means_the_same_reads_an_episode_and_no_other(tmp_path, 
 def test_every_difference_is_named(tmp_path, made_up, claw):
     recorded = baoding(lambda d: None)
     path = tmp_path / "e.mcap"
-    write_lockstep_episode(path, recorded, INFO, *made_up(recorded, 2))
+    write_trajectory(path, recorded, INFO, *made_up(recorded, 2))
     with pytest.raises(EpisodeError) as caught:
         read_episode(path, claw)
     for said in ("its robot is adroit, not claw", "its task is baoding, not valve", "its state lacks [F1J1.position,",

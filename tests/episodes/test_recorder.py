@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 
 from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import load_contract
+from mbrl_controller.contract.state_assembly import split_state
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.info import EpisodeInfo
-from mbrl_controller.episodes.lockstep_log import source_message, split_state
+from mbrl_controller.episodes.messages import source_message
+from mbrl_controller.episodes.metadata import EpisodeInfo
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.recorder import Recorder, RecorderStatus
 from mbrl_controller.episodes.transitions import transitions
@@ -254,7 +256,7 @@ def test_a_session_name_never_leaves_the_folder(stream, tmp_path, session):
 def test_odd_events_do_no_harm(stream, tmp_path):
     for text in ("", "[]", "{", "3", '{"event": 3}', '{"event": "begin", "episode": "x"}'):
         stream.offer("episode", messages.string(text))
-    stream.recorder.offer(TOPICS["episode"], messages.STRING, b"\x00", 1)
+    stream.recorder.offer(TOPICS["episode"], ros_types.STRING, b"\x00", 1)
     stream.episode(4)
     wait(lambda: stream.recorder.status.episodes == 1)
     assert stream.recorder.status.problem == ""
@@ -515,7 +517,7 @@ def test_a_reason_that_no_file_can_hold_is_told_as_well_as_it_can_be(stream, tmp
 
 @pytest.mark.parametrize(
     ("type_name", "data", "why"),
-    [("my_msgs/msg/Secret", b"", "message type 'my_msgs/msg/Secret'"), (messages.STRING, None, "TypeError: ")],
+    [("my_msgs/msg/Secret", b"", "message type 'my_msgs/msg/Secret'"), (ros_types.STRING, None, "TypeError: ")],
 )
 def test_what_cannot_be_written_ends_this_file_and_is_told(tmp_path, made_up, type_name, data, why):
     said: list[str] = []

@@ -13,7 +13,7 @@ from mcap.reader import make_reader
 
 from mbrl_controller.base.errors import EpisodeError
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.info import CLOSED_RECORD, EpisodeInfo
+from mbrl_controller.episodes.metadata import CLOSED_RECORD, EpisodeInfo
 from mbrl_controller.episodes.reader import read_episode, read_info
 from mbrl_controller.episodes.recovery import FolderRecovery, Recovery, recover, recover_folder
 from mbrl_controller.episodes.writer import EpisodeWriter
@@ -44,7 +44,7 @@ def test_a_recovered_file_is_the_same_episode_with_the_same_times(claw, tmp_path
     info, size = read_info(part), part.stat().st_size
     done = recover(part)
     assert done == Recovery(tmp_path / "e.mcap", 5, 0)
-    assert str(done) == f"{tmp_path}/e.mcap: recovered 5 messages, 0 bytes at the cut were lost"
+    assert str(done) == f"{tmp_path}/e.mcap: recovered 5 messages, lost 0 bytes at the cut"
     assert [p.name for p in tmp_path.iterdir()] == ["e.mcap"]
     assert read_info(done.path) == info
     found, closed = read(done.path)
@@ -58,8 +58,8 @@ def test_a_recovered_file_is_the_same_episode_with_the_same_times(claw, tmp_path
         "cut": f"cut after byte {size}",
     }
     again = recover(done.path)
-    assert again == Recovery(done.path, 5, 0, was_whole=True)
-    assert str(again) == f"{tmp_path}/e.mcap: whole already, 5 messages"
+    assert again == Recovery(done.path, 5, 0, was_complete=True)
+    assert str(again) == f"{tmp_path}/e.mcap: already complete, 5 messages"
 
 
 def test_the_bytes_that_were_lost_are_counted(claw, tmp_path):
@@ -69,7 +69,7 @@ def test_the_bytes_that_were_lost_are_counted(claw, tmp_path):
     assert done.messages == 4 or done.messages == 5
     assert 0 < done.lost_bytes < size / 2
     assert read(done.path)[1]["lost_bytes"] == str(done.lost_bytes)
-    assert str(done).endswith(f"{done.lost_bytes} bytes at the cut were lost")
+    assert str(done).endswith(f"lost {done.lost_bytes} bytes at the cut")
 
 
 def test_a_file_cut_in_its_summary_keeps_the_reason_it_was_closed_for(claw, make):
@@ -77,7 +77,7 @@ def test_a_file_cut_in_its_summary_keeps_the_reason_it_was_closed_for(claw, make
     made.path.write_bytes(made.path.read_bytes()[:-20])
     recover(made.path)
     episode = read_episode(made.path)
-    assert episode.whole
+    assert episode.complete
     assert (episode.closed["reason"], episode.closed["recovered"]) == ("drop", "true")
 
 
@@ -86,7 +86,7 @@ def test_a_whole_file_under_a_cut_files_name_is_only_renamed(claw, make, tmp_pat
     content = made.path.read_bytes()
     part = made.path.rename(tmp_path / "x.mcap.part")
     done = recover(part)
-    assert (done.path, done.was_whole, done.lost_bytes) == (tmp_path / "x.mcap", True, 0)
+    assert (done.path, done.was_complete, done.lost_bytes) == (tmp_path / "x.mcap", True, 0)
     assert done.path.read_bytes() == content
     assert not part.exists()
 

@@ -14,10 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import load_contract, parse_contract
+from mbrl_controller.contract.state_assembly import split_state
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.info import EpisodeInfo
-from mbrl_controller.episodes.lockstep_log import source_message, split_state
+from mbrl_controller.episodes.messages import source_message
+from mbrl_controller.episodes.metadata import EpisodeInfo
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.transitions import Transitions, transitions
 from mbrl_controller.episodes.writer import EpisodeWriter
@@ -337,7 +339,7 @@ def test_what_is_read_for_transitions_alone_gives_the_same_ones(tmp_path, steps,
         state[rng.random(len(state)) < spoilt / 10] = rng.choice([np.nan, 50.0])
         for source, values in zip(poses.sources, split_state(poses, state), strict=True):
             message = source_message(source, values, stamp)
-            if source.type != messages.JOINT_STATE and rng.random() < spoilt:
+            if source.type != ros_types.JOINT_STATE and rng.random() < spoilt:
                 message.header.frame_id = "elsewhere"
             for _ in range(rng.choice([0, 1, 1, 1, 2])):
                 rows.append((f"/{source.topic}", message))

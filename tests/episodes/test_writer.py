@@ -13,8 +13,9 @@ import pytest
 from mcap.reader import make_reader
 
 from mbrl_controller.base.errors import EpisodeError
+from mbrl_controller.contract import ros_types
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.info import CLOSED_RECORD, RECORD, EpisodeInfo
+from mbrl_controller.episodes.metadata import CLOSED_RECORD, RECORD, EpisodeInfo
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.recovery import recover_folder
 from mbrl_controller.episodes.writer import EpisodeWriter
@@ -30,7 +31,7 @@ def test_messages_have_the_times_at_which_they_came_and_were_sent(claw, tmp_path
     with EpisodeWriter(tmp_path / "e.mcap", claw, INFO) as writer:
         writer.write("/joint_states", joint(0), 50, 40)
         writer.write("/joint_states", joint(1), 60)
-        writer.write_raw("/other", messages.JOINT_STATE, messages.encode(joint(2)), -5, -7)
+        writer.write_raw("/other", ros_types.JOINT_STATE, messages.encode(joint(2)), -5, -7)
         assert writer.messages == 3
     with (tmp_path / "e.mcap").open("rb") as file:
         reader = make_reader(file)
@@ -42,8 +43,8 @@ def test_messages_have_the_times_at_which_they_came_and_were_sent(claw, tmp_path
     assert [c.topic for _, c, _ in found] == ["/joint_states", "/joint_states", "/other"]
     assert [m.data for _, _, m in found] == [messages.encode(joint(k)) for k in range(3)]
     (schema,) = summary.schemas.values()  # two topics of one type
-    assert (schema.name, schema.encoding) == (messages.JOINT_STATE, "ros2msg")
-    assert schema.data.decode() == messages.definition(messages.JOINT_STATE)[0]
+    assert (schema.name, schema.encoding) == (ros_types.JOINT_STATE, "ros2msg")
+    assert schema.data.decode() == messages.definition(ros_types.JOINT_STATE)[0]
     assert metadata[RECORD] == writer.info.to_metadata(claw)
     assert metadata[CLOSED_RECORD] == {"reason": "end", "messages": "3"}
 
@@ -114,7 +115,7 @@ def test_a_disk_that_takes_a_little_at_a_time_gets_all_of_it(claw, tmp_path, mon
                 writer.write("/joint_states", joint(k), k)
     with (tmp_path / "e.mcap").open("rb") as file:
         assert [m.sequence for _, _, m in make_reader(file).iter_messages()] == list(range(5))
-    assert read_episode(tmp_path / "e.mcap").whole
+    assert read_episode(tmp_path / "e.mcap").complete
 
 
 def test_a_file_that_is_being_written_is_left_alone_by_recovery(claw, tmp_path):
@@ -131,7 +132,7 @@ def test_what_is_discarded_is_gone_and_what_is_abandoned_stays(claw, tmp_path):
     writer.abandon()
     writer.abandon()
     assert [p.name for p in tmp_path.iterdir()] == ["e.mcap.part"]
-    with pytest.raises(EpisodeError, match="exists already"):
+    with pytest.raises(EpisodeError, match="already exists"):
         EpisodeWriter(tmp_path / "e.mcap", claw, INFO)
 
 

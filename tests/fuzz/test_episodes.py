@@ -20,13 +20,14 @@ from hypothesis import strategies as st
 from mcap.writer import CompressionType, Writer
 
 from mbrl_controller.base.errors import DatasetError, EpisodeError, MessageError
+from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import parse_contract
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.info import CLOSED_RECORD, RECORD, EpisodeInfo
-from mbrl_controller.episodes.lockstep_log import write_lockstep_episode
-from mbrl_controller.episodes.mcap_scan import Message, Metadata, Scan
+from mbrl_controller.episodes.mcap_scan import McapScan, Message, Metadata
+from mbrl_controller.episodes.metadata import CLOSED_RECORD, RECORD, EpisodeInfo
 from mbrl_controller.episodes.reader import read_episode, read_info
 from mbrl_controller.episodes.recovery import recover
+from mbrl_controller.episodes.trajectory_writer import write_trajectory
 from mbrl_controller.training.dataset import load_dataset
 
 from .damage import Cut, Edit, cuts, damaged, edited, edits, share
@@ -63,7 +64,7 @@ class Content:
 
 def content_of(path: Path) -> Content:
     """Of a whole file."""
-    records = list(Scan().records(path))
+    records = list(McapScan().records(path))
     return Content(
         {r.name: r.entries for r in records if isinstance(r, Metadata)}, [r for r in records if isinstance(r, Message)]
     )
@@ -76,9 +77,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Content:
     states[:, [i for i, name in enumerate(CONTRACT.task.state.names) if name.endswith("position.z")]] = 0.2
     commands, goals = rng.uniform(-0.1, 0.1, (STEPS, 2)), np.zeros((STEPS + 1, 4))
     path = tmp_path_factory.mktemp("good") / "episode_0000.mcap"
-    write_lockstep_episode(
-        path, CONTRACT, EpisodeInfo("s", 0), states, commands, goals, ticks={"reward": np.zeros(STEPS)}
-    )
+    write_trajectory(path, CONTRACT, EpisodeInfo("s", 0), states, commands, goals, ticks={"reward": np.zeros(STEPS)})
     return content_of(path)
 
 
@@ -104,8 +103,8 @@ def check_recovery(content: bytes, folder: Path) -> None:
     try:
         done = recover(part)
         assert not part.exists()
-        assert recover(whole).was_whole
-        assert done.messages == sum(isinstance(r, Message) for r in Scan().records(whole))
+        assert recover(whole).was_complete
+        assert done.messages == sum(isinstance(r, Message) for r in McapScan().records(whole))
     except EpisodeError:
         assert part.read_bytes() == content
         raise
@@ -180,10 +179,10 @@ class Change:
             logged[at] = message._replace(log_time=self.time)
         elif self.how == "event":
             for i, each in enumerate(logged):
-                if each.channel.type_name != messages.STRING:
+                if each.channel.type_name != ros_types.STRING:
                     continue
                 with contextlib.suppress(MessageError, ValueError):  # damaged already
-                    event = json.loads(messages.decode(each.data, messages.STRING).data)
+                    event = json.loads(messages.decode(each.data, ros_types.STRING).data)
                     text = json.dumps(edited(event, self.edits))
                     logged[i] = each._replace(data=messages.encode(messages.string(text)))
         return replace(content, messages=logged)
@@ -236,8 +235,8 @@ def test_events_with_a_stamp_that_is_no_time(tmp_path: Path, good: Content, stam
     path = tmp_path / "episode.mcap"
     logged = []
     for message in good.messages:
-        if message.channel.type_name == messages.STRING:
-            event = json.loads(messages.decode(message.data, messages.STRING).data) | {"stamp": stamp}
+        if message.channel.type_name == ros_types.STRING:
+            event = json.loads(messages.decode(message.data, ros_types.STRING).data) | {"stamp": stamp}
             message = message._replace(data=messages.encode(messages.json_string(event)))
         logged.append(message)
     path.write_bytes(replace(good, messages=logged).to_bytes(CompressionType.NONE))

@@ -19,6 +19,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mbrl_controller.base.errors import MessageError
+from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.contract.state_assembly import SourceReader
 from mbrl_controller.control.config import ControllerConfig, SafetyConfig, SessionConfig
@@ -258,7 +259,7 @@ def record(folder: Path, offered: list[tuple[str, bytes]]) -> str:
     """Log what is offered, then a good episode; what the recorder says is wrong at the end of that."""
     names = {role: f"/{role}" for role in (*TOPICS, "command", "episode", "goal", "tick")}
     recorder = Recorder(CONTRACT, folder, names, after_s=0.0, flush_s=60.0)
-    kinds = {"joint_states": messages.JOINT_STATE, "episode": messages.STRING, "goal": messages.TRAJECTORY}
+    kinds = {"joint_states": ros_types.JOINT_STATE, "episode": ros_types.STRING, "goal": ros_types.TRAJECTORY}
     command = messages.encode(messages.joint_state(JOINTS, [0.0, 0.1], 1_000_000_000_000))
     recorder.start()
     for role, data in [
@@ -267,7 +268,7 @@ def record(folder: Path, offered: list[tuple[str, bytes]]) -> str:
         ("command", command),
         ("episode", messages.encode(messages.json_string(EVENT | {"event": "end"}))),
     ]:
-        recorder.offer(names[role], kinds.get(role, messages.JOINT_STATE), data, 1)
+        recorder.offer(names[role], kinds.get(role, ros_types.JOINT_STATE), data, 1)
     recorder.stop()
     assert list((folder / "last").glob("*.mcap")), "the good episode at the end was not kept"
     return recorder.status.problem

@@ -62,7 +62,7 @@ def test_a_round_through_the_nodes_survives_a_stop(tmp_path: Path) -> None:
     assert len(episodes) >= 2 * SHORT["episodes"]
     assert rows[4].transitions == pytest.approx(rows[3].points, abs=3 * len(episodes))
     for episode in episodes:
-        assert episode.whole
+        assert episode.complete
         assert (episode.info.source, episode.info.model_version) == ("logger", "v0001")
         assert sessions.episode_figures(episode.path, episode.contract).steps <= 11  # of 1 s at 10 Hz
     assert not nodes_of(tmp_path)

@@ -52,7 +52,7 @@ def test_a_lockstep_session_is_logged_as_it_was_simulated(ros, still_models, tmp
         seed = int(file.stem.rpartition("_")[2])  # each episode begins with a reset, each reset takes the next seed
         episode = read_episode(file, contract)
         found = transitions(episode)
-        assert episode.whole
+        assert episode.complete
         assert set(found.skipped) <= {"outside the episode"}  # the next one's first command, while the file lingers
         assert not episode.rejected
         assert episode.closed["reason"] == "timeout"

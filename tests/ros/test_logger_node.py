@@ -26,8 +26,9 @@ from std_srvs.srv import Trigger
 
 from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.contract import load_contract
+from mbrl_controller.contract.state_assembly import split_state
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.lockstep_log import source_message, split_state
+from mbrl_controller.episodes.messages import source_message
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.transitions import transitions
 from mbrl_controller.nodes import qos
@@ -121,7 +122,7 @@ def test_an_episode_is_logged_whole_and_closed_at_its_end(ros, space, tmp_path):
     assert seen[-1][:2] == (b"\x00", "waiting for an episode")
     assert logger.stop(signal.SIGINT) == 0
     episode = read_episode(path, CLAW)
-    assert episode.whole
+    assert episode.complete
     assert not episode.rejected
     assert episode.commands.stamps.tolist() == hand.sent
     assert len(transitions(episode)) >= 3  # real time: ticks that a busy machine delays are skipped, by their stamps
@@ -170,7 +171,7 @@ def test_a_killed_logger_loses_less_than_half_a_second_and_the_next_one_recovers
     ros.wait(lambda: "recovered" in again.output, "a line that says so")
     assert not part(tmp_path)
     episode = read_episode(path, CLAW)
-    assert episode.whole
+    assert episode.complete
     assert episode.closed["reason"] == "recovered"
     kept = episode.commands.stamps.tolist()
     assert kept == hand.sent[: len(kept)]

@@ -64,7 +64,7 @@ def test_demo_moves_logs_and_tells(home: Path, tmp_path: Path) -> None:
     assert report["episodes"] == report["episode files"] == 2
     files = sorted(Path(report["folder"]).glob("*.mcap"))
     episodes = [read_episode(path) for path in files]
-    assert [episode.whole for episode in episodes] == [True, True]
+    assert [episode.complete for episode in episodes] == [True, True]
     assert {episode.info.model_version for episode in episodes} == {report["model"]}
     assert not nodes_of(home)
 

@@ -13,11 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mbrl_controller.contract import ros_types
+from mbrl_controller.contract.state_assembly import split_state
 from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.info import EpisodeInfo
-from mbrl_controller.episodes.lockstep_log import source_message, split_state, write_lockstep_episode
+from mbrl_controller.episodes.messages import source_message
+from mbrl_controller.episodes.metadata import EpisodeInfo
+from mbrl_controller.episodes.trajectory_writer import write_trajectory
 from mbrl_controller.episodes.writer import EpisodeWriter
 from mbrl_controller.training.dataset import load_dataset
 
@@ -31,7 +34,7 @@ def valve_episode(path: Path, number: int, steps: int, cut: int | None = None) -
     states = rng.uniform(-0.3, 0.3, (steps + 1, len(CLAW.task.state)))
     commands = rng.uniform(-0.3, 0.3, (steps, len(CLAW.action)))
     count = steps if cut is None else cut
-    return write_lockstep_episode(path, CLAW, EpisodeInfo("s", number), states[: count + 1], commands[:count])
+    return write_trajectory(path, CLAW, EpisodeInfo("s", number), states[: count + 1], commands[:count])
 
 
 def sides(data: TransitionSet) -> tuple[TransitionSet, TransitionSet, dict[str, str]]:
@@ -79,7 +82,7 @@ def long_log(path: Path, seconds: int, rate: int = 100) -> Path:
         for source, values in zip(ADROIT.sources, split_state(ADROIT, state), strict=True)
     ]
     command = messages.joint_state(ADROIT.action.names, rng.uniform(-0.1, 0.1, len(ADROIT.action)), 0)
-    told = [("command", messages.JOINT_STATE, bytearray(messages.encode(command)))]
+    told = [("command", ros_types.JOINT_STATE, bytearray(messages.encode(command)))]
     tick = messages.encode(messages.multi_array(rng.random(19), [f"label_{i}" for i in range(19)]))
     writer = EpisodeWriter(path, ADROIT, EpisodeInfo("s", 0, source="logger"), flush_s=1e9, fsync=False)
     names = writer.info.topics
@@ -89,7 +92,7 @@ def long_log(path: Path, seconds: int, rate: int = 100) -> Path:
             struct.pack_into("<iI", data, 4, *divmod(now, messages.NANO))
             writer.write_raw(names[topic], kind, bytes(data), now)
         if k % (rate // 10) == 0:
-            writer.write_raw(names["tick"], messages.MULTI_ARRAY, tick, now)
+            writer.write_raw(names["tick"], ros_types.MULTI_ARRAY, tick, now)
     return writer.close()
 
 

@@ -15,7 +15,7 @@ import yaml
 from mbrl_controller.base.errors import ContractError, MbrlError, RegistryError
 from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.control.task_config import contract_for
-from mbrl_controller.episodes.meaning import how_measured
+from mbrl_controller.episodes.data_schema import source_kinds
 from mbrl_controller.models.registry import ModelCard, Registry, file_sha256
 from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.simulation.extract_geometry import hand_geometry
@@ -34,7 +34,7 @@ def changed(contract: RobotContract, change: Callable[[dict], object]) -> RobotC
 
 def card(contract: RobotContract, **spec: object) -> ModelCard:
     made = ModelSpec.of(contract.task, contract.file.robot, contract.action, 1, (1,)).model_copy(update=spec)
-    return ModelCard(spec=made, model_sha256="0" * 64, measured=how_measured(contract))
+    return ModelCard(spec=made, model_sha256="0" * 64, measured=source_kinds(contract))
 
 
 def poses(document: dict) -> None:
@@ -90,7 +90,7 @@ def add(registry: Registry, contract: RobotContract, folder: Path) -> str:
     still = np.zeros((1, len(spec.action_names), len(spec.state_names)), np.float32)
     (files / "model.onnx").write_bytes(linear_model(still, spec.to_metadata()).SerializeToString())
     digest = file_sha256(files / "model.onnx")
-    version = registry.add("valve", files, ModelCard(spec=spec, model_sha256=digest, measured=how_measured(contract)))
+    version = registry.add("valve", files, ModelCard(spec=spec, model_sha256=digest, measured=source_kinds(contract)))
     registry.promote("valve", version.name)
     return version.name
 

@@ -22,8 +22,8 @@ pytest.importorskip("torch")
 from mbrl_controller.base.errors import ContractError, DatasetError, EpisodeError, MbrlError, ModelError, RegistryError
 from mbrl_controller.contract.contract import load_contract
 from mbrl_controller.control.task_config import contract_for
-from mbrl_controller.episodes.info import EpisodeInfo
-from mbrl_controller.episodes.lockstep_log import write_lockstep_episode
+from mbrl_controller.episodes.metadata import EpisodeInfo
+from mbrl_controller.episodes.trajectory_writer import write_trajectory
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.rollouts import collect
@@ -60,7 +60,7 @@ def leap(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
             -0.3, 0.3, (70, len(contract.action))
         )  # a hand that does what it is told
         file = folder / "episodes" / f"episode_{number:04d}.mcap"
-        write_lockstep_episode(file, contract, EpisodeInfo("s", number), states, commands)
+        write_trajectory(file, contract, EpisodeInfo("s", number), states, commands)
     return path, folder / "episodes"
 
 
@@ -414,7 +414,7 @@ def test_one_endless_episode_is_enough(tmp_path: Path) -> None:
     states = np.cumsum(rng.normal(0, 0.01, (1251, len(contract.task.state))), axis=0)
     commands = rng.uniform(-0.3, 0.3, (1250, len(contract.action)))
     folder = tmp_path / "episodes"
-    write_lockstep_episode(folder / "episode_0000.mcap", contract, EpisodeInfo("s", 0), states, commands)
+    write_trajectory(folder / "episode_0000.mcap", contract, EpisodeInfo("s", 0), states, commands)
     assert run(tmp_path, folder).status == "promoted"
 
 

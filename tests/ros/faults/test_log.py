@@ -94,7 +94,7 @@ class Log:
         recover_folder(self.folder)  # what had no room when its logger stopped
         files = sorted(self.folder.rglob("*.mcap"))
         assert sorted(p for p in self.folder.rglob("*") if p.is_file() and ".mcap" in p.name) == files
-        assert all(read_episode(path, self.service.contract).whole for path in files)
+        assert all(read_episode(path, self.service.contract).complete for path in files)
         return files
 
 

@@ -226,7 +226,7 @@ def test_kill_9_of_the_controller(service: Claw, fault_row: Any) -> None:
     assert np.abs(first - rest[-1]).max() <= 1.5 * reach * np.minimum(np.arange(1, sent + 1) / 5, 1.0).sum()
     service.ros.wait(file.exists, "the log of before to be closed")
     episode = read_episode(file)
-    assert episode.whole, episode.problem
+    assert episode.complete, episode.problem
     seen = sum(running < when <= killed for when, _ in service.witness.commands)
     logged = int((episode.ticks["stamp"] >= before["stamp"] - seen * service.action.period - 1e-3).sum())
     assert logged >= seen - 1

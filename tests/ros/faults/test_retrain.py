@@ -22,8 +22,8 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("torch")
 
-from mbrl_controller.episodes.info import EpisodeInfo
-from mbrl_controller.episodes.lockstep_log import write_lockstep_episode
+from mbrl_controller.episodes.metadata import EpisodeInfo
+from mbrl_controller.episodes.trajectory_writer import write_trajectory
 
 from .service import Service
 
@@ -126,7 +126,7 @@ def jobs(ros_env: dict[str, str], small_hand: Path, tmp_path_factory: pytest.Tem
             states = np.cumsum(rng.normal(0, 0.02, (71, len(contract.task.state))), axis=0)
             commands = rng.uniform(-0.3, 0.3, (70, len(contract.action)))
             path = service.folder / "episodes" / f"episode_{number:04d}.mcap"
-            write_lockstep_episode(path, contract, EpisodeInfo("s", number), states, commands)
+            write_trajectory(path, contract, EpisodeInfo("s", number), states, commands)
         forks = Jobs(service, service.folder / "jobs.log")
         yield forks
         forks.close()

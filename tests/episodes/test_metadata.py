@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 import pytest
 
 from mbrl_controller.base.errors import EpisodeError
-from mbrl_controller.episodes.info import SESSION_NAME, EpisodeInfo, absolute
+from mbrl_controller.episodes.metadata import SESSION_NAME, EpisodeInfo, absolute
 
 FULL = EpisodeInfo(
     session="monday",
@@ -75,7 +75,7 @@ def test_what_is_damaged_is_an_error_that_names_the_file(claw, damage):
 @pytest.mark.parametrize("version", [None, "", "2"])
 def test_another_format_is_told_from_a_damaged_one(claw, version):
     entries = {"format_version": version} if version is not None else {}
-    with pytest.raises(EpisodeError, match=rf"e\.mcap: episode format {version!r}, this program reads '1'"):
+    with pytest.raises(EpisodeError, match=rf"e\.mcap: episode format {version!r}, this version reads '1'"):
         EpisodeInfo.from_metadata(entries, "e.mcap")
 
 

@@ -1,9 +1,9 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Sensor noise, latency and loss, and command latency; deterministic for a seed, and without any clock of their own.
+"""Sensor noise, latency and loss, and command latency. Deterministic for a seed; time is passed in.
 
-The lockstep environment and the ROS node use the same classes.
+The environment and the ROS node use the same classes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def noise_levels(entries: Sequence[str], options: SimOptions) -> Array:
 
 
 class SensorModel:
-    """One sensor, or a whole state sensed at once. Offer it every true measurement; it says what has arrived."""
+    """One sensor, or a whole state measured at once. Feed it ground truth; it returns the measurements delivered."""
 
     def __init__(self, entries: Sequence[str], options: SimOptions, seed: int) -> None:
         self.options = options
@@ -40,43 +40,43 @@ class SensorModel:
         self.reset(seed)
 
     def reset(self, seed: int) -> None:
-        """Forget what is under way; the same seed gives the same noise and losses."""
+        """Forget measurements in flight; the same seed gives the same noise and losses."""
         self._rng = np.random.default_rng(seed)
-        self._under_way: deque[tuple[float, Array]] = deque()
+        self._in_flight: deque[tuple[float, Array]] = deque()
 
     def observe(self, time: float, values: Array) -> tuple[float, Array] | None:
-        """Measure `values` [n] at `time` (s); the newest measurement arriving by now, with its stamp, or None.
+        """Measure `values` [n] at `time` (s); returns stamp and values of the newest measurement to arrive, or None.
 
-        Older measurements that arrive in the same call are superseded. Noise is drawn for lost measurements too, so
-        that the loss rate does not change the noise of the others.
+        Older measurements that arrive in the same call are superseded. Lost measurements draw noise too, so that the
+        loss rate does not change the noise of the others.
         """
         measured = values + self.levels * self._rng.standard_normal(len(self.levels))
         if self._rng.random() >= self.options.drop_probability:
-            self._under_way.append((time, measured))
+            self._in_flight.append((time, measured))
         arrived = None
-        while self._under_way and self._under_way[0][0] + self.options.observation_latency <= time + TIME_TOLERANCE:
-            arrived = self._under_way.popleft()
+        while self._in_flight and self._in_flight[0][0] + self.options.observation_latency <= time + TIME_TOLERANCE:
+            arrived = self._in_flight.popleft()
         return arrived
 
 
-class CommandDelay:
-    """Commands on their way to the joints."""
+class ActuatorDelay:
+    """Delays commands on their way to the joints."""
 
     def __init__(self, latency: float) -> None:
         self.latency = latency  # s
-        self._under_way: deque[tuple[float, Array]] = deque()
+        self._in_flight: deque[tuple[float, Array]] = deque()
 
     def reset(self) -> None:
-        """Forget commands under way."""
-        self._under_way.clear()
+        """Forget commands in flight."""
+        self._in_flight.clear()
 
     def push(self, time: float, command: Array) -> None:
         """Send `command` [A] at `time` (s)."""
-        self._under_way.append((time, np.array(command, dtype=float)))
+        self._in_flight.append((time, np.array(command, dtype=float)))
 
     def pop(self, time: float) -> Array | None:
-        """The newest command that takes effect by `time` (s) and was not returned yet, or None."""
+        """Newest command that takes effect by `time` (s) and was not returned yet, or None."""
         due = None
-        while self._under_way and self._under_way[0][0] + self.latency <= time + TIME_TOLERANCE:
-            due = self._under_way.popleft()[1]
+        while self._in_flight and self._in_flight[0][0] + self.latency <= time + TIME_TOLERANCE:
+            due = self._in_flight.popleft()[1]
         return due

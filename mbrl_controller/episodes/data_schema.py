@@ -1,10 +1,10 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the numbers of a recording or of a model mean, and whether two of them mean the same.
+"""Schema of the data of a recording or a model: robot, task, period, and what each number means.
 
-Data of one robot says nothing of another one, or of the same one measured in another way or at another pace. Limits,
-topics and goals may differ: what was recorded is true whatever was allowed or asked for.
+Data from another robot, other sensors or another control period does not fit. Limits, topics and goals may differ:
+recorded physics does not depend on them.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from mbrl_controller.models.spec import ModelSpec
 
 
 @dataclass(frozen=True)
-class Meaning:
-    """Of states, actions and steps. `measured`: by the first state entry of each source, its kind and frame."""
+class DataSchema:
+    """What states, actions and steps mean. `measured`: each source's kind and frame, by its first state entry."""
 
     robot: str
     task: str
@@ -30,8 +30,8 @@ class Meaning:
     measured: Mapping[str, str]
 
     @classmethod
-    def of_contract(cls, contract: RobotContract) -> Meaning:
-        """Of what is recorded and commanded under `contract`."""
+    def of_contract(cls, contract: RobotContract) -> DataSchema:
+        """Schema of data recorded under `contract`."""
         task = contract.task
         return cls(
             contract.file.robot,
@@ -40,12 +40,12 @@ class Meaning:
             task.state.names,
             task.state.units,
             contract.action.names,
-            how_measured(contract),
+            source_kinds(contract),
         )
 
     @classmethod
-    def of_model(cls, spec: ModelSpec, measured: Mapping[str, str]) -> Meaning:
-        """Of what a model was trained on. `measured` is empty for cards from before they told it."""
+    def of_model(cls, spec: ModelSpec, measured: Mapping[str, str]) -> DataSchema:
+        """Schema of a model's training data. `measured` is empty for old cards, which lack it."""
         return cls(
             spec.robot,
             spec.task,
@@ -56,8 +56,8 @@ class Meaning:
             measured,
         )
 
-    def differences(self, wanted: Meaning) -> list[str]:
-        """In what this differs from `wanted`, in words; empty if it means the same."""
+    def differences(self, wanted: DataSchema) -> list[str]:
+        """How this differs from `wanted`, in words; empty if compatible."""
         wrong = []
         for what, own, other in (("robot", self.robot, wanted.robot), ("task", self.task, wanted.task)):
             if own != other:
@@ -81,8 +81,8 @@ class Meaning:
         return wrong
 
 
-def how_measured(contract: RobotContract) -> dict[str, str]:
-    """Kind and frame of each source, by its first state entry: one entry a source is enough to say."""
+def source_kinds(contract: RobotContract) -> dict[str, str]:
+    """Kind and frame of each source, by its first state entry: one entry identifies a source."""
     how = {}
     for source in contract.sources:
         kind = source.type.rsplit("/", 1)[-1]

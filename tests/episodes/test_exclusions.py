@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.contract import load_contract
+from mbrl_controller.contract.state_assembly import split_state
 from mbrl_controller.control.doubt import Doubt
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.info import EpisodeInfo
-from mbrl_controller.episodes.lockstep_log import source_message, split_state
+from mbrl_controller.episodes.messages import source_message
+from mbrl_controller.episodes.metadata import EpisodeInfo
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.transitions import Transitions, transitions
 from mbrl_controller.episodes.writer import EpisodeWriter

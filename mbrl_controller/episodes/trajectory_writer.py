@@ -1,10 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Writes an episode that was run in lockstep, from arrays, as the logger would have written it live.
-
-The inverse of `state_assembly`: state vectors become the contract's messages.
-"""
+"""Writes an episode from arrays, exactly as the logger writes one live."""
 
 from __future__ import annotations
 
@@ -15,35 +12,17 @@ from typing import Any
 import numpy as np
 
 from mbrl_controller.base.errors import EpisodeError
-from mbrl_controller.contract.contract import JointSource, OdometrySource, RobotContract, Source
+from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.contract.state_assembly import split_state
 from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.info import EpisodeInfo
+from mbrl_controller.episodes.metadata import EpisodeInfo
 from mbrl_controller.episodes.writer import EpisodeWriter
 from mbrl_controller.tasks.spaces import Array
 
 START_NS = 1_000_000_000  # a stamp of 0 means "unset" to ROS
 
 
-def split_state(contract: RobotContract, state: Array) -> list[Array]:
-    """Each source's values [..., n] in the contract's order, from the state [..., S]: inverse of `join_samples`."""
-    joined = np.empty_like(state)
-    joined[..., contract.order] = state  # state = joined[order] read backwards
-    ends = np.cumsum([len(source.entries()) for source in contract.sources])[:-1]
-    return np.split(joined, ends, axis=-1)
-
-
-def source_message(source: Source, values: Array, stamp: int) -> Any:
-    """The message from which `SourceReader` reads `values` [n]; `stamp` in ns. A pose carries no velocity."""
-    if isinstance(source, JointSource):
-        n = len(source.joints)
-        fields = {field: values[i * n : (i + 1) * n] for i, field in enumerate(source.fields)}
-        return messages.joint_state(source.joints, fields.get("position", ()), stamp, fields.get("velocity", ()))
-    if isinstance(source, OdometrySource):
-        return messages.odometry(stamp, source.frame, values[:3], values[3:])
-    return messages.pose(stamp, source.frame, values[:3])
-
-
-def write_lockstep_episode(
+def write_trajectory(
     path: str | Path,
     contract: RobotContract,
     info: EpisodeInfo,
@@ -57,11 +36,23 @@ def write_lockstep_episode(
     start_ns: int = START_NS,
     fsync: bool = False,
 ) -> Path:
-    """Write states [T+1, S], commands [T, A] (rad), goals [T+1, G] and tick statistics (label -> [T]).
+    """Write an episode; raises EpisodeError for wrong sizes or if it cannot be written.
 
-    Tick k is stamped `start_ns` + k periods: state k and command k alike, unless `measured` [T+1] (s since tick 0)
-    says when the states were measured, where sensing takes time. `events` are further JSON objects for the episode
-    topic, besides begin and end. Raises EpisodeError for wrong sizes or an unwritable place.
+    Tick k, with state k and command k, is stamped `start_ns` + k control periods.
+
+    Args:
+        path: File to write.
+        contract: Robot contract of the data.
+        info: Identity of the episode.
+        states: [T+1, S].
+        commands: [T, A] rad.
+        goals: [T+1, G].
+        ticks: Tick statistics, label -> [T].
+        reason: Why the episode ended.
+        events: JSON objects for the episode topic, besides begin and end.
+        measured: [T+1] s since tick 0 at which the states were measured, if not at their ticks.
+        start_ns: Stamp of tick 0, ns.
+        fsync: Wait until the file is on disk.
     """
     states, commands = np.asarray(states, dtype=float), np.asarray(commands, dtype=float)
     T, S, A = len(commands), len(contract.task.state), len(contract.action)
@@ -87,7 +78,7 @@ def write_lockstep_episode(
             writer.write(name["episode"], messages.json_string(content), start_ns)
         for k, stamp in enumerate(stamps.tolist()):
             for source, values in zip(contract.sources, parts, strict=True):
-                writer.write(name[source.topic], source_message(source, values[k], int(sensed[k])), stamp)
+                writer.write(name[source.topic], messages.source_message(source, values[k], int(sensed[k])), stamp)
             if goals is not None:
                 goal = messages.trajectory(contract.task.goal.names, goals[k : k + 1], (0.0,), stamp)
                 writer.write(name["goal"], goal, stamp)

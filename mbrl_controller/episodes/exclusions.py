@@ -1,8 +1,10 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which stretches of an episode teach nothing true, by what its ticks say: nobody took the commands, a state came from
-several publishers, or the clock went back."""
+"""Intervals of an episode that must not be trained on, found from its ticks.
+
+Reasons: nobody took the commands, several publishers sent one state, or the clock jumped backwards.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +17,16 @@ from mbrl_controller.control.doubt import CLOCK_WENT_BACK, REASONS, Doubt
 from mbrl_controller.episodes.messages import NANO
 from mbrl_controller.tasks.spaces import Array
 
-# A logger may hear a publisher so much sooner than the controller is introduced to it, on a busy machine.
+# On a busy machine the logger may discover a publisher this much earlier than the controller does.
 DISCOVERY_NS = 3 * NANO
-# The doubt outlives its last tick by this: a message of the publisher that left may still be the newest of a state, but
-# a command that is heard again is heard.
+# How long the doubt outlives its last tick: the last message of a publisher that left may still be the newest of its
+# state, but a command that is heard again is heard.
 AFTERWARDS_NS = {Doubt.UNHEARD: 0, Doubt.DISPUTED: NANO}
 _SLACK_NS = 1_000_000  # ticks carry their stamp as a float of seconds
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Exclusion:
     """From `begin` to `end` (ns), both included."""
 
     begin: int
@@ -32,10 +34,10 @@ class Stretch:
     reason: str
 
 
-def doubtful(ticks: Mapping[str, Array], period: int) -> list[Stretch]:
-    """The stretches of an episode whose ticks, in order of arrival, have these columns; `period` in ns.
+def find_exclusions(ticks: Mapping[str, Array], period: int) -> list[Exclusion]:
+    """Intervals to leave out of an episode with these tick columns, in order of arrival; `period` in ns.
 
-    Ticks of older logs, which have no `doubt`, only tell of the clock.
+    Older logs have no `doubt` column: only clock jumps are found in them.
     """
     stamps = ticks.get("stamp")
     if stamps is None:
@@ -51,25 +53,27 @@ def doubtful(ticks: Mapping[str, Array], period: int) -> list[Stretch]:
     return found
 
 
-def reason_at(stretches: list[Stretch], begin: int, end: int) -> str:
-    """Why what lies between two stamps (ns) must not be learnt from; empty if it may."""
-    return next((s.reason for s in stretches if begin <= s.end and end >= s.begin), "")
+def exclusion_reason(exclusions: list[Exclusion], begin: int, end: int) -> str:
+    """Why the interval between two stamps (ns) must not be trained on; empty if it may."""
+    return next((e.reason for e in exclusions if begin <= e.end and end >= e.begin), "")
 
 
-def _merged(stamps: np.ndarray, reason: str, afterwards: int) -> list[Stretch]:
-    found: list[Stretch] = []
+def _merged(stamps: np.ndarray, reason: str, afterwards: int) -> list[Exclusion]:
+    found: list[Exclusion] = []
     for stamp in np.sort(stamps).tolist():
         begin, end = stamp - DISCOVERY_NS, stamp + afterwards
         if found and begin <= found[-1].end:
-            found[-1] = Stretch(found[-1].begin, end, reason)
+            found[-1] = Exclusion(found[-1].begin, end, reason)
         else:
-            found.append(Stretch(begin, end, reason))
+            found.append(Exclusion(begin, end, reason))
     return found
 
 
-def _overlaps(stamps: np.ndarray, commanded: np.ndarray, margin: int) -> list[Stretch]:
-    """Times (ns) through which the clock went more than once: messages of both passes lie there, mixed. Two ticks that
-    both sent a command have different times, unless the clock went back to just where it was."""
+def _overlaps(stamps: np.ndarray, commanded: np.ndarray, margin: int) -> list[Exclusion]:
+    """Times (ns) that the clock passed more than once: there the messages of both passes are mixed.
+
+    Two ticks that both sent a command have different times, unless the clock jumped back to exactly the same time.
+    """
     if not len(stamps):
         return []
     back = np.diff(stamps) < np.where(commanded[1:] & commanded[:-1], _SLACK_NS, -_SLACK_NS)
@@ -80,5 +84,5 @@ def _overlaps(stamps: np.ndarray, commanded: np.ndarray, margin: int) -> list[St
         for other_begin, other_end in spans[:i]:
             low, high = max(begin, other_begin) - margin, min(end, other_end) + margin
             if low <= high:
-                found.append(Stretch(low, high, CLOCK_WENT_BACK))
+                found.append(Exclusion(low, high, CLOCK_WENT_BACK))
     return found

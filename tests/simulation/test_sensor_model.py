@@ -5,15 +5,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mbrl_controller.base.errors import ContractError
-from mbrl_controller.simulation.hand import HandSimulation
-from mbrl_controller.simulation.imperfections import CommandDelay, SensorModel, noise_levels
-from mbrl_controller.simulation.lockstep import LockstepHand
 from mbrl_controller.simulation.options import NOMINAL, PERTURBED, SimOptions, preset
+from mbrl_controller.simulation.sensor_model import ActuatorDelay, SensorModel, noise_levels
 
 ENTRIES = ["FFJ1.position", "FFJ1.velocity", "ball_a.position.x", "ball_a.velocity.z", "valve.position"]
 
@@ -87,7 +85,7 @@ def test_losses_do_not_change_the_noise_of_the_others():
 @settings(max_examples=50, deadline=None)
 @given(latency=st.floats(0, 0.3), sent=st.lists(st.floats(0, 1), min_size=1, max_size=10).map(sorted))
 def test_commands_take_effect_after_their_delay_in_order(latency, sent):
-    delay = CommandDelay(latency)
+    delay = ActuatorDelay(latency)
     for i, when in enumerate(sent):
         delay.push(when, np.array([float(i)]))
     last = -1.0
@@ -103,64 +101,10 @@ def test_commands_take_effect_after_their_delay_in_order(latency, sent):
 
 
 def test_a_command_is_copied_when_sent():
-    delay, command = CommandDelay(0.0), np.zeros(2)
+    delay, command = ActuatorDelay(0.0), np.zeros(2)
     delay.push(0.0, command)
     command[:] = 9
     np.testing.assert_array_equal(delay.pop(0.0), [0, 0])
-
-
-def test_lockstep_without_imperfections_is_the_simulation(contract):
-    plain, lockstep = HandSimulation(contract), LockstepHand(HandSimulation(contract))
-    state = plain.reset(3)
-    stamp, sensed = lockstep.reset(3)
-    assert stamp == 0
-    np.testing.assert_array_equal(sensed, state)
-    target = contract.action.to_target(np.full(len(contract.action), 0.2))
-    for _ in range(3):
-        stamp, sensed = lockstep.step(target)
-        np.testing.assert_array_equal(sensed, plain.step(target))
-        assert stamp == plain.time
-
-
-def test_lockstep_latency_shows_an_older_state(contract_of):
-    contract = contract_of("valve")
-    hand = LockstepHand(HandSimulation(contract, SimOptions(observation_latency=0.03)))
-    hand.reset(0)
-    target = contract.action.to_target(np.full(len(contract.action), 0.5))
-    stamp, sensed = hand.step(target)
-    assert stamp == pytest.approx(0.07)
-    assert not np.array_equal(sensed, hand.simulation.state())
-    twin = HandSimulation(contract)
-    twin.reset(0)
-    twin.command(target)
-    twin.advance(0.07)
-    np.testing.assert_allclose(sensed, twin.state(), atol=1e-9)
-
-
-def test_lockstep_command_latency_delays_the_motion(contract_of):
-    contract = contract_of("valve")
-    target = contract.action.to_target(np.full(len(contract.action), 0.5))
-    hand = LockstepHand(HandSimulation(contract, SimOptions(command_latency=0.1)))
-    hand.reset(0)
-    before = hand.simulation.held_target
-    hand.step(target)
-    np.testing.assert_array_equal(hand.simulation.held_target, before)
-    hand.step(target)
-    assert not np.array_equal(hand.simulation.held_target, before)
-
-
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 2**32 - 1))
-def test_a_perturbed_episode_repeats(contract_of, seed):
-    contract = contract_of("valve")
-    hand = LockstepHand(HandSimulation(contract, PERTURBED))
-
-    def episode():
-        out = [hand.reset(seed)]
-        out += [hand.step(contract.action.neutral) for _ in range(5)]
-        return np.array([np.append(values, stamp) for stamp, values in out])
-
-    np.testing.assert_array_equal(episode(), episode())
 
 
 def test_presets_and_options_are_checked():

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What an episode file says about itself, and where in it everything lies."""
+"""Metadata of an episode file: which episode it is, and its topics by role."""
 
 from __future__ import annotations
 
@@ -17,21 +17,24 @@ from mbrl_controller.contract.contract import RobotContract
 RECORD = "mbrl_controller"  # name of the MCAP metadata record that begins every episode
 CLOSED_RECORD = "mbrl_controller_closed"  # ends every episode that was closed or recovered
 FORMAT_VERSION = "1"
-LOCKSTEP = "lockstep"  # who wrote it: a job that runs hand and controller in turns
-SESSION_NAME = re.compile(r"\w[\w.-]{0,99}")  # it is the name of a folder
+LOCKSTEP = "lockstep"  # `source` of episodes from simulation without ROS
+SESSION_NAME = re.compile(r"\w[\w.-]{0,99}")  # a folder's name
 
 
 @dataclass(frozen=True)
 class EpisodeInfo:
-    """Identity of an episode. `topics` maps the contract's topics, and `command`, `goal`, `tick`, `episode`, to the
-    names they have in the file, so that namespaces and remappings do not matter to who reads it."""
+    """Identity of an episode.
+
+    `topics` maps the contract's topics, and `command`, `goal`, `tick`, `episode`, to their names in the file, so that
+    readers need not know namespaces and remappings.
+    """
 
     session: str
     episode: int
     seed: int | None = None
     model_version: str = ""
     model_digest: str = ""
-    source: str = LOCKSTEP  # who wrote it: lockstep, logger
+    source: str = LOCKSTEP  # writer: lockstep or logger
     topics: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, str] = field(default_factory=dict)
     task: str = ""
@@ -39,7 +42,7 @@ class EpisodeInfo:
     started: str = ""  # UTC, ISO 8601
 
     def of_contract(self, contract: RobotContract) -> EpisodeInfo:
-        """This, with task, robot, time and default topic names filled in."""
+        """Copy with task, robot, time and default topic names filled in."""
         names = {source.topic: absolute(source.topic) for source in contract.sources}
         names |= {name: f"/controller/{name}" for name in ("command", "goal", "tick", "episode")}
         started = self.started or datetime.now(timezone.utc).isoformat(timespec="milliseconds")
@@ -48,11 +51,11 @@ class EpisodeInfo:
 
     @property
     def key(self) -> str:
-        """Names this recording for ever, wherever its file goes."""
+        """Permanent name of this recording, wherever its file is."""
         return f"{self.robot}/{self.session}/{self.episode:04d}"
 
     def to_metadata(self, contract: RobotContract) -> dict[str, str]:
-        """Entries of the metadata record, the contract's text among them."""
+        """Entries of the metadata record, including the contract's text."""
         return {
             "format_version": FORMAT_VERSION,
             "task": self.task,
@@ -75,7 +78,7 @@ class EpisodeInfo:
         """Inverse of `to_metadata`; raises EpisodeError naming what is wrong in file `where`."""
         version = entries.get("format_version")
         if version != FORMAT_VERSION:
-            raise EpisodeError(f"{where}: episode format {version!r}, this program reads {FORMAT_VERSION!r}")
+            raise EpisodeError(f"{where}: episode format {version!r}, this version reads {FORMAT_VERSION!r}")
         try:
             topics, extra = json.loads(entries["topics"]), json.loads(entries["extra"])
             if not isinstance(topics, dict) or not isinstance(extra, dict):
@@ -100,5 +103,5 @@ class EpisodeInfo:
 
 
 def absolute(topic: str) -> str:
-    """`topic` as it is called outside any namespace."""
+    """`topic` as named outside any namespace."""
     return topic if topic.startswith("/") else f"/{topic}"
