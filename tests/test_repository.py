@@ -39,6 +39,16 @@ def test_versions_agree() -> None:
     assert set(versions.values()) == {mbrl_controller.__version__}, versions
 
 
+def test_release_notes_begin_with_this_version() -> None:
+    """Bold paragraphs and no subsections: what makes packages of ROS packages leaves out the text of those."""
+    sections = re.findall(r"^(\d+\.\d+\.\d+) \((\d{4}-\d{2}-\d{2})\)\n-+$", text("CHANGELOG.rst"), re.MULTILINE)
+    released = str(yaml.safe_load(text("CITATION.cff"))["date-released"])
+    assert sections[0] == (mbrl_controller.__version__, released)
+    kinds = re.findall(r"^\*\*(\w+)\*\*$", text("CHANGELOG.rst"), re.MULTILINE)
+    assert set(kinds) <= {"Added", "Changed", "Fixed", "Deprecated"}
+    assert kinds
+
+
 def test_pre_commit_runs_the_pinned_versions() -> None:
     pinned = dict(re.findall(r'"(ruff|codespell)(?:\[\w+\])?==([\d.]+)"', text("setup.py")))
     repositories = yaml.safe_load(text(".pre-commit-config.yaml"))["repos"]
