@@ -54,7 +54,7 @@ def test_it_learns() -> None:
 
 
 def test_another_name_is_refused_with_those_that_exist() -> None:
-    done = CliRunner().invoke(app, ["evaluate", "valve", "--planner", "stil", *SHIPPED])
+    done = CliRunner().invoke(app, ["evaluate", "valve", "--planner", "restless", *SHIPPED])
     assert done.exit_code == 2
     assert "random_shooting" in done.output
     assert "still" in done.output
