@@ -18,6 +18,7 @@ import numpy as np
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.transitions import transitions
 from mbrl_controller.rollouts import collect
+from mbrl_controller.rollouts.config import RolloutConfig
 from mbrl_controller.training.dataset import episode_files
 
 
@@ -45,4 +46,5 @@ if __name__ == "__main__":
         read(Path(sys.argv[1]))
     else:
         with tempfile.TemporaryDirectory() as folder:
-            read(collect.run("valve", episodes=1, episodes_dir=Path(folder), policy="random", processes=1).folder)
+            config = RolloutConfig("valve", policy="random")
+            read(collect.run(config, episodes=1, episodes_dir=Path(folder), processes=1).folder)

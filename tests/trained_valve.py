@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from .rollout_calls import roll_out
+
 TINY = {"hidden": [32, 32], "max_epochs": 6, "horizon": 1, "ensemble_size": 2}
 
 
@@ -37,7 +39,9 @@ def valve_episodes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from mbrl_controller.rollouts import collect
 
     root = tmp_path_factory.mktemp("episodes")
-    return collect.run("valve", episodes=12, policy="random", episodes_dir=root, session="random", processes=1).folder
+    return roll_out(
+        collect.run, "valve", episodes=12, policy="random", episodes_dir=root, session="random", processes=1
+    ).folder
 
 
 @pytest.fixture(scope="session")

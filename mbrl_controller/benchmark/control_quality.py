@@ -22,13 +22,13 @@ from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.base.tables import print_rows
 from mbrl_controller.benchmark.settings import Settings
 from mbrl_controller.benchmark.subprocess_run import reason
-from mbrl_controller.control.task_config import planner_defaults
+from mbrl_controller.control.task_config import contract_for, planner_defaults
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.planning.catalog import PLANNERS
-from mbrl_controller.rollouts.config import Who, prepare
-from mbrl_controller.rollouts.episode import EpisodeRecord
+from mbrl_controller.rollouts.config import RolloutConfig, resolve
+from mbrl_controller.rollouts.episode import EpisodeTrajectory
 from mbrl_controller.rollouts.evaluate import summarise
-from mbrl_controller.rollouts.pool import episode_pool
+from mbrl_controller.rollouts.pool import EpisodePool
 from mbrl_controller.rollouts.statistics import bootstrap
 
 TASKS = ("baoding", "valve")
@@ -82,11 +82,11 @@ def quantised(settings: Settings) -> dict[str, Any]:
         try:
             version = Registry().resolve(task)
             version.served("int8")
-            records = {p: run_episodes(Who(task, precision=p), episodes)[0] for p in ("fp32", "int8")}
+            records = {p: run_episodes(RolloutConfig(task, precision=p), episodes)[0] for p in ("fp32", "int8")}
         except (MbrlError, ModuleNotFoundError) as error:
             missing[task] = reason(error)
             continue
-        contract = prepare(Who(task)).contract
+        contract = contract_for(task)
         for precision, found in records.items():
             figures = summarise(found, contract)
             rows.append({"task": task, "version": version.name, "precision": precision, "episodes": episodes,
@@ -98,7 +98,7 @@ def quantised(settings: Settings) -> dict[str, Any]:
 
 
 def paired(
-    one: list[EpisodeRecord], two: list[EpisodeRecord], names: tuple[str, str] = ("fp32", "int8")
+    one: list[EpisodeTrajectory], two: list[EpisodeTrajectory], names: tuple[str, str] = ("fp32", "int8")
 ) -> dict[str, Any]:
     """Differences two - one of episodes on the same seeds: of mean return, mean degrees turned, final error; and how
     many episodes each alone kept, by `names` of the two."""
@@ -131,15 +131,15 @@ def samples(settings: Settings) -> dict[str, Any]:
     for job in _jobs(settings.quick):
         key = {name: job[name] for name in ("task", "dynamics", "planner", "candidates", "episodes")}
         try:
-            who = Who(
+            config = RolloutConfig(
                 job["task"], dynamics=job["dynamics"], planner=job["with"], planner_options=job["options"],
                 seconds=job["seconds"],
             )  # fmt: skip
-            prepared = prepare(who)
-            key["version"], key["options"] = prepared.version, prepared.plan.planner_options
+            resolved = resolve(config)
+            key["version"], key["options"] = resolved.version, resolved.spec.planner_options
             row = next((row for row in done if all(row.get(k) == v for k, v in key.items())), None)
             if row is None:
-                row = json.loads(json.dumps({**key, **_sample(who, job["episodes"])}))  # as it will be read again
+                row = json.loads(json.dumps({**key, **_sample(config, job["episodes"])}))  # as it will be read again
                 _append(keep, row)
         except (MbrlError, ModuleNotFoundError) as error:
             missing[f"{job['task']} {job['dynamics']}"] = reason(error)
@@ -150,8 +150,8 @@ def samples(settings: Settings) -> dict[str, Any]:
     return {"rows": rows, "missing": missing, "equal_to_700": equal_to_700(rows)}
 
 
-def _sample(who: Who, episodes: int) -> dict[str, Any]:
-    records, contract = run_episodes(who, episodes)
+def _sample(config: RolloutConfig, episodes: int) -> dict[str, Any]:
+    records, contract = run_episodes(config, episodes)
     figures = summarise(records, contract)
     return {name: figures[name] for name in (*FIGURES, "return_mean_ci95", "kept_rate_ci95", "plan_ms_median")}
 
@@ -204,11 +204,11 @@ def show_samples(figures: dict[str, Any]) -> None:
     print_rows("candidates that reach the mean return of PDDM as released", figures["equal_to_700"])
 
 
-def run_episodes(who: Who, episodes: int, seed: int = SEED) -> tuple[list[EpisodeRecord], Any]:
+def run_episodes(config: RolloutConfig, episodes: int, seed: int = SEED) -> tuple[list[EpisodeTrajectory], Any]:
     """Records of the seeds from `seed` on, and the contract."""
-    prepared = prepare(who)
-    with episode_pool(prepared.plan, min(episodes, usable_cores())) as run_all:
-        return list(run_all(list(range(seed, seed + episodes)))), prepared.contract
+    resolved = resolve(config)
+    with EpisodePool(min(episodes, usable_cores())) as pool:
+        return list(pool.run(resolved.spec, range(seed, seed + episodes))), resolved.contract
 
 
 def _read(path: Path | None) -> list[dict[str, Any]]:

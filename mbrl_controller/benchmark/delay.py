@@ -23,10 +23,9 @@ from mbrl_controller.benchmark.control_quality import TASKS, paired, run_episode
 from mbrl_controller.control.config import ControllerConfig, DelayKind
 from mbrl_controller.control.delay import SentCommands, commands_in_force, predict
 from mbrl_controller.control.task_config import planner_defaults
-from mbrl_controller.rollouts.config import Who, prepare
-from mbrl_controller.rollouts.episode import EpisodeRecord
+from mbrl_controller.rollouts.config import RolloutConfig, resolve
+from mbrl_controller.rollouts.episode import EpisodeRunner, EpisodeTrajectory
 from mbrl_controller.rollouts.evaluate import summarise
-from mbrl_controller.rollouts.pool import EpisodeRunner
 from mbrl_controller.tasks.spaces import Array
 
 LATENCIES = (0.0, 0.05, 0.1, 0.15)  # s
@@ -76,11 +75,11 @@ def run(
     return report
 
 
-def under(task: str, latency: float, kind: DelayKind) -> Who:
+def under(task: str, latency: float, kind: DelayKind) -> RolloutConfig:
     """The task's own controller behind `latency` (s), which it compensates by `kind`."""
     sensing = SENSING * latency
     core = planner_defaults(task, "pddm").core
-    return Who(
+    return RolloutConfig(
         task,
         core=ControllerConfig(**core.model_dump() | {"delay": kind, "delay_s": latency - sensing}),
         sim_options={"observation_latency": sensing, "command_latency": latency - sensing},
@@ -94,9 +93,9 @@ def state_errors(task: str, latency: float) -> dict[str, float]:
     of some episodes. `as_measured` is the delayed state itself, `whole_periods` the replay with the delay rounded to
     control periods, `compensated` what the controller does.
     """
-    who = Who(task, core=planner_defaults(task, "pddm").core.model_copy(update={"delay": "none"}),
-              sim_options={"observation_latency": latency})  # fmt: skip
-    runner = EpisodeRunner(prepare(who).plan)
+    core = planner_defaults(task, "pddm").core.model_copy(update={"delay": "none"})
+    config = RolloutConfig(task, core=core, sim_options={"observation_latency": latency})
+    runner = EpisodeRunner(resolve(config).spec)
     model, spec = runner.policy.core.model, runner.contract.task.state  # type: ignore[attr-defined]
     period = runner.contract.action.period
     whole = round(latency / period) * period
@@ -117,7 +116,7 @@ def state_errors(task: str, latency: float) -> dict[str, float]:
     return {name: float(np.mean(values)) for name, values in errors.items()}
 
 
-def _steps(record: EpisodeRecord, period: float) -> Any:
+def _steps(record: EpisodeTrajectory, period: float) -> Any:
     """(step, its time in s, what was sent before it), from the step on at which the start is no longer seen."""
     sent = SentCommands()
     for step, command in enumerate(record.commands):

@@ -93,26 +93,30 @@ def evaluate(
     """Score a model or a floor on fixed seeds, in simulation and faster than real time."""
     from mbrl_controller.cli.tables import evaluation_table, progress_of_episodes
     from mbrl_controller.rollouts import evaluate as job
+    from mbrl_controller.rollouts.config import RolloutConfig
 
+    config = RolloutConfig(
+        task,
+        model=model,
+        seconds=seconds,
+        planner=planner,
+        planner_options=parse_overrides("--planner-set", planner_set),
+        core_options=parse_overrides("--controller-set", controller_set),
+        dynamics=dynamics,
+        backend=backend,
+        precision=precision,
+        policy=policy,
+        sim=sim,
+        models_dir=models_dir,
+        contract=contract,
+        goal_options=parse_overrides("--goal", goal),
+    )
     with progress_of_episodes(episodes) as on_episode:
         report = job.run(
-            task,
-            model=model,
+            config,
             episodes=episodes,
             seed=seed,
-            seconds=seconds,
-            planner=planner,
-            planner_options=parse_overrides("--planner-set", planner_set),
-            core_options=parse_overrides("--controller-set", controller_set),
-            dynamics=dynamics,
-            backend=backend,
-            precision=precision,
-            policy=policy,
-            sim=sim,
             processes=processes,
-            models_dir=models_dir,
-            contract=contract,
-            goal_options=parse_overrides("--goal", goal),
             json_file=json,
             on_card=card,
             on_episode=on_episode,
@@ -135,11 +139,10 @@ def film(
 ) -> None:
     """Film an episode in simulation. Without a screen, set MUJOCO_GL=egl or osmesa."""
     from mbrl_controller.rollouts import render as job
+    from mbrl_controller.rollouts.config import RolloutConfig
 
-    record = job.run(
+    config = RolloutConfig(
         task,
-        file,
-        seed=seed,
         model=model,
         seconds=seconds,
         dynamics=dynamics,
@@ -147,6 +150,7 @@ def film(
         models_dir=models_dir,
         goal_options=parse_overrides("--goal", goal),
     )
+    record = job.run(config, file, seed=seed)
     turned, kept = record.metrics.degrees_turned, record.metrics.time_kept
     say(f"{file}: {kept:g} s, {turned:.0f} degrees turned")
 
@@ -179,27 +183,31 @@ def collect(
     """Log episodes from simulation, faster than real time, as the logger would have written them."""
     from mbrl_controller.cli.tables import progress_of_episodes
     from mbrl_controller.rollouts import collect as job
+    from mbrl_controller.rollouts.config import RolloutConfig
 
+    config = RolloutConfig(
+        task,
+        policy=policy,
+        model=model,
+        precision=precision,
+        exploration=exploration,
+        random_scale=random_scale,
+        sim=sim,
+        seconds=seconds,
+        planner=planner,
+        planner_options=parse_overrides("--planner-set", planner_set),
+        core_options=parse_overrides("--controller-set", controller_set),
+        models_dir=models_dir,
+        contract=contract,
+        goal_options=parse_overrides("--goal", goal),
+    )
     with progress_of_episodes(episodes) as on_episode:
         done = job.run(
-            task,
+            config,
             episodes=episodes,
             seed=seed,
-            policy=policy,
-            model=model,
-            precision=precision,
-            exploration=exploration,
-            random_scale=random_scale,
-            sim=sim,
-            seconds=seconds,
             session=session,
             episodes_dir=episodes_dir,
-            planner=planner,
-            planner_options=parse_overrides("--planner-set", planner_set),
-            core_options=parse_overrides("--controller-set", controller_set),
-            models_dir=models_dir,
-            contract=contract,
-            goal_options=parse_overrides("--goal", goal),
             processes=processes,
             on_episode=on_episode,
         )

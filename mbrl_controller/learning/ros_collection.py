@@ -19,7 +19,7 @@ from mbrl_controller.base.overrides import format_options
 from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.learning.config import LearnPlan
-from mbrl_controller.learning.schedule import Session
+from mbrl_controller.learning.schedule import EpisodeBatch
 from mbrl_controller.stack.demo_recorder import DemoRecord
 from mbrl_controller.stack.launcher import STOP_ORDER
 from mbrl_controller.stack.processes import ProcessGroup, free_domain, local_environment, ros_arguments, wait_for
@@ -30,15 +30,15 @@ PATIENCE_S = 60.0  # beyond an episode's length, until the next one is logged
 POLL_S = 0.1
 
 
-def session_folders(base: Path, session: Session) -> list[Path]:
-    """The folders below `base` that hold a session's episodes: where it was interrupted, there are several."""
-    again = sorted(base.glob(f"{session.name}{AGAIN}*"))
-    return [folder for folder in (base / session.name, *again) if folder.is_dir()]
+def batch_folders(base: Path, batch: EpisodeBatch) -> list[Path]:
+    """The folders below `base` that hold a batch's episodes: where it was interrupted, there are several."""
+    again = sorted(base.glob(f"{batch.name}{AGAIN}*"))
+    return [folder for folder in (base / batch.name, *again) if folder.is_dir()]
 
 
 def collect_through_ros(
     plan: LearnPlan,
-    session: Session,
+    batch: EpisodeBatch,
     *,
     contract: RobotContract,
     contract_file: Path,
@@ -48,7 +48,7 @@ def collect_through_ros(
     on_episode: Callable[[], None],
     should_stop: Callable[[], bool],
 ) -> bool:
-    """Log episodes of `session` until there are as many as it asks for; False where `should_stop` ended it before.
+    """Log episodes of `batch` until there are as many as it asks for; False where `should_stop` ended it before.
 
     What was logged already counts. The one that runs when there are enough is kept as far as it came. Raises
     MbrlError, also for a process that fails.
@@ -56,17 +56,17 @@ def collect_through_ros(
     from mbrl_controller.stack.demo_monitor import DemoMonitor
 
     base = episodes_dir / plan.task
-    seen = _logged(base, session)
-    for _ in range(min(seen, session.episodes)):
+    seen = _logged(base, batch)
+    for _ in range(min(seen, batch.episodes)):
         on_episode()
-    if seen >= session.episodes:
+    if seen >= batch.episodes:
         return True
-    began_before = len(session_folders(base, session))
-    name = f"{session.name}{AGAIN}{began_before:03d}" if began_before else session.name
+    began_before = len(batch_folders(base, batch))
+    name = f"{batch.name}{AGAIN}{began_before:03d}" if began_before else batch.name
     environment = local_environment(free_domain())
     os.environ.update(environment)  # the monitor is a node in this process
-    seconds = session.who["seconds"] or contract.task.episode_s
-    given = parameters(plan, session, name, contract_file, version, models_dir, episodes_dir, seconds)
+    seconds = batch.rollout.seconds or contract.task.episode_s
+    given = parameters(plan, batch, name, contract_file, version, models_dir, episodes_dir, seconds)
     with ProcessGroup(environment, STOP_ORDER) as group:
         for node, own in given.items():
             files = [share_dir() / "config" / f"{node}.yaml"]
@@ -79,7 +79,7 @@ def collect_through_ros(
             monitor.wait_until_connected(2, group)  # this process and the logger
             monitor.change("controller", "activate", group)
             wait_for(lambda: record.rows, "the controller does not tick", START_S, group)
-            finished = _wait(base, session, seen, seconds + PATIENCE_S, group, on_episode, should_stop)
+            finished = _wait(base, batch, seen, seconds + PATIENCE_S, group, on_episode, should_stop)
         group.stop()
         group.check()
     return finished
@@ -87,7 +87,7 @@ def collect_through_ros(
 
 def parameters(
     plan: LearnPlan,
-    session: Session,
+    batch: EpisodeBatch,
     name: str,
     contract_file: Path,
     version: str,
@@ -95,9 +95,10 @@ def parameters(
     episodes_dir: Path,
     seconds: float,
 ) -> dict[str, dict[str, Any]]:
-    """Each node's parameters for a session called `name`: what plans.Who says, in the nodes' words."""
+    """Each node's parameters for a session called `name`: what the batch's RolloutConfig says, in the nodes' words."""
     contract = str(contract_file)
-    core = session.who["core"]
+    rollout, core = batch.rollout, batch.rollout.core
+    assert core is not None  # a batch that plans has one
     controller: dict[str, Any] = {
         "autostart": False,
         "contract": contract,
@@ -105,12 +106,12 @@ def parameters(
         "model_version": version,
         "precision": plan.precision,
         "session": name,
-        "seed": session.seed,
+        "seed": batch.seed,
         "episode_s": float(seconds),  # 0 would be: without end
         "auto_reset": True,
         "reset_service": "sim/reset",
-        "exploration": float(session.who["exploration"]),
-        "goal_options": format_options(session.who["goal_options"]),
+        "exploration": float(rollout.exploration),
+        "goal_options": format_options(rollout.goal_options),
         # A model at the beginning is unsure everywhere; to hold still then would be to learn nothing.
         "check_disagreement": False,
         "drop_cost": float(core.drop_cost),
@@ -121,11 +122,11 @@ def parameters(
         "risk.k": float(core.risk.k),
         "planner.name": plan.planner_name,
         # An empty list has no type that ROS could tell; it is what the planner takes by itself.
-        **{f"planner.{option}": value for option, value in session.who["planner_options"].items() if value != []},
+        **{f"planner.{option}": value for option, value in rollout.planner_options.items() if value != []},
     }
-    sim = {f"options.{option}": value for option, value in session.who["sim_options"].items()}
+    sim = {f"options.{option}": value for option, value in rollout.sim_options.items()}
     return {
-        "sim": {"autostart": True, "contract": contract, "seed": session.seed, "preset": plan.sim, **sim},
+        "sim": {"autostart": True, "contract": contract, "seed": batch.seed, "preset": plan.sim, **sim},
         "controller": controller,
         "logger": {"autostart": False, "contract": contract, "log_dir": str(episodes_dir)},
     }
@@ -133,7 +134,7 @@ def parameters(
 
 def _wait(
     base: Path,
-    session: Session,
+    batch: EpisodeBatch,
     seen: int,
     patience: float,
     group: ProcessGroup,
@@ -142,18 +143,18 @@ def _wait(
 ) -> bool:
     """Until enough episodes are logged (True) or someone wants to stop (False)."""
     last = time.monotonic()
-    while seen < session.episodes:
+    while seen < batch.episodes:
         group.check()
         if should_stop():
             return False
-        if _logged(base, session) > seen:
+        if _logged(base, batch) > seen:
             seen, last = seen + 1, time.monotonic()
             on_episode()
         elif time.monotonic() - last > patience:
-            raise MbrlError(f"{session.name}: no episode was logged for {patience:.0f} s")
+            raise MbrlError(f"{batch.name}: no episode was logged for {patience:.0f} s")
         time.sleep(POLL_S)
     return True
 
 
-def _logged(base: Path, session: Session) -> int:
-    return sum(len(list(folder.glob("*.mcap"))) for folder in session_folders(base, session))
+def _logged(base: Path, batch: EpisodeBatch) -> int:
+    return sum(len(list(folder.glob("*.mcap"))) for folder in batch_folders(base, batch))

@@ -8,21 +8,23 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mbrl_controller.base.files import write_atomically
-from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.base.run_folder import PLAN_FILE, is_unfinished
 from mbrl_controller.contract.contract import parse_contract
 from mbrl_controller.dynamics.import_onnx import weights_of
 from mbrl_controller.learning.callbacks import LearnListener
 from mbrl_controller.learning.config import ACCEPT_SEEDS, LearnPlan
 from mbrl_controller.learning.log import Records, Row
-from mbrl_controller.learning.ros_collection import collect_through_ros, session_folders
-from mbrl_controller.learning.schedule import Session, figures_below, random_sessions, recent, round_sessions
+from mbrl_controller.learning.ros_collection import batch_folders, collect_through_ros
+from mbrl_controller.learning.schedule import EpisodeBatch, figures_below, random_batches, recent, round_batches
 from mbrl_controller.models.registry import ALONE_FILE, Registry, Version
 from mbrl_controller.rollouts import collect, evaluate
+from mbrl_controller.rollouts.config import RolloutConfig
+from mbrl_controller.rollouts.pool import EpisodePool
 from mbrl_controller.training import retrain
 from mbrl_controller.training.dataset import episode_files
 
@@ -41,12 +43,12 @@ class Work:
         folder: Path,
         plan: LearnPlan,
         records: Records,
-        processes: int | None,
+        pool: EpisodePool,
         should_stop: Callable[[], bool],
         listener: LearnListener,
     ) -> None:
         self.folder, self.plan, self.records = folder, plan, records
-        self.processes = processes or usable_cores()
+        self.pool = pool
         self.should_stop, self.listener = should_stop, listener
         self.contract = parse_contract(plan.contract, str(folder / PLAN_FILE))
         self.contract_file = folder / "contract.yaml"
@@ -60,46 +62,41 @@ class Work:
     def do(self, step: str, number: int) -> dict[str, Any]:
         """Make one step; raises StoppedError, MbrlError."""
         steps: dict[str, Callable[[int], dict[str, Any]]] = {
-            "random": lambda number: self._collect(number, random_sessions(self.plan)),
+            "random": lambda number: self._collect(number, random_batches(self.plan)),
             "train": self._train,
             "accept": self._accept,
             "evaluate": self._evaluate,
-            "collect": lambda number: self._collect(number, self._sessions(number), self._actor(number)),
+            "collect": lambda number: self._collect(number, self._batches(number), self._actor(number)),
         }
         return steps[step](number)
 
-    def _collect(self, number: int, sessions: list[Session], version: str = "") -> dict[str, Any]:
+    def _collect(self, number: int, batches: list[EpisodeBatch], version: str = "") -> dict[str, Any]:
         name = "collect" if version else "random"
-        self.listener.step(name, number, sum(s.episodes for s in sessions))
-        for session in sessions:
+        self.listener.step(name, number, sum(batch.episodes for batch in batches))
+        for batch in batches:
             if self.plan.through_ros and version:
-                self._log(session, version)
+                self._log(batch, version)
             else:
-                self._run(session, version)
-        return {"version": version, **figures_below(self._folders(sessions), self.contract)}
+                self._run(batch, version)
+        return {"version": version, **figures_below(self._folders(batches), self.contract)}
 
-    def _run(self, session: Session, version: str) -> None:
-        """In lockstep; without a version, whoever `session.who` names acts."""
-        who = {**session.who, "model": version} if version else session.who
+    def _run(self, batch: EpisodeBatch, version: str) -> None:
+        """In lockstep; `version` is ignored by policies without a model."""
         collect.run(
-            self.plan.task,
-            episodes=session.episodes,
-            seed=session.seed,
+            replace(batch.rollout, model=version, contract=self.contract_file, models_dir=self.models),
+            episodes=batch.episodes,
+            seed=batch.seed,
             episodes_dir=self.episodes,
-            session=session.name,
-            processes=self.processes,
-            contract=self.contract_file,
-            models_dir=self.models,
-            precision=self.plan.precision,
+            session=batch.name,
+            pool=self.pool,
             on_episode=self._episode,
-            **who,
         )
 
-    def _log(self, session: Session, version: str) -> None:
+    def _log(self, batch: EpisodeBatch, version: str) -> None:
         """Through the nodes."""
         enough = collect_through_ros(
             self.plan,
-            session,
+            batch,
             contract=self.contract,
             contract_file=self.contract_file,
             version=version,
@@ -111,8 +108,8 @@ class Work:
         if not enough:
             raise StoppedError
 
-    def _folders(self, sessions: list[Session]) -> list[Path]:
-        return [f for session in sessions for f in session_folders(self.episodes / self.plan.task, session)]
+    def _folders(self, batches: list[EpisodeBatch]) -> list[Path]:
+        return [folder for batch in batches for folder in batch_folders(self.episodes / self.plan.task, batch)]
 
     def _train(self, number: int) -> dict[str, Any]:
         """The version of this round has its number, and is there whole or not at all."""
@@ -160,14 +157,14 @@ class Work:
 
     def _data(self, number: int) -> list[Path]:
         """The files that round `number` learns from: those of the sessions before it, whatever else lies there."""
-        by_round = [random_sessions(self.plan), *map(self._sessions, range(1, number))]
+        by_round = [random_batches(self.plan), *map(self._batches, range(1, number))]
         return recent(self.plan, number, [episode_files(self._folders(made)) for made in by_round])
 
-    def _sessions(self, number: int) -> list[Session]:
+    def _batches(self, number: int) -> list[EpisodeBatch]:
         """What round `number` collects, or collected: it follows from the experience that it learnt from."""
         trained = self.records.find("train", number)
         assert trained is not None  # a round collects with what it has learnt
-        return round_sessions(self.plan, self.contract, number, trained.points)
+        return round_batches(self.plan, self.contract, number, trained.points)
 
     def _actor(self, number: int) -> str:
         """The version that collects in round `number`: its own, or the best one if that was not accepted."""
@@ -205,19 +202,21 @@ class Work:
         """Figures of an evaluation as `mbrl evaluate` makes it: the task's own goals and starts, no noise."""
         plan = self.plan
         report = evaluate.run(
-            plan.task,
+            RolloutConfig(
+                plan.task,
+                model=version,
+                models_dir=self.models,
+                contract=self.contract_file,
+                planner=plan.planner_name,
+                planner_options=plan.planner,
+                core=plan.core,
+                sim=plan.sim,
+                precision=plan.precision,
+            ),
             episodes=episodes,
             seed=seed,
-            processes=self.processes,
+            pool=self.pool,
             on_episode=self._episode,
-            model=version,
-            models_dir=self.models,
-            contract=self.contract_file,
-            planner=plan.planner_name,
-            planner_options=plan.planner,
-            core=plan.core,
-            sim=plan.sim,
-            precision=plan.precision,
         )
         return {name: report[name] for name in JUDGEMENT}
 

@@ -20,6 +20,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.base.resources import home_dir
 from mbrl_controller.base.run_folder import PLAN_FILE, mark_done, new_run, newest_unfinished, only_process
 from mbrl_controller.learning.callbacks import LearnListener
@@ -29,7 +30,7 @@ from mbrl_controller.learning.live import Live
 from mbrl_controller.learning.log import LOG_FILE, Records, Row
 from mbrl_controller.learning.rounds import StoppedError, Work
 from mbrl_controller.models.registry import Registry, Version
-from mbrl_controller.rollouts.pool import shared_workers
+from mbrl_controller.rollouts.pool import EpisodePool
 from mbrl_controller.stack.launcher import require_modules
 
 
@@ -107,7 +108,8 @@ class _Run:
     ) -> None:
         self.folder, self.plan, self.should_stop, self.listener = folder, plan, should_stop, listener
         self.records = Records(folder / LOG_FILE)
-        self.work = Work(folder, plan, self.records, processes, should_stop, listener)
+        self.pool = EpisodePool(processes or usable_cores())
+        self.work = Work(folder, plan, self.records, self.pool, should_stop, listener)
 
     def run(self) -> Learned:
         listener = self.listener
@@ -116,7 +118,7 @@ class _Run:
         listener.run(self.plan, self.records.rows)
         live = Live(self.folder, f"{self.plan.task} {self.folder.name}", self.records.rows, listener.note)
         try:
-            with shared_workers(self.work.processes):
+            with self.pool:
                 return self._steps(live)
         finally:
             live.close()

@@ -1,11 +1,11 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which episodes a round collects: sessions, each of one kind, with seeds that follow from the plan."""
+"""Which episodes a round collects: batches, each of one kind, with seeds that follow from the plan."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.transitions import transitions
 from mbrl_controller.learning.behaviour import MOST_EPISODES
 from mbrl_controller.learning.config import OWN_SEEDS, LearnPlan
+from mbrl_controller.rollouts.config import RolloutConfig
 from mbrl_controller.tasks.base import EpisodeMetrics
 from mbrl_controller.training.dataset import episode_files
 
@@ -24,13 +25,16 @@ RANDOM_SEEDS = 2_500  # for each scale of random motion
 
 
 @dataclass(frozen=True)
-class Session:
-    """Episodes of one kind: the name of their folder, how many, their first seed, and fields of plans.Who."""
+class EpisodeBatch:
+    """Episodes of one kind: the name of their folder, how many, their first seed, and how they run.
+
+    `rollout` does not name the model: the version that acts is known only when the round collects.
+    """
 
     name: str
     episodes: int
     seed: int
-    who: dict[str, Any] = field(default_factory=dict)
+    rollout: RolloutConfig
 
 
 def first_seed(plan: LearnPlan, number: int) -> int:
@@ -38,40 +42,42 @@ def first_seed(plan: LearnPlan, number: int) -> int:
     return OWN_SEEDS * (plan.seed + 1) + ROUND_SEEDS * number
 
 
-def random_sessions(plan: LearnPlan) -> list[Session]:
+def random_batches(plan: LearnPlan) -> list[EpisodeBatch]:
     """The motion before there is a model. Names sort as rounds were made, which the split of the data needs."""
     return [
-        Session(
+        EpisodeBatch(
             f"r000-random{i}",
             plan.random_episodes,
             first_seed(plan, 0) + RANDOM_SEEDS * i,
-            {"policy": "random", "random_scale": scale, "seconds": plan.random_seconds, "sim": plan.sim},
+            RolloutConfig(plan.task, policy="random", random_scale=scale, seconds=plan.random_seconds, sim=plan.sim),
         )
         for i, scale in enumerate(plan.random_scales)
     ]
 
 
-def round_sessions(plan: LearnPlan, contract: RobotContract, number: int, points: int) -> list[Session]:
-    """The sessions of round `number`, from 1 on, that begins at `points` of experience; none is empty."""
-    sessions = [
-        Session(
+def round_batches(plan: LearnPlan, contract: RobotContract, number: int, points: int) -> list[EpisodeBatch]:
+    """The batches of round `number` (from 1), which begins at `points` of experience; none is empty."""
+    batches = [
+        EpisodeBatch(
             f"r{number:03d}-{behaviour.name}",
             plan.episodes_of(behaviour, points, contract),
             first_seed(plan, number) + MOST_EPISODES * i,
-            {
-                "planner": plan.planner_name,
-                "planner_options": plan.planner_of(behaviour),
-                "core": plan.core_of(behaviour),
-                "seconds": behaviour.seconds,
-                "sim": plan.sim,
-                "sim_options": behaviour.sim_options,
-                "goal_options": behaviour.goal_options,
-                "exploration": behaviour.exploration,
-            },
+            RolloutConfig(
+                plan.task,
+                planner=plan.planner_name,
+                planner_options=plan.planner_of(behaviour),
+                core=plan.core_of(behaviour),
+                seconds=behaviour.seconds,
+                sim=plan.sim,
+                sim_options=behaviour.sim_options,
+                goal_options=behaviour.goal_options,
+                exploration=behaviour.exploration,
+                precision=plan.precision,
+            ),
         )
         for i, behaviour in enumerate(plan.collect)
     ]
-    return [session for session in sessions if session.episodes]
+    return [batch for batch in batches if batch.episodes]
 
 
 def recent(plan: LearnPlan, number: int, by_round: list[list[Path]]) -> list[Path]:

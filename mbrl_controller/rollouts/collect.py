@@ -1,16 +1,16 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Episodes in simulation, in lockstep and faster than real time, written as the logger would have written them."""
+"""Episodes in simulation, faster than real time, written in the format of the logger."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from mbrl_controller.base.errors import EpisodeError, MbrlError
 from mbrl_controller.base.os_process import usable_cores
@@ -19,9 +19,9 @@ from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.episodes.metadata import EpisodeInfo
 from mbrl_controller.episodes.trajectory_writer import write_trajectory
 from mbrl_controller.episodes.writer import PART
-from mbrl_controller.rollouts.config import Who, prepare
-from mbrl_controller.rollouts.episode import EpisodeRecord
-from mbrl_controller.rollouts.pool import episode_pool
+from mbrl_controller.rollouts.config import ResolvedRollout, RolloutConfig, resolve
+from mbrl_controller.rollouts.episode import EpisodeTrajectory
+from mbrl_controller.rollouts.pool import EpisodePool
 
 SESSION = re.compile(r"^[\w.-]+$")
 
@@ -36,70 +36,87 @@ class Collected:
 
 
 def run(
-    task: str,
+    config: RolloutConfig,
     *,
     episodes: int = 30,
     seed: int = 0,
     episodes_dir: Path | None = None,
     session: str | None = None,
+    pool: EpisodePool | None = None,
     processes: int | None = None,
-    on_episode: Callable[[EpisodeRecord], None] = lambda record: None,
-    **who: Any,
+    on_episode: Callable[[EpisodeTrajectory], None] = lambda episode: None,
 ) -> Collected:
-    """Collect episodes with the seeds `seed ... seed + episodes - 1` into `<episodes_dir>/<task>/<session>/`.
+    """Collect episodes into `<episodes_dir>/<task>/<session>/`.
 
-    An episode that the folder holds already is not run again, so an interrupted collection goes on where it was.
-    `who`: fields of plans.Who. Raises MbrlError.
+    An episode that the folder already holds is not run again, so an interrupted collection continues.
+
+    Args:
+        config: policy, model, simulated hand and goals.
+        episodes: how many the session has.
+        seed: the first; the others count up from it.
+        episodes_dir: the log folder; None: episodes/ below `home_dir()`.
+        session: name of the folder; None: policy and time (UTC).
+        pool: runs the episodes; None: a pool of `processes`.
+        processes: None: one for each core, and no more than episodes.
+        on_episode: called when an episode has been written.
+
+    Raises:
+        MbrlError: something does not exist or fit.
     """
-    asked = Who(task, **who)
-    session = session or f"{asked.policy}-{datetime.now(timezone.utc):%Y%m%dT%H%M%S}"
+    session = session or f"{config.policy}-{datetime.now(timezone.utc):%Y%m%dT%H%M%S}"
     if not SESSION.match(session):
         raise EpisodeError(f"session name {session!r}: use letters, digits, '_', '.', '-'")
-    prepared = prepare(asked)
-    folder = (episodes_dir or home_dir() / "episodes") / task / session
+    resolved = resolve(config)
+    folder = (episodes_dir or home_dir() / "episodes") / config.task / session
     numbers = {s: number for number, s in enumerate(range(seed, seed + episodes), start=1)}
     waiting = [s for s, number in numbers.items() if not _file(folder, number).exists()]
     transitions = 0
     if waiting:
-        with episode_pool(prepared.plan, min(len(waiting), processes or usable_cores())) as run_all:
-            for record in run_all(waiting):
-                info = EpisodeInfo(
-                    session=session,
-                    episode=numbers[record.seed],
-                    seed=record.seed,
-                    model_version=prepared.version,
-                    model_digest=prepared.digest,
-                    extra={
-                        "policy": asked.policy,
-                        "exploration": str(asked.exploration),
-                        "sim": asked.sim,
-                        "precision": prepared.precision,
-                    },
-                )
-                write_record(_file(folder, numbers[record.seed]), prepared.contract, info, record)
-                transitions += len(record.commands)
-                on_episode(record)
+        own = EpisodePool(min(len(waiting), processes or usable_cores())) if pool is None else nullcontext(pool)
+        with own as workers:
+            for trajectory in workers.run(resolved.spec, waiting):
+                number = numbers[trajectory.seed]
+                info = _info(config, resolved, session, number, trajectory.seed)
+                write_episode(_file(folder, number), resolved.contract, info, trajectory)
+                transitions += len(trajectory.commands)
+                on_episode(trajectory)
     return Collected(folder, episodes, transitions)
 
 
-def write_record(path: Path, contract: RobotContract, info: EpisodeInfo, record: EpisodeRecord) -> Path:
-    """Write one episode file; what a killed run left of it is replaced, since the seed gives it again."""
+def _info(config: RolloutConfig, resolved: ResolvedRollout, session: str, number: int, seed: int) -> EpisodeInfo:
+    return EpisodeInfo(
+        session=session,
+        episode=number,
+        seed=seed,
+        model_version=resolved.version,
+        model_digest=resolved.digest,
+        extra={
+            "policy": config.policy,
+            "exploration": str(config.exploration),
+            "sim": config.sim,
+            "precision": resolved.precision,
+        },
+    )
+
+
+def write_episode(path: Path, contract: RobotContract, info: EpisodeInfo, trajectory: EpisodeTrajectory) -> Path:
+    """Write one episode file. It replaces what a killed run left, because the seed gives the same episode again."""
     path.with_name(path.name + PART).unlink(missing_ok=True)
     ticks = {
-        "predicted_return": record.predicted_returns,
-        "disagreement": record.disagreements,
-        "execution_s": record.plan_s,
+        "predicted_return": trajectory.predicted_returns,
+        "disagreement": trajectory.disagreements,
+        "execution_s": trajectory.plan_s,
     }
     return write_trajectory(
         path,
         contract,
         info,
-        states=record.observed,
-        commands=record.commands,
-        goals=record.goals,
+        states=trajectory.observed,
+        commands=trajectory.commands,
+        goals=trajectory.goals,
         ticks=ticks,
-        measured=record.stamps,
-        reason="dropped" if record.metrics.dropped else "time-out",
+        measured=trajectory.stamps,
+        reason="dropped" if trajectory.metrics.dropped else "time-out",
     )
 
 

@@ -1,12 +1,12 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""From what a person asks for (a task, a version, a planner) to the plan that episode runners take."""
+"""`RolloutConfig`, which a person or a learning run asks for, resolved to the `EpisodeSpec` that episodes run from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -20,7 +20,7 @@ from mbrl_controller.models.loading import BACKENDS, Backend
 from mbrl_controller.models.registry import PRECISIONS, Registry, ServedPrecision
 from mbrl_controller.models.selection import choose_file
 from mbrl_controller.models.spec import describe_validation
-from mbrl_controller.rollouts.pool import EpisodePlan, PolicyName
+from mbrl_controller.rollouts.episode import EpisodeSpec, PolicyName
 from mbrl_controller.simulation.options import SimOptions, preset
 
 DYNAMICS = ("learned", "oracle")
@@ -28,35 +28,38 @@ POLICIES: tuple[str, ...] = get_args(PolicyName)
 
 
 @dataclass(frozen=True)
-class Who:
-    """Who acts in the episodes, and on what: everything but the number of episodes. None: the task's default."""
+class RolloutConfig:
+    """Which policy acts on which simulated hand, for which goals. None: the task's default."""
 
     task: str
     policy: PolicyName = "controller"
-    dynamics: str = "learned"
-    model: str = "current"
+    dynamics: str = "learned"  # or "oracle": the simulator plans
+    model: str = "current"  # version
     backend: Backend = "onnx"
     precision: ServedPrecision = "auto"
     models_dir: Path | None = None
     contract: Path | None = None
     planner: str = "pddm"
-    planner_options: dict[str, Any] | None = None
+    planner_options: dict[str, Any] = field(default_factory=dict)
     core: ControllerConfig | None = None
-    core_options: dict[str, Any] | None = None  # single options that override those of `core`
-    exploration: float = 0.0
-    random_scale: float = 1.0
-    sim: str = "nominal"
-    sim_options: dict[str, Any] | None = None  # single properties that override those of `sim`
+    core_options: dict[str, Any] = field(default_factory=dict)  # override single options of `core`
+    exploration: float = 0.0  # standard deviation of noise on the controller's action, normalised
+    random_scale: float = 1.0  # of the random policy, 0 to 1
+    sim: str = "nominal"  # preset
+    sim_options: dict[str, Any] = field(default_factory=dict)  # override single options of `sim`
     seconds: float | None = None
-    goal_options: dict[str, Any] | None = None
+    goal_options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """What runs, and the version of the model that acts with its file's digest and precision (of a floor: the policy's
-    name and nothing). `fallback`: why the file is not the version's 8-bit one; empty where it is, or there is none."""
+class ResolvedRollout:
+    """What runs, and the model version that acts, with its file's digest and precision.
 
-    plan: EpisodePlan
+    A baseline has its policy's name as version, and no digest. `fallback`: why the file is not the version's 8-bit
+    one; empty if it is, or if there is none.
+    """
+
+    spec: EpisodeSpec
     contract: RobotContract
     version: str
     digest: str
@@ -64,54 +67,54 @@ class Prepared:
     fallback: str = ""
 
 
-def prepare(who: Who) -> Prepared:
+def resolve(config: RolloutConfig) -> ResolvedRollout:
     """Look everything up; raises MbrlError naming what does not exist or fit."""
-    _check_known("dynamics", who.dynamics, DYNAMICS)
-    _check_known("policy", who.policy, POLICIES)
-    _check_known("backend", who.backend, BACKENDS)
-    _check_known("precision", who.precision, PRECISIONS)
-    robot = contract_for(who.task, who.contract)
-    defaults = planner_defaults(who.task, who.planner)
-    version: str = "oracle" if who.policy == "controller" else who.policy
+    _check_known("dynamics", config.dynamics, DYNAMICS)
+    _check_known("policy", config.policy, POLICIES)
+    _check_known("backend", config.backend, BACKENDS)
+    _check_known("precision", config.precision, PRECISIONS)
+    robot = contract_for(config.task, config.contract)
+    defaults = planner_defaults(config.task, config.planner)
+    version: str = "oracle" if config.policy == "controller" else config.policy
     chosen = None
-    if who.policy == "controller" and who.dynamics == "learned":
-        found = Registry(who.models_dir).resolve(who.task, who.model)
-        chosen = choose_file(found, who.precision, who.backend, task=robot.task, action=robot.action)
+    if config.policy == "controller" and config.dynamics == "learned":
+        found = Registry(config.models_dir).resolve(config.task, config.model)
+        chosen = choose_file(found, config.precision, config.backend, task=robot.task, action=robot.action)
         version = found.name
     try:
-        plan = EpisodePlan(
+        spec = EpisodeSpec(
             contract=robot.text,
-            sim=_sim_options(who),
-            policy=who.policy,
-            planner=who.planner,
-            planner_options={**defaults.planner_options, **(who.planner_options or {})},
-            core=_core(who, defaults.core),
+            sim=_sim_options(config),
+            policy=config.policy,
+            planner=config.planner,
+            planner_options={**defaults.planner_options, **config.planner_options},
+            core=_core(config, defaults.core),
             model=chosen.file.path if chosen else None,
             model_sha256=chosen.file.sha256 if chosen else None,
             model_version=version,
-            backend=who.backend,
-            exploration=who.exploration,
-            random_scale=who.random_scale,
-            seconds=who.seconds,
-            goal_options=who.goal_options or {},
+            backend=config.backend,
+            exploration=config.exploration,
+            random_scale=config.random_scale,
+            seconds=config.seconds,
+            goal_options=config.goal_options,
         )
     except ValidationError as error:
         raise MbrlError(f"episodes: {describe_validation(error)}") from error
     if chosen is None:
-        return Prepared(plan, robot, version, "")
-    return Prepared(plan, robot, version, chosen.file.sha256, chosen.precision, chosen.fallback)
+        return ResolvedRollout(spec, robot, version, "")
+    return ResolvedRollout(spec, robot, version, chosen.file.sha256, chosen.precision, chosen.fallback)
 
 
-def _core(who: Who, default: ControllerConfig) -> ControllerConfig:
+def _core(config: RolloutConfig, default: ControllerConfig) -> ControllerConfig:
     try:
-        return ControllerConfig(**((who.core or default).model_dump() | (who.core_options or {})))
+        return ControllerConfig(**((config.core or default).model_dump() | config.core_options))
     except ValidationError as error:
         raise MbrlError(f"core options: {describe_validation(error)}") from error
 
 
-def _sim_options(who: Who) -> SimOptions:
+def _sim_options(config: RolloutConfig) -> SimOptions:
     try:
-        return SimOptions(**(preset(who.sim).model_dump() | (who.sim_options or {})))
+        return SimOptions(**(preset(config.sim).model_dump() | config.sim_options))
     except ValidationError as error:
         raise MbrlError(f"simulation options: {describe_validation(error)}") from error
 

@@ -1,25 +1,63 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""One episode in simulation, without ROS and without waiting: every control step follows the one before at once."""
+"""One episode in simulation, without ROS and without waiting: each control step follows the last one at once."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
-from mbrl_controller.control.steps import Observation
-from mbrl_controller.rollouts.policies import Policy
+from mbrl_controller.contract.contract import RobotContract, parse_contract
+from mbrl_controller.control.config import ControllerConfig, SafetyConfig
+from mbrl_controller.control.core import ControllerCore
+from mbrl_controller.control.safety import Safety
+from mbrl_controller.control.steps import ControlModel, Observation
+from mbrl_controller.models.files import ModelFile
+from mbrl_controller.models.loading import Backend, load_ensemble
+from mbrl_controller.models.served_model import ServedModel
+from mbrl_controller.planning.catalog import make_planner
+from mbrl_controller.rollouts.policies import ControllerPolicy, HoldPolicy, Policy, RandomPolicy
 from mbrl_controller.simulation.env import HandEnv
+from mbrl_controller.simulation.hand import HandSimulation
+from mbrl_controller.simulation.options import SimOptions
+from mbrl_controller.simulation.oracle import OracleRollout
 from mbrl_controller.tasks.base import EpisodeMetrics, Goal, ObservingGoal
 from mbrl_controller.tasks.spaces import Array
 
+PolicyName = Literal["controller", "hold", "random"]
+
+
+class EpisodeSpec(BaseModel):
+    """Everything that decides an episode, except its seed; plain data, so that other processes can take it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    contract: str  # YAML text
+    sim: SimOptions = SimOptions()
+    policy: PolicyName = "controller"
+    planner: str = "pddm"
+    planner_options: dict[str, Any] = Field(default_factory=dict)
+    core: ControllerConfig = ControllerConfig()
+    check_disagreement: bool = False
+    model: Path | None = None  # None: the simulator itself plans (oracle)
+    model_sha256: str | None = None  # None: whatever is in the file
+    model_version: str = ""
+    backend: Backend = "onnx"
+    exploration: float = Field(default=0.0, ge=0, le=2, description="noise on the action, normalised std. dev.")
+    random_scale: float = Field(default=1.0, gt=0, le=1)
+    seconds: float | None = Field(default=None, gt=0)
+    goal_options: dict[str, Any] = Field(default_factory=dict)
+
 
 @dataclass(frozen=True)
-class EpisodeRecord:
-    """What happened in an episode of T steps; it ends early where the task's object was dropped."""
+class EpisodeTrajectory:
+    """An episode of T steps; it ends early if the task's object was dropped."""
 
     seed: int
     states: Array  # [T+1, S], true
@@ -33,8 +71,57 @@ class EpisodeRecord:
     metrics: EpisodeMetrics
 
 
-def run_episode(hand: HandEnv, policy: Policy, goal: Goal, seed: int, seconds: float) -> EpisodeRecord:
-    """An episode of at most `seconds`, started from `seed`; the same arguments give the same record."""
+class EpisodeRunner:
+    """Runs the episodes of one spec, one after the other."""
+
+    def __init__(self, spec: EpisodeSpec) -> None:
+        self.spec = spec
+        self.contract = parse_contract(spec.contract)
+        self.hand = HandEnv(HandSimulation(self.contract, spec.sim))
+        self.policy = self._policy()
+
+    def run(self, seed: int) -> EpisodeTrajectory:
+        """The episode of `seed`, which decides start, goal, noise and planner."""
+        goal_rng = np.random.default_rng(np.random.SeedSequence([seed, 2]))
+        goal = self.contract.task.sample_goal(goal_rng, **self.spec.goal_options)
+        seconds = self.spec.seconds or self.contract.task.episode_s
+        return run_episode(self.hand, self.policy, goal, seed, seconds)
+
+    def _policy(self) -> Policy:
+        if self.spec.policy == "hold":
+            return HoldPolicy(self.contract)
+        if self.spec.policy == "random":
+            return RandomPolicy(self.contract, self.spec.random_scale)
+        return ControllerPolicy(make_core(self.contract, self.spec, self._model()), self.spec.exploration)
+
+    def _model(self) -> ControlModel:
+        if self.spec.model is None:
+            return OracleRollout(self.hand.simulation, threads=1)
+        task, action = self.contract.task, self.contract.action
+        file = ModelFile.read(self.spec.model, self.spec.model_sha256)
+        loaded = load_ensemble(file, self.spec.backend, task=task, action=action, threads=1)
+        return ServedModel(loaded, self.spec.model_version)
+
+
+def make_core(contract: RobotContract, spec: EpisodeSpec, model: ControlModel) -> ControllerCore:
+    """The controller of a spec; the same class that the node runs."""
+    planner = make_planner(spec.planner, len(contract.action), spec.planner_options)
+    # Simulated hands need no ramp: what is learnt and compared is control at full speed from the first step on.
+    config = SafetyConfig(check_disagreement=spec.check_disagreement, ramp_s=0.0)
+    safety = Safety(contract.action, config, contract.file.command.safe)
+    return ControllerCore(contract, model, planner, spec.core, safety)
+
+
+def run_episode(hand: HandEnv, policy: Policy, goal: Goal, seed: int, seconds: float) -> EpisodeTrajectory:
+    """Run an episode of at most `seconds` from `seed`; the same arguments give the same trajectory.
+
+    Args:
+        hand: the simulated hand; it is reset.
+        policy: chooses the commands; it is reset too.
+        goal: what the task asks for.
+        seed: of the start, and of the policy.
+        seconds: length unless the object is dropped, s.
+    """
     simulation = hand.simulation
     task, period = simulation.contract.task, simulation.contract.action.period
     steps = round(seconds / period)
@@ -45,14 +132,14 @@ def run_episode(hand: HandEnv, policy: Policy, goal: Goal, seed: int, seconds: f
     asked: list[Array] = []
     solutions, spent = [], []
 
-    def show() -> None:
-        """What an observing goal asks for now: later it will not know any more."""
+    def note_goal() -> None:
+        """Note what an observing goal asks for now; it cannot say so later."""
         if isinstance(goal, ObservingGoal):
             goal.observe(sensed, period * len(commands))
             asked.append(goal.at(np.asarray(period * len(commands))))
 
     for step in range(steps):
-        show()
+        note_goal()
         began = time.perf_counter()
         command, tick = policy.act(Observation(sensed, stamp), goal, step * period)
         spent.append(time.perf_counter() - began)
@@ -64,10 +151,10 @@ def run_episode(hand: HandEnv, policy: Policy, goal: Goal, seed: int, seconds: f
         solutions.append(tick.solution if tick else None)
         if task.dropped(states[-1]):
             break
-    show()
+    note_goal()
     goals = np.array(asked) if asked else goal.at(period * np.arange(len(states)))
     metrics = task.metrics(np.array(states), np.array(commands), goals, period)
-    return EpisodeRecord(
+    return EpisodeTrajectory(
         seed=seed,
         states=np.array(states),
         observed=np.array(observed),
@@ -82,5 +169,5 @@ def run_episode(hand: HandEnv, policy: Policy, goal: Goal, seed: int, seconds: f
 
 
 def _charge_full_length(metrics: EpisodeMetrics, drop_cost: float, missing: int) -> EpisodeMetrics:
-    """A drop is charged until the episode would have ended, so that ending early is no advantage."""
+    """Charge a drop for each missing step, so that ending early is no advantage."""
     return replace(metrics, episode_return=metrics.episode_return - drop_cost * missing)

@@ -1,12 +1,13 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The yardstick: episodes on fixed seeds in lockstep, without ROS, and the figures that are compared."""
+"""Evaluation: episodes on fixed seeds, without ROS, and the metrics over them."""
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,71 +18,81 @@ from mbrl_controller.base.files import write_json
 from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.models.registry import Registry
-from mbrl_controller.rollouts.config import Who, prepare
-from mbrl_controller.rollouts.episode import EpisodeRecord
-from mbrl_controller.rollouts.pool import episode_pool
+from mbrl_controller.rollouts.config import RolloutConfig, resolve
+from mbrl_controller.rollouts.episode import EpisodeTrajectory
+from mbrl_controller.rollouts.pool import EpisodePool
 from mbrl_controller.rollouts.statistics import bootstrap, wilson
 
 
 def run(
-    task: str,
+    config: RolloutConfig,
     *,
     episodes: int = 20,
     seed: int = 0,
+    pool: EpisodePool | None = None,
     processes: int | None = None,
     json_file: Path | None = None,
     on_card: bool = False,
-    on_episode: Callable[[EpisodeRecord], None] = lambda record: None,
-    **who: Any,
+    on_episode: Callable[[EpisodeTrajectory], None] = lambda episode: None,
 ) -> dict[str, Any]:
-    """Evaluate on the seeds `seed ... seed + episodes - 1`; returns (and writes to `json_file`) the figures.
+    """Evaluate a policy on fixed seeds and return the report.
 
-    `on_card` also keeps them on the version's card. `who`: fields of plans.Who. Raises MbrlError for anything that
-    does not exist or fit.
+    Args:
+        config: policy, model, simulated hand and goals.
+        episodes: how many.
+        seed: the first; the others count up from it.
+        pool: runs the episodes; None: a pool of `processes`.
+        processes: None: one for each core, and no more than episodes.
+        json_file: also write the report here.
+        on_card: also keep the figures on the version's card.
+        on_episode: called with each finished episode.
+
+    Raises:
+        MbrlError: something does not exist or fit.
     """
     if episodes < 1:
         raise MbrlError(f"episodes must be at least 1, got {episodes}")
-    asked = Who(task, **who)
-    prepared = prepare(asked)
-    plan = prepared.plan
-    with episode_pool(plan, min(episodes, processes or usable_cores())) as run_all:
-        records = []
-        for record in run_all(list(range(seed, seed + episodes))):
-            on_episode(record)
-            records.append(record)
+    resolved = resolve(config)
+    spec = resolved.spec
+    own = EpisodePool(min(episodes, processes or usable_cores())) if pool is None else nullcontext(pool)
+    with own as workers:
+        trajectories = []
+        for trajectory in workers.run(spec, range(seed, seed + episodes)):
+            on_episode(trajectory)
+            trajectories.append(trajectory)
     report = {
-        "task": task,
-        "model": prepared.version,
-        "dynamics": asked.dynamics,
-        "backend": asked.backend if plan.model is not None else None,
-        "precision": prepared.precision or None,
-        "precision_fallback": prepared.fallback or None,
-        "policy": asked.policy,
-        "planner": asked.planner if asked.policy == "controller" else None,
-        "planner_options": plan.planner_options,
-        "core": plan.core.model_dump(),
-        "sim": asked.sim,
-        "goal_options": plan.goal_options,
+        "task": config.task,
+        "model": resolved.version,
+        "dynamics": config.dynamics,
+        "backend": config.backend if spec.model is not None else None,
+        "precision": resolved.precision or None,
+        "precision_fallback": resolved.fallback or None,
+        "policy": config.policy,
+        "planner": config.planner if config.policy == "controller" else None,
+        "planner_options": spec.planner_options,
+        "core": spec.core.model_dump(),
+        "sim": config.sim,
+        "goal_options": spec.goal_options,
         "seed": seed,
-        **summarise(records, prepared.contract),
+        **summarise(trajectories, resolved.contract),
         "machine": f"{platform.machine()}, {usable_cores()} cores, Python {platform.python_version()}",
     }
     if json_file is not None:
         write_json(json_file, report)
     if on_card:
-        if not prepared.precision:
-            raise MbrlError("only a learned model has a card to keep the figures on")
+        if not resolved.precision:
+            raise MbrlError("only a learned model has a card to keep figures on")
         figures = {k: float(v) for k, v in report.items() if isinstance(v, int | float) and np.isfinite(v)}
-        Registry(asked.models_dir).record_evaluation(task, prepared.version, figures, prepared.precision)
+        Registry(config.models_dir).record_evaluation(config.task, resolved.version, figures, resolved.precision)
     return report
 
 
-def summarise(records: Sequence[EpisodeRecord], contract: RobotContract) -> dict[str, Any]:
-    """Figures over episodes; each `x_ci95` is a 95 % interval: Wilson for rates, bootstrap for means and medians."""
-    metrics = [record.metrics for record in records]
+def summarise(episodes: Sequence[EpisodeTrajectory], contract: RobotContract) -> dict[str, Any]:
+    """Metrics over episodes; each `x_ci95` is a 95 % interval: Wilson for rates, bootstrap for means and medians."""
+    metrics = [episode.metrics for episode in episodes]
     kept = [not m.dropped for m in metrics]
     turned = np.array([m.degrees_turned for m in metrics])
-    figures: dict[str, Any] = {"episodes": len(records)}
+    figures: dict[str, Any] = {"episodes": len(episodes)}
 
     def over(name: str, values: Any, statistic: Any) -> None:
         figures[name] = float(statistic(values))
@@ -101,5 +112,5 @@ def summarise(records: Sequence[EpisodeRecord], contract: RobotContract) -> dict
     rate("success_90", [k and bool(t >= 90) for k, t in zip(kept, turned, strict=True)])
     rate("success_180", [k and bool(t >= 180) for k, t in zip(kept, turned, strict=True)])
     rate("goal_rate", [m.goal_reached for m in metrics])
-    over("plan_ms_median", 1e3 * np.concatenate([r.plan_s for r in records]), np.median)
+    over("plan_ms_median", 1e3 * np.concatenate([e.plan_s for e in episodes]), np.median)
     return figures

@@ -18,7 +18,7 @@ from mbrl_controller.benchmark.control_quality import CONTESTANTS, Contestant
 from mbrl_controller.benchmark.settings import Settings
 from mbrl_controller.control.task_config import planner_defaults
 from mbrl_controller.planning.catalog import make_planner
-from mbrl_controller.rollouts.config import Who
+from mbrl_controller.rollouts.config import RolloutConfig
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 
@@ -93,7 +93,7 @@ def test_a_damaged_file_of_rows_is_named(one_job, tmp_path: Path) -> None:
 
 
 def test_the_same_seeds_give_the_same_records(one_job) -> None:
-    who = Who("valve", planner_options={"candidates": 8}, seconds=0.5)
+    who = RolloutConfig("valve", planner_options={"candidates": 8}, seconds=0.5)
     one, two = (closed_loop.run_episodes(who, 2)[0] for _ in range(2))
     assert all(np.array_equal(a.states, b.states) for a, b in zip(one, two, strict=True))
     assert not np.array_equal(one[0].states, one[1].states)

@@ -15,7 +15,7 @@ from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.benchmark import delay
 from mbrl_controller.cli.main import app
 from mbrl_controller.control.task_config import planner_defaults
-from mbrl_controller.rollouts.config import prepare
+from mbrl_controller.rollouts.config import resolve
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 
@@ -43,7 +43,7 @@ def short(monkeypatch) -> None:
 
 @pytest.mark.parametrize("task", ["baoding", "valve"])
 def test_a_latency_is_shared_out_and_the_controller_told_what_no_stamp_says(task: str) -> None:
-    plan = prepare(delay.under(task, 0.1, "measured")).plan
+    plan = resolve(delay.under(task, 0.1, "measured")).spec
     assert plan.sim.observation_latency + plan.sim.command_latency == pytest.approx(0.1)
     assert plan.core.delay_s == pytest.approx(plan.sim.command_latency)
     assert plan.core.model_copy(update={"delay_s": 0.0}) == planner_defaults(task, "pddm").core

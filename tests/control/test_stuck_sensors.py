@@ -216,11 +216,11 @@ def test_a_simulated_hand_in_motion_is_never_frozen_however_coarse_its_encoders(
 ) -> None:
     """Grain: of angles in rad and of rates in rad/s."""
     pytest.importorskip("mujoco")
-    from mbrl_controller.rollouts.random_policy import RandomPolicy
+    from mbrl_controller.rollouts.policies import RandomMotion
     from mbrl_controller.simulation.hand import HandSimulation
 
     contract = load_contract(share_dir() / "config" / contract_file)
-    hand, policy = HandSimulation(contract), RandomPolicy(len(contract.action), seed=0)
+    hand, policy = HandSimulation(contract), RandomMotion(len(contract.action), seed=0)
     sensors, command, found = StuckSensorMonitor(contract), None, []
     for step in range(60):
         sensed = np.round(hand.state() / grain) * grain if grain else hand.state()

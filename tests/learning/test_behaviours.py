@@ -32,7 +32,7 @@ def baoding(**settings) -> LearnPlan:
 
 
 def by_name(plan: LearnPlan, number: int = 1, points: int = 0) -> dict[str, sessions.Session]:
-    return {s.name[5:]: s for s in sessions.round_sessions(plan, contract_for(plan.task), number, points)}
+    return {s.name[5:]: s for s in sessions.round_batches(plan, contract_for(plan.task), number, points)}
 
 
 # --- as written -----------------------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ def test_a_task_that_names_none_has_two(monkeypatch: pytest.MonkeyPatch) -> None
     bare = module.task_defaults("valve").model_copy(update={"learning": {"rounds": 2}})
     monkeypatch.setattr(module, "task_defaults", lambda task: bare)
     made = by_name(make_plan("valve", settings={"collect.explore.seconds": 2.0}))
-    shown = [(s.episodes, s.who["exploration"], s.who["seconds"]) for s in made.values()]
+    shown = [(s.episodes, s.rollout.exploration, s.rollout.seconds) for s in made.values()]
     assert list(made) == ["plain", "explore"]
     assert shown == [(20, 0.0, None), (20, 0.1, 2.0)]
 
@@ -132,12 +132,12 @@ def test_a_behaviour_is_above_the_plan() -> None:
     one = {**ONE[0], "planner": {"beta": 1}, "core": {"drop_cost": 3.0}, "seconds": 2.0, "exploration": 0.3}
     plan = baoding(collect=[one, {"name": "other", "episodes": 1}], **{"planner.candidates": 99})
     made = by_name(plan)
-    who, other = made["one"].who, made["other"].who
-    assert who["planner_options"] == {**plan.planner, "beta": 1.0}
-    assert who["core"] == plan.core.model_copy(update={"drop_cost": 3.0})
-    assert (who["seconds"], who["exploration"]) == (2.0, 0.3)
-    assert (other["planner_options"], other["core"]) == (plan.planner, plan.core)
-    assert (other["goal_options"], other["sim_options"], other["exploration"]) == ({}, {}, 0.0)
+    who, other = made["one"].rollout, made["other"].rollout
+    assert who.planner_options == {**plan.planner, "beta": 1.0}
+    assert who.core == plan.core.model_copy(update={"drop_cost": 3.0})
+    assert (who.seconds, who.exploration) == (2.0, 0.3)
+    assert (other.planner_options, other.core) == (plan.planner, plan.core)
+    assert (other.goal_options, other.sim_options, other.exploration) == ({}, {}, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -149,8 +149,8 @@ def test_a_behaviour_is_above_the_plan() -> None:
     ],
 )
 def test_where_balls_start_turned_the_targets_begin_at_them(goal: dict, wanted: dict) -> None:
-    who = by_name(baoding(collect=[{**ONE[0], "start_turn": 3.0, "goal": goal}]))["one"].who
-    assert (who["sim_options"], who["goal_options"]) == ({"start_turn": 3.0}, wanted)
+    who = by_name(baoding(collect=[{**ONE[0], "start_turn": 3.0, "goal": goal}]))["one"].rollout
+    assert (who.sim_options, who.goal_options) == ({"start_turn": 3.0}, wanted)
     with pytest.raises(MbrlError, match=r"collect\.plain: valve"):
         make_plan("valve", settings={"collect.plain.start_turn": 1.0})
 

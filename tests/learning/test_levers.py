@@ -21,11 +21,13 @@ from mbrl_controller.learning import schedule as sessions
 from mbrl_controller.learning.config import make_plan
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.rollouts import collect, evaluate
-from mbrl_controller.rollouts.config import Who, prepare
-from mbrl_controller.rollouts.pool import EpisodeRunner
+from mbrl_controller.rollouts.config import RolloutConfig, resolve
+from mbrl_controller.rollouts.episode import EpisodeRunner
+from mbrl_controller.rollouts.pool import EpisodePool
 from mbrl_controller.simulation.hand import HandSimulation
 from mbrl_controller.simulation.options import SimOptions
 
+from ..rollout_calls import roll_out
 from .test_run import learn, resume, same
 
 
@@ -36,12 +38,15 @@ def test_every_training_of_a_fresh_plan_is_fresh() -> None:
 
 def test_what_is_collected_does_not_reach_an_evaluation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     plan = make_plan("baoding")
-    asked: dict = {}
-    monkeypatch.setattr(evaluate, "run", lambda task, **who: asked.update(who) or dict.fromkeys(steps.JUDGEMENT, 1))
-    work = steps.Work(tmp_path, plan, None, 1, lambda: False, None)  # type: ignore[arg-type]
+    asked: list[RolloutConfig] = []
+    monkeypatch.setattr(evaluate, "run", lambda config, **_: asked.append(config) or dict.fromkeys(steps.JUDGEMENT, 1))
+    work = steps.Work(tmp_path, plan, None, EpisodePool(1), lambda: False, None)  # type: ignore[arg-type]
     assert work._judge("v0001", 5, 2)["kept_rate"] == 1
-    assert not {"goal_options", "sim_options", "exploration", "seconds"} & asked.keys()
-    assert (asked["planner_options"], asked["core"]) == (plan.planner, plan.core)
+    (config,) = asked
+    plain = RolloutConfig("baoding")
+    for name in ("goal_options", "sim_options", "exploration", "seconds"):
+        assert getattr(config, name) == getattr(plain, name)
+    assert (config.planner_options, config.core) == (plan.planner, plan.core)
 
 
 # --- what is collected ----------------------------------------------------------------------------------------------
@@ -51,9 +56,9 @@ def test_turned_starts_lie_all_around_and_the_targets_begin_there() -> None:
     """The balls settle on the palm wherever they are put, and no drawn start is given up."""
     contract = contract_for("baoding")
     wide = {"sim_options": {"start_turn": 3.1415}, "goal_options": {"phase": "observed"}}
-    who = Who("baoding", policy="hold", seconds=0.3, **wide)
-    runner = EpisodeRunner(prepare(who).plan)
-    nominal = EpisodeRunner(prepare(Who("baoding", policy="hold", seconds=0.3)).plan)
+    who = RolloutConfig("baoding", policy="hold", seconds=0.3, **wide)
+    runner = EpisodeRunner(resolve(who).spec)
+    nominal = EpisodeRunner(resolve(RolloutConfig("baoding", policy="hold", seconds=0.3)).spec)
     task, angles = contract.task, []
     for seed in range(12):
         record = runner.run(seed)
@@ -64,12 +69,13 @@ def test_turned_starts_lie_all_around_and_the_targets_begin_there() -> None:
     sectors = np.unique(np.floor(np.mod(angles, 2 * np.pi) / (np.pi / 2)))
     assert len(sectors) == 4
     again = runner.run(3)
-    assert np.array_equal(again.states, EpisodeRunner(prepare(who).plan).run(3).states)
+    assert np.array_equal(again.states, EpisodeRunner(resolve(who).spec).run(3).states)
 
 
 def test_waiting_targets_are_logged_where_they_were(tmp_path: Path) -> None:
     """Balls at rest hold them at the lead; what the file keeps is what was asked at the time."""
-    done = collect.run(
+    done = roll_out(
+        collect.run,
         "baoding",
         episodes=1,
         policy="hold",

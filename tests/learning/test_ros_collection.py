@@ -23,6 +23,7 @@ from mbrl_controller.learning import ros_collection as ros_collect
 from mbrl_controller.learning import schedule as sessions
 from mbrl_controller.learning.config import make_plan
 from mbrl_controller.learning.log import read_rows
+from mbrl_controller.rollouts.config import RolloutConfig
 
 from ..commands import finish, nodes_of
 from .test_run import SHORT, SMALL
@@ -86,7 +87,7 @@ def test_the_nodes_get_what_lockstep_would_plan_with(tmp_path: Path) -> None:
         "through_ros": True,
     }
     plan = make_plan("baoding", settings=settings)
-    (bold,) = sessions.round_sessions(plan, contract_for("baoding"), 1, 0)
+    (bold,) = sessions.round_batches(plan, contract_for("baoding"), 1, 0)
     nodes = ros_collect.parameters(
         plan, bold, "r001", tmp_path / "contract.yaml", "v0001", tmp_path / "models", tmp_path / "episodes", 10.0
     )
@@ -106,8 +107,8 @@ def test_the_nodes_get_what_lockstep_would_plan_with(tmp_path: Path) -> None:
 
 
 def test_a_session_that_was_interrupted_has_several_folders(tmp_path: Path) -> None:
-    session = sessions.Session("r001-plain", 4, 0)
+    batch = sessions.EpisodeBatch("r001-plain", 4, 0, RolloutConfig("valve"))
     for name in ("r001-plain", "r001-plain_again002", "r001-plain_again001", "r001-plain-again", "r0011"):
         (tmp_path / name).mkdir()
-    found = [folder.name for folder in ros_collect.session_folders(tmp_path, session)]
+    found = [folder.name for folder in ros_collect.batch_folders(tmp_path, batch)]
     assert found == ["r001-plain", "r001-plain_again001", "r001-plain_again002"]

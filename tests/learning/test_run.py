@@ -117,8 +117,8 @@ def test_no_episode_has_a_seed_of_another_or_of_the_evaluation() -> None:
     for seed in (0, 1):
         settings = {"random_scales": [1.0, 0.5], "grow": 1.0, "collect.third.episodes": 1}
         plan, contract = make_plan("valve", seed=seed, settings=settings), contract_for("valve")
-        made = sessions.random_sessions(plan)
-        made += [s for r in range(1, 900) for s in sessions.round_sessions(plan, contract, r, 10_000_000)]
+        made = sessions.random_batches(plan)
+        made += [s for r in range(1, 900) for s in sessions.round_batches(plan, contract, r, 10_000_000)]
         assert max(s.episodes for s in made) == MOST_EPISODES
         taken += [range(s.seed, s.seed + s.episodes) for s in made]
     taken.sort(key=lambda seeds: seeds.start)

@@ -13,15 +13,16 @@ import pytest
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.control.task_config import contract_for, planner_defaults, task_defaults
 from mbrl_controller.models.registry import Registry
-from mbrl_controller.rollouts.pool import EpisodePlan, EpisodeRunner, episode_pool, shared_workers
+from mbrl_controller.rollouts.episode import EpisodeRunner, EpisodeSpec
+from mbrl_controller.rollouts.pool import EpisodePool
 from mbrl_controller.simulation.options import preset
 from mbrl_controller.tasks.catalog import TASKS
 
 SMALL = {"candidates": 16, "horizon": 3}
 
 
-def plan(task: str, **changes) -> EpisodePlan:
-    return EpisodePlan(contract=contract_for(task).text, **{"planner_options": SMALL, "seconds": 1.0, **changes})
+def spec(task: str, **changes) -> EpisodeSpec:
+    return EpisodeSpec(contract=contract_for(task).text, **{"planner_options": SMALL, "seconds": 1.0, **changes})
 
 
 @pytest.mark.parametrize("task", sorted(TASKS))
@@ -40,7 +41,7 @@ def test_an_unknown_task_is_refused_with_the_known_ones() -> None:
 @pytest.mark.parametrize("policy", ["hold", "random", "controller"])
 def test_a_seed_gives_the_same_episode(policy: str, sim: str) -> None:
     """The controller plans with the oracle here; the runner is used before, so nothing may be left over in it."""
-    episodes = plan("valve", policy=policy, sim=preset(sim), exploration=0.1)
+    episodes = spec("valve", policy=policy, sim=preset(sim), exploration=0.1)
     first = EpisodeRunner(episodes).run(7)
     runner = EpisodeRunner(episodes)
     runner.run(3)
@@ -50,37 +51,29 @@ def test_a_seed_gives_the_same_episode(policy: str, sim: str) -> None:
     assert not np.array_equal(first.states, runner.run(8).states)
 
 
-def test_processes_do_not_change_the_episodes() -> None:
-    episodes = plan("valve", policy="random")
-    seeds = [3, 1, 2]
-    with episode_pool(episodes, 1) as run_here, episode_pool(episodes, 2) as run_there:
-        here, there = list(run_here(seeds)), list(run_there(seeds))
-    assert [r.seed for r in there] == seeds
-    for a, b in zip(here, there, strict=True):
-        assert np.array_equal(a.states, b.states)
+def test_processes_do_not_change_the_episodes_of_several_specs_in_turn() -> None:
+    specs = [spec("valve", policy="random"), spec("valve", policy="hold")]
+    with EpisodePool(1) as here, EpisodePool(2) as there:
+        for episodes in [*specs, specs[0]]:
+            pairs = list(zip(here.run(episodes, [3, 1, 2]), there.run(episodes, [3, 1, 2]), strict=True))
+            assert [two.seed for _, two in pairs] == [3, 1, 2]
+            assert all(np.array_equal(one.states, two.states) for one, two in pairs)
 
 
-def test_shared_workers_run_several_plans_in_turn() -> None:
-    plans = [plan("valve", policy="random"), plan("valve", policy="hold")]
-    with shared_workers(2):
-        there = []
-        for episodes in [*plans, plans[0]]:
-            with episode_pool(episodes, 2) as run_there:
-                there.append(list(run_there([3, 1, 2])))
-    for episodes, records in zip([*plans, plans[0]], there, strict=True):
-        with episode_pool(episodes, 1) as run_here:
-            for a, b in zip(run_here([3, 1, 2]), records, strict=True):
-                assert np.array_equal(a.states, b.states)
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_bad_spec_is_refused_at_once(processes: int) -> None:
+    with EpisodePool(processes) as pool, pytest.raises(MbrlError, match="flavour"):
+        pool.run(spec("valve", planner_options={"flavour": 1}), [0])
 
 
 def test_holding_still_keeps_the_balls_and_turns_nothing() -> None:
-    record = EpisodeRunner(plan("baoding", policy="hold", seconds=3.0)).run(0)
+    record = EpisodeRunner(spec("baoding", policy="hold", seconds=3.0)).run(0)
     assert record.metrics.time_kept == pytest.approx(3.0)
     assert abs(record.metrics.degrees_turned) < 15
 
 
 def test_an_episode_ends_with_the_drop_and_is_charged_to_its_end() -> None:
-    runner = EpisodeRunner(plan("baoding", policy="random", seconds=10.0))
+    runner = EpisodeRunner(spec("baoding", policy="random", seconds=10.0))
     record = next(r for r in map(runner.run, range(20)) if r.metrics.dropped)
     T, task = len(record.commands), runner.contract.task
     assert T < 100
@@ -90,7 +83,7 @@ def test_an_episode_ends_with_the_drop_and_is_charged_to_its_end() -> None:
 
 
 def test_commands_stay_within_the_contract() -> None:
-    runner = EpisodeRunner(plan("valve", policy="controller", exploration=1.0))
+    runner = EpisodeRunner(spec("valve", policy="controller", exploration=1.0))
     record, action = runner.run(0), runner.contract.action
     assert (record.commands >= action.lower).all()
     assert (record.commands <= action.upper).all()
@@ -101,8 +94,8 @@ def test_commands_stay_within_the_contract() -> None:
 def test_the_oracle_turns_the_valve_further_than_random_motion() -> None:
     options = {"candidates": 60, "horizon": 5, "kappa": 1.0}
     seeds = range(3)
-    oracle = EpisodeRunner(plan("valve", planner_options=options, seconds=3.0))
-    floor = EpisodeRunner(plan("valve", policy="random", seconds=3.0))
+    oracle = EpisodeRunner(spec("valve", planner_options=options, seconds=3.0))
+    floor = EpisodeRunner(spec("valve", policy="random", seconds=3.0))
     assert np.mean([oracle.run(s).metrics.final_goal_error for s in seeds]) < 0.5 * np.mean(
         [floor.run(s).metrics.final_goal_error for s in seeds]
     )
@@ -110,6 +103,6 @@ def test_the_oracle_turns_the_valve_further_than_random_motion() -> None:
 
 def test_a_learned_model_can_be_planned_with(trained: Path) -> None:
     version = Registry(trained).current("valve")
-    record = EpisodeRunner(plan("valve", model=version.model, model_version=version.name)).run(0)
+    record = EpisodeRunner(spec("valve", model=version.model, model_version=version.name)).run(0)
     assert np.isfinite(record.predicted_returns).all()
     assert (record.disagreements > 0).all()

@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import platform
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +19,12 @@ from mbrl_controller.control.task_config import contract_for, planner_defaults
 from mbrl_controller.models.registry import ModelCard, Registry, file_sha256
 from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.rollouts import evaluate
-from mbrl_controller.rollouts.episode import EpisodeRecord
+from mbrl_controller.rollouts.episode import EpisodeTrajectory
+from mbrl_controller.rollouts.pool import EpisodePool
 from mbrl_controller.rollouts.statistics import bootstrap, wilson
 from mbrl_controller.tasks.base import EpisodeMetrics
+
+from ..rollout_calls import roll_out
 
 VALVE = contract_for("valve")
 
@@ -43,7 +45,7 @@ KEYS = {
 }
 
 
-def record(plan_s: Sequence[float] = (0.01, 0.02), **metrics: object) -> EpisodeRecord:
+def record(plan_s: Sequence[float] = (0.01, 0.02), **metrics: object) -> EpisodeTrajectory:
     """An episode with these metrics."""
     none = np.zeros(0)
     values = {
@@ -56,7 +58,7 @@ def record(plan_s: Sequence[float] = (0.01, 0.02), **metrics: object) -> Episode
         "goal_reached": False,
         **metrics,
     }
-    return EpisodeRecord(
+    return EpisodeTrajectory(
         seed=0,
         states=none,
         observed=none,
@@ -111,18 +113,18 @@ def test_a_dropped_episode_is_no_success_however_far_it_turned() -> None:
         assert figures[f"{name}_ci95"] == wilson(hits, 8)
 
 
-def run_seeds(seed: int, **more: object) -> list[EpisodeRecord]:
+def run_seeds(seed: int, **more: object) -> list[EpisodeTrajectory]:
     """The records of an evaluation of one random episode."""
-    seen: list[EpisodeRecord] = []
+    seen: list[EpisodeTrajectory] = []
     arguments = {"policy": "random", "episodes": 1, "seconds": 0.3, "processes": 1, **more}
-    evaluate.run("valve", seed=seed, on_episode=seen.append, **arguments)  # type: ignore[arg-type]
+    roll_out(evaluate.run, "valve", seed=seed, on_episode=seen.append, **arguments)  # type: ignore[arg-type]
     return seen
 
 
 def test_each_episode_has_a_seed_of_its_own_and_counts_up_from_the_one_asked_for() -> None:
-    seen: list[EpisodeRecord] = []
-    report = evaluate.run(
-        "valve", policy="random", episodes=3, seed=5, seconds=0.3, processes=1, on_episode=seen.append
+    seen: list[EpisodeTrajectory] = []
+    report = roll_out(
+        evaluate.run, "valve", policy="random", episodes=3, seed=5, seconds=0.3, processes=1, on_episode=seen.append
     )
     assert [r.seed for r in seen] == [5, 6, 7]
     assert (report["seed"], report["episodes"]) == (5, 3)
@@ -154,7 +156,8 @@ SMALL = {"candidates": 4, "horizon": 2}
 
 
 def test_a_report_says_what_was_evaluated(still: Path, tmp_path: Path) -> None:
-    report = evaluate.run(
+    report = roll_out(
+        evaluate.run,
         "valve",
         models_dir=still,
         episodes=2,
@@ -193,18 +196,24 @@ def test_a_report_says_what_was_evaluated(still: Path, tmp_path: Path) -> None:
 
 
 def test_a_floor_has_no_model_and_no_planner_in_its_report() -> None:
-    report = evaluate.run("valve", policy="hold", episodes=1, seconds=0.2, processes=1)
+    report = roll_out(evaluate.run, "valve", policy="hold", episodes=1, seconds=0.2, processes=1)
     said = {"model": "hold", "policy": "hold", "backend": None, "precision": None, "planner": None}
     assert {name: report[name] for name in said} == said
-    oracle = evaluate.run(
-        "valve", dynamics="oracle", episodes=1, seconds=0.1, processes=1, planner_options={**SMALL, "candidates": 2}
+    oracle = roll_out(
+        evaluate.run,
+        "valve",
+        dynamics="oracle",
+        episodes=1,
+        seconds=0.1,
+        processes=1,
+        planner_options={**SMALL, "candidates": 2},
     )
     said = {"model": "oracle", "policy": "controller", "backend": None, "precision": None, "planner": "pddm"}
     assert {name: oracle[name] for name in said} == said
 
 
 def test_the_finite_figures_are_kept_on_the_card_with_the_precision_of_the_file(still: Path) -> None:
-    report = evaluate.run(
+    report = roll_out(evaluate.run,
         "valve", models_dir=still, model="v0003", episodes=1, seconds=0.3, processes=1, planner_options=SMALL,
         on_card=True,
     )  # fmt: skip
@@ -216,7 +225,16 @@ def test_the_finite_figures_are_kept_on_the_card_with_the_precision_of_the_file(
     assert set(card.evaluation) == numbers
     for policy in ("hold", "random"):
         with pytest.raises(MbrlError, match="card"):
-            evaluate.run("valve", models_dir=still, policy=policy, episodes=1, seconds=0.1, processes=1, on_card=True)
+            roll_out(
+                evaluate.run,
+                "valve",
+                models_dir=still,
+                policy=policy,
+                episodes=1,
+                seconds=0.1,
+                processes=1,
+                on_card=True,
+            )
     assert Registry(still).resolve("valve", "v0003").card() == card
 
 
@@ -227,31 +245,29 @@ def test_the_8_bit_file_has_its_figures_kept_as_its_own(still: Path, tmp_path: P
     registry.record_int8("valve", version.name, version.model, {})
     arguments = {"models_dir": tmp_path / "models", "episodes": 1, "seconds": 0.2, "processes": 1, "on_card": True}
     for precision, kept in (("auto", "int8"), ("fp32", "fp32"), ("int8", "int8")):
-        report = evaluate.run("valve", precision=precision, planner_options=SMALL, **arguments)
+        report = roll_out(evaluate.run, "valve", precision=precision, planner_options=SMALL, **arguments)
         assert report["precision"] == version.check_digest().evaluation_precision == kept
 
 
 def test_unless_asked_for_otherwise_20_episodes_from_seed_0_run_on_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[tuple[int, list[int]]] = []
 
-    @contextmanager
-    def pool(plan: object, processes: int) -> Iterator[Callable[[list[int]], Iterator[EpisodeRecord]]]:
-        def run(seeds: list[int]) -> Iterator[EpisodeRecord]:
-            started.append((processes, seeds))
+    class Pool(EpisodePool):
+        def run(self, spec: object, seeds: Sequence[int]) -> Iterator[EpisodeTrajectory]:
+            started.append((self.processes, list(seeds)))
             return (record() for _ in seeds)
 
-        yield run
-
-    monkeypatch.setattr(evaluate, "episode_pool", pool)
+    monkeypatch.setattr(evaluate, "EpisodePool", Pool)
     monkeypatch.setattr(evaluate, "usable_cores", lambda: 7)
     for asked in ({}, {"episodes": 2, "seed": 4}, {"processes": 3}, {"processes": 9, "episodes": 8}):
-        evaluate.run("valve", policy="hold", **asked)
+        roll_out(evaluate.run, "valve", policy="hold", **asked)
     assert started == [(7, list(range(20))), (2, [4, 5]), (3, list(range(20))), (8, list(range(8)))]
 
 
 def test_a_report_has_all_figures_and_is_valid_json(tmp_path: Path, trained: Path) -> None:
     file = tmp_path / "report.json"
-    report = evaluate.run(
+    report = roll_out(
+        evaluate.run,
         "valve",
         models_dir=trained,
         episodes=2,
@@ -274,16 +290,17 @@ def test_a_report_has_all_figures_and_is_valid_json(tmp_path: Path, trained: Pat
 def test_figures_are_kept_on_the_card(trained: Path) -> None:
     arguments = {"models_dir": trained, "episodes": 2, "seconds": 0.3, "processes": 1, "on_card": True}
     options = {"candidates": 8, "horizon": 2}
-    report = evaluate.run("valve", planner_options=options, **arguments)
+    report = roll_out(evaluate.run, "valve", planner_options=options, **arguments)
     version = Registry(trained).current("valve")
     assert version.check_digest().evaluation["return_mean"] == pytest.approx(report["return_mean"])
     with pytest.raises(MbrlError, match="card"):
-        evaluate.run("valve", policy="hold", **arguments)
+        roll_out(evaluate.run, "valve", policy="hold", **arguments)
 
 
 def test_figures_are_the_same_whenever_they_are_made() -> None:
     figures = [
-        evaluate.run("valve", policy="random", episodes=3, seconds=1.0, processes=p)["return_mean"] for p in (1, 2)
+        roll_out(evaluate.run, "valve", policy="random", episodes=3, seconds=1.0, processes=p)["return_mean"]
+        for p in (1, 2)
     ]
     assert figures[0] == figures[1]
 
@@ -291,7 +308,8 @@ def test_figures_are_the_same_whenever_they_are_made() -> None:
 def test_torch_plans_as_onnx_runtime_does(trained: Path) -> None:
     options = {"candidates": 32, "horizon": 4}
     one, other = (
-        evaluate.run(
+        roll_out(
+            evaluate.run,
             "valve",
             models_dir=trained,
             backend=backend,
@@ -326,10 +344,10 @@ def test_torch_plans_as_onnx_runtime_does(trained: Path) -> None:
 )
 def test_what_does_not_exist_is_named(trained: Path, change: dict, said: str) -> None:
     with pytest.raises(MbrlError, match=said):
-        evaluate.run("valve", models_dir=trained, **{"episodes": 1, "seconds": 0.2, "processes": 1, **change})
+        roll_out(evaluate.run, "valve", models_dir=trained, **{"episodes": 1, "seconds": 0.2, "processes": 1, **change})
 
 
 def test_an_unwritable_report_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     file = tmp_path / "missing" / "report.json"
     with pytest.raises(MbrlError, match=r"report\.json"):
-        evaluate.run("valve", policy="hold", episodes=1, seconds=0.2, processes=1, json_file=file)
+        roll_out(evaluate.run, "valve", policy="hold", episodes=1, seconds=0.2, processes=1, json_file=file)

@@ -28,6 +28,8 @@ from mbrl_controller.models.registry import Registry
 from mbrl_controller.rollouts import collect
 from mbrl_controller.training import retrain
 
+from ..rollout_calls import roll_out
+
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 CONTRACT = share_dir() / "config" / "claw_valve.yaml"
 TINY = {"hidden": [32, 32], "max_epochs": 5, "horizon": 1, "ensemble_size": 2}
@@ -53,7 +55,7 @@ def report(ros: Any, seen: list, key: str, wanted: str) -> dict[str, str]:
 
 
 def test_from_random_motion_to_a_model_that_learnt_from_the_log(ros: Any, tmp_path: Path) -> None:
-    first = collect.run("valve", episodes=8, policy="random", episodes_dir=tmp_path / "random", processes=1)
+    first = roll_out(collect.run, "valve", episodes=8, policy="random", episodes_dir=tmp_path / "random", processes=1)
     assert learn(tmp_path, first.folder).version.name == first_version(tmp_path)
     learn(tmp_path, first.folder)
     versions = Registry(tmp_path / "models").versions("valve")[-2:]

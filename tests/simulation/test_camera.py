@@ -16,13 +16,16 @@ import pytest
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.rollouts import render as film
+from mbrl_controller.rollouts.config import RolloutConfig
 
 Image = pytest.importorskip("PIL.Image")
 CODE = """
 import sys
 from pathlib import Path
 from mbrl_controller.rollouts import render as film
-record = film.run("baoding", Path(sys.argv[1]), policy="random", seconds=0.5, seed=2, width=160, height=120)
+from mbrl_controller.rollouts.config import RolloutConfig
+config = RolloutConfig("baoding", policy="random", seconds=0.5)
+record = film.run(config, Path(sys.argv[1]), seed=2, width=160, height=120)
 print(len(record.commands))
 """
 
@@ -47,7 +50,7 @@ def test_an_episode_becomes_an_animation(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_picture_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MbrlError, match=r"\.gif"):
-        film.run("valve", tmp_path / "film.mp4", policy="hold", seconds=0.2)
+        film.run(RolloutConfig("valve", policy="hold", seconds=0.2), tmp_path / "film.mp4")
 
 
 def test_baoding_marks_both_targets_above_the_palm() -> None:

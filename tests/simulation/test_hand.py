@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.contract.contract import parse_contract
-from mbrl_controller.rollouts.random_policy import RandomPolicy
+from mbrl_controller.rollouts.policies import RandomMotion
 from mbrl_controller.simulation.hand import HandSimulation
 from mbrl_controller.simulation.options import PERTURBED, SimOptions
 from mbrl_controller.simulation.scene import load_scene
 
 
 def drive(hand, seed, steps):
-    policy = RandomPolicy(len(hand.contract.action), seed)
+    policy = RandomMotion(len(hand.contract.action), seed)
     return np.array([hand.step(hand.contract.action.to_target(policy())) for _ in range(steps)])
 
 

@@ -26,9 +26,11 @@ from mbrl_controller.models.registry import INT8_FILE, MODEL_FILE, Registry, Ver
 from mbrl_controller.models.selection import choose_file
 from mbrl_controller.planning.risk import disagreement
 from mbrl_controller.rollouts import collect, evaluate
-from mbrl_controller.rollouts.config import Who, prepare
+from mbrl_controller.rollouts.config import RolloutConfig, resolve
 from mbrl_controller.training import quantise
 from mbrl_controller.training.dataset import episode_files, load_dataset
+
+from ..rollout_calls import roll_out
 
 pytestmark = pytest.mark.usefixtures("own_int8")
 SHORT = {"episodes": 1, "seconds": 0.3, "processes": 1, "planner_options": {"candidates": 8, "horizon": 2}}
@@ -164,26 +166,26 @@ def test_a_version_is_served_in_8_bit_unless_asked_otherwise(models: Path, versi
         ("int8", version.int8, "int8", card.int8_sha256),
         ("fp32", version.model, "fp32", card.model_sha256),
     ):
-        prepared = prepare(Who("valve", models_dir=models, precision=asked))
-        assert (prepared.plan.model, prepared.precision, prepared.digest) == (file, precision, digest)
+        prepared = resolve(RolloutConfig("valve", models_dir=models, precision=asked))
+        assert (prepared.spec.model, prepared.precision, prepared.digest) == (file, precision, digest)
         assert prepared.fallback == ""
-    torch = prepare(Who("valve", models_dir=models, backend="torch"))
-    assert (torch.plan.model, torch.precision) == (version.model, "fp32")
+    torch = resolve(RolloutConfig("valve", models_dir=models, backend="torch"))
+    assert (torch.spec.model, torch.precision) == (version.model, "fp32")
     with pytest.raises(ModelError, match="torch serves the fp32 file only"):
-        prepare(Who("valve", models_dir=models, backend="torch", precision="int8"))
+        resolve(RolloutConfig("valve", models_dir=models, backend="torch", precision="int8"))
     with pytest.raises(MbrlError, match="auto, fp32, int8"):
-        prepare(Who("valve", models_dir=models, precision="fp16"))
+        resolve(RolloutConfig("valve", models_dir=models, precision="fp16"))
 
 
 def test_a_damaged_file_is_refused_and_auto_serves_fp32(models: Path, version: Version) -> None:
     damage(version.int8)
     with pytest.raises(ModelError, match=r"model\.int8\.onnx: its sha256"):
         version.check_digest()
-    prepared = prepare(Who("valve", models_dir=models))
-    assert (prepared.plan.model, prepared.precision) == (version.model, "fp32")
+    prepared = resolve(RolloutConfig("valve", models_dir=models))
+    assert (prepared.spec.model, prepared.precision) == (version.model, "fp32")
     assert "sha256" in prepared.fallback
     with pytest.raises(ModelError, match="sha256"):
-        prepare(Who("valve", models_dir=models, precision="int8"))
+        resolve(RolloutConfig("valve", models_dir=models, precision="int8"))
     damage(version.model)
     with pytest.raises(ModelError, match=r"model\.onnx: its sha256"):
         choose_file(version)
@@ -194,24 +196,24 @@ def test_where_the_processor_overflows_auto_serves_fp32(models: Path, version: V
     chosen = choose_file(version)
     assert (chosen.file.path, chosen.precision) == (version.model, "fp32")
     assert "on this processor" in chosen.fallback
-    report = evaluate.run("valve", models_dir=models, **SHORT)
+    report = roll_out(evaluate.run, "valve", models_dir=models, **SHORT)
     assert report["precision"] == "fp32"
     assert "on this processor" in report["precision_fallback"]
     with pytest.raises(ModelError, match="on this processor"):
-        evaluate.run("valve", models_dir=models, precision="int8", **SHORT)
+        roll_out(evaluate.run, "valve", models_dir=models, precision="int8", **SHORT)
 
 
 def test_reports_cards_and_episodes_name_what_was_served(models: Path, version: Version, tmp_path: Path) -> None:
     for precision in ("int8", "fp32"):
-        report = evaluate.run("valve", models_dir=models, precision=precision, on_card=True, **SHORT)
+        report = roll_out(evaluate.run, "valve", models_dir=models, precision=precision, on_card=True, **SHORT)
         assert (report["precision"], report["precision_fallback"]) == (precision, None)
         card = version.check_digest()
         assert card.evaluation_precision == precision
         assert card.int8_sha256 == hashlib.sha256(version.int8.read_bytes()).hexdigest()
-    done = collect.run("valve", models_dir=models, episodes_dir=tmp_path, session="s", **SHORT)
+    done = roll_out(collect.run, "valve", models_dir=models, episodes_dir=tmp_path, session="s", **SHORT)
     info = read_info(next(done.folder.iterdir()))
     assert (info.extra["precision"], info.model_digest) == ("int8", version.card().int8_sha256)
-    assert evaluate.run("valve", policy="hold", **{**SHORT, "planner_options": None})["precision"] is None
+    assert roll_out(evaluate.run, "valve", policy="hold", **{**SHORT, "planner_options": {}})["precision"] is None
 
 
 def command(models: Path, *arguments: str | Path) -> tuple[int, str]:

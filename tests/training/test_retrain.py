@@ -32,6 +32,7 @@ from mbrl_controller.training import retrain
 from mbrl_controller.training.dataset import episode_files, load_dataset
 from mbrl_controller.training.retrain import compare, too_little
 
+from ..rollout_calls import roll_out
 from ..trained_valve import TINY
 
 
@@ -238,7 +239,9 @@ def test_two_retrains_at_once_are_refused(tmp_path: Path, valve_episodes: Path) 
 
 
 def test_too_little_data_says_how_much_is_needed(tmp_path: Path) -> None:
-    few = collect.run("valve", episodes=1, policy="random", episodes_dir=tmp_path, session="few", processes=1).folder
+    few = roll_out(
+        collect.run, "valve", episodes=1, policy="random", episodes_dir=tmp_path, session="few", processes=1
+    ).folder
     with pytest.raises(DatasetError, match=r"40 transitions.*200"):
         run(tmp_path, few)
 
@@ -282,8 +285,15 @@ def test_damaged_and_doubled_files_are_listed_and_the_rest_is_used(tmp_path: Pat
 def test_collected_episodes_give_back_what_was_recorded(tmp_path: Path) -> None:
     """Nominal sensors: what retrain reads is what the simulation did, to the bit."""
     seen = []
-    folder = collect.run(
-        "valve", episodes=2, policy="random", episodes_dir=tmp_path, session="s", processes=1, on_episode=seen.append
+    folder = roll_out(
+        collect.run,
+        "valve",
+        episodes=2,
+        policy="random",
+        episodes_dir=tmp_path,
+        session="s",
+        processes=1,
+        on_episode=seen.append,
     ).folder
     data = load_dataset(episode_files([folder]), contract_for("valve")).data
     assert np.array_equal(data.state, np.concatenate([r.states[:-1] for r in seen]))
@@ -294,7 +304,7 @@ def test_collected_episodes_give_back_what_was_recorded(tmp_path: Path) -> None:
 def test_a_collection_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
     def collected(**changes) -> collect.Collected:
         arguments = {"policy": "random", "episodes_dir": tmp_path, "session": "s", "processes": 1, "seconds": 0.5}
-        return collect.run("valve", **{**arguments, **changes})
+        return roll_out(collect.run, "valve", **{**arguments, **changes})
 
     first = collected(episodes=2)
     before = {f.name: f.stat().st_mtime_ns for f in first.folder.iterdir()}
@@ -308,8 +318,15 @@ def test_a_collection_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
 
 
 def test_contact_features_come_from_the_scene_and_stay_through_a_warm_start(tmp_path: Path) -> None:
-    folder = collect.run(
-        "baoding", episodes=12, seconds=3.0, policy="random", random_scale=0.3, episodes_dir=tmp_path, processes=1
+    folder = roll_out(
+        collect.run,
+        "baoding",
+        episodes=12,
+        seconds=3.0,
+        policy="random",
+        random_scale=0.3,
+        episodes_dir=tmp_path,
+        processes=1,
     ).folder
 
     def learn(**changes) -> OnnxEnsemble:

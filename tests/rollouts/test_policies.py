@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbrl_controller.rollouts.random_policy import RandomPolicy
+from mbrl_controller.rollouts.policies import RandomMotion
 
 
 def motion(seed, steps=60, scale=1.0, size=24):
-    policy = RandomPolicy(size, seed, scale)
+    policy = RandomMotion(size, seed, scale)
     return np.array([policy() for _ in range(steps)])
 
 
@@ -39,7 +39,7 @@ def test_velocity_is_held_for_two_steps_and_turns_inwards_at_the_limits(seed):
 def test_seeds_repeat_and_differ():
     np.testing.assert_array_equal(motion(1), motion(1))
     assert not np.array_equal(motion(1), motion(2))
-    policy = RandomPolicy(24, 2)
+    policy = RandomMotion(24, 2)
     policy()
     policy.reset(1)
     np.testing.assert_array_equal(policy(), motion(1)[0])
@@ -54,4 +54,4 @@ def test_motion_does_not_pile_up_at_the_limits():
 def test_scale_must_be_positive_and_at_most_one():
     for bad in (0.0, -1.0, 1.5):
         with pytest.raises(ValueError, match="scale"):
-            RandomPolicy(3, 0, bad)
+            RandomMotion(3, 0, bad)
