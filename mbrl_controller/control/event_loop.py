@@ -27,7 +27,7 @@ class EventTriggeredLoop:
         name: str = "lockstep_loop",
     ) -> None:
         self.statistics = LoopStatistics()
-        self.refused: list[str] = []
+        self.denied: list[str] = []
         self._tick, self._on_error, self._ready, self._name = tick, on_error, ready, name
         self._wanted = threading.Event()
         self._stop = threading.Event()

@@ -43,7 +43,7 @@ class FixedRateLoop:
             raise ValueError(f"period must be positive, got {period}")
         self.period = period
         self.statistics = LoopStatistics(period)
-        self.refused: list[str] = []  # what the system did not grant
+        self.denied: list[str] = []  # what the system did not grant
         self._tick, self._on_error, self._in_slack = tick, on_error, in_slack
         self._priority, self._cpus, self._name = priority, tuple(cpus), name
         self._stop = threading.Event()
@@ -76,7 +76,7 @@ class FixedRateLoop:
         return self.period
 
     def _run(self, ready: threading.Event) -> None:
-        self.refused = apply_scheduling(self._priority, self._cpus)
+        self.denied = apply_scheduling(self._priority, self._cpus)
         ready.set()
         try:
             self._go_round()
@@ -142,16 +142,16 @@ def start_thread(run: Callable[..., None], name: str, *args: object) -> threadin
 
 
 def apply_scheduling(priority: int, cpus: Sequence[int]) -> list[str]:
-    """Ask for SCHED_FIFO (0: leave it) and for these CPUs (none: all), for the calling thread; what was refused."""
-    refused = []
+    """Ask for SCHED_FIFO (0: leave it) and for these CPUs (none: all), for the calling thread; what was denied."""
+    denied = []
     if priority:
         try:
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
         except OSError as error:
-            refused.append(f"SCHED_FIFO priority {priority}: {error.strerror}")
+            denied.append(f"SCHED_FIFO priority {priority}: {error.strerror}")
     if cpus:
         try:
             os.sched_setaffinity(0, cpus)
         except OSError as error:
-            refused.append(f"CPUs {list(cpus)}: {error.strerror}")
-    return refused
+            denied.append(f"CPUs {list(cpus)}: {error.strerror}")
+    return denied

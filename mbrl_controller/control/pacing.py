@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-LATEST = 0.5  # of a period: a tick that would begin later is skipped, lest its command and the next come in a bunch
+MAX_LATENESS = 0.5  # of a period; a later tick is skipped: its command and the next would come in a bunch
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class TickScheduler:
         """The tick that begins at `now` (s), not before `due`: the newest that is due by then. None if that is over
         half a period ago: the next one is waited for."""
         newest = max(self._index, self._newest(now))
-        if now - self._due(newest) > LATEST * self._period:
+        if now - self._due(newest) > MAX_LATENESS * self._period:
             self._skipped, self._index = self._skipped + newest + 1 - self._index, newest + 1
             return None
         missed = self._skipped + newest - self._index

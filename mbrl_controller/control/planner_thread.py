@@ -23,7 +23,7 @@ class PlannerThread:
 
     def __init__(self, solve: Solve, priority: int = 0, cpus: Sequence[int] = ()) -> None:
         self.late = 0  # plans not ready in time since the start
-        self.refused: list[str] = []  # what the system did not grant the thread
+        self.denied: list[str] = []  # what the system did not grant the thread
         self._solve = solve
         self._change = threading.Condition()
         self._request: tuple[PlanRequest, float | None] | None = None
@@ -71,7 +71,7 @@ class PlannerThread:
         return True
 
     def _run(self, priority: int, cpus: Sequence[int]) -> None:
-        self.refused = apply_scheduling(priority, cpus)
+        self.denied = apply_scheduling(priority, cpus)
         while True:
             with self._change:
                 self._change.wait_for(lambda: self._request is not None or self._closed)

@@ -43,7 +43,7 @@ def sleep_until(moment: float) -> None:
 
 
 def lock_memory() -> list[str]:
-    """Keep this process's memory, present and future, in RAM; what was refused, as for apply_scheduling.
+    """Keep this process's memory, present and future, in RAM; what was denied, as for apply_scheduling.
 
     Under a finite limit nothing is locked: allocations beyond it would fail, in the middle of the run.
     """
@@ -64,7 +64,7 @@ def unlock_memory() -> None:
 
 
 def schedule_all(policy: int, priority: int) -> list[str]:
-    """Schedule every thread of this process, those of libraries too, by `policy` (os.SCHED_*); what was refused."""
+    """Schedule every thread of this process, those of libraries too, by `policy` (os.SCHED_*); what was denied."""
     for thread in map(int, os.listdir("/proc/self/task")):
         try:
             os.sched_setscheduler(thread, policy, os.sched_param(priority))
@@ -100,7 +100,7 @@ class RealtimeProcess:
     """
 
     def __init__(self, *, priority: int = 0, lock_memory: bool = False, gc_in_slack: bool = False) -> None:
-        self.refused: list[str] = []  # what the system did not grant
+        self.denied: list[str] = []  # what the system did not grant
         self._priority, self._lock = priority, lock_memory
         self._collector = SlackCollector() if gc_in_slack else None
         self._switch_before: float | None = None  # None: not started
@@ -117,16 +117,16 @@ class RealtimeProcess:
         if self._collector is not None:
             self._collector.start()
         if self._priority:
-            self.refused += schedule_all(os.SCHED_FIFO, self._priority)
+            self.denied += schedule_all(os.SCHED_FIFO, self._priority)
         if self._lock:
-            self.refused += lock_memory()
+            self.denied += lock_memory()
 
     def stop(self) -> None:
         """Everything as before `start`, where that was called; the loop's threads have ended."""
         if self._switch_before is None:
             return
         sys.setswitchinterval(self._switch_before)
-        self._switch_before, self.refused = None, []
+        self._switch_before, self.denied = None, []
         if self._collector is not None:
             self._collector.stop()
         if self._priority:

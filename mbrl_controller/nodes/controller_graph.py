@@ -23,6 +23,15 @@ from mbrl_controller.nodes.state_publishers import StatePublishers
 LOOK_S = 1.0
 
 
+class CommandArbiter(graph.Publishers):
+    """Publishers on the hand's command topic: two controllers on one would fight over the hand."""
+
+    def conflict(self, own: bool) -> str:
+        """Why this node must not command; empty if it is alone. `own`: it has a publisher there, too."""
+        others = self.others(own)
+        return f"{self.topic} is already commanded by {', '.join(others)}: one hand, one master" if others else ""
+
+
 class ControllerGraph:
     """Watches it at every tick, and tells a session to hold. `matched`: subscriptions that the publisher of the command
     topic is matched with."""
@@ -95,7 +104,7 @@ class ControllerGraph:
     def _deaf(self, matters: bool) -> list[str]:
         return [str(topic) for topic, does in self._requests if does is matters and topic.found()]
 
-    def untold(self, problems: list[str]) -> list[str]:
+    def new_problems(self, problems: list[str]) -> list[str]:
         """Those that were not there when this was last asked."""
         new = [text for text in problems if text not in self._told]
         self._told = set(problems)

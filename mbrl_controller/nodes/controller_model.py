@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+from typing import Any
 
 from mbrl_controller.base.errors import MbrlError, ModelError
 from mbrl_controller.contract.contract import RobotContract
@@ -49,6 +50,12 @@ def _kernels(ensemble: LearnedEnsemble) -> str:
     """What multiplies a model's 8-bit numbers, and why; empty where it has none."""
     kernels = ensemble.int8_kernels if isinstance(ensemble, OnnxEnsemble) else ""
     return f"{kernels} (U8S8 saturates on this processor)" if kernels == "U8U8" and u8s8_saturates() else kernels
+
+
+def warn_of_fallback(logger: Any, model: VersionModel) -> None:
+    """Log why a version's fp32 file is used and not its 8-bit one."""
+    if model.fallback:
+        logger.warning(f"model {model.version} serves its fp32 file, not the 8-bit one: {model.fallback}")
 
 
 def load_model(contract: RobotContract, options: ControllerOptions) -> VersionModel:

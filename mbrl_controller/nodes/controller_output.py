@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import numpy as np
 from rclpy.duration import Duration
@@ -53,8 +52,9 @@ FLUSH_S = 0.2  # how long a last command may take to be acknowledged
 class ControllerOutput:
     """The record topics; and, between `open_command` and `close_command`, the hand's command topic."""
 
-    def __init__(self, node: ManagedNode, contract: RobotContract, session: Callable[[], str]) -> None:
-        self._node, self._contract, self._session_name = node, contract, session
+    def __init__(self, node: ManagedNode, contract: RobotContract) -> None:
+        self._node, self._contract = node, contract
+        self.session_name = ""  # of the episodes
         create = node.create_publisher
         self._records: list[Publisher] = [
             create(JointState, "~/command", qos.RECORD),
@@ -120,7 +120,7 @@ class ControllerOutput:
         document = {
             "event": event.event,
             "episode": event.episode,
-            "session": self._session_name(),
+            "session": self.session_name,
             "task": self._contract.task.name,
             "robot": self._contract.file.robot,
             "epoch": event.epoch,

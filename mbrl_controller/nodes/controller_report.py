@@ -75,7 +75,7 @@ class ControllerReport:
         lockstep: bool,
         active: bool,
         model: dict[str, object],
-        refused: list[str],
+        denied: list[str],
         other_commanders: list[str],
     ) -> tuple[int, str, dict[str, object]]:
         """Level, message and values; `period` (s): the loop's; `model`: the values that tell of the model."""
@@ -84,7 +84,7 @@ class ControllerReport:
         if not active and level == OK and safety.standing.hand_over is not None:
             level, message = WARN, f"{message}; handed over: {safety.standing.hand_over.reason}"
         values: dict[str, object] = {"safety state": safety.state.value, "reason": safety.reason}
-        values["not granted"] = "; ".join(refused)
+        values["not granted"] = "; ".join(denied)
         problems: list[tuple[int, str]] = []
         shares = self._shares.add(counters.counted, window=REPORT_S / period)
         if active and shares is not None and not lockstep:
@@ -97,8 +97,8 @@ class ControllerReport:
                 ("late plans", late, t.late_warn, t.late_error),
             ):
                 problems.append((diagnostics.worse(value, warn, bad), f"{what}: {100 * value:.3g} %"))
-        if refused:
-            problems.append((WARN, f"not granted: {'; '.join(refused)}"))
+        if denied:
+            problems.append((WARN, f"not granted: {'; '.join(denied)}"))
         if other_commanders:
             problems.append((ERROR, f"the hand is also commanded by {', '.join(other_commanders)}"))
         problems += [(WARN, what) for what in counters.transport] + [(ERROR, what) for what in counters.misled]

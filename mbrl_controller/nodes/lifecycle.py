@@ -79,6 +79,10 @@ class ManagedNode(LifecycleNode):
         """unconfigured, inactive, active or finalized (or a transition's name)."""
         return str(self._state_machine.current_state[1])
 
+    def now_s(self) -> float:
+        """s, node clock."""
+        return 1e-9 * float(self.get_clock().now().nanoseconds)
+
     @property
     def is_active(self) -> bool:
         """Whether `start` has been called and `stop` has not."""
@@ -165,8 +169,7 @@ class ManagedNode(LifecycleNode):
                 self._attempt(undo)
             if not reason and then is not None:
                 then()
-            stamp = 1e-9 * self.get_clock().now().nanoseconds
-            self.changes.append(LifecycleChange(stamp, name, not reason, reason))
+            self.changes.append(LifecycleChange(self.now_s(), name, not reason, reason))
             self.reason = f"{name} failed: {reason}" if reason else f"{name} succeeded"
             if reason:
                 self.get_logger().error(self.reason)

@@ -158,4 +158,4 @@ def test_times_of_ticks_are_kept(started: list[EventTriggeredLoop]) -> None:
     assert 3 * period.mean < took
     assert lateness.max == 0.0
     assert not math.isnan(period.last)
-    assert loop.refused == []
+    assert loop.denied == []

@@ -97,8 +97,8 @@ def test_what_the_system_refuses_is_told() -> None:
     loop = FixedRateLoop(60.0, lambda when: None, on_error=lambda error: None, cpus=[100_000])
     loop.start()
     loop.stop()
-    assert len(loop.refused) == 1
-    assert loop.refused[0].startswith("CPUs [100000]")
+    assert len(loop.denied) == 1
+    assert loop.denied[0].startswith("CPUs [100000]")
 
 
 def test_slack_is_told_after_each_tick_and_ends_where_the_next_one_is_due() -> None:
@@ -181,7 +181,7 @@ def test_stopping_waits_for_the_tick_in_progress(kind: str) -> None:
 def test_a_started_loop_has_asked_for_its_scheduling() -> None:
     loop = FixedRateLoop(60.0, lambda when: None, on_error=lambda error: None, cpus=[100_000])
     loop.start()
-    assert len(loop.refused) == 1
+    assert len(loop.denied) == 1
     loop.stop()
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mbrl_controller.control.pacing import LATEST, TickScheduler, TickTime
+from mbrl_controller.control.pacing import MAX_LATENESS, TickScheduler, TickTime
 
 HOUR = 3600  # s
 GRAIN = 1e-8  # s: rounding of times after four months of uptime
@@ -65,8 +65,8 @@ def test_what_is_missed_is_counted_and_never_bunched_up(
     free, next_index, missed, begun = start, 0, 0, -math.inf  # when the tick before ended, ...
     for when, ended in run(pacer, [(late * period, work * period) for late, work in delays]):
         assert when.due >= free or when.lateness < period  # begun late itself, or not due before the last had ended
-        assert 0 <= when.lateness <= LATEST * period + GRAIN
-        assert when.began >= begun + (1 - LATEST) * period - GRAIN  # two ticks are never a bunch
+        assert 0 <= when.lateness <= MAX_LATENESS * period + GRAIN
+        assert when.began >= begun + (1 - MAX_LATENESS) * period - GRAIN  # two ticks are never a bunch
         begun = when.began
         assert when.missed == when.index - next_index
         missed += when.missed

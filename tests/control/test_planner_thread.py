@@ -166,5 +166,5 @@ def test_after_closing_no_plan_is_made(core: ControllerCore) -> None:
 def test_what_the_system_refuses_its_thread_is_told(core: ControllerCore) -> None:
     planner = PlannerThread(core.solve, cpus=[100_000])
     planner.plan(core.prepare(OBSERVATION, GOAL, 0.0), time.monotonic() + FAR)
-    assert [text.split(":")[0] for text in planner.refused] == ["CPUs [100000]"]
+    assert [text.split(":")[0] for text in planner.denied] == ["CPUs [100000]"]
     assert planner.close()

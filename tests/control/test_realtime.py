@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What is asked of the process is granted, or refused in words; and garbage waits for its turn."""
+"""What is asked of the process is granted, or denied in words; and garbage waits for its turn."""
 
 from __future__ import annotations
 
@@ -37,27 +37,27 @@ if not keep:
 process = RealtimeProcess(lock_memory=True)
 process.start()
 while_running = locked_mib()
-refused = process.refused
+denied = process.denied
 process.stop()
-print(json.dumps([refused, while_running, locked_mib()]))
+print(json.dumps([denied, while_running, locked_mib()]))
 """
 
 
 def lock(limit: int | None, keep_rights: bool) -> tuple[list[str], float, float]:
-    """What a process of its own was refused, and what it had locked while running and afterwards (MiB)."""
+    """What a process of its own was denied, and what it had locked while running and afterwards (MiB)."""
     done = subprocess.run(
         [sys.executable, "-c", LOCK, json.dumps([limit, keep_rights])], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    refused, running, after = json.loads(done.stdout)
-    return refused, running, after
+    denied, running, after = json.loads(done.stdout)
+    return denied, running, after
 
 
 def test_a_refused_memory_lock_is_told_with_its_limit_and_locks_nothing() -> None:
-    refused, running, after = lock(64 * 1024, keep_rights=False)
-    assert len(refused) == 1
-    assert refused[0].startswith("locked memory: ")
-    assert "64 KiB" in refused[0]
+    denied, running, after = lock(64 * 1024, keep_rights=False)
+    assert len(denied) == 1
+    assert denied[0].startswith("locked memory: ")
+    assert "64 KiB" in denied[0]
     assert running == after == 0.0
 
 
@@ -65,9 +65,9 @@ def test_memory_is_locked_while_running_where_the_system_grants_it() -> None:
     hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
     if hard != resource.RLIM_INFINITY and not realtime._may_lock_all():
         pytest.skip("this user may not lock memory")
-    refused, running, after = lock(None, keep_rights=True)
-    if refused:
-        pytest.skip(f"not granted here: {refused[0]}")
+    denied, running, after = lock(None, keep_rights=True)
+    if denied:
+        pytest.skip(f"not granted here: {denied[0]}")
     assert running > 1.0
     assert after == 0.0
 
@@ -94,7 +94,7 @@ def test_afterwards_everything_is_as_before() -> None:
     process.stop()
     process.stop()
     assert standing() == before
-    assert process.refused == []
+    assert process.denied == []
 
 
 def test_without_options_memory_garbage_and_scheduling_are_left_alone() -> None:
@@ -127,9 +127,9 @@ def test_all_threads_are_scheduled_first_or_the_refusal_is_told(granted: bool, m
     other.join()
     if granted:
         assert {(threading.get_native_id(), 7), (other.native_id, 7)} <= set(asked)
-        assert process.refused == []
+        assert process.denied == []
     else:
-        assert process.refused == ["SCHED_FIFO priority 7: Operation not permitted"]
+        assert process.denied == ["SCHED_FIFO priority 7: Operation not permitted"]
     process.stop()
 
 

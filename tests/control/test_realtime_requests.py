@@ -120,10 +120,10 @@ def test_a_process_asks_for_what_it_was_told_to_and_gives_it_back(monkeypatch: p
     for _ in range(2):
         process.start()
         assert sys.getswitchinterval() == pytest.approx(5e-4)
-        assert process.refused == ["no priority", f"locked memory: {os.strerror(12)}"]
+        assert process.denied == ["no priority", f"locked memory: {os.strerror(12)}"]
         process.stop()
         assert sys.getswitchinterval() == before
-        assert process.refused == []
+        assert process.denied == []
         process.stop()
     assert asked == [(os.SCHED_FIFO, 7), (os.SCHED_OTHER, 0)] * 2
     assert made.unlocked == 2

@@ -161,8 +161,8 @@ def test_a_configured_controller(fuzz, context: None, tmp_path: Path) -> None:
     )
 
     def check() -> None:
-        session = node._session
-        assert session is not None
+        assert node._configured is not None
+        session = node._configured.session
         safety = session.core.safety.config
         assert SafetyConfig(**safety.model_dump()) == safety
         assert 0.1 <= safety.max_jump <= 10

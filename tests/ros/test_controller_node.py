@@ -29,7 +29,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from mbrl_controller.contract.state_assembly import stamp_of
 from mbrl_controller.nodes import qos
-from mbrl_controller.nodes.controller import CONTEST_S
+from mbrl_controller.nodes.control_loop import CONFLICT_S
 
 pytestmark = pytest.mark.ros
 
@@ -247,7 +247,7 @@ def test_the_hand_is_handed_over_and_taken_back(ros: Any, hand: FakeHand) -> Non
 
 def test_who_comes_later_gets_the_hand(ros: Any, hand: FakeHand) -> None:
     """Some seconds after activation a second commander is an operator, whoever that is: two would fight."""
-    end = time.monotonic() + CONTEST_S
+    end = time.monotonic() + CONFLICT_S
     ros.wait(lambda: time.monotonic() > end, "the time of contest to pass")
     operator = ros.node.create_publisher(Float64MultiArray, "hand/commands", 1)
     values = report(ros, "handed_over", "safety state")

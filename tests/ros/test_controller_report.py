@@ -66,7 +66,7 @@ def report(monkeypatch):
             lockstep=False,
             active=True,
             model={},
-            refused=[],
+            denied=[],
             other_commanders=[],
         )
         return level, message

@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import math
 import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,9 +22,10 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.logging import LoggingSeverity
 
 from mbrl_controller.contract.contract import load_contract
+from mbrl_controller.control.loop import FixedRateLoop
 from mbrl_controller.control.pacing import TickTime
-from mbrl_controller.control.timing import LoopStatistics
 from mbrl_controller.episodes.messages import source_message
+from mbrl_controller.nodes.control_loop import ControlLoop
 from mbrl_controller.nodes.controller import ControllerNode
 from mbrl_controller.nodes.tick_shares import TickCounts, TickShares
 
@@ -85,7 +84,7 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Controller
         assert made.trigger_configure() == TransitionCallbackReturn.SUCCESS, made.reason
         yield made
     finally:
-        made._loop = made._planner = None
+        made._loop = None
         made.bring_down()
         made.destroy_node()
         rclpy.try_shutdown()
@@ -99,30 +98,30 @@ def test_all_plans_are_late_is_never_more_than_that(node: ControllerNode, seed: 
     rng = np.random.default_rng(seed)
 
     class Late:
-        late, refused = 0, ()
+        late, denied = 0, ()
 
         def plan(self, *arguments: object) -> None:
             self.late += 1
             if rng.random() < 0.4:
-                node._publish_report(node._session)
+                node._publish_report()
 
-    session = node._session
-    assert session is not None
-    monkeypatch.setattr(node._graph, "holds", lambda *arguments: False)  # as where a hand takes the commands
-    node._planner, node._loop = Late(), SimpleNamespace(statistics=LoopStatistics(), refused=(), running=True)
-    node._activated, node._looked, node._rival, node._session_name = time.monotonic(), -math.inf, "", "s"
-    node._output.open_command(False)
-    session.enter(node._now())
+    configured = node._configured
+    assert configured is not None
+    monkeypatch.setattr(configured.graph, "holds", lambda *arguments: False)  # as where a hand takes the commands
+    loop = node._loop = ControlLoop(node, configured, node._stop_button, node._counters, node._process)
+    loop._planner, loop._loop = Late(), FixedRateLoop(configured.period, loop._tick, on_error=loop._failed)
+    configured.output.open_command(False)
+    configured.session.enter(node.now_s())
     for index in range(40):
         now = time.monotonic()
-        for source in node._contract.sources:
+        for source in configured.contract.sources:
             message = source_message(source, [0.0] * len(source.entries()), node.get_clock().now().nanoseconds)
-            node._inputs.receive(source.topic, message, now)
-        node._tick(TickTime(index, now, now, 0))
-        node._loop.statistics.ticks += 1
+            configured.inputs.receive(source.topic, message, now)
+        loop._tick(TickTime(index, now, now, 0))
+        loop.statistics.ticks += 1
         if rng.random() < 0.4:
-            node._publish_report(session)
-    assert node._planner.late > 30
+            node._publish_report()
+    assert loop._planner.late > 30
     shares = [float(share) for message in told for share in re.findall(r"late plans: ([\d.]+) %", message)]
     assert shares
     assert max(shares) <= 100.0

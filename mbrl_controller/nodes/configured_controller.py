@@ -1,0 +1,166 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Everything that a configured controller has, in one object: built whole, and closed whole."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
+
+from mbrl_controller.base.errors import GoalError
+from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.control.core import ControllerCore
+from mbrl_controller.control.safety import Safety
+from mbrl_controller.control.session import ControlSession
+from mbrl_controller.control.standing import Standing
+from mbrl_controller.control.state_input import StateInput
+from mbrl_controller.nodes import messages, qos
+from mbrl_controller.nodes.controller_graph import CommandArbiter, ControllerGraph
+from mbrl_controller.nodes.controller_model import load_model, warn_of_fallback
+from mbrl_controller.nodes.controller_options import ControllerOptions, check_goal_options
+from mbrl_controller.nodes.controller_output import ControllerOutput
+from mbrl_controller.nodes.controller_report import ControllerReport, Counters
+from mbrl_controller.nodes.lifecycle import ManagedNode
+from mbrl_controller.nodes.message_types import message_class
+from mbrl_controller.nodes.polling import SlowService, polled_subscription
+from mbrl_controller.nodes.scene_reset import SceneReset
+from mbrl_controller.nodes.simulated_clock import SimulatedClock
+from mbrl_controller.nodes.state_publishers import StatePublishers
+
+LoadModel = Callable[[Trigger.Request, Trigger.Response], Trigger.Response]
+Polled = tuple[Any, Callable[..., None], Callable[..., None]]
+
+
+class ConfiguredController:
+    """The session of a contract and a model, and its topics and services."""
+
+    def __init__(
+        self,
+        node: ManagedNode,
+        contract: RobotContract,
+        options: ControllerOptions,
+        standing: Standing,
+        counters: Counters,
+        on_load_model: LoadModel,
+    ) -> None:
+        """Check the options against the contract, load the model, subscribe to the state; raises MbrlError.
+
+        Args:
+            node: makes the topics and services.
+            contract: of the hand.
+            options: may be replaced while it lives.
+            standing: what is latched in this process.
+            counters: count what is rejected and refused.
+            on_load_model: answers ~/load_model, on a thread of its own.
+        """
+        self.contract, self.options = contract, options
+        self.period = options.period(contract.action.period)
+        check_goal_options(contract, options)
+        planner = options.make_planner(len(contract.action))
+        model = load_model(contract, options)
+        safety = Safety(contract.action, options.safety, contract.file.command.safe, standing)
+        core = ControllerCore(contract, model, planner, options.core, safety, options.session.seed, active=False)
+        self.inputs = StateInput(contract, lambda: self.on_complete_state(), counters.rejections)
+        self.on_complete_state: Callable[[], None] = lambda: None
+        self.arbiter = CommandArbiter(node, contract.file.command.topic)
+        self.report = ControllerReport()
+        self.command_profile = qos.command(None if options.lockstep else contract.action.period)
+        self.polled: list[Polled] = []  # subscription, its callback, and who hears of each message's number
+        self._node, self._counters = node, counters
+        with ExitStack() as undo:
+            self.scene = None
+            if options.reset_service:
+                self.scene = SceneReset(node, options.reset_service, self._scene_was_reset)
+                undo.callback(self.scene.close)
+            self.output = ControllerOutput(node, contract)
+            undo.callback(self.output.close)
+            self.graph = ControllerGraph(
+                node, contract.file.command, self.command_profile, lambda: self.output.listeners
+            )
+            self.clock = SimulatedClock(node) if uses_simulated_time(node, options) else None
+            if self.clock is not None:
+                undo.callback(self.clock.close)
+            self.session = ControlSession(
+                core,
+                self.inputs,
+                options.session,
+                self.output.send,
+                lockstep=options.lockstep,
+                reset_scene=self.scene.ask if self.scene else None,
+                simulated=self.clock.time if self.clock else None,
+            )
+            self._connect(undo)
+            # Loading a model must not hold up an e-stop.
+            undo.callback(SlowService(node, Trigger, "~/load_model", on_load_model).close)
+            self._undo = undo.pop_all()
+        node.get_logger().info(
+            f"{contract.file.robot}, task {contract.task.name}, model {model.version} "
+            f"({model.ensemble.spec.precision}), planner {options.planner}, "
+            f"{1 / self.period:.6g} Hz{', in lockstep' if options.lockstep else ''}"
+        )
+        warn_of_fallback(node.get_logger(), model)
+
+    def close(self) -> None:
+        """Leave all topics and services."""
+        self._undo.close()
+
+    def elapsed(self, when: float) -> float:
+        """`when` (s, time.monotonic) on the clock that measures silence: simulated time, where that is used."""
+        return when if self.clock is None else self.clock.time.at(when)
+
+    def reconfigure(self, options: ControllerOptions) -> None:
+        """Use new options from the next step on."""
+        self.options = options
+        planner = options.make_planner(len(self.contract.action))
+        self.session.reconfigure(planner, options.core, options.safety, options.session, self._node.now_s())
+
+    def _connect(self, undo: ExitStack) -> None:
+        node, lockstep = self._node, self.options.lockstep
+        made = [node.create_subscription(JointTrajectory, "~/set_goal", self._on_goal, qos.REQUEST)]
+        undo.callback(lambda: [node.destroy_subscription(subscription) for subscription in made])
+        self.graph.add_requests("e_stop", qos.E_STOP, matters=True)
+        self.graph.add_requests("~/set_goal", qos.REQUEST, matters=False)
+        for source in self.contract.sources:
+            kind, on_state = message_class(source.type), functools.partial(self._on_state, source.topic)
+            profile = qos.SENSOR_LOCKSTEP if lockstep else qos.sensor(source)
+            publishers = StatePublishers(node, source, profile)
+            if lockstep:  # each state is waited for; in real time the loop takes what has arrived
+                subscription = node.create_subscription(kind, source.topic, publishers.before(on_state), profile)  # type: ignore[arg-type]
+            else:
+                subscription = polled_subscription(node, kind, source.topic, profile)
+                self.polled.append((subscription, on_state, publishers.hear))
+            publishers.subscription = subscription
+            self.graph.states.append(publishers)
+            made.append(subscription)
+
+    def _on_state(self, topic: str, message: Any, received: float | None = None) -> None:
+        self.inputs.receive(topic, message, self.elapsed(time.monotonic() if received is None else received))
+
+    def _on_goal(self, message: JointTrajectory) -> None:
+        logger = self._node.get_logger()
+        try:
+            goal = messages.read_goal(self.contract.task, message)
+        except GoalError as error:
+            self._counters.goals_refused += 1
+            self._counters.last_goal_refusal = str(error)
+            logger.warning(f"goal refused: {error}", throttle_duration_sec=1.0)
+            return
+        self.session.set_goal(goal, self._node.now_s())
+        logger.info(f"new goal, {len(goal.times)} points", throttle_duration_sec=1.0)
+
+    def _scene_was_reset(self) -> None:
+        self.session.scene_was_reset(self.elapsed(time.monotonic()))
+        if self.inputs.newest_stamp is not None:  # in lockstep its state is here already
+            self.on_complete_state()
+
+
+def uses_simulated_time(node: ManagedNode, options: ControllerOptions) -> bool:
+    """Whether control periods are counted in the time on /clock. In lockstep they are counted in no time."""
+    return bool(getattr(node.get_clock(), "ros_time_is_active", False)) and not options.lockstep
