@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Transitions to learn from: arrays, whose episode each row belongs to, and a split that never leaks. NumPy only."""
+"""Transitions as arrays with their episodes, and a split into training and validation that never leaks. NumPy only."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ Index = NDArray[np.int64]
 class TransitionSet:
     """Rows (state at tick k, action applied from k to k+1, state at k+1), SI units, actions are joint targets (rad).
 
-    `episode[t]` indexes `episode_keys`; a key names the same recording, or part of a long one, for ever.
-    `step[t]` counts ticks within the episode; a gap in it says that rows do not follow each other.
+    `episode[t]` indexes `episode_keys`; a key is the permanent name of a recording, or of a part of a long one.
+    `step[t]` counts ticks within the episode; rows across a gap in it are not consecutive.
     """
 
     state: Array  # [T, S]
@@ -67,7 +67,7 @@ class TransitionSet:
                 raise DatasetError(
                     f"episode {self.episode_keys[self.episode[row]]!r}: {name}[{entry}] is "
                     f"{getattr(self, name)[row, entry]} in row {row} (step {self.step[row]}); "
-                    f"{int(bad.sum())} such values in all"
+                    f"{int(bad.sum())} such values in total"
                 )
 
     def __len__(self) -> int:
@@ -79,7 +79,7 @@ class TransitionSet:
         return np.unique(self.episode)
 
     def require(self, transitions: int = 1, episodes: int = 1, what: str = "data") -> None:
-        """Raises DatasetError, saying what there is and what is needed, when there is too little."""
+        """Raises DatasetError for too little data; `what` names it in the error."""
         have = len(self.episodes)
         if len(self) < transitions or have < episodes:
             raise DatasetError(
@@ -88,7 +88,7 @@ class TransitionSet:
             )
 
     def of_episodes(self, ids: Sequence[int] | Index) -> TransitionSet:
-        """Only the rows of these episodes; keys of the others are dropped."""
+        """Rows of these episodes only; other keys are dropped."""
         wanted = np.unique(np.asarray(ids, dtype=np.int64))
         rows = np.flatnonzero(np.isin(self.episode, wanted))
         return TransitionSet(
@@ -101,21 +101,21 @@ class TransitionSet:
         )
 
     def split_by_episode(self, fraction: float, key: str = "") -> tuple[TransitionSet, TransitionSet]:
-        """(train, held out): whole episodes, about `fraction` of them held out.
+        """(training, validation) sets of whole episodes, about `fraction` of them for validation.
 
-        The side of an episode depends on its key alone, so it never changes when others are recorded later: weights
-        that are trained on have then never seen what judges them. So that neither side is empty, the first episode
-        always trains and the second is always held out; keep recordings in the order in which they were made.
+        The side of an episode depends only on its key, so it never changes when more are recorded: a model trained
+        further has never seen its validation episodes. So that neither side is empty, the first episode is always for
+        training and the second for validation; keep recordings in the order in which they were made.
         """
         if not 0 < fraction < 1:
-            raise DatasetError(f"the held-out fraction must lie in (0, 1), got {fraction}")
+            raise DatasetError(f"the validation fraction must be in (0, 1), got {fraction}")
         ids = self.episodes
-        held = np.array([_uniform(f"{key}\0{self.episode_keys[i]}") < fraction for i in ids], dtype=bool)
-        held[:2] = np.array([False, True])[: len(held)]
-        return self.of_episodes(ids[~held]), self.of_episodes(ids[held])
+        validation = np.array([_uniform(f"{key}\0{self.episode_keys[i]}") < fraction for i in ids], dtype=bool)
+        validation[:2] = np.array([False, True])[: len(validation)]
+        return self.of_episodes(ids[~validation]), self.of_episodes(ids[validation])
 
     def augmented(self, symmetries: Iterable[Symmetry]) -> TransitionSet:
-        """These rows and, for each symmetry, their mirror images, as further episodes (`<key>|<symmetry>`)."""
+        """These rows and their mirror images under each symmetry, as more episodes (`<key>|<symmetry>`)."""
         parts = [self]
         for symmetry in symmetries:
             keys = tuple(f"{key}|{symmetry.name}" for key in self.episode_keys)
@@ -125,7 +125,7 @@ class TransitionSet:
         return concatenate(parts)
 
     def windows(self, length: int) -> Index:
-        """Row indices [W, length] of every run of `length` rows that follow each other in one episode."""
+        """Row indices [W, length] of every run of `length` consecutive rows of one episode."""
         if length < 1:
             raise DatasetError(f"a window needs at least one row, got {length}")
         starts = len(self) - length + 1
@@ -137,7 +137,7 @@ class TransitionSet:
         return first[:, None] + np.arange(length)
 
     def digest(self) -> str:
-        """SHA-256 (hex) of all values and keys: the same data gives the same text on every machine."""
+        """SHA-256 (hex) of all values and keys, equal on every machine."""
         sha = hashlib.sha256()
         for value in (self.state, self.action, self.next_state, self.episode, self.step):
             sha.update(f"{value.shape}".encode())
@@ -147,9 +147,9 @@ class TransitionSet:
 
 
 def concatenate(parts: Sequence[TransitionSet]) -> TransitionSet:
-    """All rows of `parts`, in order; an episode may be in one part only."""
+    """All rows of `parts`, in order; an episode may occur in one part only."""
     if not parts:
-        raise DatasetError("no transitions at all")
+        raise DatasetError("no transitions")
     sizes = {(p.state.shape[1], p.action.shape[1]) for p in parts}
     if len(sizes) > 1:
         raise DatasetError(f"recordings differ in (state, action) size: {sorted(sizes)}")
@@ -165,11 +165,18 @@ def concatenate(parts: Sequence[TransitionSet]) -> TransitionSet:
 
 
 def parts_of(step: Index, length: int, gap: int) -> dict[int, Index]:
-    """Row indices of the parts of an episode with steps `step` [T], ascending, by the part's number; empty for one of
-    less than 1.5 `length` rows, which stays whole. A part has `length` steps, the last one .5 to 1.5 of that.
+    """Row indices of the parts of a long episode, by the part's number, so that some can be for validation.
 
-    So some of a long episode can be held out. A part leaves out its first `gap` steps, but for the first part: what is
-    held out does not go on where training ended. Where a part begins depends on the step alone.
+    A part has `length` steps, the last one .5 to 1.5 times that. Where a part begins depends only on the step. Parts
+    after the first leave out their first `gap` steps, so that validation does not resume where training ended.
+
+    Args:
+        step: Steps [T] of the episode's rows, ascending.
+        length: Steps per part.
+        gap: Steps between parts.
+
+    Returns:
+        Empty for an episode of less than 1.5 `length` rows, which stays whole.
     """
     if 2 * len(step) < 3 * length:
         return {}
@@ -180,11 +187,11 @@ def parts_of(step: Index, length: int, gap: int) -> dict[int, Index]:
 
 
 def robust_scale(values: Array, units: Sequence[str], tail: float = 0.005) -> tuple[Array, Array]:
-    """(mean, std) [D] of values [T, D] with the outer tails cut, each std at least a floor.
+    """(mean, std) [D] of values [T, D] clipped to their inner quantiles, with a lower bound for each std.
 
-    One ball that falls to the floor would otherwise set the scale of everything near the hand. The floor, 1 % of
-    the median std of the entries with the same unit, keeps an entry that hardly moved from amplifying noise; where
-    all is still the std is 1.
+    Without clipping, one ball that falls to the floor would set the scale of everything near the hand. The bound, 1 %
+    of the median std of the entries with the same unit, keeps an entry that hardly moved from amplifying noise. If
+    all entries are still, the std is 1.
     """
     low, high = np.quantile(values, [tail, 1 - tail], axis=0)
     core = np.clip(values, low, high)
@@ -198,5 +205,5 @@ def robust_scale(values: Array, units: Sequence[str], tail: float = 0.005) -> tu
 
 
 def _uniform(text: str) -> float:
-    """A number in [0, 1) that depends on the text alone."""
+    """A number in [0, 1) that depends only on the text."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") / 2**48

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The learned physics: an ensemble of small networks as one batched network (PDDM: 3 members, 2 x 500, ReLU)."""
+"""The learned dynamics: an ensemble of small networks as one batched network (PDDM: 3 members, 2 x 500, ReLU)."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from mbrl_controller.dynamics.validation import Predictor
 from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.tasks.spaces import Array
 
-# A warm start keeps the old function under a new scaling, unless the old scale was a floor and says nothing.
+# A warm start keeps the old function under a new scaling, except where the old scale was only a lower bound.
 _RESCALE_LIMIT = 10.0
-# Least scale of a contact feature (they lie between 0 and 1.7): a surface that was hardly ever near is not made loud.
+# Lower bound for the scale of a contact feature (range 0 to 1.7): a surface rarely near a ball is not amplified.
 _CONTACT_STD = 0.05
 SCALING = ("feature_mean", "feature_std", "delta_mean", "delta_std")
 
@@ -31,15 +31,15 @@ SCALING = ("feature_mean", "feature_std", "delta_mean", "delta_std")
 class DynamicsEnsemble(nn.Module):
     """(state [E, N, S], action [N, A] or [E, N, A]) -> next state [E, N, S], physical units in and out.
 
-    Actions are joint targets (rad). They are cut to the joint's limits and to what it can reach in one period first,
-    as `ActionSpace.limit` does, so that a planner's raw candidate and the command logged for it are one input (but for
-    a joint that stands further outside its limits than it can move in a period). Then: `action_input="target"` feeds
-    that target, `"error"` feeds it minus the joint's position: the push that a position actuator really gets.
+    Actions are joint targets (rad). First they are limited to the joint's range and to what it can reach in one period,
+    as in `ActionSpace.limit`, so that a planner's raw candidate and the command logged for it are the same input
+    (except for a joint further outside its limits than it can move in a period). `action_input="target"` feeds that
+    target to the network, `"error"` feeds target minus position: the input of a position actuator.
 
-    A periodic angle enters as sine and cosine and leaves unwrapped (state + change). Where the spec has a geometry, the
+    A periodic angle is input as sine and cosine and output unwrapped (state + change). If the spec has a geometry, the
     contact features of the state come last.
-    Scaled inputs are clamped to +-`input_clamp` (standard deviations): nothing is extrapolated far, and one candidate
-    that throws a ball away does not coarsen the quantisation of all the others.
+    Scaled inputs are clamped to +-`input_clamp` (standard deviations): this limits extrapolation, and one candidate
+    that throws a ball away does not coarsen the quantisation of the others.
     """
 
     error_input: Tensor
@@ -57,6 +57,7 @@ class DynamicsEnsemble(nn.Module):
     def __init__(
         self, spec: ModelSpec, *, action_input: ActionInput = "error", input_clamp: float = 5.0, seed: int = 0
     ) -> None:
+        """Random weights from `seed`, and no scaling yet: see `fit_scaling`."""
         super().__init__()
         self.action_input, self.input_clamp, self.hidden = action_input, input_clamp, tuple(spec.hidden)
         self.size = spec.ensemble_size
@@ -97,7 +98,7 @@ class DynamicsEnsemble(nn.Module):
 
     @torch.no_grad()
     def _initialise(self, seed: int) -> None:
-        """Uniform +-1/sqrt(inputs); each member has its own stream, whatever the ensemble's size."""
+        """Uniform +-1/sqrt(inputs); each member has its own stream, independent of the ensemble's size."""
         for member in range(self.size):
             source = torch.Generator().manual_seed(stream_seed(seed, member))
             for weight, bias in zip(self.weights, self.biases, strict=True):
@@ -126,7 +127,7 @@ class DynamicsEnsemble(nn.Module):
         return list(self._layers(state, action))[:-1]
 
     def scaled_features(self, state: Tensor, action: Tensor) -> Tensor:
-        """What the first layer gets [E, N, F]: in standard deviations, clamped."""
+        """Inputs of the first layer [E, N, F]: in standard deviations, clamped."""
         x = (self.features(state, action) - self.feature_mean) / self.feature_std
         return x.clamp(-self.input_clamp, self.input_clamp)
 
@@ -141,7 +142,7 @@ class DynamicsEnsemble(nn.Module):
 
     @torch.no_grad()
     def fit_scaling(self, data: TransitionSet, spec: ModelSpec, keep_function: bool = False) -> None:
-        """Set the scaling from training data; `keep_function` adapts the weights so that predictions stay the same."""
+        """Set the scaling from training data; `keep_function` adapts the weights so that predictions do not change."""
         features = self.features(*(torch.tensor(v, dtype=torch.float32) for v in (data.state, data.action)))
         mean, std = robust_scale(features.double().numpy(), self.feature_units)
         bounded = np.isin(self.feature_units, ["sin", "cos"])
@@ -156,7 +157,7 @@ class DynamicsEnsemble(nn.Module):
             getattr(self, name).copy_(value)
 
     def _absorb(self, mean: Tensor, std: Tensor, delta_mean: Tensor, delta_std: Tensor) -> None:
-        """Undo a change of scaling in the first and last layer. Jumps are cut: the old scale was a floor then."""
+        """Compensate a new scaling in the first and last layer. Jumps are limited: there the old scale was a bound."""
 
         def cut(ratio: Tensor) -> Tensor:
             return ratio.clamp(1 / _RESCALE_LIMIT, _RESCALE_LIMIT)
@@ -172,7 +173,7 @@ class DynamicsEnsemble(nn.Module):
         self.biases[-1] += cut_shift((self.delta_mean - delta_mean) / delta_std)
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Take over weights and scaling; raises ModelError naming what does not fit."""
+        """Load weights and scaling; raises ModelError naming what does not fit."""
         own = self.state_dict()
         wrong = [f"{name} is missing" for name in own if name not in weights]
         wrong += [f"{name} is unknown" for name in weights if name not in own]
@@ -189,7 +190,7 @@ class DynamicsEnsemble(nn.Module):
 
     @property
     def state_std(self) -> Tensor:
-        """Scale [S] of each state entry in its own unit; for a periodic angle that of its change."""
+        """Scale [S] of each state entry in its unit; for a periodic angle the scale of its change."""
         std = self.delta_std.clone()
         std[self.linear] = self.feature_std[: len(self.linear)]
         return std
@@ -208,5 +209,5 @@ class DynamicsEnsemble(nn.Module):
 
 
 def stream_seed(*parts: int) -> int:
-    """One seed of an independent random stream per tuple of numbers."""
+    """Seed of an independent random stream for each tuple of numbers."""
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))

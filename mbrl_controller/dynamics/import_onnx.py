@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The network back from its fp32 file, which holds all there is: for a warm start, for torch, for the 8-bit file."""
+"""Restores the network from its fp32 ONNX file: for a warm start, for torch, for the 8-bit file."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from onnx import numpy_helper
 
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
-from mbrl_controller.dynamics.export import FED_TARGET
+from mbrl_controller.dynamics.onnx_graph import TARGET_INPUT
 from mbrl_controller.dynamics.train_config import ActionInput
 from mbrl_controller.dynamics.weights import Weights
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.onnx_validation import check_content
 from mbrl_controller.models.spec import ModelSpec
 
-# Graphs of before the target's limits moved to the front: "error" subtracts the joint's position from the target; both
-# inputs subtract the reach and the features' mean.
+# By the number of subtractions in older graphs, which limit the target later: "error" subtracts the joint's position
+# from the target; both inputs subtract the reach and the features' mean.
 _SUBTRACTIONS: dict[int, ActionInput] = {2: "target", 3: "error"}
-_CLAMP_NAMES = ("input_high", "high")  # of the bound in the file, now and in older files
+_CLAMP_NAMES = ("input_high", "high")  # the bound in the file, now and in older files
 
 
 def weights_of(file: ModelFile) -> tuple[Weights, ActionInput]:
-    """A `DynamicsEnsemble.state_dict` that predicts what `file` does, and what its network is fed.
+    """A `DynamicsEnsemble.state_dict` with the predictions of `file`, and its action input.
 
-    The file scales the network's output in its last layer; that is undone with the spec's `delta_scale`, and the mean
-    change stays in the bias. Raises ModelError for a file that is not a float one of `export_onnx`.
+    In the file the last layer includes the output scaling. This divides by the spec's `delta_scale` again; the mean
+    change stays in the bias. Raises ModelError for a file that is not an fp32 one from `export_onnx`.
     """
     proto, path = _parsed(file), file.path
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     spec = ModelSpec.from_metadata(metadata, str(path))
     if spec.precision != "fp32":
         raise ModelError(
-            f"{path}: its weights are rounded to {spec.precision}; what goes on from a version needs its fp32 file"
+            f"{path}: its weights are rounded to {spec.precision}; training from a version needs its fp32 file"
         )
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
-    fed = _fed(proto.graph)
+    action_input = _action_input(proto.graph)
     layers, scale = len(spec.hidden) + 1, np.array(spec.delta_scale)
     try:
-        if fed is None:
+        if action_input is None:
             raise KeyError("reach")
         weights: Weights = {
-            "error_input": torch.tensor(fed == "error"),
+            "error_input": torch.tensor(action_input == "error"),
             "feature_mean": torch.tensor(constants["feature_mean"]),
             "feature_std": torch.tensor(constants["feature_std"]),
             "delta_mean": torch.zeros(len(scale)),
@@ -60,20 +60,20 @@ def weights_of(file: ModelFile) -> tuple[Weights, ActionInput]:
             weights[f"weights.{i}"] = torch.tensor(weight, dtype=torch.float32)
             weights[f"biases.{i}"] = torch.tensor(bias[:, None], dtype=torch.float32)
     except KeyError as error:
-        raise ModelError(f"{path}: it has no {error}: not a model of this version's export") from error
-    return weights, fed
+        raise ModelError(f"{path}: it has no {error}: not a model exported by this version") from error
+    return weights, action_input
 
 
 def network_of(file: ModelFile, spec: ModelSpec) -> DynamicsEnsemble:
-    """The network in an fp32 `file`, which `spec` describes, on the CPU; ModelError for any other file."""
+    """The network in an fp32 `file` described by `spec`, on the CPU; raises ModelError for any other file."""
     path = file.path
     try:
-        weights, fed = weights_of(file)
+        weights, action_input = weights_of(file)
         constants = {t.name: t for t in _parsed(file).graph.initializer}
         clamp = next(numpy_helper.to_array(constants[name]).item() for name in _CLAMP_NAMES if name in constants)
-    except (ValueError, StopIteration) as error:  # arrays that do not go together; no clamp
-        raise ModelError(f"{path}: not a model of this version's export: {error or _CLAMP_NAMES[0]}") from error
-    network = DynamicsEnsemble(spec, action_input=fed, input_clamp=clamp)
+    except (ValueError, StopIteration) as error:  # shapes that do not match; no clamp
+        raise ModelError(f"{path}: not a model exported by this version: {error or _CLAMP_NAMES[0]}") from error
+    network = DynamicsEnsemble(spec, action_input=action_input, input_clamp=clamp)
     try:
         network.load_weights(weights)
     except ModelError as error:
@@ -89,10 +89,10 @@ def _parsed(file: ModelFile) -> onnx.ModelProto:
         raise ModelError(f"{file.path}: cannot be read: {error}") from error
 
 
-def _fed(graph: onnx.GraphProto) -> ActionInput | None:
+def _action_input(graph: onnx.GraphProto) -> ActionInput | None:
     names = {tensor.name for tensor in graph.initializer}
     if "reach" in names:
         return _SUBTRACTIONS.get(sum(node.op_type == "Sub" for node in graph.node))
     if not any(name.startswith("reach_") for name in names):
         return None
-    return "target" if any(FED_TARGET in node.output for node in graph.node) else "error"
+    return "target" if any(TARGET_INPUT in node.output for node in graph.node) else "error"

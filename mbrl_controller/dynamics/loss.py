@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What training makes small: errors of rollouts over one or more steps, each step in units of its own change."""
+"""Training loss: squared errors of rollouts over one or more steps, each step in units of its own change."""
 
 from __future__ import annotations
 
@@ -20,33 +20,37 @@ from mbrl_controller.models.spec import ModelSpec
 
 @dataclass(frozen=True)
 class Rows:
-    """Transitions as tensors, SI units, and the windows of k of them that follow each other."""
+    """Transitions as tensors, SI units, and the windows of k consecutive ones."""
 
     state: Tensor  # [N, S]
     action: Tensor  # [N, A]
-    next_state: Tensor  # [N, S]; periodic angles lie within half a turn of the state's
+    next_state: Tensor  # [N, S]; periodic angles within half a turn of the state's
     windows: Tensor  # [W, k], rows
 
 
 class RolloutLoss:
-    """Mean squared error of a model's rollouts.
-
-    `huber`: errors above it, in units of the scale, count linearly. `weights`: of the state's entries, by prefix of
-    their names, the longest wins; DatasetError for a prefix that no name has, or weights that are negative or all zero.
-    """
+    """Mean squared error of a model's rollouts."""
 
     def __init__(
         self, model: DynamicsEnsemble, spec: ModelSpec, huber: float | None, weights: Mapping[str, float]
     ) -> None:
+        """Raises DatasetError for a prefix that no state entry has, or weights that are negative or all zero.
+
+        Args:
+            model: Network to train.
+            spec: Its description.
+            huber: Errors above it, in units of the scale, count linearly.
+            weights: Weight of state entries by prefix of their names; the longest prefix wins.
+        """
         self.model, self.spec, self.huber = model, spec, huber
         self.device = model.delta_std.device
         self.weight = _entry_weights(spec, weights).to(self.device)
 
-    def rows(self, data: TransitionSet, horizon: int, most: int | None = None) -> Rows:
-        """`data` with its windows of `horizon` transitions, or `most` of them, evenly spread."""
+    def rows(self, data: TransitionSet, horizon: int, max_windows: int | None = None) -> Rows:
+        """`data` with its windows of `horizon` transitions, at most `max_windows`, evenly spread."""
         windows = data.windows(horizon)
-        if most is not None and len(windows) > most:
-            windows = windows[np.linspace(0, len(windows) - 1, most).astype(int)]
+        if max_windows is not None and len(windows) > max_windows:
+            windows = windows[np.linspace(0, len(windows) - 1, max_windows).astype(int)]
         unwrapped = data.state + self.spec.state.difference(data.next_state, data.state)
         state, action, next_state = (
             torch.tensor(value, dtype=torch.float32, device=self.device)
@@ -55,17 +59,21 @@ class RolloutLoss:
         return Rows(state, action, next_state, torch.tensor(windows, device=self.device))
 
     def scale(self, rows: Rows) -> Tensor:
-        """RMS change [k, S] after each step, at least the one-step scale: far steps do not drown the near ones."""
+        """RMS change [k, S] after each step, at least the one-step scale: so that late steps do not dominate."""
         change = self._wrapped(rows.next_state[rows.windows] - rows.state[rows.windows[:, :1]])
         rms = change.square().mean(0).sqrt()
         rms[0] = self.model.delta_std
         return torch.maximum(rms, self.model.delta_std)
 
     def __call__(self, rows: Rows, windows: Tensor, scale: Tensor, noise: tuple[Tensor, Tensor] | None) -> Tensor:
-        """Error [E] over rollouts of windows [E, B, k], step j in units of scale[j]; scale [k, S].
+        """Loss [E].
 
-        `noise`: on start states and on targets [E, B, S], in deviations of the state and of its change. That on the
-        start is taken off the predictions again: as in PDDM the target stays the change.
+        Args:
+            rows: The transitions.
+            windows: [E, B, k] rows to roll out.
+            scale: [k, S]; errors of step j are in units of scale[j].
+            noise: On start states and on targets, [E, B, S] each, in standard deviations of the state and of its
+                change. Noise on the start is subtracted from the predictions: as in PDDM the target stays the change.
         """
         state = rows.state[windows[..., 0]]
         offset: Tensor | float = 0.0
@@ -82,7 +90,7 @@ class RolloutLoss:
         return total / windows.shape[-1]
 
     def _of(self, error: Tensor) -> Tensor:
-        """Squared, and beyond `huber` linear with the slope it has there: a few balls in flight do not rule the fit."""
+        """Squared; linear beyond `huber` with equal slope, so that a few balls in flight do not dominate the fit."""
         if self.huber is None:
             return error.square()
         size = error.abs()

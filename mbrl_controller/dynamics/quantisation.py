@@ -1,12 +1,12 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Weights and activations in 8 bit, so that the network they came from is repeated as well as possible.
+"""Quantises weights and activations to 8 bit with little error.
 
-Scales are fixed from real data. Rounded weights would shift what a unit puts out, because the activations they meet
-are not negative: each bias is corrected by the mean of that shift. A shift is what control feels: it adds up over the
-horizon. Both ideas, correction and equalisation, are of Nagel et al., "Data-Free Quantization Through Weight
-Equalization and Bias Correction", ICCV 2019; here the shift is measured on data.
+Scales are fixed from real data. Rounded weights shift a unit's mean output, because activations are not negative; each
+bias is corrected by that shift. A shift matters for control: it adds up over the horizon. Bias correction and
+equalisation are from Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV 2019;
+here the shift is measured on data.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from torch import Tensor
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.tasks.spaces import Array
 
-INPUT_ZERO = 128  # of the 256 steps between the clamps
-# A hidden unit of small weights is scaled up by 1 / LEAST at most: its activations share the layer's range.
-LEAST = 0.5
-# One step for all columns of a hidden layer makes a plan 7 % faster than a step per column. It is taken where the error
-# stays below this: at .02 (Baoding) control was as good as in 32 bit, at .033 (valve) it was a little worse.
-COARSE_RMS = 0.03
+INPUT_ZERO = 128  # level of zero among the 256 between the clamps
+# A hidden unit of small weights is scaled up by 1 / MIN_EQUALISATION at most: its activations share the layer's range.
+MIN_EQUALISATION = 0.5
+# One scale for all columns of a hidden layer makes a plan 7 % faster than one per column. It is used if the error stays
+# below this: at .02 (Baoding) control was as good as in 32 bit, at .033 (valve) a little worse.
+MAX_PER_LAYER_RMS = 0.03
 
 
 @dataclass(frozen=True)
@@ -36,22 +36,22 @@ class QuantisedLayer:
     weight: NDArray[np.int8]  # [I, O]
     weight_step: NDArray[np.float32]  # [O], or [] for all columns
     bias: NDArray[np.float32]  # [O]
-    output_step: float  # of the levels that the next layer gets, from zero: what is negative is cut, as ReLU does
+    output_step: float  # of the levels passed to the next layer, from zero: clipping negatives is the ReLU
 
 
 @torch.no_grad()
 def quantise(model: DynamicsEnsemble, state: Array, action: Array) -> tuple[float, list[list[QuantisedLayer]]]:
-    """The step of the inputs' levels, and each member's layers, from real states [N, S] and targets [N, A].
+    """The step between input levels, and each member's layers, from real states [N, S] and targets [N, A].
 
-    A layer's range is the largest value that it takes where a planner goes from there, and that is not only where the
-    data is: candidates are wilder than what was executed, and a prediction goes on from predictions. So the ranges come
-    from the data's actions and from targets drawn over the joints' whole range, for three steps.
+    A layer's range must cover what a planner evaluates, not only the data: candidates are wilder than executed actions,
+    and predictions start from predictions. So the ranges come from three-step rollouts with the data's actions and with
+    targets drawn over the joints' whole range.
     """
     layers, ranges = _equalised(model, _ranges(model, state, action))
     x = model.scaled_features(_tensor(model, state).expand(model.size, -1, -1), _tensor(model, action)).double()
     step = model.input_clamp / 127
     members, error = _rounded(layers, ranges, x, step, model.delta_std, per_column=False)
-    if error > COARSE_RMS:
+    if error > MAX_PER_LAYER_RMS:
         members, _ = _rounded(layers, ranges, x, step, model.delta_std, per_column=True)
     return step, members
 
@@ -62,15 +62,26 @@ Layers = list[tuple[Tensor, Tensor]]  # weight [E, I, O] and bias [E, 1, O], flo
 def _rounded(
     layers: Layers, ranges: list[Tensor], x: Tensor, step: float, scale: Tensor, per_column: bool
 ) -> tuple[list[list[QuantisedLayer]], float]:
-    """Each member's layers, by what they do to the inputs x [E, N, F]; and the root mean square error of the outputs in
-    units of `scale` [S]."""
+    """Quantise the layers of each member.
+
+    Args:
+        layers: Equalised layers.
+        ranges: Largest activation [E] of each hidden layer.
+        x: Inputs [E, N, F] on which biases are corrected.
+        step: Between input levels.
+        scale: Unit [S] of the output error.
+        per_column: One weight scale per column instead of one per hidden layer.
+
+    Returns:
+        The layers, and the root mean square error of the outputs in units of `scale`.
+    """
     rounded = ((torch.round(x / step) + INPUT_ZERO).clamp(0, 255) - INPUT_ZERO) * step
     members: list[list[QuantisedLayer]] = [[] for _ in x]
     last = len(layers) - 1
     error = 0.0
     for i, (weight, bias) in enumerate(layers):
-        # The full 8 bit: with 7, which no processor could overflow, the rounding error is half as large again. Where 8
-        # do overflow, the probe says so (model_probe.py).
+        # The full 8 bit: with 7, which no processor can overflow, the rounding error is 1.5 times as large. A processor
+        # on which 8 bit overflow is detected when the file is loaded (models/golden_samples.py).
         columns = per_column or i == last
         weight_step = (weight.abs().amax(1 if columns else (1, 2), keepdim=True) / 127).clamp(min=1e-30)
         integer = torch.round(weight / weight_step)
@@ -95,9 +106,9 @@ def _rounded(
 
 
 def _equalised(model: DynamicsEnsemble, ranges: list[Tensor]) -> tuple[Layers, list[Tensor]]:
-    """The same function by hidden columns whose largest weights are alike, and each layer's range [E] then.
+    """The same function with similar largest weights in all hidden columns, and each layer's range [E].
 
-    A ReLU unit may be scaled by 1 / c and all that reads it by c. The output scaling becomes part of the last layer.
+    A ReLU unit may be scaled by 1 / c and its readers by c. The output scaling becomes part of the last layer.
     """
     layers = [(w.detach().double(), b.detach().double()) for w, b in zip(model.weights, model.biases, strict=True)]
     weight, bias = layers[-1]
@@ -106,7 +117,7 @@ def _equalised(model: DynamicsEnsemble, ranges: list[Tensor]) -> tuple[Layers, l
     for i, range_of_units in enumerate(ranges):
         weight, bias = layers[i]
         column = weight.abs().amax(1, keepdim=True)
-        factor = (column / column.amax(2, keepdim=True).clamp(min=1e-30)).clamp(min=LEAST)
+        factor = (column / column.amax(2, keepdim=True).clamp(min=1e-30)).clamp(min=MIN_EQUALISATION)
         layers[i] = weight / factor, bias / factor
         layers[i + 1] = layers[i + 1][0] * factor.transpose(1, 2), layers[i + 1][1]
         largest.append((range_of_units / factor[:, 0]).amax(1).clamp(min=1e-6))

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Scalars for TensorBoard, where the package `tensorboard` is installed."""
+"""Scalars for TensorBoard, if the package `tensorboard` is installed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 
-class EventFiles:
-    """Event files in one folder. What lay there is replaced, so that a resumed run has no doubled points."""
+class EventWriter:
+    """Event files in one folder. Old ones are removed, so that a resumed run has no duplicate points."""
 
     def __init__(self, folder: Path) -> None:
         """Raises ModuleNotFoundError without `tensorboard`."""
@@ -24,11 +24,11 @@ class EventFiles:
         self._writer: Any = SummaryWriter(str(folder))
 
     def add(self, scalars: Mapping[str, float], step: int) -> None:
-        """Write values by name at `step`, readable at once."""
+        """Write values by name at `step` and flush."""
         for name, value in scalars.items():
             self._writer.add_scalar(name, value, step)
         self._writer.flush()
 
     def close(self) -> None:
-        """Write out what is left."""
+        """Write what is buffered and close."""
         self._writer.close()

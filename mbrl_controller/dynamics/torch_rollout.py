@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The same model file served by torch, for a machine with a GPU: there a whole horizon is one CUDA graph."""
+"""Runs a model file in torch; on a GPU a whole horizon is one CUDA graph."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace, Array
 
 # A control step needs up to three sizes: the candidates, the chosen plan's first step, and the commands in flight.
-KEPT_SIZES = 4
-WARM_UPS = 3  # before a capture, as torch's notes on CUDA graphs ask for
+MAX_CACHED_SIZES = 4
+WARM_UPS = 3  # before a capture, as torch's notes on CUDA graphs require
 TOLERANCE = 1e-3  # to ONNX Runtime, in units of one step's change: rounding only
 
 
 class TorchEnsemble:
     """(state [E, N, S], action [N, A]) -> next state [E, N, S], SI units, float32. Made by `load`.
 
-    What `OnnxEnsemble` does, on `device`. Calls from several threads wait for one another: the buffers are shared.
+    Same interface as `OnnxEnsemble`. Calls from several threads are serialised: they share buffers.
     """
 
     def __init__(self, network: DynamicsEnsemble, spec: ModelSpec, path: Path, digest: str) -> None:
@@ -40,11 +40,11 @@ class TorchEnsemble:
         self.size = spec.ensemble_size
         self.delta_scale = np.array(spec.delta_scale)
         self.device = network.delta_std.device
-        self.capture_failure = ""  # why the GPU runs rollouts step by step; empty while their graphs can be made
+        self.capture_failure = ""  # why the GPU runs step by step; empty while graphs can be captured
         self._network = network
         self._captures = self.device.type == "cuda"
         self._stream = torch.cuda.Stream(self.device) if self._captures else None
-        self._horizons: OrderedDict[tuple[int, int], _Horizon] = OrderedDict()  # by (N, H), used longest ago first
+        self._horizons: OrderedDict[tuple[int, int], _Horizon] = OrderedDict()  # by (N, H), least recently used first
         self._lock = threading.Lock()
 
     @classmethod
@@ -57,12 +57,16 @@ class TorchEnsemble:
         device: str = "auto",
         threads: int | None = None,
     ) -> TorchEnsemble:
-        """Check an fp32 model file (read before, or at a path) as `OnnxEnsemble.load` does, and compare the two on
-        made-up states.
+        """Check an fp32 model file as `OnnxEnsemble.load` does; raises ModelError naming the file and the reason.
 
-        `device` as torch names it; "auto": the GPU where there is one, else the CPU. On the CPU, `threads` is the
-        number that torch uses in this whole process (None: unchanged). Raises ModelError naming the file and the
-        reason.
+        Also compares its predictions with those of ONNX Runtime on random states.
+
+        Args:
+            source: Model file, or its path.
+            task: Task that the model must fit.
+            action: Action space that the model must fit.
+            device: As in torch; "auto": a GPU if there is one, else the CPU.
+            threads: On the CPU, torch's threads in this whole process; None: unchanged.
         """
         file = source if isinstance(source, ModelFile) else ModelFile.read(source)
         reference = OnnxEnsemble.load(file, task=task, action=action)
@@ -80,17 +84,17 @@ class TorchEnsemble:
             if model.device.type == "cuda":
                 torch.cuda.synchronize(model.device)  # the weights are there before another stream reads them
         except (RuntimeError, AssertionError) as error:  # an unknown or absent device; a GPU that is full
-            raise ModelError(f"{path}: it cannot be put on {device}: {_one_line(error)}") from error
+            raise ModelError(f"{path}: cannot be moved to {device}: {_one_line(error)}") from error
         model._compare(reference)
         return model
 
     @property
     def device_name(self) -> str:
-        """What the rollouts run on, for people: the GPU's name, or cpu."""
+        """Device for display: the GPU's name, or cpu."""
         return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
 
     def predict(self, state: Array, action: Array) -> Float32:
-        """Next states [E, N, S] of state [E, N, S], or [N, S] for all members alike, under targets action [N, A]."""
+        """Next states [E, N, S] of state [E, N, S], or [N, S] for all members, under targets action [N, A]."""
         S, A = len(self.spec.state_names), len(self.spec.action_names)
         N = len(action)
         if np.shape(state) not in ((self.size, N, S), (N, S)) or np.shape(action) != (N, A):
@@ -125,9 +129,9 @@ class TorchEnsemble:
         return states.transpose(1, 2, 0, 3)
 
     def warm_up(self, candidates: int, horizon: int, repeats: int = 3) -> None:
-        """Prepare the sizes of real use, so that the first tick is not the one that captures and allocates."""
+        """Prepare the sizes in use, so that the first tick need not capture and allocate."""
         S, A = len(self.spec.state_names), len(self.spec.action_names)
-        for N, H in ((candidates, horizon), (1, 1)):  # (1, 1): disagreement is asked for at the chosen action
+        for N, H in ((candidates, horizon), (1, 1)):  # (1, 1): disagreement at the chosen action
             for _ in range(repeats):
                 self.rollout(np.zeros(S), np.zeros((N, H, A)))
 
@@ -140,40 +144,40 @@ class TorchEnsemble:
                 try:
                     found.capture(self._stream)
                 except RuntimeError as error:
-                    # Step by step gives the same numbers, only later, and the deadline is watched: plan on.
+                    # Step by step gives the same numbers more slowly, and the deadline is monitored: keep planning.
                     self._captures, self.capture_failure = False, _one_line(error)
-            while len(self._horizons) >= KEPT_SIZES:
+            while len(self._horizons) >= MAX_CACHED_SIZES:
                 self._horizons.popitem(last=False)
             self._horizons[size] = found
         self._horizons.move_to_end(size)
         return found
 
     def _compare(self, reference: OnnxEnsemble) -> None:
-        """The network rebuilt on this device must predict what the file does, also far out where inputs are clamped."""
+        """Compare the network on this device with the file, also far out where inputs are clamped."""
         network, rng = self._network, np.random.default_rng(0)
         linear = network.linear.tolist()
         std = network.state_std.cpu().numpy()
         state = rng.normal(size=(64, len(std))) * std * np.repeat([1.0, 10.0], 32)[:, None]
         state[:, linear] += network.feature_mean[: len(linear)].cpu().numpy()
-        # Older files cut a target differently where a joint is far outside its limits, which no joint is.
+        # Older files limit a target differently if a joint is far outside its limits, which no joint is.
         joints = network.joint.tolist()
         state[:, joints] = np.clip(state[:, joints], self.spec.action_lower, self.spec.action_upper)
         action = rng.uniform(self.spec.action_lower, self.spec.action_upper, (64, len(self.spec.action_names)))
         try:
             difference = np.abs(self.predict(state, action) - reference.predict(state, action))
         except RuntimeError as error:
-            raise ModelError(f"{self.path}: it cannot be run on {self.device}: {_one_line(error)}") from error
-        # A state far from zero has coarse float32 steps: those are no fault of the network.
+            raise ModelError(f"{self.path}: cannot run on {self.device}: {_one_line(error)}") from error
+        # A state far from zero has coarse float32 steps, which are not the network's fault.
         worst = float(np.max((difference - 4 * np.spacing(np.abs(state, dtype=np.float32))) / self.delta_scale))
         if not worst <= TOLERANCE:
             raise ModelError(
                 f"{self.path}: on {self.device} its prediction differs from ONNX Runtime's by {worst:.2g} of one "
-                f"step's change, allowed are {TOLERANCE}"
+                f"step's change; allowed: {TOLERANCE}"
             )
 
 
 class _Horizon:
-    """The rollout of one size (N, H) in buffers that stay where they are, as a CUDA graph needs them."""
+    """Rollout of one size (N, H) in fixed buffers, as CUDA graphs need."""
 
     def __init__(self, network: DynamicsEnsemble, candidates: int, horizon: int) -> None:
         N, H = candidates, horizon
@@ -182,12 +186,12 @@ class _Horizon:
         self._network, self._shape = network, (E, N, S)
         self._on_device = [torch.zeros(shape, device=device) for shape in ((S,), (H, N, A), (H, E, N, S))]
         self._on_host = self._on_device
-        if device.type == "cuda":  # page-locked memory: copies need no detour and do not block
+        if device.type == "cuda":  # page-locked memory: copies are direct and do not block
             self._on_host = [torch.zeros(buffer.shape, pin_memory=True) for buffer in self._on_device]
         self._run = self._step_by_step
 
     def __call__(self, state: Array, actions: Array) -> Float32:
-        """Fresh states [H, E, N, S] after targets `actions` [N, H, A] from `state` [S]."""
+        """States [H, E, N, S] (a copy) after targets `actions` [N, H, A] from `state` [S]."""
         state_in, targets_in, states_out = (buffer.numpy() for buffer in self._on_host)
         state_in[:] = state
         targets_in[:] = actions.transpose(1, 0, 2)
@@ -202,11 +206,11 @@ class _Horizon:
         return states_out.copy()
 
     def capture(self, stream: torch.cuda.Stream | None) -> None:
-        """Record the horizon as one CUDA graph on `stream`, the current one; raises RuntimeError where that fails."""
+        """Record the horizon as one CUDA graph on `stream`, the current one; raises RuntimeError on failure."""
         for _ in range(WARM_UPS):
             self._step_by_step()
         graph = torch.cuda.CUDAGraph()
-        # While a new version is loaded, another thread plans on with the old one: only this thread is restricted.
+        # During the load of a new version another thread still plans with the old one: restrict only this thread.
         with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             self._step_by_step()
         self._run = graph.replay

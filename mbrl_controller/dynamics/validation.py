@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""How wrong a model is on episodes it has never seen. NumPy only; any predictor: torch, ONNX, the version in use."""
+"""Prediction errors of a model on validation episodes. NumPy only; for any predictor (torch, ONNX, another version)."""
 
 from __future__ import annotations
 
@@ -19,41 +19,48 @@ from mbrl_controller.tasks.spaces import Array, VectorSpec
 
 Predictor = Callable[[Array, Array], NDArray[Any]]  # (state [E, N, S], action [N, A]) -> next state [E, N, S]
 
-HORIZON = 7  # steps of the whole-horizon validation: the planner's
+HORIZON = 7  # steps of the open-loop validation: the planner's horizon
 JUDGED = ("one_step_nrmse", "horizon_nrmse")  # the errors that decide which of two models is better
-DISAGREEMENT_MARGIN = 3.0  # times the 99.9 % quantile on held-out data: beyond it the model is in unknown country
+DISAGREEMENT_MARGIN = 3.0  # times the 99.9 % quantile on validation data; beyond it the model extrapolates
 
 
 def evaluate(
-    predict: Predictor, held_out: TransitionSet, spec: ModelSpec, horizon: int = HORIZON, most_windows: int = 2000
+    predict: Predictor, validation: TransitionSet, spec: ModelSpec, horizon: int = HORIZON, max_windows: int = 2000
 ) -> dict[str, float]:
-    """Errors of `predict` (state [E, N, S], action [N, A]) -> [E, N, S] on held-out episodes, as flat metrics.
+    """Prediction errors as flat metrics.
 
-    One step: every row. Horizon: open loop, each member on its own trajectory, error at the last of `horizon` steps
-    over evenly spaced windows (at most `most_windows`).
+    One step: every row. Horizon: open loop, each member on its own trajectory, error at the last step.
 
-    `*_nrmse`: root of the mean square over rows, members and entries, each entry in units of its one-step change in
-    the held-out data (robust std), so that two models judged on the same data can be compared. `stay_*` predicts no
-    motion. `<one_step|horizon>_rmse.<group>`: in the entry's unit. `disagreement_*`: quantiles in units of the
-    spec's `delta_scale` (else of the held-out data's), and a proposed `disagreement_limit`.
+    Args:
+        predict: (state [E, N, S], action [N, A]) -> next state [E, N, S].
+        validation: Episodes that the model has not seen.
+        spec: Description of the model.
+        horizon: Steps of the open-loop error.
+        max_windows: Largest number of windows for it, evenly spaced.
+
+    Returns:
+        `*_nrmse`: root mean square over rows, members and entries, each entry in units of its one-step change in the
+        validation data (robust std), so that models validated on the same data can be compared. `stay_*`: the same
+        for a prediction of no motion. `<one_step|horizon>_rmse.<group>`: in the entry's unit. `disagreement_*`:
+        quantiles in units of the spec's `delta_scale` (else of the data's), and a proposed `disagreement_limit`.
     """
-    held_out.require(what="held-out data")
+    validation.require(what="validation data")
     layout = spec.state
-    windows = held_out.windows(horizon)
+    windows = validation.windows(horizon)
     if not len(windows):
-        raise DatasetError(f"no {horizon} transitions follow each other in the held-out data")
-    windows = windows[np.unique(np.linspace(0, len(windows) - 1, min(most_windows, len(windows))).astype(int))]
-    _, scale = robust_scale(layout.difference(held_out.next_state, held_out.state), layout.units)
+        raise DatasetError(f"the validation data has no {horizon} consecutive transitions")
+    windows = windows[np.unique(np.linspace(0, len(windows) - 1, min(max_windows, len(windows))).astype(int))]
+    _, scale = robust_scale(layout.difference(validation.next_state, validation.state), layout.units)
     model_scale = np.array(spec.delta_scale) if spec.delta_scale else scale
 
-    one_step = _rollout(predict, held_out, np.arange(len(held_out))[:, None], spec.ensemble_size)
-    last = _rollout(predict, held_out, windows, spec.ensemble_size)
-    truth, end = held_out.next_state, held_out.next_state[windows[:, -1]]
+    one_step = _rollout(predict, validation, np.arange(len(validation))[:, None], spec.ensemble_size)
+    last = _rollout(predict, validation, windows, spec.ensemble_size)
+    truth, end = validation.next_state, validation.next_state[windows[:, -1]]
     errors = {
         "one_step": layout.difference(one_step, truth),
-        "stay_one_step": layout.difference(held_out.state, truth)[None],
+        "stay_one_step": layout.difference(validation.state, truth)[None],
         "horizon": layout.difference(last, end),
-        "stay_horizon": layout.difference(held_out.state[windows[:, 0]], end)[None],
+        "stay_horizon": layout.difference(validation.state[windows[:, 0]], end)[None],
     }
     metrics = {f"{name}_nrmse": _rms(error / scale) for name, error in errors.items()}
     for name, error in errors.items():
@@ -64,21 +71,21 @@ def evaluate(
         metrics[f"disagreement_{text}"] = float(np.quantile(apart, quantile))
     metrics["horizon_disagreement_p999"] = float(np.quantile(disagreement(last, model_scale), 0.999))
     metrics["disagreement_limit"] = DISAGREEMENT_MARGIN * metrics["disagreement_p999"]
-    metrics["held_out_transitions"] = float(len(held_out))
+    metrics["held_out_transitions"] = float(len(validation))
     metrics["held_out_windows"] = float(len(windows))
     return metrics
 
 
-def longest_horizon(held_out: TransitionSet) -> int:
-    """HORIZON, or as many steps of it as the held-out episodes have in a row."""
+def longest_horizon(validation: TransitionSet) -> int:
+    """HORIZON, or fewer steps if the validation episodes are shorter."""
     for steps in range(HORIZON, 1, -1):
-        if len(held_out.windows(steps)):
+        if len(validation.windows(steps)):
             return steps
     return 1
 
 
 def groups(layout: VectorSpec, joints: tuple[str, ...]) -> dict[str, Index]:
-    """State entries that are reported together: `joints.<quantity>`, and `<source>.<quantity>` of everything else."""
+    """State entries reported together: `joints.<quantity>`, and `<source>.<quantity>` of everything else."""
     found: dict[str, list[int]] = {}
     for i, name in enumerate(layout.names):
         source, _, rest = name.partition(".")

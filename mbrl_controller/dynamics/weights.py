@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Named arrays and a JSON note in one .npz file: no pickle, and never half written."""
+"""Named arrays and a JSON note in one .npz file, without pickle, written atomically."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def save_arrays(path: Path, arrays: Mapping[str, Tensor], note: Mapping[str, Any
 
 
 def load_arrays(path: Path) -> tuple[Weights, dict[str, Any]]:
-    """The tensors and the note of `save_arrays`; raises ModelError naming the file."""
+    """Read tensors and note of `save_arrays`; raises ModelError naming the file."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}

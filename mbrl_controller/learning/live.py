@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mbrl_controller.base.extras import how_to_install
-from mbrl_controller.dynamics.tensorboard import EventFiles
+from mbrl_controller.dynamics.tensorboard import EventWriter
 from mbrl_controller.learning import plots as curve
 from mbrl_controller.learning.log import Row
 
@@ -21,9 +21,9 @@ class Live:
 
     def __init__(self, folder: Path, title: str, rows: list[Row], note: Callable[[str], None]) -> None:
         self._plot, self._title = folder / curve.PLOT_FILE, title
-        self._events: EventFiles | None = None
+        self._events: EventWriter | None = None
         try:
-            self._events = EventFiles(folder / "tensorboard")
+            self._events = EventWriter(folder / "tensorboard")
         except ModuleNotFoundError:
             note(f"no TensorBoard files: {how_to_install('train')}")
         for row in rows:

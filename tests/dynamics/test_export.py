@@ -13,7 +13,7 @@ import onnx
 import pytest
 
 from mbrl_controller.base.errors import ModelError
-from mbrl_controller.dynamics import export
+from mbrl_controller.dynamics import onnx_graph
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.export import INT8_RMS_TOLERANCE, check_export, export_onnx
 from mbrl_controller.dynamics.validation import evaluate
@@ -122,12 +122,12 @@ def test_a_graph_that_differs_is_refused_and_leaves_no_file(
     model = network(toy_spec, toy_record)
     path = tmp_path / "m.onnx"
     path.write_bytes(b"the version before")
-    constant = export._Graph._constant
+    constant = onnx_graph.NetworkGraph.constant
 
     def shifted(self, name, value):
         return constant(self, name, value + value.dtype.type(1) if name.endswith("layer0_bias") else value)
 
-    monkeypatch.setattr(export._Graph, "_constant", shifted)
+    monkeypatch.setattr(onnx_graph.NetworkGraph, "constant", shifted)
     with pytest.raises(ModelError, match=rf"m\.onnx: the exported {precision} graph differs"):
         export_onnx(model, toy_spec, path, precision=precision)
     assert path.read_bytes() == b"the version before"

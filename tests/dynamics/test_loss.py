@@ -101,10 +101,10 @@ def test_noise_on_the_start_is_no_error_of_the_prediction(data, toy_spec) -> Non
 
 def test_windows_are_thinned_evenly(model, data, toy_spec) -> None:
     loss = RolloutLoss(model, toy_spec, None, {})
-    few = loss.rows(data, 2, most=5).windows[:, 0].tolist()
+    few = loss.rows(data, 2, max_windows=5).windows[:, 0].tolist()
     assert len(few) == 5
     assert (few[0], few[-1]) == (data.windows(2)[0, 0], data.windows(2)[-1, 0])
-    assert len(loss.rows(data, 2, most=10_000).windows) == len(data.windows(2))
+    assert len(loss.rows(data, 2, max_windows=10_000).windows) == len(data.windows(2))
 
 
 @pytest.mark.parametrize("weights", [{"cube": 2.0}, {"box": -1.0}, dict.fromkeys(("A", "B", "box", "dial"), 0.0)])

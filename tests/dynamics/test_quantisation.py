@@ -12,7 +12,7 @@ import torch
 from mbrl_controller.dynamics import quantisation
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.export import export_onnx
-from mbrl_controller.dynamics.quantisation import INPUT_ZERO, LEAST, _equalised, quantise
+from mbrl_controller.dynamics.quantisation import INPUT_ZERO, MIN_EQUALISATION, _equalised, quantise
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 
 pytestmark = pytest.mark.usefixtures("own_int8")
@@ -54,7 +54,7 @@ def plain_bias(model: DynamicsEnsemble, i: int, e: int) -> np.ndarray:
 
 @pytest.mark.parametrize("coarse", [True, False])
 def test_the_graph_computes_the_layers(model, toy_spec, toy_record, tmp_path, monkeypatch, coarse) -> None:
-    monkeypatch.setattr(quantisation, "COARSE_RMS", 1.0 if coarse else 0.0)
+    monkeypatch.setattr(quantisation, "MAX_PER_LAYER_RMS", 1.0 if coarse else 0.0)
     data = toy_record(5, 20, seed=1)
     export_onnx(model, toy_spec, tmp_path / "m.onnx", precision="int8", samples=(data.state, data.action))
     served = OnnxEnsemble.load(tmp_path / "m.onnx").predict(data.state, data.action)
@@ -90,7 +90,7 @@ def test_new_data_is_shifted_less_than_without_the_correction(model, toy_record)
 @pytest.mark.parametrize("coarse", [True, False])
 def test_weights_use_their_whole_range(model, toy_record, monkeypatch, coarse) -> None:
     """The outputs have a step per column; hidden layers one for all, unless that rounds too much."""
-    monkeypatch.setattr(quantisation, "COARSE_RMS", 1.0 if coarse else 0.0)
+    monkeypatch.setattr(quantisation, "MAX_PER_LAYER_RMS", 1.0 if coarse else 0.0)
     data = toy_record(5, 20, seed=1)
     for *hidden, last in quantise(model, data.state, data.action)[1]:
         assert (np.abs(last.weight.astype(int)).max(0) == 127).all()
@@ -118,7 +118,7 @@ def test_equalisation_changes_no_prediction(model, toy_record) -> None:
     assert np.allclose(x.detach().numpy(), exact, atol=1e-5)
     for unit, found in zip(ranges, largest, strict=True):
         assert (found >= unit.amax(1) - 1e-12).all()
-        assert (found <= unit.amax(1) / LEAST + 1e-12).all()
+        assert (found <= unit.amax(1) / MIN_EQUALISATION + 1e-12).all()
 
 
 def test_ranges_hold_what_a_planner_may_try(model, toy_record) -> None:

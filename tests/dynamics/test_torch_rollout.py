@@ -22,7 +22,7 @@ from mbrl_controller.benchmark.torch_backend import measure
 from mbrl_controller.dynamics import torch_rollout
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.export import export_onnx
-from mbrl_controller.dynamics.torch_rollout import KEPT_SIZES, TorchEnsemble
+from mbrl_controller.dynamics.torch_rollout import MAX_CACHED_SIZES, TorchEnsemble
 from mbrl_controller.models.loading import load_ensemble
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.models.served_model import ServedModel
@@ -93,7 +93,7 @@ def test_whatever_was_asked_before_the_answer_is_right(pair, sizes) -> None:
     for N, H, seed in sizes:
         state, actions = inputs(N, H, seed)
         same(ours.rollout(state, actions), reference.rollout(state, actions))
-    assert len(ours._horizons) <= KEPT_SIZES
+    assert len(ours._horizons) <= MAX_CACHED_SIZES
 
 
 def test_a_second_rollout_leaves_the_first_result_alone(pair) -> None:
@@ -235,13 +235,13 @@ def test_weights_of_unequal_sizes_are_refused(file, tmp_path) -> None:
 
     other = rewritten(file, tmp_path / "other.onnx", cut)
     OnnxEnsemble.load(other)
-    refused(other, "not a model of this version's export")
+    refused(other, "not a model exported by this version")
 
 
 def test_a_device_that_is_not_there_is_refused(file) -> None:
-    refused(file, "cannot be put on toaster", device="toaster")
+    refused(file, "cannot be moved to toaster", device="toaster")
     if not torch.cuda.is_available():
-        refused(file, "cannot be put on cuda", device="cuda")
+        refused(file, "cannot be moved to cuda", device="cuda")
 
 
 def test_auto_takes_the_gpu_where_there_is_one(file) -> None:

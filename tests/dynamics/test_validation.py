@@ -66,7 +66,7 @@ def test_the_limit_is_three_times_what_one_held_out_row_in_a_thousand_exceeds(to
     def split(state, action):
         return state + np.array([-1.0, 1.0])[:, None, None] * action[:, :1] * scale
 
-    metrics = evaluate(split, data, spec, horizon=2, most_windows=10_000)
+    metrics = evaluate(split, data, spec, horizon=2, max_windows=10_000)
     last = len(data) - 1
     for name, quantile in (("p50", 0.5), ("p99", 0.99), ("p999", 0.999)):
         assert metrics[f"disagreement_{name}"] == pytest.approx(quantile * last)
@@ -81,5 +81,5 @@ def test_entries_are_grouped_by_what_they_are(toy_spec) -> None:
 
 
 def test_episodes_shorter_than_the_horizon_are_refused(toy_record, toy_spec) -> None:
-    with pytest.raises(DatasetError, match="no 7 transitions"):
+    with pytest.raises(DatasetError, match="no 7 consecutive transitions"):
         evaluate(lambda state, action: state, toy_record(6, 3), toy_spec, horizon=7)
