@@ -52,6 +52,12 @@ def test_a_folder_of_episodes_becomes_arrays(tmp_path: Path) -> None:
     assert "states (10, 20)" in text
 
 
+def test_an_own_planner_plays_episodes_beside_pddm(tmp_path: Path) -> None:
+    pytest.importorskip("mujoco")
+    text = output(tmp_path, "own_planner.py")
+    assert re.findall(r"^(\w+): mean return -?\d+", text, re.MULTILINE) == ["pddm", "local_search"]
+
+
 def test_the_readme_names_every_example() -> None:
     readme = (ROOT / "README.md").read_text()
     assert not [path.name for path in EXAMPLES.glob("*.py") if f"examples/{path.name}" not in readme]

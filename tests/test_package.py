@@ -181,6 +181,19 @@ def test_every_path_that_a_map_names_exists(name: str) -> None:
     assert links
 
 
+@pytest.mark.parametrize("name", MAPS)
+def test_every_class_and_constant_that_a_map_names_exists(name: str) -> None:
+    code = "\n".join(path.read_text() for path in SOURCES)
+    words = set(re.findall(r"`((?:[A-Z][a-z]+){2,}(?:\.\w+)?|[A-Z_]{4,})`", (ROOT / name).read_text())) - {"MBRL_HOME"}
+    patterns = {word: r"(?:^|\bclass |\bdef )" + word.rpartition(".")[2] + r"\b" for word in words}
+    patterns |= {
+        word: rf"\bclass {word.partition('.')[0]}\b(?:.|\n)*?def {word.partition('.')[2]}\b"
+        for word in words
+        if "." in word
+    }
+    assert not [word for word, pattern in patterns.items() if not re.search(pattern, code, re.MULTILINE)]
+
+
 def test_every_module_that_the_packages_docstring_names_exists() -> None:
     text = mbrl_controller.__doc__ or ""
     dotted = set(re.findall(rf"\b(?:{'|'.join(ROOMS)})\.\w+", text))

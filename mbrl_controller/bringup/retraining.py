@@ -29,7 +29,10 @@ def retrain_arguments() -> list[Action]:
             description="files or folders to learn from, separated by commas; empty: the whole log",
         ),
         DeclareLaunchArgument(
-            "warm", default_value="false", choices=SWITCH, description="start from the current version's weights"
+            "warm",
+            default_value="false",
+            choices=SWITCH,
+            description="start from the weights of this robot's last version",
         ),
         DeclareLaunchArgument("notes", default_value="", description="kept on the model's card"),
     ]
