@@ -45,8 +45,10 @@ def test_a_log_becomes_arrays(tmp_path: Path) -> None:
 def test_a_folder_of_episodes_becomes_arrays(tmp_path: Path) -> None:
     pytest.importorskip("mujoco")
     from mbrl_controller.rollouts import collect
+    from mbrl_controller.rollouts.config import RolloutConfig
 
-    done = collect.run("valve", episodes=2, episodes_dir=tmp_path, policy="hold", seconds=0.5, processes=1)
+    config = RolloutConfig("valve", policy="hold", seconds=0.5)
+    done = collect.run(config, episodes=2, episodes_dir=tmp_path, processes=1)
     text = output(tmp_path, "read_log.py", str(done.folder))
     assert "episode_0002.mcap" in text
     assert "states (10, 20)" in text
