@@ -50,8 +50,8 @@ class Contestant:
         options = {**self.options, **self.by_task.get(task, {})}
         whole = {**planner_defaults(task, self.planner).planner_options, **options}
         config = PLANNERS[self.planner].config_type(**whole)
-        first = candidates / sum(config.decay**-i for i in range(config.iterations))
-        return {**options, "candidates": max(2, round(first))}
+        first = candidates / sum(config.population_decay**-i for i in range(config.iterations))
+        return {**options, "num_samples": max(2, round(first))}
 
 
 # PDDM's own settings are those of facts known of its release and its paper; the CEMs have the width of noise that the
@@ -60,8 +60,8 @@ CONTESTANTS = (
     Contestant("random shooting", "random_shooting"),
     Contestant("CEM", "cem", {"iterations": 3, "sigma": 0.5}),
     Contestant("iCEM", "icem", {"iterations": 3, "sigma": 0.5}),
-    Contestant("PDDM as released", "pddm", {"sigma": 0.9, "beta": 0.6, "effective": 0.0, "noise": "filtered"},
-               {"baoding": {"kappa": 20.0}, "valve": {"kappa": 0.5, "beta": 0.7}}),
+    Contestant("PDDM as released", "pddm", {"sigma": 0.9, "beta": 0.6, "ess_fraction": 0.0, "noise": "filtered"},
+               {"baoding": {"inverse_temperature": 20.0}, "valve": {"inverse_temperature": 0.5, "beta": 0.7}}),
     Contestant("ours: config/tasks.yaml", "pddm"),
 )  # fmt: skip
 QUANTISED_EPISODES = {"baoding": 60, "valve": 300}  # a valve's return varies more, and its episodes are short

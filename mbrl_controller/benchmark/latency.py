@@ -58,7 +58,7 @@ def measure(
                 missing[task] = reason(error)
                 continue
             missing |= {f"{task} {file}": why for file, why in refused.items()}
-            size = {"candidates": candidates, "horizon": horizon, "iterations": 1}
+            size = {"num_samples": candidates, "horizon": horizon, "iterations": 1}
             for precision in PRECISIONS:
                 if precision in files:
                     attempt(f"{task} {precision}", partial(_served_case, task, size, files[precision]))
@@ -82,7 +82,7 @@ def measure_cases(cases: Sequence[Case], repeats: int, missing: dict[str, str]) 
             if name in functions or name in missing:
                 continue
             try:
-                functions[name] = make(case.spec.ensemble_size, case.widths, config.candidates, config.horizon)
+                functions[name] = make(case.spec.ensemble_size, case.widths, config.num_samples, config.horizon)
             except ModuleNotFoundError as error:
                 missing[name] = reason(error)
     times = in_turn(functions, repeats)
@@ -109,7 +109,7 @@ def measure_cases(cases: Sequence[Case], repeats: int, missing: dict[str, str]) 
         )
     config = cases[0].planner.config
     return {
-        "candidates": config.candidates,
+        "candidates": config.num_samples,
         "horizon": config.horizon,
         "repeats": repeats,
         "gemm_fp32_cpu_ms": yardsticks,

@@ -110,7 +110,7 @@ def served(task: str, options: dict[str, Any] | None = None, file: Path | None =
     source = file or choose_file(version, task=contract.task, action=contract.action).file
     ensemble = OnnxEnsemble.load(source, task=contract.task, action=contract.action)
     planner = make_planner("pddm", len(contract.action), {**defaults.planner_options, **(options or {})})
-    ensemble.warm_up(planner.config.candidates, planner.config.horizon)
+    ensemble.warm_up(planner.config.num_samples, planner.config.horizon)
     model = ServedModel(ensemble, version.name)
     safety = Safety(contract.action, safe=contract.file.command.safe)
     core = ControllerCore(contract, model, planner, defaults.core, safety)
@@ -161,5 +161,5 @@ def paper_sized(folder: Path, precision: Literal["fp32", "int8"]) -> Case:
         state=np.zeros(STATES),
         goal=task.sample_goal(np.random.default_rng(0)).at(0.1 * np.arange(1, HORIZON + 1)),
     )
-    planner = make_planner("pddm", JOINTS, {"candidates": CANDIDATES, "horizon": HORIZON, "iterations": 1})
+    planner = make_planner("pddm", JOINTS, {"num_samples": CANDIDATES, "horizon": HORIZON, "iterations": 1})
     return Case("issue", planner, objective, model.ensemble.spec)

@@ -49,7 +49,7 @@ GoalOption = Annotated[
 ]
 PlannerOption = Annotated[str, typer.Option(help="how actions are chosen: pddm, cem, icem, random_shooting, ...")]
 PlannerOptions = Annotated[
-    list[str] | None, typer.Option("--planner-set", help="planner option NAME=VALUE: candidates=700, sigma=0.9")
+    list[str] | None, typer.Option("--planner-set", help="planner option NAME=VALUE: num_samples=700, sigma=0.9")
 ]
 
 ControllerOptions = Annotated[

@@ -95,7 +95,9 @@ class ControllerCore:
         shape = (planner.config.horizon, planner.action_size)
         if self._planner_state.mean.shape != shape:
             raise ValueError(f"the running plan has shape {self._planner_state.mean.shape}, the new planner's {shape}")
-        planner.pace = self.planner.pace  # the time per candidate depends on the machine, not on the planner
+        planner.throughput = (
+            self.planner.throughput
+        )  # the time per candidate depends on the machine, not on the planner
         self.planner, self.config = planner, config
 
     def prepare(

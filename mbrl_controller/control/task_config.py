@@ -17,6 +17,7 @@ from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.contract import RobotContract, load_contract
 from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.models.spec import describe_validation
+from mbrl_controller.planning.base import PlannerOptions
 
 
 class Defaults(BaseModel):
@@ -25,7 +26,7 @@ class Defaults(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     contract: str
-    planners: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    planners: dict[str, PlannerOptions] = Field(default_factory=dict)
     core: ControllerConfig = ControllerConfig()
     training: dict[str, Any] = Field(default_factory=dict)
     learning: dict[str, Any] = Field(default_factory=dict)  # of `mbrl learn`

@@ -9,6 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mbrl_controller.planning.base import PlannerOptions
+
 MOST_EPISODES = 1_000  # of a behaviour in a round: so many seeds are set aside for it
 
 
@@ -20,7 +22,7 @@ class Behaviour(BaseModel):
     name: str = Field(pattern=r"^[a-z0-9-]+$", description="ends the names of its folders: r003-<name>")
     episodes: int = Field(ge=0, le=MOST_EPISODES, description="in a round; 0: none")
     seconds: float | None = Field(default=None, gt=0, description="their length, s; None: the task's")
-    planner: dict[str, Any] = Field(default_factory=dict, description="options above the plan's own `planner`")
+    planner: PlannerOptions = Field(default_factory=dict, description="options above the plan's own `planner`")
     core: dict[str, Any] = Field(default_factory=dict, description="options above the plan's own `core`")
     exploration: float = Field(default=0.0, ge=0, le=1, description="deviation of noise added, normalised actions")
     goal: dict[str, Any] = Field(default_factory=dict, description="fixed of its goals")

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from mbrl_controller.base.deprecated import silent, with_new_names_within
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.run_folder import PLAN_FILE
 from mbrl_controller.learning import plots as curve
+from mbrl_controller.learning.config import RENAMED
 from mbrl_controller.learning.log import LOG_FILE, Row
 
 
@@ -115,7 +117,7 @@ def _plan(folder: Path) -> dict[str, Any]:
         raise MbrlError(f"{folder / PLAN_FILE}: cannot be read: {error}") from error
     if not isinstance(plan, dict) or "seed" not in plan:
         raise MbrlError(f"{folder / PLAN_FILE}: is no plan of a learning run")
-    return plan
+    return dict(with_new_names_within(plan, RENAMED, warn=silent))
 
 
 def _groups(plans: Sequence[dict[str, Any]]) -> list[str]:

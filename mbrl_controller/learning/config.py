@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from mbrl_controller.base.deprecated import with_new_names_within
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.base.overrides import deep_merge, unflatten
@@ -24,12 +25,16 @@ from mbrl_controller.control.task_config import contract_for, planner_defaults, 
 from mbrl_controller.dynamics.train_config import TrainConfig
 from mbrl_controller.learning.behaviour import MOST_EPISODES, Behaviour
 from mbrl_controller.models.spec import describe_validation
+from mbrl_controller.planning.base import RENAMED as PLANNER_RENAMED
+from mbrl_controller.planning.base import PlannerOptions
 from mbrl_controller.planning.catalog import make_planner
 
 # Seeds of episodes: a run's own begin at OWN_SEEDS, so that no run ever collects what it is judged on.
 EVALUATION_SEEDS = 100_000
 ACCEPT_SEEDS = 200_000
 OWN_SEEDS = 10_000_000
+# Old names of options by the path to them.
+RENAMED = {"planner": PLANNER_RENAMED, "collect.*.planner": PLANNER_RENAMED}
 MOST_ROUNDS = 900
 MOST_BEHAVIOURS = 10
 PLAIN_AND_EXPLORE = (Behaviour(name="plain", episodes=20), Behaviour(name="explore", episodes=20, exploration=0.1))
@@ -74,7 +79,7 @@ class LearnPlan(BaseModel):
     threads: int = Field(default=1, ge=1, description="CPU threads of training; another number rounds differently")
 
     planner_name: str = "pddm"
-    planner: dict[str, Any] = Field(default_factory=dict, description="the planner's options")
+    planner: PlannerOptions = Field(default_factory=dict, description="the planner's options")
     core: ControllerConfig = ControllerConfig()
 
     accept: Literal["always", "not_worse"] = Field(
@@ -153,9 +158,9 @@ def make_plan(
     In `settings` an option of an option has a dotted name (`training.max_epochs`). Raises MbrlError naming what does
     not exist or fit.
     """
-    asked = unflatten(settings or {})
+    asked = with_new_names_within(unflatten(settings or {}), RENAMED, "learning option ")
     robot, defaults = contract_for(task, contract), task_defaults(task)
-    given = deep_merge(unflatten(defaults.learning), asked)
+    given = deep_merge(with_new_names_within(unflatten(defaults.learning), RENAMED), asked)
     for end, other in (("points", "rounds"), ("rounds", "points")):
         if end in asked and other not in asked:
             given.pop(other, None)  # the task's own end is for those who name none

@@ -19,6 +19,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mbrl_controller.base.deprecated import old_files
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.base.resources import home_dir
@@ -90,7 +91,8 @@ def read_plan(folder: Path) -> LearnPlan:
     """The plan of the run in `folder`; raises MbrlError."""
     path = folder / PLAN_FILE
     try:
-        return LearnPlan.model_validate_json(path.read_bytes())
+        with old_files():
+            return LearnPlan.model_validate_json(path.read_bytes())
     except OSError as error:
         raise MbrlError(f"{path}: cannot be read: {error.strerror}") from error
     except ValidationError as error:

@@ -29,6 +29,7 @@ from mbrl_controller.nodes.control_loop import ControlLoop
 from mbrl_controller.nodes.controller_answers import what_follows
 from mbrl_controller.nodes.controller_model import identity, load_beside, warn_of_fallback
 from mbrl_controller.nodes.controller_options import (
+    RENAMED,
     all_planner_specs,
     check_goal_options,
     general_specs,
@@ -57,7 +58,7 @@ class ControllerNode(ManagedNode):
         self._standing = Standing()
         self._transition_log = TransitionLog(self._standing, self.get_logger())
         self._table = Parameters(
-            self, [*general_specs(), *all_planner_specs()], self._check_parameters, self._apply_parameters
+            self, [*general_specs(), *all_planner_specs()], self._check_parameters, self._apply_parameters, RENAMED
         )
         self._diagnostics = diagnostics.DiagnosticsPublisher(self, "control")
         self._last_report, self._report_now = 0.0, True

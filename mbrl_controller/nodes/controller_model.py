@@ -70,10 +70,10 @@ def load_model(contract: RobotContract, options: ControllerOptions) -> VersionMo
         options.backend,
         task=task,
         action=action,
-        try_out=lambda file: try_out(file, planner.candidates, planner.horizon),
+        try_out=lambda file: try_out(file, planner.num_samples, planner.horizon),
     )
     ensemble = load_ensemble(chosen.file, options.backend, task=task, action=action, threads=options.threads)
-    ensemble.warm_up(planner.candidates, planner.horizon)
+    ensemble.warm_up(planner.num_samples, planner.horizon)
     return VersionModel(ensemble, chosen.card.spec.version or version.name, chosen.fallback)
 
 

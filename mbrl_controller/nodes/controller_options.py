@@ -27,12 +27,14 @@ from mbrl_controller.models.registry import PRECISIONS
 from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.nodes.parameter_spec import Spec, spec_of, specs_of
 from mbrl_controller.nodes.parameters import check_name
+from mbrl_controller.planning.base import RENAMED as PLANNER_RENAMED
 from mbrl_controller.planning.base import Planner
 from mbrl_controller.planning.catalog import PLANNERS, make_planner
 from mbrl_controller.planning.risk import Risk
 
 MOST_CPUS = 8192  # Linux takes no more
 PLANNER_FIXED = {"horizon"}  # the running plan has this length
+RENAMED = {f"planner.{old}": f"planner.{new}" for old, new in PLANNER_RENAMED.items()}
 
 
 class Thresholds(BaseModel):

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The planners by name."""
+"""All planners by name. To add one, add its class to PLANNERS."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The cross-entropy method with hard elites, warm-started from the shifted previous plan; and iCEM's settings of it."""
+"""The cross-entropy method, warm-started from the shifted previous plan; iCEM is the same with other defaults."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from mbrl_controller.tasks.spaces import Array
 
 
 class CemConfig(GaussianConfig):
-    """Candidates are per iteration."""
+    """Options of CEM."""
 
-    candidates: Count = Field(default=233, ge=2, le=100_000, description="action sequences per refinement (N)")
-    iterations: Count = Field(default=3, ge=1, le=50, description="refinements per plan, as far as the deadline allows")
+    num_samples: Count = Field(default=233, ge=2, le=100_000, description="action sequences per iteration (N)")
+    iterations: Count = Field(default=3, ge=1, le=50, description="iterations per plan, as far as the deadline allows")
     noise: Smoothing = Field(default="white", description="smoothness of the noise over the horizon")
     elite_fraction: Number = Field(
-        default=0.1, gt=0, le=1, description="share of the candidates, the best, that the next mean is made of"
+        default=0.1, gt=0, le=1, description="best share of the samples, to which mean and deviation are fitted"
     )
     sigma: Number = Field(
         default=0.5,
         gt=0,
         le=100,
-        description="standard deviation at the start of each plan, of an action that goes from -1 to 1",
+        description="standard deviation at the start of each plan, for actions from -1 to 1",
     )
     sigma_min: Number = Field(
-        default=0.05, ge=0, le=100, description="least standard deviation that a refinement leaves"
+        default=0.05, ge=0, le=100, description="lower bound of the standard deviation after an iteration"
     )
-    momentum: Number = Field(default=0.1, ge=0, lt=1, description="share of the old mean and deviation kept")
+    momentum: Number = Field(default=0.1, ge=0, lt=1, description="weight of the previous mean and deviation")
 
 
 class CemPlanner(GaussianPlanner):
-    """A Gaussian [H, A] refitted to the best candidates at each iteration."""
+    """Refits a Gaussian [H, A] to the best candidates in each iteration."""
 
     name = "cem"
     config_type = CemConfig
@@ -68,22 +68,26 @@ class CemPlanner(GaussianPlanner):
 
 
 class IcemConfig(CemConfig):
-    """iCEM (Pinneri et al., CoRL 2020): coloured noise, elites kept over iterations and ticks, fewer candidates in each
-    iteration, and the best sequence seen is executed."""
+    """Defaults of iCEM (Pinneri et al., CoRL 2020): coloured noise, elites carried over to the next iteration and tick,
+    a population that shrinks each iteration, and the best sequence as output."""
 
     noise: Smoothing = Field(default="coloured", description="smoothness of the noise over the horizon")
     colour: Number = Field(
-        default=2.5, ge=0, le=8, description="exponent of coloured noise: its power falls with frequency^colour"
+        default=2.5, ge=0, le=8, description="exponent of coloured noise: power falls with frequency^colour"
     )
-    decay: Number = Field(default=1.25, ge=1, le=10, description="each refinement has so many times fewer candidates")
-    kept: Count = Field(default=8, ge=0, le=1000, description="best candidates kept for the next refinement and tick")
-    execute: Literal["mean", "best"] = Field(
-        default="best", description="what is executed: the refined mean, or the best candidate"
+    population_decay: Number = Field(
+        default=1.25, ge=1, le=10, description="factor by which the number of samples shrinks each iteration"
+    )
+    num_elites_kept: Count = Field(
+        default=8, ge=0, le=1000, description="best samples that are carried over to the next iteration and tick"
+    )
+    output: Literal["mean", "best"] = Field(
+        default="best", description="action sequence to execute: the refined mean, or the best sample"
     )
 
 
 class IcemPlanner(CemPlanner):
-    """The same algorithm with iCEM's options on."""
+    """CEM with iCEM's defaults."""
 
     name = "icem"
     config_type = IcemConfig

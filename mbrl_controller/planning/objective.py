@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Candidate action sequences to returns: a model's rollout, the task's reward, the drop rule and the risk."""
+"""From candidate action sequences to returns: the model's prediction, the task's reward, the drop rule and the risk."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from mbrl_controller.tasks.spaces import ActionSpace, Array
 
 
 class RolloutModel(Protocol):
-    """Predicts: the learned ensemble, or the simulator itself as an oracle."""
+    """A model that predicts: the learned ensemble, or the simulator as an oracle."""
 
     def rollout(self, state: Array, actions: Array) -> Array:
         """States [E, N, H, S] after each of `actions` [N, H, A] (joint targets, rad) from `state` [S].
 
-        They may be overwritten by the next call.
+        The next call may overwrite them.
         """
         ...
 
@@ -30,7 +30,7 @@ class RolloutModel(Protocol):
 class RolloutObjective:
     """The objective of one control step.
 
-    Once a candidate is predicted to be at risk of a drop, that step and all later ones are charged `drop_cost`.
+    From the first step on at which a candidate is predicted to risk a drop, every step costs `drop_cost`.
     """
 
     model: RolloutModel
@@ -46,7 +46,7 @@ class RolloutObjective:
         targets = self.action.to_target(candidates)
         states = self.model.rollout(self.state, targets)
         with np.errstate(invalid="ignore", over="ignore"):
-            goal = self.goal.astype(states.dtype, copy=False)  # else every reward would be computed in double
+            goal = self.goal.astype(states.dtype, copy=False)  # else numpy would compute every reward in double
             rewards = self.task.reward(states, targets, goal)
             lost = np.maximum.accumulate(self.task.at_risk(states), axis=-1)
             returns = (rewards - self.drop_cost * lost).sum(-1)

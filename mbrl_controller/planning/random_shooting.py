@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Random shooting: uniform independent actions, the best sequence wins. The baseline."""
+"""Random shooting, a baseline: uniform independent actions; the best sequence is the plan."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from mbrl_controller.tasks.spaces import Array
 
 
 class RandomShootingConfig(PlannerConfig):
-    """Nothing to tune but the number of candidates."""
+    """Only the number of samples matters."""
 
-    keep_mean: bool = Field(default=False, description="let the first candidate be the mean, without noise")
+    keep_mean: bool = Field(default=False, description="make the first sample the mean, without noise")
 
 
 class RandomShootingPlanner(Planner):
-    """Keeps the best of all candidates seen in this plan; nothing is carried to the next."""
+    """Plans the best candidate; nothing is carried over to the next plan."""
 
     name = "random_shooting"
     config_type = RandomShootingConfig

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""From the members' returns to one return per candidate, and how far the members disagree."""
+"""Risk: one return per candidate from the ensemble members' returns."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from mbrl_controller.tasks.spaces import Array
 
 
 class Risk(BaseModel):
-    """`mean` trusts the ensemble, `mean_std` takes off `k` standard deviations over members, `worst` the worst one."""
+    """`mean` averages the members, `mean_std` subtracts `k` standard deviations, `worst` takes the worst member."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     kind: Literal["mean", "mean_std", "worst"] = Field(
         default="mean_std",
-        description="return of a candidate over the ensemble's members: their mean, the mean less k deviations, or the "
-        "worst one's",
+        description="return of a candidate over the ensemble's members: their mean, the mean minus k standard "
+        "deviations, or the worst",
     )
-    k: Number = Field(default=1.0, ge=0, le=100, description="standard deviations over members that mean_std takes off")
+    k: Number = Field(default=1.0, ge=0, le=100, description="standard deviations over members that mean_std subtracts")
 
     def aggregate(self, returns: Array) -> Array:
-        """Return [N] of each candidate from returns [E, N]; a NaN in any member stays NaN."""
+        """Returns [N] of candidates from their members' returns [E, N]; a NaN in any member stays NaN."""
         if self.kind == "worst":
             worst: Array = returns.min(0)
             return worst

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import ValidationError
 
+from mbrl_controller.base.deprecated import with_new_names
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.config import ControllerConfig
@@ -20,6 +21,7 @@ from mbrl_controller.models.loading import BACKENDS, Backend
 from mbrl_controller.models.registry import PRECISIONS, Registry, ServedPrecision
 from mbrl_controller.models.selection import choose_file
 from mbrl_controller.models.spec import describe_validation
+from mbrl_controller.planning.base import RENAMED
 from mbrl_controller.rollouts.episode import EpisodeSpec, PolicyName
 from mbrl_controller.simulation.options import SimOptions, preset
 
@@ -76,6 +78,7 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
     robot = contract_for(config.task, config.contract)
     defaults = planner_defaults(config.task, config.planner)
     version: str = "oracle" if config.policy == "controller" else config.policy
+    given = with_new_names(config.planner_options, RENAMED, "planner ")
     chosen = None
     if config.policy == "controller" and config.dynamics == "learned":
         found = Registry(config.models_dir).resolve(config.task, config.model)
@@ -87,7 +90,7 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
             sim=_sim_options(config),
             policy=config.policy,
             planner=config.planner,
-            planner_options={**defaults.planner_options, **config.planner_options},
+            planner_options={**defaults.planner_options, **given},
             core=_core(config, defaults.core),
             model=chosen.file.path if chosen else None,
             model_sha256=chosen.file.sha256 if chosen else None,

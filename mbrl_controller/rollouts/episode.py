@@ -21,6 +21,7 @@ from mbrl_controller.control.steps import ControlModel, Observation
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.loading import Backend, load_ensemble
 from mbrl_controller.models.served_model import ServedModel
+from mbrl_controller.planning.base import PlannerOptions
 from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.rollouts.policies import ControllerPolicy, HoldPolicy, Policy, RandomPolicy
 from mbrl_controller.simulation.env import HandEnv
@@ -42,7 +43,7 @@ class EpisodeSpec(BaseModel):
     sim: SimOptions = SimOptions()
     policy: PolicyName = "controller"
     planner: str = "pddm"
-    planner_options: dict[str, Any] = Field(default_factory=dict)
+    planner_options: PlannerOptions = Field(default_factory=dict)
     core: ControllerConfig = ControllerConfig()
     check_disagreement: bool = False
     model: Path | None = None  # None: the simulator itself plans (oracle)

@@ -62,7 +62,7 @@ def test_pairs_are_compared_seed_by_seed() -> None:
 @pytest.fixture
 def one_job(monkeypatch) -> dict:
     """A second of valve with eight candidates."""
-    job = {"task": "valve", "dynamics": "learned", "planner": "ours", "with": "pddm", "options": {"candidates": 8},
+    job = {"task": "valve", "dynamics": "learned", "planner": "ours", "with": "pddm", "options": {"num_samples": 8},
            "candidates": 8, "episodes": 2, "seconds": 0.5}  # fmt: skip
     monkeypatch.setattr(closed_loop, "_jobs", lambda quick: iter([job]))
     monkeypatch.setattr(closed_loop, "usable_cores", lambda: 1)
@@ -75,7 +75,7 @@ def test_rows_that_are_done_are_not_measured_again(one_job, tmp_path: Path, monk
     assert first["rows"][0]["candidates"] == 8
     monkeypatch.setattr(closed_loop, "run_episodes", lambda *a: pytest.fail("measured again"))
     assert closed_loop.samples(settings) == first
-    one_job["options"] = {"candidates": 9}  # another planner is another row
+    one_job["options"] = {"num_samples": 9}  # another planner is another row
     with pytest.raises(pytest.fail.Exception):
         closed_loop.samples(settings)
 
@@ -93,7 +93,7 @@ def test_a_damaged_file_of_rows_is_named(one_job, tmp_path: Path) -> None:
 
 
 def test_the_same_seeds_give_the_same_records(one_job) -> None:
-    who = RolloutConfig("valve", planner_options={"candidates": 8}, seconds=0.5)
+    who = RolloutConfig("valve", planner_options={"num_samples": 8}, seconds=0.5)
     one, two = (closed_loop.run_episodes(who, 2)[0] for _ in range(2))
     assert all(np.array_equal(a.states, b.states) for a, b in zip(one, two, strict=True))
     assert not np.array_equal(one[0].states, one[1].states)

@@ -35,7 +35,7 @@ def short(monkeypatch) -> None:
 
     def under(*arguments):
         who = original(*arguments)
-        return type(who)(**vars(who) | {"seconds": 0.5, "planner_options": {"candidates": 8}})
+        return type(who)(**vars(who) | {"seconds": 0.5, "planner_options": {"num_samples": 8}})
 
     monkeypatch.setattr(delay, "under", under)
     monkeypatch.setattr(delay, "ERROR_EPISODES", 1)

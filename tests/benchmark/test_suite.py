@@ -27,7 +27,7 @@ from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.stack import cpu_load as burners
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
-TINY = {"candidates": 8, "horizon": 2}
+TINY = {"num_samples": 8, "horizon": 2}
 SLEEP = 0.004  # s
 
 
@@ -164,7 +164,7 @@ def test_the_plan_of_the_issue_is_the_papers(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     case = workload.paper_sized(tmp_path, "int8")
     assert (case.network, case.spec.precision) == ("3x(70-500-500-46)", "int8")
-    assert (case.planner.config.candidates, case.planner.config.horizon) == (700, 7)
+    assert (case.planner.config.num_samples, case.planner.config.horizon) == (700, 7)
     case()
     figures = latency.measure_cases([case], 1, {})
     head = latency.headline(figures)

@@ -81,7 +81,7 @@ def run(*words: str) -> Any:
         (("evaluate", "--processes", "0"), "processes"),
         (("collect", "--exploration", "7", *ONE), "exploration"),
         (("evaluate", "--controller-set", "no_such=1", *ONE), "no_such: there is no entry of this name"),
-        (("evaluate", "--planner-set", "candidates=1e9", *SHIPPED), "candidates"),
+        (("evaluate", "--planner-set", "num_samples=1e9", *SHIPPED), "num_samples"),
         (("evaluate", "--planner-set", "sigma=.nan", *SHIPPED), "sigma"),
     ],
 )

@@ -66,7 +66,7 @@ def make_core(
     contract: RobotContract | None = None, model: object = None, safety: SafetyConfig | None = None, **config: object
 ) -> ControllerCore:
     contract = contract or make_contract()
-    planner = make_planner("pddm", 3, {"candidates": 8, "horizon": 4})
+    planner = make_planner("pddm", 3, {"num_samples": 8, "horizon": 4})
     return ControllerCore(
         contract,
         model or PlainModel(),  # type: ignore[arg-type]

@@ -211,7 +211,7 @@ def test_a_model_without_a_scale_or_a_limit_is_not_judged() -> None:
 
 def test_a_late_plan_takes_the_planners_memory_one_step_on() -> None:
     core = make_core()
-    core.planner = type(core.planner)(3, core.planner.config.model_copy(update={"kept": 2}))
+    core.planner = type(core.planner)(3, core.planner.config.model_copy(update={"num_elites_kept": 2}))
     hand = Hand(core)
     hand.tick()
     before = core.prepare(hand.observation, GOAL, 0.0).planner_state
@@ -219,8 +219,8 @@ def test_a_late_plan_takes_the_planners_memory_one_step_on() -> None:
     hand.tick(late=True)
     after = core.prepare(hand.observation, GOAL, 0.0).planner_state
     np.testing.assert_array_equal(after.mean, np.concatenate([before.mean[1:], before.mean[-1:]]))
-    assert before.kept is not None
-    np.testing.assert_array_equal(after.kept, np.concatenate([before.kept[:, 1:], before.kept[:, -1:]], axis=1))
+    assert before.elites is not None
+    np.testing.assert_array_equal(after.elites, np.concatenate([before.elites[:, 1:], before.elites[:, -1:]], axis=1))
     assert (after.tick, after.seed) == (before.tick + 1, before.seed)
 
 
@@ -453,10 +453,10 @@ def test_retuning_keeps_the_pace_and_refuses_plans_of_another_shape() -> None:
     hand = Hand(make_core())
     hand.tick()
     old = hand.core.planner
-    new = type(old)(3, old.config.model_copy(update={"candidates": 5}))
+    new = type(old)(3, old.config.model_copy(update={"num_samples": 5}))
     config = hand.core.config.model_copy(update={"drop_cost": 3.0})
     hand.core.reconfigure(new, config)
-    assert (hand.core.planner, hand.core.config, new.pace) == (new, config, old.pace)
+    assert (hand.core.planner, hand.core.config, new.throughput) == (new, config, old.throughput)
     assert hand.tick().solution.plan.evaluated == 5
     for other in (type(old)(3, old.config.model_copy(update={"horizon": 5})), type(old)(4, old.config)):
         with pytest.raises(ValueError, match="the running plan has shape"):

@@ -305,13 +305,13 @@ def test_other_options_hold_from_the_next_step_on() -> None:
     bench.run(1.0, 2)
     safety = bench.core.safety.config.model_copy(update={"max_jump": 0.5})
     core = bench.core.config.model_copy(update={"delay_s": 0.07})
-    planner = type(bench.core.planner)(3, bench.core.planner.config.model_copy(update={"candidates": 5}))
+    planner = type(bench.core.planner)(3, bench.core.planner.config.model_copy(update={"num_samples": 5}))
     bench.session.reconfigure(planner, core, safety, SessionConfig(episode_s=0.15), 1.1)
-    pace = planner.pace
+    throughput = planner.throughput
     step = bench.run(1.1, 1)[0]
     assert step.tick.solution.plan.evaluated == 5
     assert step.tick.request.delay.lead >= 0.07
-    assert step.tick.request.planner.pace is pace
+    assert step.tick.request.planner.throughput is throughput
     assert bench.core.safety.config is safety
     assert bench.run(1.15, 1)[0].events[0].reason == "timeout"
 

@@ -22,7 +22,7 @@ HORIZON, PERIOD = 4, CONTRACT.action.period
 
 
 def core_with(goal_lead: float) -> ControllerCore:
-    planner = make_planner("pddm", len(CONTRACT.action), {"candidates": 4, "horizon": HORIZON})
+    planner = make_planner("pddm", len(CONTRACT.action), {"num_samples": 4, "horizon": HORIZON})
     return ControllerCore(CONTRACT, PlainModel(), planner, ControllerConfig(goal_lead=goal_lead))  # type: ignore[arg-type]
 
 

@@ -46,12 +46,12 @@ SESSION = [
 ]
 RISK = [("kind", "mean_std", "mean", "worst", ["median"]), ("k", 1.0, 0, 100, [-0.1, 100.1])]
 PLANNER = [
-    ("candidates", 700, 2, 100_000, [1, 100_001]),
+    ("num_samples", 700, 2, 100_000, [1, 100_001]),
     ("horizon", 7, 1, 200, [0, 201]),
     ("iterations", 1, 1, 50, [0, 51]),
-    ("decay", 1.0, 1, 10, [0.9, 10.1]),
-    ("kept", 0, 0, 1000, [-1, 1001]),
-    ("execute", "mean", "mean", "best", ["worst"]),
+    ("population_decay", 1.0, 1, 10, [0.9, 10.1]),
+    ("num_elites_kept", 0, 0, 1000, [-1, 1001]),
+    ("output", "mean", "mean", "best", ["worst"]),
     ("keep_mean", True, None, None, []),
 ]
 GAUSSIAN = [
@@ -65,10 +65,10 @@ GAUSSIAN = [
 ]
 PDDM = [
     *GAUSSIAN,
-    ("kappa", 20.0, SMALL, None, [0]),
-    ("effective", 0.0, 0, 1, [-0.1, 1.1]),
-    ("filter", "released", "released", "paper", ["none"]),
-    ("calm_fraction", 0.1, 0, 1, [-0.1, 1.1]),
+    ("inverse_temperature", 20.0, SMALL, None, [0]),
+    ("ess_fraction", 0.0, 0, 1, [-0.1, 1.1]),
+    ("filter_variant", "released", "released", "paper", ["none"]),
+    ("low_noise_fraction", 0.1, 0, 1, [-0.1, 1.1]),
 ]
 
 
@@ -82,7 +82,7 @@ def with_changes(table: list, **changes: tuple) -> list:
 
 CEM = with_changes(
     GAUSSIAN,
-    candidates=(233, 2, 100_000, [1, 100_001]),
+    num_samples=(233, 2, 100_000, [1, 100_001]),
     iterations=(3, 1, 50, [0, 51]),
     noise=("white", "filtered", "knots", ["pink"]),
     sigma=(0.5, SMALL, 100, [0, 100.1]),
@@ -94,9 +94,9 @@ ICEM = with_changes(
     CEM,
     noise=("coloured", "filtered", "knots", ["pink"]),
     colour=(2.5, 0, 8, [-0.1, 8.1]),
-    decay=(1.25, 1, 10, [0.9, 10.1]),
-    kept=(8, 0, 1000, [-1, 1001]),
-    execute=("best", "mean", "best", ["worst"]),
+    population_decay=(1.25, 1, 10, [0.9, 10.1]),
+    num_elites_kept=(8, 0, 1000, [-1, 1001]),
+    output=("best", "mean", "best", ["worst"]),
 )
 SHOOTING = with_changes(PLANNER, keep_mean=(False, None, None, []))
 TABLES = [
@@ -108,7 +108,9 @@ ROWS = [(config, *row) for config, table in TABLES for row in table]
 
 
 def made(config: type[BaseModel], name: str, value: object) -> object:
-    few = {"candidates": 2} if name == "horizon" else {"horizon": 1} if name == "candidates" else {}  # fits into memory
+    few = (
+        {"num_samples": 2} if name == "horizon" else {"horizon": 1} if name == "num_samples" else {}
+    )  # fits into memory
     return getattr(config(**{**few, name: value}), name)
 
 

@@ -213,7 +213,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(jump=st.sampled_from([0.5, 2.0]), candidates=st.sampled_from([4, 8]))
     def retune(self, jump: float, candidates: int) -> None:
-        planner = type(self.core.planner)(3, self.core.planner.config.model_copy(update={"candidates": candidates}))
+        planner = type(self.core.planner)(3, self.core.planner.config.model_copy(update={"num_samples": candidates}))
         safety = self.core.safety.config.model_copy(update={"max_jump": jump})
         self.session.reconfigure(planner, ControllerConfig(), safety, self.config, self.clock)
 

@@ -328,7 +328,7 @@ def test_a_given_goal_counts_from_its_receipt_and_options_replace_it() -> None:
     assert bench.run(1.0, 1)[-1].goal == pytest.approx([0.5])
     bench.session.set_goal(constant_goal(np.array([0.25])), 1.05)
     assert bench.run(1.05, 1)[-1].goal == pytest.approx([0.25])
-    planner = make_planner("pddm", 3, {"candidates": 4, "horizon": 4})
+    planner = make_planner("pddm", 3, {"num_samples": 4, "horizon": 4})
     config = SessionConfig(goal_options={"angle": -0.5})
     bench.session.reconfigure(planner, bench.core.config, bench.core.safety.config, config, 1.1)
     assert bench.run(1.1, 1)[-1].goal == pytest.approx([-0.5])

@@ -34,7 +34,7 @@ class Process:
     def configure(self, **config: Any) -> None:
         contract = make_contract()
         safety = Safety(contract.action, SafetyConfig(ramp_s=0.0), "hold", self.standing)
-        planner = make_planner("pddm", 3, {"candidates": 8, "horizon": 4})
+        planner = make_planner("pddm", 3, {"num_samples": 8, "horizon": 4})
         core = ControllerCore(contract, PlainModel(), planner, ControllerConfig(), safety, active=False)
         self.inputs = StateInput(contract, rejections=self.rejections)
         self.resets = 0

@@ -139,7 +139,7 @@ def test_a_planner_makes_the_same_plan_with_either(pair) -> None:
             states = model.rollout(state, candidates)
             return -np.square(states[..., 2] - 0.1).sum(-1).mean(0)
 
-        planner = make_planner("pddm", 2, {"candidates": 64, "horizon": 5, "iterations": 2})
+        planner = make_planner("pddm", 2, {"num_samples": 64, "horizon": 5, "iterations": 2})
         plans.append(planner.plan(objective, planner.initial_state(seed=4))[0])
     np.testing.assert_allclose(plans[1].actions, plans[0].actions, atol=1e-3)
     assert plans[1].predicted_return == pytest.approx(plans[0].predicted_return, rel=1e-3)

@@ -89,7 +89,7 @@ class Trial:
 
     def __init__(self, contract: RobotContract, delay: str, safe_ramp: float) -> None:
         self.contract, self.action = contract, contract.action
-        planner = make_planner("pddm", len(self.action), {"candidates": 4, "horizon": 3})
+        planner = make_planner("pddm", len(self.action), {"num_samples": 4, "horizon": 3})
         safety = Safety(self.action, SafetyConfig(ramp_s=safe_ramp), contract.file.command.safe)
         core = ControllerCore(contract, StillObjects(), planner, ControllerConfig(delay=delay, delay_s=0.03), safety)
         self.inputs = StateInput(contract)

@@ -168,7 +168,7 @@ def test_a_configured_controller(fuzz, context: None, tmp_path: Path) -> None:
         assert 0.1 <= safety.max_jump <= 10
         planner = session.core.planner
         state = planner.initial_state(0)
-        if planner.config.candidates * planner.config.horizon <= 10_000:
+        if planner.config.num_samples * planner.config.horizon <= 10_000:
             plan, _ = planner.plan(lambda candidates: candidates.sum(axis=(1, 2)), state)
             assert np.isfinite(plan.actions).all()
             assert np.abs(plan.actions).max() <= 1.0
@@ -204,7 +204,7 @@ def value(kind: int, **fields: Any) -> ParameterValue:
         ("planner.joint_scale", value(0)),
         ("planner.joint_scale", value(1)),
         ("planner.joint_scale", value(8, double_array_value=[float("nan")])),
-        ("planner.candidates", value(2, integer_value=100_001)),
+        ("planner.num_samples", value(2, integer_value=100_001)),
         ("planner.sigma", value(3, double_value=1e308)),
         ("", value(2)),
         ("no_such", value(2)),

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import warnings
 from pathlib import Path
 
 import pytest
@@ -13,18 +16,23 @@ from hypothesis import strategies as st
 
 pytest.importorskip("torch")
 
+from mbrl_controller.base.deprecated import RenamedWarning
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.overrides import deep_merge, parse_overrides, unflatten
 from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.learning import schedule as sessions
 from mbrl_controller.learning.behaviour import MOST_EPISODES
+from mbrl_controller.learning.compare import compare
 from mbrl_controller.learning.config import LearnPlan, make_plan
+from mbrl_controller.learning.run import read_plan
 from mbrl_controller.models.registry import Registry
+from mbrl_controller.planning.base import RENAMED as PLANNER_RENAMED
 
 from .test_run import SMALL, learn, resume, same
 
 BAODING = contract_for("baoding")
 ONE = [{"name": "one", "episodes": 3}]
+RUN = Path(__file__).resolve().parents[2] / "benchmarks" / "learning" / "baoding-seed0"  # of version 0.1
 
 
 def baoding(**settings) -> LearnPlan:
@@ -58,13 +66,13 @@ def test_a_list_above_replaces_what_is_below(below: dict, above: list) -> None:
 
 
 def test_one_behaviour_is_changed_by_its_name_and_the_others_stay() -> None:
-    pairs = ["collect.bold.planner.effective=0.03", "collect.bold.goal.lead=0.5", "collect.bold.core.risk.k=0"]
+    pairs = ["collect.bold.planner.ess_fraction=0.03", "collect.bold.goal.lead=0.5", "collect.bold.core.risk.k=0"]
     plan, plain = make_plan("baoding", settings=parse_overrides("--set", pairs)), make_plan("baoding")
     changed, before = ({b.name: b for b in p.collect} for p in (plan, plain))
     bold = changed.pop("bold")
     was = before.pop("bold")
     assert changed == before
-    assert bold.planner == {**was.planner, "effective": 0.03}
+    assert bold.planner == {**was.planner, "ess_fraction": 0.03}
     assert bold.goal == {**was.goal, "lead": 0.5}
     assert plan.core_of(bold).risk.kind == plan.core.risk.kind
     assert plan.core_of(bold).risk.k == 0.0 != plan.core.risk.k
@@ -130,7 +138,7 @@ def test_what_does_not_fit_is_named_with_its_behaviour(settings: dict, named: st
 
 def test_a_behaviour_is_above_the_plan() -> None:
     one = {**ONE[0], "planner": {"beta": 1}, "core": {"drop_cost": 3.0}, "seconds": 2.0, "exploration": 0.3}
-    plan = baoding(collect=[one, {"name": "other", "episodes": 1}], **{"planner.candidates": 99})
+    plan = baoding(collect=[one, {"name": "other", "episodes": 1}], **{"planner.num_samples": 99})
     made = by_name(plan)
     who, other = made["one"].rollout, made["other"].rollout
     assert who.planner_options == {**plan.planner, "beta": 1.0}
@@ -205,3 +213,28 @@ def test_rounds_that_grow_and_change_go_on_after_a_stop(tmp_path: Path) -> None:
 
 def test_dotted_names_and_lists_come_together_in_any_depth() -> None:
     assert unflatten({"a.b.c": 1, "a.b.d": 2, "a.e": 3}) == {"a": {"b": {"c": 1, "d": 2}, "e": 3}}
+
+
+def test_planner_options_may_have_their_names_of_version_0_1() -> None:
+    pairs = ["planner.candidates=99", "collect.bold.planner.effective=0.03"]
+    new = ["planner.num_samples=99", "collect.bold.planner.ess_fraction=0.03"]
+    with pytest.warns(RenamedWarning, match=r"collect\.bold\.planner\.effective is now ess_fraction"):
+        old_plan = make_plan("baoding", settings=parse_overrides("--set", pairs))
+    assert old_plan == make_plan("baoding", settings=parse_overrides("--set", new))
+    with pytest.raises(MbrlError, match="candidates is the old name"):
+        make_plan("baoding", settings=parse_overrides("--set", [*pairs, *new]))
+
+
+@pytest.mark.skipif(not RUN.is_dir(), reason="runs in a checkout")
+def test_runs_of_version_0_1_are_read_and_compared_by_the_new_names_in_silence(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plan = read_plan(RUN)
+        shutil.copytree(RUN, tmp_path / "new")
+        (tmp_path / "new" / "plan.json").write_text(plan.model_dump_json())
+        groups = {found.group for found in compare([RUN, tmp_path / "new"])}
+    old = json.loads((RUN / "plan.json").read_text())["planner"]
+    assert "candidates" in old
+    assert plan.planner == {PLANNER_RENAMED.get(name, name): value for name, value in old.items()}
+    assert [b.planner for b in plan.collect if b.name == "bold"] == [{"num_samples": 300, "ess_fraction": 0.05}]
+    assert not any("planner" in group for group in groups)

@@ -77,7 +77,7 @@ def test_the_nodes_get_what_lockstep_would_plan_with(tmp_path: Path) -> None:
             {
                 "name": "bold",
                 "episodes": 5,
-                "planner": {"beta": 1, "candidates": 300},
+                "planner": {"beta": 1, "num_samples": 300},
                 "core": {"risk": {"k": 0}, "drop_cost": 7},
                 "exploration": 0.1,
                 "goal": {"lead": 0.3},
@@ -96,10 +96,10 @@ def test_the_nodes_get_what_lockstep_would_plan_with(tmp_path: Path) -> None:
     assert controller.keys() <= known.keys()
     for name, value in controller.items():
         assert isinstance(value, type(known[name])), name
-    assert [controller[f"planner.{name}"] for name in ("beta", "candidates")] == [1.0, 300]
+    assert [controller[f"planner.{name}"] for name in ("beta", "num_samples")] == [1.0, 300]
     assert [controller[name] for name in ("risk.kind", "risk.k", "drop_cost")] == [plan.core.risk.kind, 0.0, 7.0]
     assert [controller[name] for name in ("goal_lead", "delay")] == [plan.core.goal_lead, plan.core.delay]
-    for name, value in {**plan.planner, "beta": 1.0, "candidates": 300}.items():
+    for name, value in {**plan.planner, "beta": 1.0, "num_samples": 300}.items():
         assert controller.get(f"planner.{name}", []) == value
     assert (controller["goal_options"], controller["exploration"]) == ("phase=observed, lead=0.3", 0.1)
     assert sim["options.start_turn"] == 1.0

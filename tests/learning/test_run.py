@@ -42,7 +42,7 @@ SMALL = {
     "evaluate_episodes": 2,
     "threads": 1,
     "precision": "fp32",
-    "planner.candidates": 16,
+    "planner.num_samples": 16,
     **{f"training.{name}": value for name, value in TINY.items()},
 }
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mbrl_controller.planning import base
 from mbrl_controller.planning.base import MIN_CHUNK, Planner
 from mbrl_controller.planning.catalog import PLANNERS, make_planner
-from mbrl_controller.planning.pace import Pace
+from mbrl_controller.planning.throughput import ThroughputEstimator
 
 every_planner = pytest.mark.parametrize("name", sorted(PLANNERS))
 
@@ -55,7 +55,7 @@ def run(p: Planner, clock: Clock, seconds: float, ticks: int):
 @every_planner
 @pytest.mark.parametrize("milliseconds", [2, 5, 10, 20, 50])
 def test_a_plan_is_ready_at_every_deadline(name: str, milliseconds: int, clock: Clock) -> None:
-    p = make_planner(name, 3, {"candidates": 700, "iterations": 5})
+    p = make_planner(name, 3, {"num_samples": 700, "iterations": 5})
     rows = run(p, clock, milliseconds / 1e3, 40)
     assert (rows[:, 0] <= 0).all()
     assert (rows[:, 1] >= MIN_CHUNK).all()
@@ -65,7 +65,7 @@ def test_a_plan_is_ready_at_every_deadline(name: str, milliseconds: int, clock: 
 def test_more_time_is_used_for_more_candidates_and_plans_no_worse(name: str, clock: Clock) -> None:
     means = []
     for milliseconds in (2, 5, 10, 20, 50):
-        p = make_planner(name, 3, {"candidates": 700, "iterations": 3})
+        p = make_planner(name, 3, {"num_samples": 700, "iterations": 3})
         rows = run(p, clock, milliseconds / 1e3, 60)[5:]
         means.append(rows[:, 1:].mean(0))
     evaluated, value = np.array(means).T
@@ -75,13 +75,13 @@ def test_more_time_is_used_for_more_candidates_and_plans_no_worse(name: str, clo
 
 
 def test_most_of_the_time_is_used(clock: Clock) -> None:
-    p = make_planner("pddm", 3, {"candidates": 100_000})
+    p = make_planner("pddm", 3, {"num_samples": 100_000})
     rows = run(p, clock, 0.02, 40)[5:]
     assert rows[:, 1].mean() > 0.8 * (0.02 - 4 * clock.fixed) / clock.each
 
 
 def test_a_refinement_that_would_end_late_is_not_begun(clock: Clock) -> None:
-    p = make_planner("pddm", 3, {"candidates": 700, "iterations": 10})
+    p = make_planner("pddm", 3, {"num_samples": 700, "iterations": 10})
     state = p.initial_state(0)
     for _ in range(5):
         began = clock.now
@@ -91,7 +91,7 @@ def test_a_refinement_that_would_end_late_is_not_begun(clock: Clock) -> None:
 
 
 def test_a_machine_that_turns_slow_is_late_for_a_few_ticks_only(clock: Clock) -> None:
-    p = make_planner("pddm", 3, {"candidates": 2000})
+    p = make_planner("pddm", 3, {"num_samples": 2000})
     run(p, clock, 0.02, 20)
     clock.fixed, clock.each = 4 * clock.fixed, 4 * clock.each
     late = run(p, clock, 0.02, 60)[:, 0] > 0
@@ -100,14 +100,14 @@ def test_a_machine_that_turns_slow_is_late_for_a_few_ticks_only(clock: Clock) ->
 
 def test_without_a_deadline_all_candidates_are_one_chunk() -> None:
     sizes: list[int] = []
-    p = make_planner("pddm", 3, {"candidates": 500, "iterations": 2})
+    p = make_planner("pddm", 3, {"num_samples": 500, "iterations": 2})
     p.plan(lambda c: sizes.append(len(c)) or np.zeros(len(c)), p.initial_state(0))
     assert sizes == [500, 500]
 
 
 def test_chunks_make_up_the_population(clock: Clock) -> None:
     sizes: list[int] = []
-    p = make_planner("pddm", 3, {"candidates": 500})
+    p = make_planner("pddm", 3, {"num_samples": 500})
 
     def objective(candidates):
         sizes.append(len(candidates))
@@ -124,7 +124,7 @@ def test_chunks_make_up_the_population(clock: Clock) -> None:
 
 @pytest.mark.parametrize("name", ["pddm", "cem", "icem"])
 def test_what_is_carried_over_is_evaluated_once_however_many_chunks_there_are(name: str, clock: Clock) -> None:
-    p = make_planner(name, 3, {"candidates": 500, "kept": 20, "keep_mean": True, "iterations": 1})
+    p = make_planner(name, 3, {"num_samples": 500, "num_elites_kept": 20, "keep_mean": True, "iterations": 1})
     seen: list[np.ndarray] = []
 
     def objective(candidates):
@@ -138,7 +138,7 @@ def test_what_is_carried_over_is_evaluated_once_however_many_chunks_there_are(na
         _, state = p.plan(objective, state, clock.now + 0.0125)
     assert len(seen) > 1
     everything = np.concatenate(seen)
-    carried = np.concatenate([np.clip(before.mean, -1, 1)[None], before.kept]).astype(np.float32)
+    carried = np.concatenate([np.clip(before.mean, -1, 1)[None], before.elites]).astype(np.float32)
     assert len(carried) == 21
     np.testing.assert_array_equal(everything[:21], carried)
     times = (everything[:, None] == carried).all((2, 3)).sum(0)
@@ -147,7 +147,7 @@ def test_what_is_carried_over_is_evaluated_once_however_many_chunks_there_are(na
 
 @given(fixed=st.floats(0, 5e-3), each=st.floats(1e-6, 1e-3), seed=st.integers(0, 99))
 def test_the_pace_finds_both_parts_of_a_chunks_time(fixed: float, each: float, seed: int) -> None:
-    pace, rng = Pace(), np.random.default_rng(seed)
+    pace, rng = ThroughputEstimator(), np.random.default_rng(seed)
     for n in rng.integers(16, 800, 60):
         pace.add(int(n), fixed + each * n)
     pace.learn()
@@ -157,7 +157,7 @@ def test_the_pace_finds_both_parts_of_a_chunks_time(fixed: float, each: float, s
 
 
 def test_chunks_in_which_the_thread_was_put_aside_are_a_delay_and_not_a_slower_pace() -> None:
-    pace, rng = Pace(), np.random.default_rng(0)
+    pace, rng = ThroughputEstimator(), np.random.default_rng(0)
     for i, n in enumerate(rng.integers(16, 800, 60)):
         pace.add(int(n), 5e-4 + 2e-5 * n + (4e-3 if i % 5 == 0 else 0.0))
     pace.learn()
@@ -166,7 +166,7 @@ def test_chunks_in_which_the_thread_was_put_aside_are_a_delay_and_not_a_slower_p
 
 
 def test_nothing_is_known_before_the_first_chunk() -> None:
-    pace = Pace()
+    pace = ThroughputEstimator()
     assert not pace
     assert pace.affordable(1.0) == 0
     pace.learn()
@@ -180,7 +180,7 @@ def test_a_real_deadline_is_kept_by_an_objective_that_takes_its_time(name: str) 
     """Real time once: no bound is asserted but that the work done grows with the time given."""
     evaluated = []
     for seconds in (0.004, 0.04):
-        p = make_planner(name, 3, {"candidates": 3000})
+        p = make_planner(name, 3, {"num_samples": 3000})
         state = p.initial_state(0)
         counts = []
         for _ in range(8):

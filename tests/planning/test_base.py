@@ -20,7 +20,7 @@ PLAN = np.arange(H * A).reshape(H, A) / 20
 
 
 def planner(name: str = "pddm", **options: Any) -> Planner:
-    return make_planner(name, A, {"candidates": 64, "horizon": H, **options})
+    return make_planner(name, A, {"num_samples": 64, "horizon": H, **options})
 
 
 # --- memory -----------------------------------------------------------------------------------------------------------
@@ -33,13 +33,13 @@ def test_a_plan_one_step_later_repeats_its_last_step() -> None:
 
 
 def test_a_step_without_a_plan_takes_all_that_is_carried_along() -> None:
-    state = PlannerState(PLAN, np.array([0.1, 0.2, 0.3]), seed=5, tick=7, kept=np.stack([PLAN, 2 * PLAN]))
+    state = PlannerState(PLAN, np.array([0.1, 0.2, 0.3]), seed=5, tick=7, elites=np.stack([PLAN, 2 * PLAN]))
     after = state.skipped()
     np.testing.assert_array_equal(after.mean, shift(PLAN))
-    np.testing.assert_array_equal(after.kept, shift(np.stack([PLAN, 2 * PLAN])))
+    np.testing.assert_array_equal(after.elites, shift(np.stack([PLAN, 2 * PLAN])))
     assert (after.seed, after.tick) == (5, 8)
     assert after.last_action is state.last_action
-    assert PlannerState(PLAN, np.zeros(3), 5).skipped().kept is None
+    assert PlannerState(PLAN, np.zeros(3), 5).skipped().elites is None
 
 
 def test_what_was_executed_is_within_the_limits_of_actions() -> None:
@@ -53,7 +53,7 @@ def test_a_fresh_memory_is_neutral_but_for_where_the_hand_is() -> None:
     state = planner().initial_state(3, np.array([0.5, 2.0, -2.0]))
     assert state.last_action.tolist() == [0.5, 1.0, -1.0]
     np.testing.assert_array_equal(state.mean, np.zeros((H, A)))
-    assert (state.seed, state.tick, state.kept) == (3, 0, None)
+    assert (state.seed, state.tick, state.elites) == (3, 0, None)
     assert planner().initial_state().last_action.tolist() == [0.0] * 3
 
 
@@ -68,7 +68,7 @@ def test_each_tick_of_each_seed_has_its_own_numbers() -> None:
 
 
 def test_a_plan_says_what_it_took_and_the_memory_goes_one_tick_on() -> None:
-    p = planner(iterations=3, kept=4, decay=1.0)
+    p = planner(iterations=3, num_elites_kept=4, population_decay=1.0)
     state = PlannerState(np.zeros((H, A)), np.zeros(A), seed=9, tick=4)
     seen: list[np.ndarray] = []
 
@@ -82,13 +82,13 @@ def test_a_plan_says_what_it_took_and_the_memory_goes_one_tick_on() -> None:
     assert (after.seed, after.tick) == (9, 5)
     np.testing.assert_array_equal(after.last_action, result.actions[0])
     last = seen[-1][np.argsort(((seen[-1] - 0.3) ** 2).sum((1, 2)), kind="stable")[:4]]
-    np.testing.assert_allclose(after.kept, shift(last))
+    np.testing.assert_allclose(after.elites, shift(last))
 
 
 def test_the_return_that_is_told_is_of_what_is_executed() -> None:
     def told(execute: str) -> tuple[float, float]:
         returns: list[np.ndarray] = []
-        p = planner(execute=execute, kappa=1e-6)
+        p = planner(output=execute, inverse_temperature=1e-6)
 
         def objective(candidates: np.ndarray) -> np.ndarray:
             returns.append(-((candidates - 0.3) ** 2).sum((1, 2)).astype(float))
@@ -126,7 +126,7 @@ def test_one_finite_refinement_of_two_is_enough() -> None:
 
 def test_the_candidates_of_the_first_refinement_are_those_a_plan_tries() -> None:
     for name in ("pddm", "cem", "icem", "random_shooting"):
-        p = planner(name, kept=3)
+        p = planner(name, num_elites_kept=3)
         _, state = p.plan(lambda c: -((c - 0.3) ** 2).sum((1, 2)), p.initial_state(0))
         seen: list[np.ndarray] = []
         p.plan(lambda c, seen=seen: seen.append(c.copy()) or np.zeros(len(c)), state)
@@ -135,9 +135,9 @@ def test_the_candidates_of_the_first_refinement_are_those_a_plan_tries() -> None
 
 def test_so_many_steps_fit_into_memory_and_no_more() -> None:
     assert MOST_STEPS == 1_000_000
-    make_planner("pddm", A, {"candidates": 100_000, "horizon": 10})
-    with pytest.raises(MbrlError, match="candidates times horizon is 1100000, more than 1000000"):
-        make_planner("pddm", A, {"candidates": 100_000, "horizon": 11})
+    make_planner("pddm", A, {"num_samples": 100_000, "horizon": 10})
+    with pytest.raises(MbrlError, match="num_samples times horizon is 1100000, more than 1000000"):
+        make_planner("pddm", A, {"num_samples": 100_000, "horizon": 11})
 
 
 # --- candidates -------------------------------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ def test_no_candidate_leaves_the_limits_however_wide_the_noise_and_wherever_the_
 
 
 def test_uniform_candidates_fill_the_range_and_do_not_pile_up_at_its_ends() -> None:
-    tried = planner("random_shooting", candidates=5000).candidates(planner("random_shooting").initial_state(0))
+    tried = planner("random_shooting", num_samples=5000).candidates(planner("random_shooting").initial_state(0))
     assert (np.abs(tried) < 1).all()
     assert tried.std() == pytest.approx(1 / np.sqrt(3), rel=0.02)
     assert (tried.min(), tried.max()) == (pytest.approx(-1, abs=1e-3), pytest.approx(1, abs=1e-3))
@@ -163,7 +163,7 @@ def test_uniform_candidates_fill_the_range_and_do_not_pile_up_at_its_ends() -> N
 
 @pytest.mark.parametrize("kept", [1, 2, 3, 7, 63, 64, 100])
 def test_the_best_are_kept_best_first(kept: int) -> None:
-    p = planner(kept=kept)
+    p = planner(num_elites_kept=kept)
     for seed in range(20):
         seen: list[tuple[np.ndarray, np.ndarray]] = []
 
@@ -174,7 +174,7 @@ def test_the_best_are_kept_best_first(kept: int) -> None:
 
         _, after = p.plan(objective, p.initial_state(seed))
         tried, returns = seen[0]
-        np.testing.assert_array_equal(after.kept, shift(tried[np.argsort(-returns)[:kept]].astype(float)))
+        np.testing.assert_array_equal(after.elites, shift(tried[np.argsort(-returns)[:kept]].astype(float)))
 
 
 # --- time -------------------------------------------------------------------------------------------------------------
@@ -226,20 +226,20 @@ def expected(seconds: float, candidates: int, each: float = 1e-3) -> list[int]:
 @pytest.mark.parametrize("seconds", [0.01, 0.0301, 0.1003, 0.2007, 0.3503, 0.5003, 2.0])
 def test_chunks_take_their_share_of_the_time_left(seconds: float, clock: Clock) -> None:
     assert (MIN_CHUNK, CHUNK_SHARE) == (16, 0.7)
-    p = planner(candidates=300)
+    p = planner(num_samples=300)
     sizes(clock, p, 10.0)  # learns the pace
     sizes(clock, p, 10.0)
     assert sizes(clock, p, seconds) == expected(seconds, 300)
 
 
 def test_a_planner_that_knows_no_pace_begins_with_a_small_chunk(clock: Clock) -> None:
-    assert sizes(clock, planner(candidates=300), 10.0)[0] == MIN_CHUNK
-    assert sizes(clock, planner(candidates=10), 10.0) == [10]
+    assert sizes(clock, planner(num_samples=300), 10.0)[0] == MIN_CHUNK
+    assert sizes(clock, planner(num_samples=10), 10.0) == [10]
 
 
 def test_a_small_rest_goes_with_the_chunk_before_it(clock: Clock) -> None:
     for rest, chunks in ((15, 1), (16, 2)):
-        p = planner(candidates=70 + rest)
+        p = planner(num_samples=70 + rest)
         for _ in range(3):
             sizes(clock, p, 10.0)
         found = sizes(clock, p, 0.10001)  # 70 of the share
@@ -248,10 +248,10 @@ def test_a_small_rest_goes_with_the_chunk_before_it(clock: Clock) -> None:
 
 def test_a_refinement_is_begun_if_it_should_end_at_the_deadline_and_not_if_after(clock: Clock) -> None:
     for seconds, iterations in ((0.2501, 2), (0.1999, 1), (0.2999, 2), (0.3001, 3), (1.0, 4)):
-        p = planner(candidates=100, iterations=4)
+        p = planner(num_samples=100, iterations=4)
         for _ in range(3):
             sizes(clock, p, 10.0)
-        p.pace._delay = 0.0
+        p.throughput._delay = 0.0
         began = clock.now
         result, _ = p.plan(clock.objective, p.initial_state(0), clock.now + seconds)
         assert result.iterations == iterations
@@ -259,7 +259,7 @@ def test_a_refinement_is_begun_if_it_should_end_at_the_deadline_and_not_if_after
 
 
 def test_where_one_refinement_is_too_much_a_smaller_one_is_not_begun_either(clock: Clock) -> None:
-    p = planner(candidates=100, iterations=4, decay=4.0)
+    p = planner(num_samples=100, iterations=4, population_decay=4.0)
     for _ in range(3):
         sizes(clock, p, 10.0)
     assert sizes(clock, p, 10.0) == [100, 25, 6, 2]

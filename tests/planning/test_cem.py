@@ -50,14 +50,14 @@ def test_the_deviation_has_a_floor() -> None:
 
 
 def test_each_plan_begins_with_the_width_asked_for_of_each_joint() -> None:
-    p = make_planner("cem", A, {"candidates": 20_000, "horizon": H, "sigma": 0.2, "joint_scale": (1.0, 0.5, 2.0)})
+    p = make_planner("cem", A, {"num_samples": 20_000, "horizon": H, "sigma": 0.2, "joint_scale": (1.0, 0.5, 2.0)})
     first = p.candidates(p.initial_state(0))
     assert first.std(0) == pytest.approx(np.tile([0.2, 0.1, 0.4], (H, 1)), rel=0.03)
 
 
 def test_the_next_refinement_draws_around_the_elites_as_widely_as_they_lie() -> None:
     seen: list[np.ndarray] = []
-    p = make_planner("cem", A, {"candidates": 20_000, "horizon": H, "iterations": 2, "sigma": 0.2, "momentum": 0.25,
+    p = make_planner("cem", A, {"num_samples": 20_000, "horizon": H, "iterations": 2, "sigma": 0.2, "momentum": 0.25,
                                 "elite_fraction": 0.5, "joint_scale": (1.0, 0.5, 2.0), "keep_mean": False})  # fmt: skip
 
     def objective(c: np.ndarray) -> np.ndarray:

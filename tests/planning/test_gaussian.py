@@ -15,7 +15,7 @@ H, A = 6, 3
 
 
 def drawn(**options) -> np.ndarray:
-    p = make_planner("cem", A, {"candidates": 20_000, "horizon": H, "keep_mean": False, **options})
+    p = make_planner("cem", A, {"num_samples": 20_000, "horizon": H, "keep_mean": False, **options})
     return p.candidates(p.initial_state(0))
 
 
@@ -29,7 +29,9 @@ def test_steps_vary_together_as_the_kind_of_noise_says(kind: str) -> None:
 
 
 def test_a_joint_of_scale_zero_stays_where_the_plan_has_it() -> None:
-    p = make_planner("pddm", A, {"candidates": 50, "horizon": H, "joint_scale": (1.0, 0.0, 0.5), "filter": "paper"})
+    p = make_planner(
+        "pddm", A, {"num_samples": 50, "horizon": H, "joint_scale": (1.0, 0.0, 0.5), "filter_variant": "paper"}
+    )
     found = p.candidates(p.initial_state(0))
     assert not found[:, :, 1].any()
     assert found[:, :, 0].any()

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.planning.base import Planner, PlannerState
 from mbrl_controller.planning.catalog import make_planner
-from mbrl_controller.planning.pddm import adapted_kappa, soft_weights
+from mbrl_controller.planning.pddm import adapted_temperature, soft_weights
 
 ACTIONS, HORIZON = 3, 6
 sampling_planners = pytest.mark.parametrize("name", ["pddm", "cem", "icem"])
 
 
 def planner(name: str, **options) -> Planner:
-    return make_planner(name, ACTIONS, {"candidates": 80, "horizon": HORIZON, "iterations": 1, **options})
+    return make_planner(name, ACTIONS, {"num_samples": 80, "horizon": HORIZON, "iterations": 1, **options})
 
 
 def watched(p: Planner, state: PlannerState, target: float = 0.3):
@@ -37,7 +37,7 @@ def watched(p: Planner, state: PlannerState, target: float = 0.3):
 
 @sampling_planners
 def test_the_best_candidates_come_back_shifted_in_the_next_tick(name: str) -> None:
-    p = planner(name, kept=5, keep_mean=False)
+    p = planner(name, num_elites_kept=5, keep_mean=False)
     _, state, seen = watched(p, p.initial_state(0))
     returns = -((seen[0] - 0.3) ** 2).sum((1, 2))
     best = seen[0][np.argsort(-returns)[:5]]
@@ -48,7 +48,7 @@ def test_the_best_candidates_come_back_shifted_in_the_next_tick(name: str) -> No
 
 @sampling_planners
 def test_the_best_candidates_stay_for_the_next_refinement_as_they_are(name: str) -> None:
-    p = planner(name, kept=4, keep_mean=False, iterations=2, decay=1.0)
+    p = planner(name, num_elites_kept=4, keep_mean=False, iterations=2, population_decay=1.0)
     _, _, seen = watched(p, p.initial_state(0))
     returns = -((seen[0] - 0.3) ** 2).sum((1, 2))
     assert np.allclose(seen[1][:4], seen[0][np.argsort(-returns)[:4]])
@@ -56,12 +56,12 @@ def test_the_best_candidates_stay_for_the_next_refinement_as_they_are(name: str)
 
 def test_nothing_is_kept_unless_asked_for_and_a_reset_forgets_it() -> None:
     p = planner("pddm")
-    assert watched(p, p.initial_state(0))[1].kept is None
-    assert planner("icem").initial_state(0).kept is None
+    assert watched(p, p.initial_state(0))[1].elites is None
+    assert planner("icem").initial_state(0).elites is None
 
 
 def test_candidates_without_a_number_are_not_kept() -> None:
-    p = planner("pddm", kept=10)
+    p = planner("pddm", num_elites_kept=10)
 
     def objective(candidates):
         returns = np.full(len(candidates), np.nan)
@@ -69,14 +69,14 @@ def test_candidates_without_a_number_are_not_kept() -> None:
         return returns
 
     _, state = p.plan(objective, p.initial_state(0))
-    assert state.kept is not None
-    assert len(state.kept) == 3
+    assert state.elites is not None
+    assert len(state.elites) == 3
 
 
 @given(decay=st.floats(1.0, 4.0), iterations=st.integers(1, 6))
 @settings(max_examples=30, deadline=None)
 def test_populations_shrink_by_the_decay_and_are_counted(decay: float, iterations: int) -> None:
-    p = planner("pddm", decay=decay, iterations=iterations)
+    p = planner("pddm", population_decay=decay, iterations=iterations)
     result, _, seen = watched(p, p.initial_state(0))
     assert [len(s) for s in seen] == [max(2, round(80 / decay**i)) for i in range(iterations)]
     assert result.evaluated == sum(len(s) for s in seen)
@@ -84,7 +84,7 @@ def test_populations_shrink_by_the_decay_and_are_counted(decay: float, iteration
 
 @sampling_planners
 def test_best_is_the_best_of_all_that_were_seen(name: str) -> None:
-    p = planner(name, execute="best", iterations=3)
+    p = planner(name, output="best", iterations=3)
     result, _, seen = watched(p, p.initial_state(3))
     everything = np.concatenate(seen)
     returns = -((everything - 0.3) ** 2).sum((1, 2))
@@ -94,7 +94,7 @@ def test_best_is_the_best_of_all_that_were_seen(name: str) -> None:
 
 @sampling_planners
 def test_joint_scale_widens_single_joints(name: str) -> None:
-    p = planner(name, candidates=5000, sigma=0.1, joint_scale=(1.0, 2.0, 0.5), keep_mean=False)
+    p = planner(name, num_samples=5000, sigma=0.1, joint_scale=(1.0, 2.0, 0.5), keep_mean=False)
     first = watched(p, p.initial_state(0))[2][0][:, 0]
     assert first[:, 1].std() / first[:, 0].std() == pytest.approx(2.0, rel=0.08)
     assert first[:, 2].std() / first[:, 0].std() == pytest.approx(0.5, rel=0.08)
@@ -108,7 +108,7 @@ def test_a_joint_scale_of_another_length_is_refused() -> None:
 @pytest.mark.parametrize("noise", ["white", "filtered", "coloured", "knots"])
 @sampling_planners
 def test_every_kind_of_noise_goes_with_every_planner(name: str, noise: str) -> None:
-    p = planner(name, noise=noise, candidates=400, iterations=3)
+    p = planner(name, noise=noise, num_samples=400, iterations=3)
     state = p.initial_state(0)
     for _ in range(4):
         result, state, _ = watched(p, state)
@@ -118,21 +118,23 @@ def test_every_kind_of_noise_goes_with_every_planner(name: str, noise: str) -> N
 
 @given(st.integers(2, 400), st.floats(0.02, 1.0), st.floats(1e-6, 1e6), st.integers(0, 99))
 @settings(max_examples=60, deadline=None)
-def test_adapted_kappa_gives_the_share_asked_for_at_any_scale(n: int, share: float, scale: float, seed: int) -> None:
+def test_adapted_temperature_gives_the_share_asked_for_at_any_scale(
+    n: int, share: float, scale: float, seed: int
+) -> None:
     returns = np.random.default_rng(seed).normal(size=n) * scale - 3 * scale
-    weights = soft_weights(returns, adapted_kappa(returns, share))
+    weights = soft_weights(returns, adapted_temperature(returns, share))
     assert 1 / (weights @ weights) == pytest.approx(max(1.0, share * n), rel=0.05, abs=0.05)
 
 
-def test_adapted_kappa_takes_equal_and_missing_returns() -> None:
-    assert np.isfinite(adapted_kappa(np.full(5, -2.0), 0.5))
-    assert np.isfinite(adapted_kappa(np.array([-np.inf, 1.0, 2.0, -np.inf]), 0.5))
+def test_adapted_temperature_takes_equal_and_missing_returns() -> None:
+    assert np.isfinite(adapted_temperature(np.full(5, -2.0), 0.5))
+    assert np.isfinite(adapted_temperature(np.array([-np.inf, 1.0, 2.0, -np.inf]), 0.5))
 
 
 def test_an_effective_share_makes_a_plan_blind_to_the_scale_of_the_reward() -> None:
     plans = []
     for scale in (1.0, 1e-3, 1e4):
-        p = planner("pddm", effective=0.1)
+        p = planner("pddm", ess_fraction=0.1)
         result, _ = p.plan(lambda c, scale=scale: -scale * ((c - 0.3) ** 2).sum((1, 2)), p.initial_state(0))
         plans.append(result.actions)
     assert np.allclose(plans[0], plans[1], atol=1e-3)

@@ -12,13 +12,13 @@ import pytest
 
 from mbrl_controller.planning.base import PlannerState
 from mbrl_controller.planning.catalog import make_planner
-from mbrl_controller.planning.pddm import adapted_kappa, soft_weights
+from mbrl_controller.planning.pddm import adapted_temperature, soft_weights
 
 H, A = 4, 2
 
 
 def planner(**options: Any):
-    return make_planner("pddm", A, {"candidates": 400, "horizon": H, "keep_mean": False, **options})
+    return make_planner("pddm", A, {"num_samples": 400, "horizon": H, "keep_mean": False, **options})
 
 
 def candidates(mean: np.ndarray, last: np.ndarray, **options: Any) -> np.ndarray:
@@ -40,15 +40,17 @@ def test_the_released_filter_smooths_the_plan_itself_from_the_last_action_on() -
             np.testing.assert_allclose(found[:, step], np.tile(before, (400, 1)), atol=1e-6)
 
 
-@pytest.mark.parametrize("options", [{"filter": "paper"}, {"noise": "white"}, {"noise": "knots", "filter": "released"}])
+@pytest.mark.parametrize(
+    "options", [{"filter_variant": "paper"}, {"noise": "white"}, {"noise": "knots", "filter_variant": "released"}]
+)
 def test_other_noise_is_added_to_the_plan(options: dict[str, str]) -> None:
     np.testing.assert_allclose(candidates(MEAN, LAST, sigma=1e-9, **options), np.tile(MEAN, (400, 1, 1)), atol=1e-6)
 
 
 @pytest.mark.parametrize(("fraction", "calm"), [(0.0, 0), (0.1, 40), (0.25, 100), (0.5, 200), (1.0, 400)])
 def test_so_many_candidates_are_calm_and_they_are_spread_over_all(fraction: float, calm: int) -> None:
-    wild = candidates(np.zeros((H, A)), np.zeros(A), sigma=0.1, calm_fraction=0.0)
-    found = candidates(np.zeros((H, A)), np.zeros(A), sigma=0.1, calm_fraction=fraction)
+    wild = candidates(np.zeros((H, A)), np.zeros(A), sigma=0.1, low_noise_fraction=0.0)
+    found = candidates(np.zeros((H, A)), np.zeros(A), sigma=0.1, low_noise_fraction=fraction)
     ratio = (found / wild)[:, 0, 0]
     is_calm = np.isclose(ratio, 0.3, rtol=1e-4)
     assert np.allclose(ratio[~is_calm], 1.0)
@@ -63,7 +65,7 @@ def test_weights_grow_with_the_exponential_of_the_return() -> None:
 
 
 def test_the_plan_is_the_weighted_mean_of_the_candidates_and_so_is_its_return() -> None:
-    p, seen = planner(kappa=0.7), []
+    p, seen = planner(inverse_temperature=0.7), []
 
     def objective(c: np.ndarray) -> np.ndarray:
         returns = 3 * c[:, 0, 0].astype(float)
@@ -82,10 +84,10 @@ def test_the_plan_is_the_weighted_mean_of_the_candidates_and_so_is_its_return() 
 def test_an_effective_share_is_kept_to_where_it_is_asked_for() -> None:
     """Two thirds of the weight to one of two: kappa is what makes the sample size 1 / (1/9 + 4/9)."""
     returns = np.array([0.0, 1.0])
-    assert adapted_kappa(returns, 0.9) == pytest.approx(np.log(2), rel=0.01)
-    assert adapted_kappa(returns - 5, 0.9) == pytest.approx(np.log(2), rel=0.01)
-    assert adapted_kappa(100 * returns, 0.9) == pytest.approx(np.log(2) / 100, rel=0.01)
-    assert adapted_kappa(np.array([0.0, 1.0, -np.inf]), 0.9) == pytest.approx(np.log(2), rel=0.01)
-    assert adapted_kappa(np.ones(3), 0.9) == 1.0
+    assert adapted_temperature(returns, 0.9) == pytest.approx(np.log(2), rel=0.01)
+    assert adapted_temperature(returns - 5, 0.9) == pytest.approx(np.log(2), rel=0.01)
+    assert adapted_temperature(100 * returns, 0.9) == pytest.approx(np.log(2) / 100, rel=0.01)
+    assert adapted_temperature(np.array([0.0, 1.0, -np.inf]), 0.9) == pytest.approx(np.log(2), rel=0.01)
+    assert adapted_temperature(np.ones(3), 0.9) == 1.0
     with np.errstate(over="ignore"):
-        assert adapted_kappa(np.array([-1e308, 1e308]), 0.9) == 1.0  # their difference is no number
+        assert adapted_temperature(np.array([-1e308, 1e308]), 0.9) == 1.0  # their difference is no number

@@ -18,7 +18,7 @@ from mbrl_controller.planning.catalog import PLANNERS, make_planner
 from mbrl_controller.planning.pddm import soft_weights
 
 ACTIONS = 3
-SMALL = {"candidates": 64, "horizon": 4}
+SMALL = {"num_samples": 64, "horizon": 4}
 every_planner = pytest.mark.parametrize("name", sorted(PLANNERS))
 
 
@@ -48,7 +48,7 @@ def test_a_seed_reproduces_a_plan_to_the_bit(name: str) -> None:
 
 @every_planner
 def test_successive_plans_draw_different_numbers(name: str) -> None:
-    p = planner(name, iterations=1, kept=0)
+    p = planner(name, iterations=1, num_elites_kept=0)
     seen = []
     state = p.initial_state(0)
     for _ in range(2):
@@ -58,7 +58,7 @@ def test_successive_plans_draw_different_numbers(name: str) -> None:
 
 @every_planner
 def test_planning_beats_the_neutral_action(name: str) -> None:
-    p = planner(name, candidates=400)
+    p = planner(name, num_samples=400)
     state = p.initial_state(1)
     for _ in range(5):
         result, state = p.plan(quadratic(), state)
@@ -85,7 +85,7 @@ def test_returns_of_any_size_give_finite_actions_within_limits(
 @settings(max_examples=25, deadline=None)
 def test_a_return_that_is_not_a_number_never_wins(name: str, bad: float, share: float, seed: int) -> None:
     """Candidates above zero get a bad return; all others a very low one, which must still win."""
-    p = planner(name, candidates=200)
+    p = planner(name, num_samples=200)
 
     def objective(candidates):
         returns = np.full(len(candidates), -1e6)
@@ -110,7 +110,7 @@ def test_without_any_finite_return_the_shifted_plan_stays_and_says_so(name: str)
 
 @every_planner
 def test_the_memory_is_the_plan_shifted_by_one_step(name: str) -> None:
-    p = planner(name, execute="mean")
+    p = planner(name, output="mean")
     result, state = p.plan(quadratic(), p.initial_state(2))
     assert np.array_equal(state.mean[:-1], result.actions[1:])
     assert np.array_equal(state.mean[-1], result.actions[-1])
@@ -120,7 +120,7 @@ def test_the_memory_is_the_plan_shifted_by_one_step(name: str) -> None:
 @every_planner
 def test_the_action_for_now_is_the_first_one(name: str) -> None:
     """Only the first step matters to this objective; a planner that returned another one would miss it."""
-    p = planner(name, candidates=2000)
+    p = planner(name, num_samples=2000)
     state = p.initial_state(0)
     for _ in range(4):
         result, state = p.plan(lambda c: -100 * ((c[:, 0] - 0.5) ** 2).sum(1), state)
@@ -141,14 +141,14 @@ def test_a_reset_forgets_the_mean(name: str) -> None:
 
 @every_planner
 def test_a_deadline_in_the_past_still_gives_one_refinement(name: str) -> None:
-    p = planner(name, iterations=5, decay=1.0)
+    p = planner(name, iterations=5, population_decay=1.0)
     result, _ = p.plan(quadratic(), p.initial_state(0), deadline=time.monotonic() - 1)
     assert result.iterations == 1
     assert result.evaluated == MIN_CHUNK
     assert result.valid
     full, _ = p.plan(quadratic(), p.initial_state(0), deadline=time.monotonic() + 60)
     assert full.iterations == 5
-    assert full.evaluated == 5 * SMALL["candidates"]
+    assert full.evaluated == 5 * SMALL["num_samples"]
 
 
 @every_planner
@@ -173,8 +173,8 @@ def test_a_state_of_another_horizon_is_refused(name: str) -> None:
 def test_unknown_or_absurd_options_are_named(name: str) -> None:
     with pytest.raises(MbrlError, match="bogus"):
         planner(name, bogus=1)
-    with pytest.raises(MbrlError, match="candidates"):
-        planner(name, candidates=0)
+    with pytest.raises(MbrlError, match="num_samples"):
+        planner(name, num_samples=0)
 
 
 def test_an_unknown_planner_is_refused_with_the_known_ones() -> None:
@@ -199,7 +199,7 @@ def test_soft_weights_do_not_change_when_all_returns_move() -> None:
 
 def _candidates(name: str, **options) -> np.ndarray:
     seen: list[np.ndarray] = []
-    p = planner(name, candidates=20_000, **options)
+    p = planner(name, num_samples=20_000, **options)
     p.plan(lambda c: seen.append(c.copy()) or np.zeros(len(c)), p.initial_state(0))
     return seen[0]
 
@@ -208,22 +208,24 @@ def _candidates(name: str, **options) -> np.ndarray:
 @pytest.mark.parametrize("sigma", [0.05, 0.1, 0.2])
 def test_sigma_scales_the_samples(filter_: str, sigma: float) -> None:
     """The first step's deviation is beta sigma with either filter, from the neutral action."""
-    first = _candidates("pddm", sigma=sigma, beta=0.6, filter=filter_, calm_fraction=0.0)[:, 0]
+    first = _candidates("pddm", sigma=sigma, beta=0.6, filter_variant=filter_, low_noise_fraction=0.0)[:, 0]
     assert first.std() == pytest.approx(0.6 * sigma, rel=0.03)
 
 
 @pytest.mark.parametrize("filter_", ["released", "paper"])
 def test_the_filter_correlates_successive_steps(filter_: str) -> None:
     """An autoregression with coefficient 1 - beta: neighbours correlate by 1 - beta once it is stationary."""
-    late = _candidates("pddm", sigma=0.1, beta=0.4, filter=filter_, calm_fraction=0.0, horizon=20)[:, -2:, 0]
+    late = _candidates("pddm", sigma=0.1, beta=0.4, filter_variant=filter_, low_noise_fraction=0.0, horizon=20)[
+        :, -2:, 0
+    ]
     assert np.corrcoef(late[:, 0], late[:, 1])[0, 1] == pytest.approx(0.6, abs=0.03)
-    white = _candidates("pddm", sigma=0.1, beta=1.0, filter=filter_, calm_fraction=0.0)[:, -2:, 0]
+    white = _candidates("pddm", sigma=0.1, beta=1.0, filter_variant=filter_, low_noise_fraction=0.0)[:, -2:, 0]
     assert np.corrcoef(white[:, 0], white[:, 1])[0, 1] == pytest.approx(0.0, abs=0.03)
 
 
 def test_only_the_released_filter_pulls_towards_the_last_action() -> None:
     for filter_, expected in (("released", 0.4 * 0.5), ("paper", 0.0)):
-        p = planner("pddm", candidates=20_000, sigma=0.05, beta=0.6, filter=filter_, keep_mean=False)
+        p = planner("pddm", num_samples=20_000, sigma=0.05, beta=0.6, filter_variant=filter_, keep_mean=False)
         seen: list[np.ndarray] = []
         p.plan(
             lambda c, seen=seen: seen.append(c.copy()) or np.zeros(len(c)), p.initial_state(0, np.full(ACTIONS, 0.5))
@@ -233,7 +235,7 @@ def test_only_the_released_filter_pulls_towards_the_last_action() -> None:
 
 def test_calm_candidates_have_a_third_of_the_noise() -> None:
     """One in ten, whatever part of the candidates a chunk takes."""
-    first = _candidates("pddm", sigma=0.3, filter="paper", calm_fraction=0.1, keep_mean=False)[:, 0]
+    first = _candidates("pddm", sigma=0.3, filter_variant="paper", low_noise_fraction=0.1, keep_mean=False)[:, 0]
     calm = np.arange(len(first)) % 10 == 9
     assert first[calm].std() / first[~calm].std() == pytest.approx(0.3, rel=0.05)
 
@@ -249,7 +251,7 @@ def test_the_mean_itself_is_a_candidate(name: str) -> None:
 
 def test_cem_narrows_around_its_elites() -> None:
     seen: list[float] = []
-    p = planner("cem", candidates=500, iterations=4, sigma=0.5)
+    p = planner("cem", num_samples=500, iterations=4, sigma=0.5)
     p.plan(lambda c: seen.append(c.std()) or quadratic()(c), p.initial_state(0))
     assert seen == sorted(seen, reverse=True)
     assert seen[-1] < 0.6 * seen[0]
@@ -258,14 +260,14 @@ def test_cem_narrows_around_its_elites() -> None:
 def test_cem_never_narrows_below_its_floor() -> None:
     """Where the best lies outside the limits all elites come to the same; there must be something left to find."""
     seen: list[np.ndarray] = []
-    p = planner("cem", candidates=2000, iterations=25, sigma=0.5, sigma_min=0.07, keep_mean=False)
+    p = planner("cem", num_samples=2000, iterations=25, sigma=0.5, sigma_min=0.07, keep_mean=False)
     p.plan(lambda c: seen.append(c.copy()) or quadratic()(c), p.initial_state(0))
     assert seen[-1].std(0).mean() == pytest.approx(0.07, rel=0.1)
     assert seen[0].std(0).mean() == pytest.approx(0.5, rel=0.2)
 
 
 def test_cem_elites_leave_out_returns_that_are_no_numbers() -> None:
-    p = planner("cem", candidates=50, elite_fraction=0.5, iterations=1, momentum=0.0, sigma_min=0.0)
+    p = planner("cem", num_samples=50, elite_fraction=0.5, iterations=1, momentum=0.0, sigma_min=0.0)
     kept: list[np.ndarray] = []
 
     def objective(candidates):

@@ -18,7 +18,7 @@ from mbrl_controller.rollouts.pool import EpisodePool
 from mbrl_controller.simulation.options import preset
 from mbrl_controller.tasks.catalog import TASKS
 
-SMALL = {"candidates": 16, "horizon": 3}
+SMALL = {"num_samples": 16, "horizon": 3}
 
 
 def spec(task: str, **changes) -> EpisodeSpec:
@@ -92,7 +92,7 @@ def test_commands_stay_within_the_contract() -> None:
 
 
 def test_the_oracle_turns_the_valve_further_than_random_motion() -> None:
-    options = {"candidates": 60, "horizon": 5, "kappa": 1.0}
+    options = {"num_samples": 60, "horizon": 5, "inverse_temperature": 1.0}
     seeds = range(3)
     oracle = EpisodeRunner(spec("valve", planner_options=options, seconds=3.0))
     floor = EpisodeRunner(spec("valve", policy="random", seconds=3.0))

@@ -152,7 +152,7 @@ def still(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "models"
 
 
-SMALL = {"candidates": 4, "horizon": 2}
+SMALL = {"num_samples": 4, "horizon": 2}
 
 
 def test_a_report_says_what_was_evaluated(still: Path, tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_a_floor_has_no_model_and_no_planner_in_its_report() -> None:
         episodes=1,
         seconds=0.1,
         processes=1,
-        planner_options={**SMALL, "candidates": 2},
+        planner_options={**SMALL, "num_samples": 2},
     )
     said = {"model": "oracle", "policy": "controller", "backend": None, "precision": None, "planner": "pddm"}
     assert {name: oracle[name] for name in said} == said
@@ -272,7 +272,7 @@ def test_a_report_has_all_figures_and_is_valid_json(tmp_path: Path, trained: Pat
         models_dir=trained,
         episodes=2,
         seconds=0.5,
-        planner_options={"candidates": 16, "horizon": 3},
+        planner_options={"num_samples": 16, "horizon": 3},
         core_options={"drop_cost": 7},
         processes=1,
         json_file=file,
@@ -289,7 +289,7 @@ def test_a_report_has_all_figures_and_is_valid_json(tmp_path: Path, trained: Pat
 
 def test_figures_are_kept_on_the_card(trained: Path) -> None:
     arguments = {"models_dir": trained, "episodes": 2, "seconds": 0.3, "processes": 1, "on_card": True}
-    options = {"candidates": 8, "horizon": 2}
+    options = {"num_samples": 8, "horizon": 2}
     report = roll_out(evaluate.run, "valve", planner_options=options, **arguments)
     version = Registry(trained).current("valve")
     assert version.check_digest().evaluation["return_mean"] == pytest.approx(report["return_mean"])
@@ -306,7 +306,7 @@ def test_figures_are_the_same_whenever_they_are_made() -> None:
 
 
 def test_torch_plans_as_onnx_runtime_does(trained: Path) -> None:
-    options = {"candidates": 32, "horizon": 4}
+    options = {"num_samples": 32, "horizon": 4}
     one, other = (
         roll_out(
             evaluate.run,

@@ -34,7 +34,7 @@ from mbrl_controller.nodes.control_loop import CONFLICT_S
 pytestmark = pytest.mark.ros
 
 MODULE = "mbrl_controller.nodes.controller"
-OPTIONS = {"planner.candidates": 16, "planner.horizon": 3, "planner.iterations": 1}
+OPTIONS = {"planner.num_samples": 16, "planner.horizon": 3, "planner.iterations": 1}
 JOINTS = ["J0", "J1", "J2"]
 
 
@@ -115,9 +115,9 @@ def events(ros: Any) -> list[tuple[str, int, str]]:
 
 
 def test_illegal_transition_leaves_it_alive(ros: Any, small_hand: Path) -> None:
-    process = ros.start(MODULE, parameters(small_hand, autostart=False, planner__candidate=8))
+    process = ros.start(MODULE, parameters(small_hand, autostart=False, planner__num_sample=8))
     assert ros.change("controller", "activate") is False
-    assert "unknown parameter planner.candidate is ignored; did you mean planner.candidates?" in process.output
+    assert "unknown parameter planner.num_sample is ignored; did you mean planner.num_samples?" in process.output
     assert ros.state("controller") == "unconfigured"
     assert ros.change("controller", "configure")
     assert ros.change("controller", "activate")
@@ -151,7 +151,7 @@ def spoil(case: str, folder: Path) -> tuple[dict[str, Any], str]:
         return {}, "its control period is 0.05 s, the contract's 0.1 s"
     if case == "rate":
         return {"rate": 50.0}, "parameter rate: 50.0 Hz, but the contract's control period is 0.05 s"
-    return {"planner__candidates": "many"}, "planner.candidates"
+    return {"planner__num_samples": "many"}, "planner.num_samples"
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_parameters_are_taken_whole_or_not_at_all(ros: Any, hand: FakeHand) -> N
     refused = ros.set_parameters("controller", planner__sigma=0.4, goal_options="direction=sideways")
     assert not refused.successful
     assert "direction must be one of" in refused.reason
-    refused = ros.set_parameters("controller", planner__kappa=-1.0)
+    refused = ros.set_parameters("controller", planner__inverse_temperature=-1.0)
     assert not refused.successful
     accepted = ros.set_parameters("controller", planner__sigma=1, goal_options="angle=1.0", check_disagreement=False)
     assert accepted.successful, accepted.reason

@@ -23,6 +23,7 @@ from mbrl_controller.models.loading import BACKENDS
 from mbrl_controller.models.registry import Registry, file_sha256
 from mbrl_controller.nodes.controller_model import identity, load_beside, load_model
 from mbrl_controller.nodes.controller_options import (
+    RENAMED,
     all_planner_specs,
     check_rate,
     find_contract,
@@ -75,7 +76,7 @@ def test_a_rate_that_is_not_the_models_is_refused() -> None:
 def test_the_backend_that_is_asked_for_serves_the_model() -> None:
     pytest.importorskip("torch")
     contract = load_contract(share_dir() / "config" / "claw_valve.yaml")
-    changed = {"planner.candidates": 8, "models_dir": str(share_dir() / "models"), "precision": "fp32"}
+    changed = {"planner.num_samples": 8, "models_dir": str(share_dir() / "models"), "precision": "fp32"}
     options = read_options(defaults() | changed)
     served = [load_beside(contract, replace(options, backend=name)) for name in BACKENDS]
     assert [type(model.ensemble).__name__ for model in served] == ["OnnxEnsemble", "TorchEnsemble"]
@@ -90,7 +91,7 @@ def test_the_backend_that_is_asked_for_serves_the_model() -> None:
 def test_the_8_bit_file_serves_or_its_refusal_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     contract = load_contract(share_dir() / "config" / "claw_valve.yaml")
     shutil.copytree(share_dir() / "models" / "valve", tmp_path / "valve")
-    options = read_options(defaults() | {"planner.candidates": 8, "models_dir": str(tmp_path)})
+    options = read_options(defaults() | {"planner.num_samples": 8, "models_dir": str(tmp_path)})
     version = Registry(tmp_path).current("valve")
 
     def served(precision: str) -> dict[str, object]:
@@ -117,3 +118,9 @@ def test_the_8_bit_file_serves_or_its_refusal_is_told(tmp_path: Path, monkeypatc
 def test_a_contract_with_a_name_that_no_file_can_have_is_no_crash(text: str) -> None:
     with pytest.raises(ContractError):
         load_contract(find_contract(text))
+
+
+def test_planner_parameters_may_have_their_names_of_version_0_1() -> None:
+    """Every one is declared under its new name."""
+    assert set(RENAMED.values()) <= defaults().keys()
+    assert not RENAMED.keys() & defaults().keys()

@@ -41,7 +41,7 @@ def test_a_lockstep_session_is_logged_as_it_was_simulated(ros, still_models, tmp
         "episode_s": STEPS * contract.action.period,
         "auto_reset": True,
         "reset_service": "sim/reset",
-        "planner.candidates": 16,
+        "planner.num_samples": 16,
     }
     ros.start("mbrl_controller.nodes.controller", controller, *namespace)
     folder = logged / "valve" / "night"

@@ -149,8 +149,8 @@ def _planner_of(model: type[BaseModel]) -> str:
 
 def taken(model: type[BaseModel], name: str, value: float) -> bool:
     changed: dict[str, Any] = {name: value}
-    if name in ("candidates", "horizon"):
-        changed = {"candidates": 2, "horizon": 1} | changed  # their product is bounded, too
+    if name in ("num_samples", "horizon"):
+        changed = {"num_samples": 2, "horizon": 1} | changed  # their product is bounded, too
     try:
         model(**changed)
     except ValueError:
@@ -161,6 +161,6 @@ def taken(model: type[BaseModel], name: str, value: float) -> bool:
 def test_an_end_that_is_not_taken_is_told() -> None:
     """A range of ROS has its ends in it."""
     specs = {spec.name: spec.descriptor() for spec in ALL}
-    assert specs["planner.kappa"].additional_constraints == "Above 0"
-    assert specs["planner.kappa"].floating_point_range[0].to_value == math.inf
+    assert specs["planner.inverse_temperature"].additional_constraints == "Above 0"
+    assert specs["planner.inverse_temperature"].floating_point_range[0].to_value == math.inf
     assert "below 3.14" in specs["goal_lead"].additional_constraints

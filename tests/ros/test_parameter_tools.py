@@ -189,7 +189,7 @@ def test_a_list_of_a_launch_file_has_its_type(context: None, given: list[float])
     ("name", "text", "said"),
     [
         ("drop_cost", "5,0", "decimal point, not a comma"),
-        ("planner.candidates", "1,5", "decimal point, not a comma"),
+        ("planner.num_samples", "1,5", "decimal point, not a comma"),
         ("goal_options", "period=5,0", "decimal point, not a comma"),
         ("goal_options", "clockwise", "NAME=VALUE"),
         ("session", "2024", "quote it twice"),
@@ -217,5 +217,16 @@ def test_a_value_of_a_file_that_does_not_fit_is_told_at_configuration(context: N
         assert node.lifecycle_state == "unconfigured"
         for said in ("drop_cost", "decimal point, not a comma", "cpus: expected a list of whole numbers"):
             assert said in node.reason
+    finally:
+        node.destroy_node()
+
+
+def test_planner_parameters_may_have_their_names_of_version_0_1(context: None) -> None:
+    node = make(ControllerNode, planner__candidates=48)
+    try:
+        assert read_options(node._table.values()).planner_options["num_samples"] == 48
+        assert set_one(node, "planner.kappa", "3.0") == ""
+        assert read_options(node._table.values()).planner_options["inverse_temperature"] == 3.0
+        assert set_one(node, "planner.kappa", "-3.0") != ""
     finally:
         node.destroy_node()

@@ -74,7 +74,7 @@ def test_from_random_motion_to_a_model_that_learnt_from_the_log(ros: Any, tmp_pa
         common
         | {
             "models_dir": str(tmp_path / "models"),
-            "planner.candidates": 32,
+            "planner.num_samples": 32,
             "session": "day",
             "episode_s": EPISODE_S,
             "auto_reset": True,

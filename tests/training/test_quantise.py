@@ -33,7 +33,7 @@ from mbrl_controller.training.dataset import episode_files, load_dataset
 from ..rollout_calls import roll_out
 
 pytestmark = pytest.mark.usefixtures("own_int8")
-SHORT = {"episodes": 1, "seconds": 0.3, "processes": 1, "planner_options": {"candidates": 8, "horizon": 2}}
+SHORT = {"episodes": 1, "seconds": 0.3, "processes": 1, "planner_options": {"num_samples": 8, "horizon": 2}}
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def folder(version: Version, tmp_path: Path) -> Path:
 
 def defaults() -> PlannerDefaults:
     chosen = planner_defaults("valve", "pddm")
-    return chosen.model_copy(update={"planner_options": {**chosen.planner_options, "candidates": 100}})
+    return chosen.model_copy(update={"planner_options": {**chosen.planner_options, "num_samples": 100}})
 
 
 def add(folder: Path, data: tuple[TransitionSet, TransitionSet]) -> quantise.Int8Verdict:

@@ -163,7 +163,7 @@ def small(small_hand: Path, tmp_path: Path) -> dict[str, str]:
     params = tmp_path / "small.yaml"
     params.write_text(
         "/**/controller:\n  ros__parameters:\n"
-        f"    models_dir: {small_hand / 'models'}\n    planner.candidates: 16\n    planner.horizon: 3\n"
+        f"    models_dir: {small_hand / 'models'}\n    planner.num_samples: 16\n    planner.horizon: 3\n"
     )
     return {"contract": str(small_hand / "contract.yaml"), "controller_params": str(params)}
 
@@ -174,6 +174,6 @@ def small_valve(still_models: Path, tmp_path: Path) -> dict[str, str]:
     params = tmp_path / "valve.yaml"
     params.write_text(
         "/**/controller:\n  ros__parameters:\n"
-        f"    models_dir: {still_models}\n    planner.candidates: 16\n    planner.horizon: 3\n"
+        f"    models_dir: {still_models}\n    planner.num_samples: 16\n    planner.horizon: 3\n"
     )
     return {"contract": "claw_valve.yaml", "controller_params": str(params)}

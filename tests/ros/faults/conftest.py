@@ -254,7 +254,7 @@ class Control:
         self.given = {
             "contract": str(folder / "contract.yaml"),
             "models_dir": str(folder / "models"),
-            "planner.candidates": 16,
+            "planner.num_samples": 16,
             "planner.horizon": 3,
             "planner.iterations": 1,
             "exploration": 0.5,

@@ -26,7 +26,7 @@ from ..conftest import Ros
 
 SENSOR_HZ = 100.0
 RUNNING, HOLDING = 2.0, 3.0  # the tick's safety_state
-PLANNER = {"planner.candidates": 16, "planner.horizon": 3, "planner.iterations": 1}
+PLANNER = {"planner.num_samples": 16, "planner.horizon": 3, "planner.iterations": 1}
 
 
 class Service:

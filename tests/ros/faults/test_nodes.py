@@ -43,7 +43,7 @@ class Claw:
         self._given = {
             "sim": common,
             "logger": common | {"log_dir": str(self.log_dir)},
-            "controller": common | {"models_dir": str(models), "planner.candidates": 16, "check_disagreement": False},
+            "controller": common | {"models_dir": str(models), "planner.num_samples": 16, "check_disagreement": False},
         }
         self.positions: list[tuple[float, np.ndarray]] = []  # when it came (s, time.monotonic), [A] rad
         ros.node.create_subscription(JointState, "joint_states", self._on_joints, qos.SENSOR)

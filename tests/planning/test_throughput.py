@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import pytest
 
-from mbrl_controller.planning.pace import SLOW, WINDOW, Pace
+from mbrl_controller.planning.throughput import SLOW, WINDOW, ThroughputEstimator
 
 
-def measured(*chunks: tuple[int, float]) -> Pace:
-    pace = Pace()
+def measured(*chunks: tuple[int, float]) -> ThroughputEstimator:
+    pace = ThroughputEstimator()
     for count, seconds in chunks:
         pace.add(count, seconds)
     pace.learn()
@@ -19,9 +19,9 @@ def measured(*chunks: tuple[int, float]) -> Pace:
 
 
 def test_before_the_first_chunk_nothing_is_known() -> None:
-    assert not Pace()
-    assert Pace().seconds(100) == 0.0
-    assert Pace().affordable(9.0) == 0
+    assert not ThroughputEstimator()
+    assert ThroughputEstimator().seconds(100) == 0.0
+    assert ThroughputEstimator().affordable(9.0) == 0
 
 
 def test_both_parts_of_a_chunks_time_are_found() -> None:
@@ -50,7 +50,7 @@ def test_a_fit_that_cannot_be_is_replaced_by_the_mean_of_each_candidate(chunks: 
 
 
 def test_the_first_two_chunks_are_learnt_from_at_once_later_ones_when_asked() -> None:
-    pace = Pace()
+    pace = ThroughputEstimator()
     pace.add(10, 0.01)
     assert pace.seconds(10) == pytest.approx(0.01)
     pace.add(20, 0.018)  # 0.8 ms each, and 2 ms
@@ -77,7 +77,7 @@ def test_the_delay_is_that_of_the_latest_tenth() -> None:
     """One chunk in five was held up by a second; then one in twenty, which is no delay to reckon with."""
     assert SLOW == 0.9
 
-    def held_up(one_in: int) -> Pace:
+    def held_up(one_in: int) -> ThroughputEstimator:
         counts = [100 + 50 * (i % 7) for i in range(40)]
         return measured(*[(n, 1e-3 * n + (1.0 if i % one_in == 0 else 0.0)) for i, n in enumerate(counts)])
 

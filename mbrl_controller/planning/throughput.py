@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""How long a chunk of candidates takes, from what chunks have taken: the budget of an anytime plan."""
+"""Predicts how long a chunk of candidates takes, from measured chunks: the time budget of an anytime plan."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 
 from mbrl_controller.tasks.spaces import Array
 
-WINDOW = 48  # measured chunks looked back on: a few seconds at 10 Hz, so that a change of load is soon believed
-SLOW = 0.9  # a chunk is expected to be as late, against the fit, as the latest tenth of those measured
+WINDOW = 48  # measured chunks to fit: a few seconds at 10 Hz, so that the fit follows a change of load
+SLOW = 0.9  # quantile of the measured delays against the fit that a chunk is expected to have
 
 
-class Pace:
-    """Time of a chunk as a + b n over its candidates n, fitted to the chunks of the last ticks, and on top of it the
-    delay that one in ten has: the processor is given to others for a while, however long the chunk.
+class ThroughputEstimator:
+    """Time of a chunk: a + b n for n candidates, fitted to the chunks of the last ticks, plus a delay.
 
-    It is measured where it is used, with the idle gap between ticks in front of it: a processor that has slept is
-    slower than one in a tight loop.
+    The delay is what one chunk in ten exceeds: other threads take the processor for a while, whatever the chunk's size.
+    Chunks are measured in the control loop, after the idle gap between ticks: a processor that has slept is slower than
+    one in a tight loop.
     """
 
     def __init__(self) -> None:
@@ -33,28 +33,28 @@ class Pace:
         return bool(self._chunks)
 
     def add(self, count: int, seconds: float) -> None:
-        """A chunk of `count` candidates took so long."""
+        """Record a chunk of `count` candidates."""
         self._chunks.append((float(count), max(seconds, 1e-7)))
-        if len(self._chunks) <= 2:  # the very first plan must know something, too
+        if len(self._chunks) <= 2:  # so that the very first plan has an estimate
             self.learn()
 
     def learn(self) -> None:
-        """Fit again; once a plan is enough."""
+        """Fit again; call it once per plan."""
         if not self._chunks:
             return
         n, t = np.array(self._chunks).T
-        # Twice, the second time without the chunks in which the thread was not running.
+        # Twice; the second fit leaves out chunks during which the thread did not run.
         self._fit(n, t)
-        calm = t <= 2 * self._expected(n)
-        self._fit(n[calm], t[calm])
+        undisturbed = t <= 2 * self._expected(n)
+        self._fit(n[undisturbed], t[undisturbed])
         self._delay = max(0.0, float(np.quantile(t - self._expected(n), SLOW)))
 
     def seconds(self, count: int) -> float:
-        """What a chunk of `count` candidates may take."""
+        """Predicted time (s) of a chunk of `count` candidates."""
         return self._delay + self._fixed + self._each * count
 
     def affordable(self, seconds: float) -> int:
-        """The largest chunk that should end within `seconds`; 0 if none would."""
+        """The largest chunk that should end within `seconds`; 0 if there is none."""
         if self._each == 0.0:
             return 0
         return max(0, int((seconds - self._delay - self._fixed) / self._each))
@@ -63,7 +63,7 @@ class Pace:
         return self._fixed + self._each * n
 
     def _fit(self, n: Array, t: Array) -> None:
-        """Least squares with both terms positive; chunks of one size tell nothing of the fixed part."""
+        """Least squares with both terms positive; chunks of one size do not determine the fixed part."""
         if not len(n):
             return
         deviation = n - n.mean()
