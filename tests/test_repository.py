@@ -63,7 +63,11 @@ def hosted_jobs() -> dict[str, list[str]]:
 
 
 def test_hosted_checks_run_what_ci_run_does() -> None:
-    assert ".ci/run" in hosted_jobs()["wheels"]
+    workflow: dict[str, Any] = yaml.safe_load(text(".github/workflows/ci.yml"))
+    runs = {row["python"]: row["run"] for row in workflow["jobs"]["wheels"]["strategy"]["matrix"]["include"]}
+    assert runs == {"3.10": "make test ALL=1", "3.12": ".ci/run"}
+    assert runs["3.10"] in text(".ci/run")
+    assert hosted_jobs()["wheels"] == ["${{ matrix.run }}"]
 
 
 def test_hosted_colcon_job_runs_the_commands_of_the_readme() -> None:
