@@ -194,6 +194,14 @@ def test_every_class_and_constant_that_a_map_names_exists(name: str) -> None:
     assert not [word for word, pattern in patterns.items() if not re.search(pattern, code, re.MULTILINE)]
 
 
+def test_the_map_finds_each_function_in_the_file_it_names() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    found = re.findall(r"`([\w.]+)` in \[[^\]]*\]\(([^)]+\.py)\)", text)
+    assert len(found) > 4
+    code = {path: (ROOT / "docs" / path).read_text() for _, path in found}
+    assert not [(n, path) for n, path in found if not re.search(rf"(def|class) {n.rpartition('.')[2]}\b", code[path])]
+
+
 def test_every_module_that_the_packages_docstring_names_exists() -> None:
     text = mbrl_controller.__doc__ or ""
     dotted = set(re.findall(rf"\b(?:{'|'.join(ROOMS)})\.\w+", text))
