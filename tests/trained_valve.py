@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .rollout_calls import roll_out
+from .rollout_calls import retrained, roll_out
 
 TINY = {"hidden": [32, 32], "max_epochs": 6, "horizon": 1, "ensemble_size": 2}
 
@@ -48,13 +48,12 @@ def valve_episodes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(tmp_path_factory: pytest.TempPathFactory, valve_episodes: Path) -> Path:
     """A registry folder with one promoted valve version."""
     pytest.importorskip("torch")
-    from mbrl_controller.training import retrain
 
     base = tmp_path_factory.mktemp("trained")
     # This one is made before a module's fixtures, and has an 8-bit file whatever MBRL_INT8 says of this run.
     with nothing_shipped(tmp_path_factory), pytest.MonkeyPatch.context() as patch:
         patch.delenv("MBRL_INT8", raising=False)
-        result = retrain.run(
+        result = retrained(
             "valve",
             episodes=[valve_episodes],
             models_dir=base / "models",

@@ -57,7 +57,7 @@ def learn(
     settings = parse_overrides("--set", options)
     settings |= {name: value for name, value in (("points", points), ("rounds", rounds)) if value is not None}
     settings |= {"through_ros": True} if through_ros else {}
-    with stop_flag() as stop, display.LearnDisplay() as listener:
+    with stop_flag() as stop, display.LearnDisplay() as callback:
         learned = loop.run(
             task,
             seed=seed or 0,
@@ -68,7 +68,7 @@ def learn(
             runs_dir=runs_dir,
             processes=processes,
             should_stop=stop.is_set,
-            listener=listener,
+            callback=callback,
         )
     for text in keeping.epilogue(learned):
         say(text)

@@ -12,12 +12,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mbrl_controller.base.console import error_console
 from mbrl_controller.dynamics.train_config import TrainConfig
 from mbrl_controller.dynamics.trainer import EpochReport
-from mbrl_controller.learning.callbacks import LearnListener
+from mbrl_controller.learning.callbacks import LearnCallback
 from mbrl_controller.learning.config import LearnPlan
 from mbrl_controller.learning.log import Row
 
 
-class LearnDisplay(LearnListener):
+class LearnDisplay(LearnCallback):
     """Progress on stderr while it is entered; lines of finished steps stay."""
 
     def __init__(self) -> None:
@@ -39,44 +39,44 @@ class LearnDisplay(LearnListener):
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def run(self, plan: LearnPlan, rows: list[Row]) -> None:
-        """See LearnListener."""
+    def on_run_start(self, plan: LearnPlan, rows: list[Row]) -> None:
+        """See LearnCallback."""
         self._progress.start()
         self._unit = "points" if plan.points else "rounds"
         self._progress.update(self._whole, description=self._unit, total=plan.points or plan.rounds, visible=True)
         for row in rows:
             self._show(row)
 
-    def step(self, name: str, number: int, total: int) -> None:
-        """See LearnListener."""
+    def on_step_start(self, name: str, number: int, episodes: int) -> None:
+        """See LearnCallback."""
         self._name = f"round {number}: {name}" if number else name
-        self._progress.reset(self._step, description=self._name, total=total or None, visible=True, left="")
+        self._progress.reset(self._step, description=self._name, total=episodes or None, visible=True, left="")
 
-    def episode(self) -> None:
-        """See LearnListener."""
+    def on_episode_end(self) -> None:
+        """See LearnCallback."""
         self._progress.advance(self._step)
 
-    def row(self, row: Row, left_s: float | None) -> None:
-        """See LearnListener."""
+    def on_step_end(self, row: Row, left_s: float | None) -> None:
+        """See LearnCallback."""
         self._show(row)
         left = "" if left_s is None else f"about {duration(left_s)} left"
         self._progress.update(self._whole, left=left)
         self._progress.update(self._step, visible=False)
 
-    def note(self, text: str) -> None:
-        """See LearnListener."""
+    def on_note(self, text: str) -> None:
+        """See LearnCallback."""
         self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def files(self, total: int) -> None:
-        """See Listener."""
+    def on_read_start(self, total: int) -> None:
+        """See RetrainCallback."""
         self._progress.reset(self._step, description=f"{self._name}, reading episodes", total=total, visible=True)
 
-    def file(self, path: Path) -> None:
-        """See Listener."""
+    def on_file_read(self, path: Path) -> None:
+        """See RetrainCallback."""
         self._progress.advance(self._step)
 
-    def epoch(self, report: EpochReport, config: TrainConfig) -> None:
-        """See Listener."""
+    def on_epoch_end(self, report: EpochReport, config: TrainConfig) -> None:
+        """See RetrainCallback."""
         total = config.max_epochs if report.stage == "one-step" else config.horizon_epochs
         loss = sum(report.best_loss) / len(report.best_loss)
         text = f"{self._name}, {report.stage}, loss {loss:.3g}"

@@ -237,24 +237,24 @@ def retrain(
     """Learn the next model version from the log. Ctrl-C stops at a checkpoint; --resume goes on from there."""
     from mbrl_controller.cli import retrain_progress as display
     from mbrl_controller.training import retrain as job
+    from mbrl_controller.training.retrain_plan import RetrainRequest
 
-    with display.stop_flag() as stop, display.Display() as listener:
-        result = job.run(
-            task,
-            episodes=episodes,
-            models_dir=models_dir,
-            contract=contract,
-            start="warm" if warm else "fresh",
-            force=force,
-            promote=promote,
-            resume=resume,
-            precision=precision,
-            options=parse_overrides("--set", options),
-            notes=notes,
-            threads=threads,
-            should_stop=stop.is_set,
-            listener=listener,
-        )
+    request = RetrainRequest(
+        task,
+        episodes=episodes,
+        models_dir=models_dir,
+        contract=contract,
+        start="warm" if warm else "fresh",
+        force=force,
+        promote=promote,
+        resume=resume,
+        precision=precision,
+        options=parse_overrides("--set", options),
+        notes=notes,
+        threads=threads,
+    )
+    with display.stop_flag() as stop, display.Display() as callback:
+        result = job.run(request, stop.is_set, callback)
     display.show_result(result)
     if result.status in ("refused", "stopped"):
         raise typer.Exit({"refused": REFUSED, "stopped": INTERRUPTED}[result.status])

@@ -99,12 +99,12 @@ def quantise(
     from mbrl_controller.training import quantise as job
 
     done = job.run(task, version, episodes=episodes, models_dir=models_dir, contract=contract)
-    found, verdict = done.version, done.verdict
+    found, acceptance = done.version, done.acceptance
     if not done.same_data:
         console.print("these are not the episodes that it learnt from: fewer, more or others", highlight=False)
-    for name, value in verdict.figures.items():
+    for name, value in acceptance.metrics.items():
         console.print(f"{name} {value:.4g}", highlight=False)
-    outcome = f"{found.int8.name} added" if verdict.passed else f"stays fp32: {verdict.reason}"
+    outcome = f"{found.int8.name} added" if acceptance.passed else f"stays fp32: {acceptance.failed_checks}"
     console.print(f"{task} {found.name}: {outcome}", markup=False, soft_wrap=True)
-    if not verdict.passed:
+    if not acceptance.passed:
         raise typer.Exit(REFUSED)

@@ -29,7 +29,8 @@ from rich.text import Text
 from mbrl_controller.base.console import console, error_console
 from mbrl_controller.dynamics.train_config import TrainConfig
 from mbrl_controller.dynamics.trainer import EpochReport
-from mbrl_controller.training.retrain import Listener, RetrainResult
+from mbrl_controller.training.callbacks import RetrainCallback
+from mbrl_controller.training.retrain import RetrainResult
 
 
 class Rate(ProgressColumn):
@@ -40,7 +41,7 @@ class Rate(ProgressColumn):
         return Text("" if task.speed is None else f"{task.speed:.3g}/s")
 
 
-class Display(Listener):
+class Display(RetrainCallback):
     """Progress on stderr while it is entered."""
 
     def __init__(self) -> None:
@@ -65,20 +66,20 @@ class Display(Listener):
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def files(self, total: int) -> None:
-        """See Listener."""
+    def on_read_start(self, total: int) -> None:
+        """See RetrainCallback."""
         self._progress.update(self._files, total=total, visible=True)
 
-    def file(self, path: Path) -> None:
-        """See Listener."""
+    def on_file_read(self, path: Path) -> None:
+        """See RetrainCallback."""
         self._progress.advance(self._files)
 
-    def stage(self, text: str) -> None:
-        """See Listener."""
+    def on_stage(self, text: str) -> None:
+        """See RetrainCallback."""
         self._progress.console.print(text, markup=False, highlight=False)
 
-    def epoch(self, report: EpochReport, config: TrainConfig) -> None:
-        """See Listener."""
+    def on_epoch_end(self, report: EpochReport, config: TrainConfig) -> None:
+        """See RetrainCallback."""
         total = config.max_epochs if report.stage == "one-step" else config.horizon_epochs
         if report.stage != self._stage:  # the next stage's epochs have a pace of their own
             self._stage = report.stage

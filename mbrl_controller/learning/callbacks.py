@@ -1,29 +1,29 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a learning run tells while it goes on; a command line shows it, tests count it."""
+"""What a learning run reports while it runs; a command line shows it, tests count it."""
 
 from __future__ import annotations
 
 from mbrl_controller.learning.config import LearnPlan
 from mbrl_controller.learning.log import Row
-from mbrl_controller.training.retrain import Listener
+from mbrl_controller.training.callbacks import RetrainCallback
 
 
-class LearnListener(Listener):
-    """Told what is going on, besides what retrain tells."""
+class LearnCallback(RetrainCallback):
+    """Override what you want to hear of; it also hears what a retrain reports."""
 
-    def run(self, plan: LearnPlan, rows: list[Row]) -> None:
-        """The run begins, or goes on after `rows`."""
+    def on_run_start(self, plan: LearnPlan, rows: list[Row]) -> None:
+        """The run begins, or resumes after `rows`."""
 
-    def step(self, name: str, number: int, total: int) -> None:
-        """A step of round `number` begins, with `total` episodes to run (0: a training)."""
+    def on_step_start(self, name: str, number: int, episodes: int) -> None:
+        """A step of round `number` begins, with so many episodes to run (0: a training)."""
 
-    def episode(self) -> None:
-        """An episode of it ended."""
+    def on_episode_end(self) -> None:
+        """One of its episodes ended."""
 
-    def row(self, row: Row, left_s: float | None) -> None:
-        """A step is finished; `left_s`: seconds that the rest of the run may take, None where nothing tells yet."""
+    def on_step_end(self, row: Row, left_s: float | None) -> None:
+        """A step has finished. The rest of the run may take `left_s` seconds; None: not known yet."""
 
-    def note(self, text: str) -> None:
-        """Something a person should know once."""
+    def on_note(self, text: str) -> None:
+        """A person should read this once."""

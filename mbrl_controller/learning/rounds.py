@@ -16,7 +16,7 @@ from mbrl_controller.base.files import write_atomically
 from mbrl_controller.base.run_folder import PLAN_FILE, is_unfinished
 from mbrl_controller.contract.contract import parse_contract
 from mbrl_controller.dynamics.import_onnx import weights_of
-from mbrl_controller.learning.callbacks import LearnListener
+from mbrl_controller.learning.callbacks import LearnCallback
 from mbrl_controller.learning.config import ACCEPT_SEEDS, LearnPlan
 from mbrl_controller.learning.log import Records, Row
 from mbrl_controller.learning.ros_collection import batch_folders, collect_through_ros
@@ -27,6 +27,7 @@ from mbrl_controller.rollouts.config import RolloutConfig
 from mbrl_controller.rollouts.pool import EpisodePool
 from mbrl_controller.training import retrain
 from mbrl_controller.training.dataset import episode_files
+from mbrl_controller.training.retrain_plan import RetrainRequest
 
 JUDGEMENT = ("episodes", "kept_rate", "degrees_turned_median", "success_90", "success_180", "goal_rate", "return_mean")
 
@@ -45,11 +46,11 @@ class Work:
         records: Records,
         pool: EpisodePool,
         should_stop: Callable[[], bool],
-        listener: LearnListener,
+        callback: LearnCallback,
     ) -> None:
         self.folder, self.plan, self.records = folder, plan, records
         self.pool = pool
-        self.should_stop, self.listener = should_stop, listener
+        self.should_stop, self.callback = should_stop, callback
         self.contract = parse_contract(plan.contract, str(folder / PLAN_FILE))
         self.contract_file = folder / "contract.yaml"
         write_atomically(self.contract_file, plan.contract.encode())
@@ -72,7 +73,7 @@ class Work:
 
     def _collect(self, number: int, batches: list[EpisodeBatch], version: str = "") -> dict[str, Any]:
         name = "collect" if version else "random"
-        self.listener.step(name, number, sum(batch.episodes for batch in batches))
+        self.callback.on_step_start(name, number, sum(batch.episodes for batch in batches))
         for batch in batches:
             if self.plan.through_ros and version:
                 self._log(batch, version)
@@ -102,7 +103,7 @@ class Work:
             version=version,
             models_dir=self.models,
             episodes_dir=self.episodes,
-            on_episode=self.listener.episode,
+            on_episode=self.callback.on_episode_end,
             should_stop=self.should_stop,
         )
         if not enough:
@@ -113,7 +114,7 @@ class Work:
 
     def _train(self, number: int) -> dict[str, Any]:
         """The version of this round has its number, and is there whole or not at all."""
-        self.listener.step("train", number, 0)
+        self.callback.on_step_start("train", number, 0)
         name = f"v{number:04d}"
         if not any(v.name == name for v in self.registry.versions(self.plan.task)):
             self._retrain(number)
@@ -133,7 +134,7 @@ class Work:
 
     def _retrain(self, number: int) -> None:
         runs = self._scratch(number)
-        result = retrain.run(
+        request = RetrainRequest(
             self.plan.task,
             episodes=self._data(number),
             models_dir=self.models,
@@ -146,9 +147,8 @@ class Work:
             options=self.plan.training_of(number).model_dump(),
             runs_dir=runs,
             threads=self.plan.threads,
-            should_stop=self.should_stop,
-            listener=self.listener,
         )
+        result = retrain.run(request, self.should_stop, self.callback)
         if result.status == "stopped":
             raise StoppedError
 
@@ -179,7 +179,7 @@ class Work:
     def _accept(self, number: int) -> dict[str, Any]:
         """Whether this round's version may collect: not clearly worse than the best so far, on the same few seeds."""
         plan, name = self.plan, f"v{number:04d}"
-        self.listener.step("accept", number, plan.accept_episodes)
+        self.callback.on_step_start("accept", number, plan.accept_episodes)
         figures = self._judge(name, ACCEPT_SEEDS, plan.accept_episodes)
         accepted = True
         if any(row.accepted for row in self.records.of("accept")):
@@ -195,7 +195,7 @@ class Work:
         known = next((row for row in self.records.of("evaluate") if row.version == name), None)
         if known is not None:
             return {"version": name, **{figure: getattr(known, figure) for figure in JUDGEMENT}}
-        self.listener.step("evaluate", number, plan.evaluate_episodes)
+        self.callback.on_step_start("evaluate", number, plan.evaluate_episodes)
         return {"version": name, **self._judge(name, plan.evaluation_seed, plan.evaluate_episodes)}
 
     def _judge(self, version: str, seed: int, episodes: int) -> dict[str, Any]:
@@ -221,7 +221,7 @@ class Work:
         return {name: report[name] for name in JUDGEMENT}
 
     def _episode(self, record: object) -> None:
-        self.listener.episode()
+        self.callback.on_episode_end()
         if self.should_stop():  # a collected episode is on the disk by now
             raise StoppedError
 

@@ -24,7 +24,7 @@ from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.base.resources import home_dir
 from mbrl_controller.base.run_folder import PLAN_FILE, mark_done, new_run, newest_unfinished, only_process
-from mbrl_controller.learning.callbacks import LearnListener
+from mbrl_controller.learning.callbacks import LearnCallback
 from mbrl_controller.learning.config import LearnPlan, make_plan
 from mbrl_controller.learning.eta import time_left
 from mbrl_controller.learning.live import Live
@@ -67,7 +67,7 @@ def run(
     runs_dir: Path | None = None,
     processes: int | None = None,
     should_stop: Callable[[], bool] = lambda: False,
-    listener: LearnListener | None = None,
+    callback: LearnCallback | None = None,
 ) -> Learned:
     """Learn `task` from nothing. `settings`: options of LearnPlan. `name`: of the run's folder, else the time.
 
@@ -84,7 +84,7 @@ def run(
         plan = make_plan(task, seed=seed, contract=contract, settings=settings)
         folder = new_run(base, plan.model_dump_json(indent=2), name)
     with only_process(folder / ".lock", f"{folder}: this run is going on in another process"):
-        return _Run(folder, plan, processes, should_stop, listener or LearnListener()).run()
+        return _Run(folder, plan, processes, should_stop, callback or LearnCallback()).run()
 
 
 def read_plan(folder: Path) -> LearnPlan:
@@ -106,19 +106,19 @@ class _Run:
         plan: LearnPlan,
         processes: int | None,
         should_stop: Callable[[], bool],
-        listener: LearnListener,
+        callback: LearnCallback,
     ) -> None:
-        self.folder, self.plan, self.should_stop, self.listener = folder, plan, should_stop, listener
+        self.folder, self.plan, self.should_stop, self.callback = folder, plan, should_stop, callback
         self.records = Records(folder / LOG_FILE)
         self.pool = EpisodePool(processes or usable_cores())
-        self.work = Work(folder, plan, self.records, self.pool, should_stop, listener)
+        self.work = Work(folder, plan, self.records, self.pool, should_stop, callback)
 
     def run(self) -> Learned:
-        listener = self.listener
+        callback = self.callback
         if self.plan.through_ros:
             require_modules()
-        listener.run(self.plan, self.records.rows)
-        live = Live(self.folder, f"{self.plan.task} {self.folder.name}", self.records.rows, listener.note)
+        callback.on_run_start(self.plan, self.records.rows)
+        live = Live(self.folder, f"{self.plan.task} {self.folder.name}", self.records.rows, callback.on_note)
         try:
             with self.pool:
                 return self._steps(live)
@@ -138,7 +138,9 @@ class _Run:
                 return self._outcome(False)
             self.records.append(self._row(step, number, figures, time.monotonic() - began))
             live.row(self.records.rows)
-            self.listener.row(self.records.rows[-1], time_left(self.plan, self.records.rows, self.work.contract))
+            self.callback.on_step_end(
+                self.records.rows[-1], time_left(self.plan, self.records.rows, self.work.contract)
+            )
         mark_done(self.folder)
         return self._outcome(True)
 

@@ -1,17 +1,17 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The 8-bit file beside a version's fp32 one: made, compared on held-out data, and kept only if it plans alike.
+"""The 8-bit file beside a version's fp32 one: made, compared on validation data, and kept only if it plans alike.
 
-8 bit is faster, so that a tick has room for more candidates. What must not suffer: which candidates are best, and how
-the members disagree, since risk and safety go by it.
+8 bit is faster, so a tick has room for more candidates. The choice of the best candidates must not suffer, nor the
+members' disagreement, on which risk and safety depend.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,41 +31,21 @@ from mbrl_controller.models.registry import INT8_FILE, MODEL_FILE, Registry, Ver
 from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.planning.risk import disagreement
 from mbrl_controller.tasks.spaces import Array
-from mbrl_controller.training.agreement import agreement, rank_correlation
+from mbrl_controller.training.acceptance import AcceptanceResult, int8_failed_checks
 from mbrl_controller.training.dataset import episode_files, load_dataset
+from mbrl_controller.training.ranking_agreement import rank_correlation, ranking_agreement
 
 PLANNER = "pddm"  # the tasks' default
 CALIBRATION_ROWS = 4096  # of the training data: all of its episodes have some, and it takes a second
-STATES = 32  # held-out ones to plan from
-
-# The shipped models lie at .99, .94, .98, 1.0 and 1.01 of the figures below. With inputs cut at 2 instead of 5 standard
-# deviations Baoding lies at .91, .72, .95, .70 and 1.24, the valve at .99, .90, .95, .92 and 1.06: one limit suffices.
-MIN_RANK = 0.95  # median of Spearman's correlation of the candidates' returns: PDDM weighs all of them
-MIN_ELITES = 0.8  # median of the share of the best tenth that both name: they carry nearly all of the weight
-MIN_DISAGREEMENT = 0.9  # correlations of the members' disagreement: where the model is unsure must stay the same place
-MAX_TAIL_RATIO = 1.5  # of the disagreement's 99.9 % quantiles, either way: the risk takes off so much more or less
-MAX_ERROR_RATIO = 1.05  # of the held-out errors, by which versions are judged
-
-
-@dataclass(frozen=True)
-class Int8Verdict:
-    """Whether the 8-bit file stays. `reason`: why not, empty if it does; `figures`: what was measured."""
-
-    reason: str
-    figures: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def passed(self) -> bool:
-        """Whether it plans alike."""
-        return not self.reason
+STATES = 32  # of the validation data, to plan from
 
 
 @dataclass(frozen=True)
 class Quantised:
-    """The version after it, and whether the episodes were those that it learnt from."""
+    """The version afterwards, and whether the episodes were those of its training."""
 
     version: Version
-    verdict: Int8Verdict
+    acceptance: AcceptanceResult
     same_data: bool
 
 
@@ -79,43 +59,59 @@ def run(
 ) -> Quantised:
     """Give a version of the registry its 8-bit file, or its card the reason why it has none.
 
-    `episodes`: files and folders, best those that it learnt from (default: all of this user's). Raises MbrlError, with
-    nothing changed.
+    Args:
+        task: of the version.
+        version: its name, or "current".
+        episodes: files and folders, best those of its training; None: all of this user's.
+        models_dir: the registry; None: models/ below `home_dir()`.
+        contract: of the robot; None: the task's.
+
+    Raises:
+        MbrlError: nothing has changed then.
     """
     registry = Registry(models_dir)
     found = registry.own(task, version)
     card = found.card()
     model = found.read(found.model, card)
     robot = contract_for(task, contract)
-    OnnxEnsemble.load(model, task=robot.task, action=robot.action)  # what is wrong is said before all is read
+    OnnxEnsemble.load(model, task=robot.task, action=robot.action)  # fails before all is read
     registry.check_writable(task)
     files = episode_files(episodes or [home_dir() / "episodes" / task])
     if not files:
         raise DatasetError("no episode files (*.mcap) to quantise with; name some: --episodes")
     data = load_dataset(files, robot).data
     data.require(episodes=2, what="data to calibrate on and to compare with")
-    train, held_out = data.split_by_episode(TrainConfig(**task_defaults(task).training).holdout_fraction)
+    train, validation = data.split_by_episode(TrainConfig(**task_defaults(task).training).holdout_fraction)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / MODEL_FILE).write_bytes(model.content)
-        verdict = add_int8(folder, robot, planner_defaults(task, PLANNER), train, held_out)
-        file = folder / INT8_FILE if verdict.passed else None
-        found = registry.record_int8(task, found.name, file, verdict.figures, verdict.reason)
-    return Quantised(found, verdict, data.digest() == card.spec.data_digest)
+        acceptance = add_int8(folder, robot, planner_defaults(task, PLANNER), train, validation)
+        file = folder / INT8_FILE if acceptance.passed else None
+        found = registry.record_int8(task, found.name, file, acceptance.metrics, acceptance.failed_checks)
+    return Quantised(found, acceptance, data.digest() == card.spec.data_digest)
 
 
 def add_int8(
-    folder: Path, contract: RobotContract, defaults: PlannerDefaults, data: TransitionSet, held_out: TransitionSet
-) -> Int8Verdict:
+    folder: Path, contract: RobotContract, defaults: PlannerDefaults, data: TransitionSet, validation: TransitionSet
+) -> AcceptanceResult:
     """Write `model.int8.onnx` beside the fp32 `model.onnx` in `folder`, if it plans alike.
 
-    Its ranges come from `data`; the two files are compared on `held_out`, planning with `defaults`. Its
-    `disagreement_limit` and errors are its own. A file that does not pass leaves nothing behind; one that merely
-    quantises badly, or that this processor cannot run, is a verdict. Raises ModelError for an fp32 file that is not
-    one of ours or does not fit the contract, DatasetError for data without rows.
+    The 8-bit file has its own `disagreement_limit` and errors. If it fails, or quantises badly, or this processor
+    cannot run it, the result says so and no file is left.
+
+    Args:
+        folder: holds `model.onnx`.
+        contract: of the robot.
+        defaults: how to plan for the comparison.
+        data: calibrates the ranges of the 8-bit numbers.
+        validation: the two files are compared on it.
+
+    Raises:
+        ModelError: the fp32 file is not of this package, or does not fit the contract.
+        DatasetError: there are no rows.
     """
     data.require(what="data to calibrate on")
-    held_out.require(what="held-out data")
+    validation.require(what="validation data")
     task, action = contract.task, contract.action
     file = ModelFile.read(folder / MODEL_FILE)
     reference = OnnxEnsemble.load(file, task=task, action=action)
@@ -126,21 +122,21 @@ def add_int8(
     try:
         spec = export_onnx(network, reference.spec, aside, precision="int8", samples=samples)
         other = OnnxEnsemble.load(aside, task=task, action=action)
-        errors = evaluate(other.predict, held_out, spec, longest_horizon(held_out))
-        figures = compare(reference, other, contract, defaults, held_out)
-        figures |= _errors(evaluate(reference.predict, held_out, spec, longest_horizon(held_out)), errors)
-        figures["disagreement_limit"] = errors["disagreement_limit"]
-        reason = shortcoming(figures)
-        figures = _finite(figures)  # a card holds no others
-        if reason:
-            return Int8Verdict(reason, figures)
+        errors = evaluate(other.predict, validation, spec, longest_horizon(validation))
+        metrics = compare(reference, other, contract, defaults, validation)
+        metrics |= _errors(evaluate(reference.predict, validation, spec, longest_horizon(validation)), errors)
+        metrics["disagreement_limit"] = errors["disagreement_limit"]
+        failed = int8_failed_checks(metrics)
+        metrics = _finite(metrics)  # a card holds no others
+        if failed:
+            return AcceptanceResult(failed, metrics)
         own = {"metrics": spec.metrics | _finite(errors), "disagreement_limit": errors["disagreement_limit"]}
         spec = spec.model_copy(update=own)
         export_onnx(network, spec, aside, precision="int8", samples=samples)
         os.replace(aside, folder / INT8_FILE)
-        return Int8Verdict("", figures)
+        return AcceptanceResult("", metrics)
     except ModelError as error:
-        return Int8Verdict(str(error).removeprefix(f"{aside}: "))  # a card holds no path of this machine
+        return AcceptanceResult(str(error).removeprefix(f"{aside}: "))  # a card holds no path of this machine
     finally:
         aside.unlink(missing_ok=True)
 
@@ -150,16 +146,16 @@ def compare(
     other: OnnxEnsemble,
     contract: RobotContract,
     defaults: PlannerDefaults,
-    held_out: TransitionSet,
+    validation: TransitionSet,
 ) -> dict[str, float]:
-    """Figures of planning.agreement, and how alike the members' disagreement is, on held-out data.
+    """How alike two models plan (see ranking_agreement), and how alike their disagreement is, on validation data.
 
     `disagreement_spearman`, `disagreement_pearson`: correlations over all rows; `disagreement_p999_ratio`: that of
     `other` to that of `reference`.
     """
     task, action, core = contract.task, contract.action, defaults.core
-    rows = _spread(len(held_out), STATES)
-    figures = agreement(
+    rows = _spread(len(validation), STATES)
+    metrics = ranking_agreement(
         reference,
         other,
         make_planner(PLANNER, len(action), defaults.planner_options),
@@ -167,48 +163,24 @@ def compare(
         action,
         core.risk,
         core.drop_cost,
-        held_out.state[rows],
-        held_out.action[rows],
+        validation.state[rows],
+        validation.action[rows],
         [task.sample_goal(np.random.default_rng(k)) for k in range(len(rows))],
     )
     one, two = (
-        disagreement(model.predict(held_out.state, held_out.action).astype(float), model.delta_scale)
+        disagreement(model.predict(validation.state, validation.action).astype(float), model.delta_scale)
         for model in (reference, other)
     )
     tails = [float(np.quantile(values, 0.999)) for values in (one, two)]
-    return figures | {
+    return metrics | {
         "disagreement_spearman": rank_correlation(one, two),
         "disagreement_pearson": _correlation(one, two),
         "disagreement_p999_ratio": _ratio(tails[1], tails[0]),
     }
 
 
-def shortcoming(figures: dict[str, float]) -> str:
-    """Which of an Int8Verdict's figures are not good enough, in words with number and limit; empty if none is."""
-    lowest = min(figures["disagreement_spearman"], figures["disagreement_pearson"])
-    ratio = figures["disagreement_p999_ratio"]
-    wrong = [
-        text
-        for text, good in (
-            (f"ranks of the candidates correlate by {figures['rank_median']:.3f} (at least {MIN_RANK} needed)",
-             figures["rank_median"] >= MIN_RANK),
-            (f"elites agree in {figures['elite_median']:.2f} of cases (at least {MIN_ELITES} needed)",
-             figures["elite_median"] >= MIN_ELITES),
-            (f"disagreement correlates by {lowest:.2f} (at least {MIN_DISAGREEMENT} needed)",
-             lowest >= MIN_DISAGREEMENT),
-            (f"largest disagreements are {ratio:.2f} of what they were "
-             f"({1 / MAX_TAIL_RATIO:.2f} to {MAX_TAIL_RATIO} allowed)",
-             1 / MAX_TAIL_RATIO <= ratio <= MAX_TAIL_RATIO),
-            *((f"{name} is {figures[f'{name}_ratio']:.2f} of what it was (at most {MAX_ERROR_RATIO} allowed)",
-               figures[f"{name}_ratio"] <= MAX_ERROR_RATIO) for name in JUDGED),
-        )
-        if not good  # NaN is not good either
-    ]  # fmt: skip
-    return "; ".join(wrong)
-
-
 def _errors(reference: dict[str, float], other: dict[str, float]) -> dict[str, float]:
-    """The held-out errors of `other`, and their ratios to those of `reference`."""
+    """The validation errors of `other`, and their ratios to those of `reference`."""
     return {name: other[name] for name in JUDGED} | {
         f"{name}_ratio": _ratio(other[name], reference[name]) for name in JUDGED
     }
@@ -220,8 +192,8 @@ def _ratio(value: float, to: float) -> float:
     return 1.0 if value == to else np.inf
 
 
-def _finite(figures: dict[str, float]) -> dict[str, float]:
-    return {name: float(value) for name, value in figures.items() if np.isfinite(value)}
+def _finite(metrics: dict[str, float]) -> dict[str, float]:
+    return {name: float(value) for name, value in metrics.items() if np.isfinite(value)}
 
 
 def _correlation(one: Array, two: Array) -> float:

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The report beside a model: what it was trained on, how training went, how good it is, in markdown with plots."""
+"""The report beside a model, in markdown with plots: its data, its training, its errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mbrl_controller.training.dataset import Dataset
 
 if TYPE_CHECKING:
     from mbrl_controller.dynamics.trainer import EpochReport
-    from mbrl_controller.training.quantise import Int8Verdict
+    from mbrl_controller.training.acceptance import AcceptanceResult
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -34,12 +34,26 @@ def write_report(
     metrics: dict[str, float],
     baseline: dict[str, float],
     dataset: Dataset,
-    verdict: str,
-    int8: Int8Verdict | None = None,
+    failed: str,
+    int8: AcceptanceResult | None = None,
     passed_over: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write report.md and its plots into `folder`; `int8`: of the 8-bit file, None where none was tried;
-    `passed_over`: newer versions than the parent, and why they are none."""
+    """Write report.md and its plots.
+
+    Args:
+        folder: of the version.
+        spec: of the model.
+        history: its training.
+        metrics: its validation metrics.
+        baseline: those of its parent; empty without one.
+        dataset: its data, with what was left out.
+        failed: why it is worse than its parent; empty if it is not.
+        int8: of the 8-bit file; None where none was tried.
+        passed_over: versions newer than the parent, and why they are no parent.
+
+    Returns:
+        The file.
+    """
     _plot_loss(folder / LOSS_PLOT, history)
     _plot_errors(folder / ERROR_PLOT, metrics, baseline, spec.parent)
     rows = [
@@ -53,8 +67,8 @@ def write_report(
         ("disagreement limit", _number(spec.disagreement_limit)),
     ]
     lines = [f"# {spec.task} {spec.version}", ""]
-    if verdict:
-        lines += [f"**{verdict}**", ""]
+    if failed:
+        lines += [f"**{failed}**", ""]
     lines += ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows), ""]
     lines += ["## Held-out episodes", "", "Errors of this model, of its parent, and of predicting no motion.", ""]
     lines += [
@@ -78,13 +92,15 @@ def write_report(
     return path
 
 
-def _int8_lines(int8: Int8Verdict | None) -> list[str]:
+def _int8_lines(int8: AcceptanceResult | None) -> list[str]:
     if int8 is None:
         return ["Not asked for."]
-    lines = [f"No 8-bit file: {int8.reason}." if int8.reason else "An 8-bit file lies beside the fp32 one."]
-    if int8.figures:
+    lines = [
+        f"No 8-bit file: {int8.failed_checks}." if int8.failed_checks else "An 8-bit file lies beside the fp32 one."
+    ]
+    if int8.metrics:
         lines += ["", "Compared with fp32 on held-out states:", "", "| figure | 8 bit |", "|---|---|"]
-        lines += [f"| {name} | {_number(value)} |" for name, value in sorted(int8.figures.items())]
+        lines += [f"| {name} | {_number(value)} |" for name, value in sorted(int8.metrics.items())]
     return lines
 
 

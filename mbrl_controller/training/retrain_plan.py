@@ -1,12 +1,13 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a retrain will do, and whether it can: everything that is known before an episode is read."""
+"""What a retrain is asked for, what it will do, and whether it can: all that is known before an episode is read."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,8 +34,27 @@ from mbrl_controller.training.quantise import PLANNER
 Precision = Literal["auto", "fp32"]  # auto: an 8-bit file beside the fp32 one, if it plans alike
 
 
-class RunPlan(BaseModel):
-    """What a run was started with; kept in its folder, so that resuming does not depend on what changed since."""
+@dataclass(frozen=True)
+class RetrainRequest:
+    """What a person or a learning run asks for. None: the default."""
+
+    task: str
+    episodes: Sequence[Path] | None = None  # files and folders; None: all of this user's
+    models_dir: Path | None = None
+    contract: Path | None = None
+    start: Literal["fresh", "warm"] = "fresh"  # warm: from the weights of the parent
+    force: bool = False  # add the version even if it is worse than its parent
+    promote: bool = True
+    resume: bool = False  # continue the newest unfinished run: its plan takes the place of what is asked for here
+    precision: Precision = "auto"
+    options: dict[str, Any] = field(default_factory=dict)  # training options, over the task's
+    notes: str = ""  # for the card
+    runs_dir: Path | None = None
+    threads: int | None = None
+
+
+class RetrainPlan(BaseModel):
+    """A request, completed; kept in the run's folder, so that resuming does not depend on later changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -43,7 +63,7 @@ class RunPlan(BaseModel):
     files: tuple[str, ...]
     train: TrainConfig
     start: Literal["fresh", "warm"]
-    parent: str = ""  # version whose weights the run starts from, and which the new one must not be worse than
+    parent: str = ""  # version whose weights a warm run starts from, and which the new one must not be worse than
     passed_over: dict[str, str] = Field(default_factory=dict)  # versions promoted since: why they are no parent
     precision: Precision = "auto"
     force: bool = False
@@ -51,55 +71,45 @@ class RunPlan(BaseModel):
     notes: str = ""
 
 
-def make_plan(
-    task: str,
-    episodes: list[Path] | None,
-    contract: Path | None,
-    registry: Registry,
-    start: Literal["fresh", "warm"],
-    force: bool,
-    promote: bool,
-    precision: Precision,
-    options: dict[str, Any] | None,
-    notes: str,
-) -> RunPlan:
-    """What `retrain.run` was asked for, completed from the task's defaults; raises MbrlError."""
-    robot = contract_for(task, contract)
-    folders = episodes or [home_dir() / "episodes" / task]
-    if not episodes and not folders[0].is_dir():
+def make_plan(request: RetrainRequest, registry: Registry) -> RetrainPlan:
+    """`request`, completed from the task's defaults; raises MbrlError."""
+    task = request.task
+    robot = contract_for(task, request.contract)
+    folders = request.episodes or [home_dir() / "episodes" / task]
+    if not request.episodes and not folders[0].is_dir():
         raise DatasetError(f"{folders[0]}: no episodes yet; record some: mbrl demo {task}, or mbrl collect {task}")
     files = episode_files(folders)
     if not files:
         raise DatasetError(f"no episode files (*.mcap) below {', '.join(map(str, folders))}")
     try:
-        train = TrainConfig.model_validate({**task_defaults(task).training, **(options or {})})
+        train = TrainConfig.model_validate({**task_defaults(task).training, **request.options})
     except ValidationError as error:
         raise MbrlError(f"training options: {describe_validation(error)}") from error
     parent = find_parent(registry, task, robot)
-    if start == "warm":
-        # Not from an older version either, where the newest of this robot is damaged: that would be a step back.
+    if request.start == "warm":
+        # If the newest version of this robot is damaged, an older one would be a step back.
         if parent.version is None or parent.damaged:
             why = "".join(f"; {name}: {reason}" for name, reason in parent.passed_over.items())
             raise RegistryError(f"{task}: there is no current version to start from{why}; leave out --warm")
         train = train.model_copy(update={"action_input": weights_of(_read(parent.version))[1]})
-    return RunPlan(
+    return RetrainPlan(
         task=task,
         contract=robot.text,
         files=tuple(str(f.resolve()) for f in files),
         train=train,
-        start=start,
+        start=request.start,
         parent=parent.version.name if parent.version else "",
         passed_over=parent.passed_over,
-        precision=precision,
-        force=force,
-        promote=promote,
-        notes=notes,
+        precision=request.precision,
+        force=request.force,
+        promote=request.promote,
+        notes=request.notes,
     )
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """All of a run that can be told before an episode is read."""
+class RetrainInputs:
+    """All of a run that is known before an episode is read."""
 
     contract: RobotContract
     parent: Version | None
@@ -107,8 +117,8 @@ class Prepared:
     weights: Weights | None  # to start from
 
 
-def prepare(plan: RunPlan, registry: Registry) -> Prepared:
-    """Check a run as far as can be without its episodes, whose reading may take an hour; raises MbrlError."""
+def check_plan(plan: RetrainPlan, registry: Registry) -> RetrainInputs:
+    """Check all that does not need the episodes, whose reading may take an hour; raises MbrlError."""
     contract = parse_contract(plan.contract, "the run's contract")
     parent = registry.resolve(plan.task, plan.parent) if plan.parent else None
     weights: Weights | None = None
@@ -127,24 +137,24 @@ def prepare(plan: RunPlan, registry: Registry) -> Prepared:
     if plan.precision == "auto":
         make_planner(PLANNER, len(action), planner_defaults(plan.task, PLANNER).planner_options)
     registry.check_writable(plan.task)
-    return Prepared(contract, parent, spec, weights)
+    return RetrainInputs(contract, parent, spec, weights)
 
 
 def _read(version: Version) -> ModelFile:
     return version.read(version.model, version.card())
 
 
-def read_plan(folder: Path) -> RunPlan:
+def read_plan(folder: Path) -> RetrainPlan:
     """The plan of a run's folder; raises MbrlError."""
     path = folder / PLAN_FILE
     try:
-        return RunPlan.model_validate_json(path.read_bytes())
+        return RetrainPlan.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise MbrlError(f"{path}: cannot be resumed: {error}") from error
 
 
-def command_of(plan: RunPlan) -> str:
-    """The command line that it came from, for the model's card."""
+def command_of(plan: RetrainPlan) -> str:
+    """The command line of the run, for the model's card."""
     warm = " --warm" if plan.start == "warm" else ""
     settings = "".join(
         f" --set {name}={json.dumps(value, separators=(',', ':'))}"

@@ -25,7 +25,7 @@ from mbrl_controller.learning import publish as keeping
 from mbrl_controller.learning import run as loop
 from mbrl_controller.learning import schedule as sessions
 from mbrl_controller.learning.behaviour import MOST_EPISODES
-from mbrl_controller.learning.callbacks import LearnListener
+from mbrl_controller.learning.callbacks import LearnCallback
 from mbrl_controller.learning.config import OWN_SEEDS, LearnPlan, make_plan
 from mbrl_controller.learning.eta import time_left
 from mbrl_controller.learning.log import Records, Row, read_rows
@@ -164,9 +164,9 @@ def test_a_run_can_be_watched(learned: loop.Learned) -> None:
 def test_without_tensorboard_it_says_so_once_and_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     notes: list[str] = []
-    listener = LearnListener()
-    monkeypatch.setattr(listener, "note", notes.append)
-    assert learn(tmp_path, settings={"rounds": 1}, listener=listener).finished
+    callback = LearnCallback()
+    monkeypatch.setattr(callback, "on_note", notes.append)
+    assert learn(tmp_path, settings={"rounds": 1}, callback=callback).finished
     assert len(notes) == 1
     assert "TensorBoard" in notes[0]
     assert "pip install" in notes[0]
@@ -178,7 +178,7 @@ def test_a_seed_gives_a_run_again_and_another_does_not(learned: loop.Learned, tm
     assert other.rows[1].weights != learned.rows[1].weights
 
 
-class Killer(LearnListener):
+class Killer(LearnCallback):
     """Ends the process as kill -9 does, at the n-th thing that happens."""
 
     def __init__(self, after: int) -> None:
@@ -189,7 +189,7 @@ class Killer(LearnListener):
         if self.left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    step = row = episode = stage = file = epoch = happened  # type: ignore[assignment]
+    on_step_start = on_step_end = on_episode_end = on_stage = on_file_read = on_epoch_end = happened  # type: ignore
 
 
 @pytest.mark.slow
@@ -200,7 +200,7 @@ def test_a_killed_run_goes_on_to_the_same_result(learned: loop.Learned, tmp_path
         "from tests.learning import test_run as t; from mbrl_controller.models import registry;"
         "b = Path(sys.argv[2]); registry.share_dir = lambda: b;"
         "k = t.Killer(int(sys.argv[3]));"
-        "(t.resume if (b / 'learn/valve/run/plan.json').exists() else t.learn)(b, listener=k)"
+        "(t.resume if (b / 'learn/valve/run/plan.json').exists() else t.learn)(b, callback=k)"
     )
     root = Path(__file__).resolve().parents[2]
     draw = random.Random()
@@ -237,13 +237,13 @@ def test_resuming_takes_nothing_but_the_plan_on_disk(learned: loop.Learned, tmp_
 
 
 def test_a_name_is_used_once_and_one_process_has_a_run(tmp_path: Path) -> None:
-    class Second(LearnListener):
-        def step(self, name: str, number: int, total: int) -> None:
+    class Second(LearnCallback):
+        def on_step_start(self, name: str, number: int, episodes: int) -> None:
             with pytest.raises(MbrlError, match="another process"):
                 resume(tmp_path)
 
     stop = iter([False, True])
-    learn(tmp_path, listener=Second(), should_stop=lambda: next(stop))
+    learn(tmp_path, callback=Second(), should_stop=lambda: next(stop))
     with pytest.raises(MbrlError, match="--resume"):
         learn(tmp_path)
     with pytest.raises(MbrlError, match="name"):

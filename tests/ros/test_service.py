@@ -28,7 +28,7 @@ from mbrl_controller.models.registry import Registry
 from mbrl_controller.rollouts import collect
 from mbrl_controller.training import retrain
 
-from ..rollout_calls import roll_out
+from ..rollout_calls import retrained, roll_out
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 CONTRACT = share_dir() / "config" / "claw_valve.yaml"
@@ -37,7 +37,7 @@ EPISODE_S = 4.0
 
 
 def learn(base: Path, episodes: Path) -> retrain.RetrainResult:
-    return retrain.run(
+    return retrained(
         "valve",
         episodes=[episodes],
         models_dir=base / "models",

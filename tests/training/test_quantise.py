@@ -27,7 +27,7 @@ from mbrl_controller.models.selection import choose_file
 from mbrl_controller.planning.risk import disagreement
 from mbrl_controller.rollouts import collect, evaluate
 from mbrl_controller.rollouts.config import RolloutConfig, resolve
-from mbrl_controller.training import quantise
+from mbrl_controller.training import acceptance, quantise
 from mbrl_controller.training.dataset import episode_files, load_dataset
 
 from ..rollout_calls import roll_out
@@ -67,7 +67,7 @@ def defaults() -> PlannerDefaults:
     return chosen.model_copy(update={"planner_options": {**chosen.planner_options, "num_samples": 100}})
 
 
-def add(folder: Path, data: tuple[TransitionSet, TransitionSet]) -> quantise.Int8Verdict:
+def add(folder: Path, data: tuple[TransitionSet, TransitionSet]) -> acceptance.AcceptanceResult:
     return quantise.add_int8(folder, contract_for("valve"), defaults(), *data)
 
 
@@ -80,8 +80,8 @@ def damage(file: Path) -> None:
 
 def test_a_model_that_plans_alike_gets_its_file_with_a_limit_of_its_own(folder: Path, data) -> None:
     before = (folder / MODEL_FILE).read_bytes()
-    verdict = add(folder, data)
-    assert verdict.passed, verdict.reason
+    result = add(folder, data)
+    assert result.passed, result.failed_checks
     assert {path.name for path in folder.iterdir()} == {MODEL_FILE, INT8_FILE}
     assert (folder / MODEL_FILE).read_bytes() == before
     reference, other = (OnnxEnsemble.load(folder / name) for name in (MODEL_FILE, INT8_FILE))
@@ -89,13 +89,13 @@ def test_a_model_that_plans_alike_gets_its_file_with_a_limit_of_its_own(folder: 
     held_out = data[1]
     apart = disagreement(other.predict(held_out.state, held_out.action), other.delta_scale)
     assert other.spec.disagreement_limit == pytest.approx(3 * np.quantile(apart, 0.999), rel=1e-3)
-    assert other.spec.disagreement_limit == verdict.figures["disagreement_limit"]
+    assert other.spec.disagreement_limit == result.metrics["disagreement_limit"]
     same = {"precision", "metrics", "disagreement_limit"}
     assert other.spec.model_dump(exclude=same) == reference.spec.model_dump(exclude=same)
 
 
 def test_disagreement_survives(folder: Path, data) -> None:
-    figures = add(folder, data).figures
+    figures = add(folder, data).metrics
     assert min(figures["disagreement_spearman"], figures["disagreement_pearson"]) > 0.95
     assert 0.8 < figures["disagreement_p999_ratio"] < 1.25
 
@@ -113,32 +113,32 @@ def test_layers_that_are_cut_are_refused_with_the_number(folder: Path, data, mon
     monkeypatch.setattr(quantisation, "_ranges", lambda *arguments: [0.1 * r for r in ranges(*arguments)])
     monkeypatch.setattr(export, "check_export", lambda *arguments: 0.0)
     monkeypatch.setattr(OnnxEnsemble, "_check_probe", lambda *arguments: None)
-    verdict = add(folder, data)
-    assert not verdict.passed
-    assert "needed)" in verdict.reason
-    assert verdict.figures["rank_median"] < quantise.MIN_RANK
+    result = add(folder, data)
+    assert not result.passed
+    assert "needed)" in result.failed_checks
+    assert result.metrics["rank_median"] < acceptance.MIN_RANK
     assert [path.name for path in folder.iterdir()] == [MODEL_FILE]
 
 
 def test_an_export_that_fails_is_a_verdict_without_a_path(folder: Path, data, monkeypatch) -> None:
     monkeypatch.setattr(export, "INT8_RMS_TOLERANCE", 1e-9)
-    verdict = add(folder, data)
-    assert verdict.reason.startswith("the exported int8 graph differs")
-    assert str(folder) not in verdict.reason
+    result = add(folder, data)
+    assert result.failed_checks.startswith("the exported int8 graph differs")
+    assert str(folder) not in result.failed_checks
     assert [path.name for path in folder.iterdir()] == [MODEL_FILE]
 
 
 def test_a_processor_that_overflows_is_a_verdict(folder: Path, data, monkeypatch) -> None:
     monkeypatch.setattr("mbrl_controller.models.onnx_ensemble.INT8_RMS_TOLERANCE", 1e-9)
-    verdict = add(folder, data)
-    assert verdict.reason.startswith("on this processor")
+    result = add(folder, data)
+    assert result.failed_checks.startswith("on this processor")
     assert [path.name for path in folder.iterdir()] == [MODEL_FILE]
 
 
-def test_each_shortcoming_is_named_with_its_limit() -> None:
+def test_each_failed_check_is_named_with_its_limit() -> None:
     good = {"rank_median": 0.99, "elite_median": 0.9, "disagreement_spearman": 0.99, "disagreement_pearson": 0.99}
     good |= {"disagreement_p999_ratio": 1.0, "one_step_nrmse_ratio": 1.01, "horizon_nrmse_ratio": 1.01}
-    assert quantise.shortcoming(good) == ""
+    assert acceptance.int8_failed_checks(good) == ""
     for change, said in (
         ({"rank_median": 0.9}, "correlate by 0.900 (at least 0.95 needed)"),
         ({"elite_median": 0.71}, "elites agree in 0.71 of cases (at least 0.8 needed)"),
@@ -148,12 +148,12 @@ def test_each_shortcoming_is_named_with_its_limit() -> None:
         ({"disagreement_p999_ratio": float("inf")}, "inf"),
         ({"horizon_nrmse_ratio": 1.2}, "horizon_nrmse is 1.20 of what it was (at most 1.05 allowed)"),
     ):
-        assert said in quantise.shortcoming(good | change)
+        assert said in acceptance.int8_failed_checks(good | change)
 
 
 def test_data_without_rows_is_an_error(folder: Path, data) -> None:
     train, held_out = data
-    with pytest.raises(DatasetError, match="held-out"):
+    with pytest.raises(DatasetError, match="validation"):
         add(folder, (train, held_out.of_episodes([])))
     with pytest.raises(DatasetError, match="calibrate"):
         add(folder, (train.of_episodes([]), held_out))
@@ -232,14 +232,14 @@ def test_the_command_adds_the_file_to_a_version_that_is_there(models: Path, vers
     card = version.check_digest()
     assert version.served() == version.int8
     assert version.model.read_bytes() == before
-    assert card.int8_figures["elite_median"] >= quantise.MIN_ELITES
+    assert card.int8_figures["elite_median"] >= acceptance.MIN_ELITES
     assert str(models) not in card.model_dump_json()
     assert not {path.name for path in version.folder.iterdir() if path.suffix == ".part"}
     assert "int8" in command(models, "list", "valve")[1]
 
 
 def test_the_command_says_why_there_is_none(models: Path, version: Version, valve_episodes, monkeypatch) -> None:
-    monkeypatch.setattr(quantise, "MIN_ELITES", 1.1)
+    monkeypatch.setattr(acceptance, "MIN_ELITES", 1.1)
     some = sorted(valve_episodes.iterdir())[:4]
     code, output = command(models, "quantise", "valve", "v0001", *(a for f in some for a in ("--episodes", f)))
     assert code == 1

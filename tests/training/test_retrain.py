@@ -29,16 +29,17 @@ from mbrl_controller.models.registry import Registry
 from mbrl_controller.rollouts import collect
 from mbrl_controller.simulation.extract_geometry import hand_geometry
 from mbrl_controller.training import retrain
+from mbrl_controller.training.acceptance import too_little_data, worse_errors
+from mbrl_controller.training.callbacks import RetrainCallback
 from mbrl_controller.training.dataset import episode_files, load_dataset
-from mbrl_controller.training.retrain import compare, too_little
 
-from ..rollout_calls import roll_out
+from ..rollout_calls import retrained, roll_out
 from ..trained_valve import TINY
 
 
 def run(base: Path, episodes: Path, **changes) -> retrain.RetrainResult:
     places = {"models_dir": base / "models", "runs_dir": base / "runs"}
-    return retrain.run("valve", episodes=[episodes], **{"options": TINY, "threads": 1, **places, **changes})
+    return retrained("valve", episodes=[episodes], **{"options": TINY, "threads": 1, **places, **changes})
 
 
 def of_robot(name: str, folder: Path) -> Path:
@@ -156,17 +157,17 @@ def test_a_warm_start_of_another_size_is_refused(tmp_path: Path, valve_episodes:
 
 def test_compare_names_what_is_worse() -> None:
     baseline = {"one_step_nrmse": 1.0, "horizon_nrmse": 2.0}
-    assert compare({"one_step_nrmse": 1.01, "horizon_nrmse": 1.5}, baseline) == ""
-    assert "horizon" in compare({"one_step_nrmse": 0.9, "horizon_nrmse": 2.5}, baseline)
-    assert "one_step" in compare({"one_step_nrmse": float("nan"), "horizon_nrmse": 2.0}, baseline)
-    assert compare({"one_step_nrmse": 9.0, "horizon_nrmse": 9.0}, {}) == ""
+    assert worse_errors({"one_step_nrmse": 1.01, "horizon_nrmse": 1.5}, baseline) == ""
+    assert "horizon" in worse_errors({"one_step_nrmse": 0.9, "horizon_nrmse": 2.5}, baseline)
+    assert "one_step" in worse_errors({"one_step_nrmse": float("nan"), "horizon_nrmse": 2.0}, baseline)
+    assert worse_errors({"one_step_nrmse": 9.0, "horizon_nrmse": 9.0}, {}) == ""
 
 
 @pytest.mark.parametrize(("transitions", "before", "enough"), [
     (99, 200, False), (100, 200, True), (300, 200, True), (240, 20_000, False), (10_000, 20_001, False), (1, 0, True),
 ])  # fmt: skip
 def test_half_of_the_parents_data_is_enough(transitions: int, before: int, enough: bool) -> None:
-    said = too_little(transitions, before)
+    said = too_little_data(transitions, before)
     assert (said == "") == enough
     assert enough or (str(transitions) in said and str(before) in said)
 
@@ -179,10 +180,10 @@ def test_a_fresh_model_of_much_less_data_does_not_follow(tmp_path: Path, valve_e
     spec = card.spec.model_copy(update={"transitions": 20_000})
     (first.version.folder / "card.json").write_text(card.model_copy(update={"spec": spec}).model_dump_json())
     arguments = {"models_dir": tmp_path / "models", "runs_dir": tmp_path / "runs", "options": TINY, "threads": 1}
-    second = retrain.run("valve", episodes=few, **arguments)
+    second = retrained("valve", episodes=few, **arguments)
     assert second.status == "refused"
     assert "240 transitions" in second.reason
-    assert retrain.run("valve", episodes=few, start="warm", **arguments).status == "promoted"
+    assert retrained("valve", episodes=few, start="warm", **arguments).status == "promoted"
 
 
 def test_a_stopped_run_resumes_to_the_same_version(tmp_path: Path, valve_episodes: Path) -> None:
@@ -202,9 +203,10 @@ def test_a_stopped_run_resumes_to_the_same_version(tmp_path: Path, valve_episode
 def test_a_killed_run_leaves_the_registry_and_resumes(tmp_path: Path, valve_episodes: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from mbrl_controller.models import registry;"
-        "from mbrl_controller.training import retrain; b=Path(sys.argv[1]); registry.share_dir=lambda: b;"
-        "retrain.run('valve', episodes=[Path(sys.argv[2])], models_dir=b/'models',"
-        "runs_dir=b/'runs', threads=1, options=dict(hidden=[32,32], max_epochs=3000, patience=3000, horizon=1))"
+        "from mbrl_controller.training.retrain import RetrainRequest, run; b=Path(sys.argv[1]);"
+        "registry.share_dir=lambda: b;"
+        "run(RetrainRequest('valve', episodes=[Path(sys.argv[2])], models_dir=b/'models',"
+        "runs_dir=b/'runs', threads=1, options=dict(hidden=[32,32], max_epochs=3000, patience=3000, horizon=1)))"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(valve_episodes)])
     deadline = time.monotonic() + 60
@@ -225,8 +227,8 @@ def test_two_retrains_at_once_are_refused(tmp_path: Path, valve_episodes: Path) 
     """Into one registry, also where their runs are in different folders."""
     inner: list[str] = []
 
-    class Second(retrain.Listener):
-        def stage(self, text: str) -> None:
+    class Second(RetrainCallback):
+        def on_stage(self, text: str) -> None:
             if not inner:
                 inner.append("")
                 with pytest.raises(MbrlError, match="another retrain"):
@@ -234,7 +236,7 @@ def test_two_retrains_at_once_are_refused(tmp_path: Path, valve_episodes: Path) 
                 with pytest.raises(MbrlError, match=r"another retrain .*models/valve"):
                     run(tmp_path, valve_episodes, runs_dir=tmp_path / "elsewhere")
 
-    assert run(tmp_path, valve_episodes, force=True, listener=Second()).status == "promoted"
+    assert run(tmp_path, valve_episodes, force=True, callback=Second()).status == "promoted"
     assert inner
 
 
@@ -330,7 +332,7 @@ def test_contact_features_come_from_the_scene_and_stay_through_a_warm_start(tmp_
     ).folder
 
     def learn(**changes) -> OnnxEnsemble:
-        result = retrain.run(
+        result = retrained(
             "baoding",
             episodes=[folder],
             models_dir=tmp_path / "models",
@@ -348,8 +350,8 @@ def test_contact_features_come_from_the_scene_and_stay_through_a_warm_start(tmp_
     assert learn(options={**TINY, "contacts": False}).spec.geometry is None
 
 
-class NeverReads(retrain.Listener):
-    def files(self, total: int) -> None:
+class NeverReads(RetrainCallback):
+    def on_read_start(self, total: int) -> None:
         raise AssertionError("it began to read")
 
 
@@ -374,7 +376,7 @@ def test_what_is_wrong_besides_the_data_is_said_before_it_is_read(
     if "contract" in changes:
         changes = {**changes, "contract": of_robot("other", tmp_path)}
     with pytest.raises(MbrlError, match=complaint):
-        run(tmp_path, episodes, **{"contract": contract, "listener": NeverReads(), **changes})
+        run(tmp_path, episodes, **{"contract": contract, "callback": NeverReads(), **changes})
     with pytest.raises(MbrlError, match="no unfinished run"):  # nor is there one that would go wrong again
         run(tmp_path, episodes, resume=True)
 
@@ -392,11 +394,11 @@ def test_the_first_version_of_a_robot_does_not_follow_another_robots(
 
     told: list[str] = []
 
-    class Told(retrain.Listener):
-        def stage(self, text: str) -> None:
+    class Told(RetrainCallback):
+        def on_stage(self, text: str) -> None:
             told.append(text)
 
-    first = run(tmp_path, episodes, contract=contract, listener=Told())
+    first = run(tmp_path, episodes, contract=contract, callback=Told())
     assert (first.status, first.baseline) == ("promoted", {})
     assert first.version is not None
     assert "v0001: its robot is claw, not leap" in first.reason

@@ -46,8 +46,9 @@ def job(events, name, count, runs, episodes, models, contract, options):
                 os.kill(os.getpid(), signal.SIGKILL)
     sys.addaudithook(hook)
     try:
-        done = retrain.run("valve", episodes=[Path(episodes)], models_dir=Path(models), runs_dir=Path(runs),
-                           contract=Path(contract), options=options, force=True, threads=1)
+        done = retrain.run(retrain.RetrainRequest(
+            "valve", episodes=[Path(episodes)], models_dir=Path(models), runs_dir=Path(runs), contract=Path(contract),
+            options=options, force=True, threads=1))
         print(json.dumps({"status": done.status, "text": done.version.name}), flush=True)
     except MbrlError as error:
         print(json.dumps({"status": "refused", "text": str(error)}), flush=True)

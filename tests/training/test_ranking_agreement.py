@@ -13,7 +13,7 @@ import pytest
 
 from mbrl_controller.planning.risk import Risk
 from mbrl_controller.tasks.spaces import ActionSpace
-from mbrl_controller.training.agreement import agreement, rank_correlation
+from mbrl_controller.training.ranking_agreement import rank_correlation, ranking_agreement
 
 ACTION = ActionSpace(("A", "B"), np.full(2, -1.0), np.full(2, 1.0), np.zeros(2), np.full(2, 3.0), 0.1)
 N, H = 20, 3
@@ -67,7 +67,7 @@ class Goal:
 
 def compared(one: Model, two: Model, **options: Any) -> dict[str, float]:
     count = len(one.returns)
-    return agreement(
+    return ranking_agreement(
         one, two, options.pop("planner", Planner()), options.pop("task", Task()), ACTION, Risk(kind="mean"), 0.0,
         np.arange(count)[:, None], np.full((count, 2), 0.45), [Goal()] * count, **options,
     )  # type: ignore[arg-type]  # fmt: skip
@@ -131,7 +131,7 @@ def test_each_state_has_its_own_numbers_its_last_command_and_the_goal_of_the_ste
 
 def test_as_many_goals_as_states() -> None:
     with pytest.raises(ValueError, match="zip"):
-        agreement(Model(RISING), Model(RISING), Planner(), Task(), ACTION, Risk(), 0.0,
+        ranking_agreement(Model(RISING), Model(RISING), Planner(), Task(), ACTION, Risk(), 0.0,
                   np.zeros((2, 1)), np.zeros((2, 2)), [Goal()])  # type: ignore[arg-type]  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Whether two models lead a planner to the same choices: what is asked of a quantised model before it is served."""
+"""Whether two models lead a planner to the same choices, as a quantised model must before it is served."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mbrl_controller.tasks.spaces import ActionSpace, Array
 ELITE_SHARE = 0.1
 
 
-def agreement(
+def ranking_agreement(
     reference: RolloutModel,
     other: RolloutModel,
     planner: Planner,
@@ -32,12 +32,25 @@ def agreement(
     goals: Sequence[Goal],
     seed: int = 0,
 ) -> dict[str, float]:
-    """How alike two models see the planner's own candidates from real states [K, S].
+    """How alike two models rank the planner's candidates.
 
-    `last_targets` [K, A] (rad) are the commands that were in force there, `goals` one each. Over the states:
-    `rank_median` and `rank_worst` of Spearman's correlation of the returns, `elite_median` and `elite_worst` of the
-    share of one model's best tenth that is in the other's, `regret_median` of what the other's best candidate loses
-    by the reference's count, in standard deviations of the returns.
+    Args:
+        reference: the model that defines the true ranks.
+        other: the model under test.
+        planner: draws the candidates.
+        task: whose return is compared.
+        action: the action space.
+        risk: of the objective.
+        drop_cost: of the objective, per step.
+        states: [K, S], real ones to plan from.
+        last_targets: [K, A], rad, the commands in force there.
+        goals: one for each state.
+        seed: of the first state's candidates; the others count up from it.
+
+    Returns:
+        Over the states: `rank_median` and `rank_worst` of Spearman's correlation of the returns; `elite_median` and
+        `elite_worst` of the share of one model's best tenth that is in the other's; `regret_median` of the return
+        that the other's best candidate loses by the reference, in standard deviations of the returns.
     """
     ranks, overlaps, regrets = [], [], []
     period = action.period
