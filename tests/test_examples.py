@@ -60,6 +60,13 @@ def test_an_own_planner_plays_episodes_beside_pddm(tmp_path: Path) -> None:
     assert re.findall(r"^(\w+): mean return -?\d+", text, re.MULTILINE) == ["pddm", "local_search"]
 
 
+def test_another_reward_turns_the_valve_on_with_the_same_model(tmp_path: Path) -> None:
+    pytest.importorskip("mujoco")
+    turned = re.search(r"turned by (-?\d+) degrees", output(tmp_path, "own_task.py"))
+    assert turned is not None
+    assert int(turned[1]) > 180  # which the valve's own task asks for at most
+
+
 def test_the_readme_names_every_example() -> None:
     readme = (ROOT / "README.md").read_text()
     assert not [path.name for path in EXAMPLES.glob("*.py") if f"examples/{path.name}" not in readme]
