@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -47,6 +48,23 @@ def test_release_notes_begin_with_this_version() -> None:
     kinds = re.findall(r"^\*\*(\w+)\*\*$", text("CHANGELOG.rst"), re.MULTILINE)
     assert set(kinds) <= {"Added", "Changed", "Fixed", "Deprecated"}
     assert kinds
+
+
+def test_release_notes_name_every_deprecated_name() -> None:
+    """Those in the tables that code passes to `base/deprecated.py`, which are called RENAMED..."""
+    renamed = [
+        (key.value, value.value)
+        for path in (ROOT / "mbrl_controller").rglob("*.py")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign) and "RENAMED" in ast.unparse(node.targets[0])
+        for table in ast.walk(node.value)
+        if isinstance(table, ast.Dict)
+        for key, value in zip(table.keys, table.values, strict=True)
+        if isinstance(key, ast.Constant) and isinstance(value, ast.Constant)
+    ]
+    notes = text("CHANGELOG.rst").partition("**Deprecated**")[2]
+    assert renamed
+    assert not [pair for pair in renamed if not all(f"``{name}``" in notes for name in pair)]
 
 
 def test_pre_commit_runs_the_pinned_versions() -> None:
