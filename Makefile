@@ -37,7 +37,7 @@ help:
 	@echo "            KILLS=$(KILLS) of the logger"
 	@echo "make fuzz   damaged messages, contracts, models, episodes and parameters, as a table"
 	@echo "            INPUTS=$(INPUTS)"
-	@echo "make mutation  which changes of the core no test notices, as a table; hours, goes on where it was"
+	@echo "make mutation  which changes of the core no test notices, as a table; hours, resumes where it was stopped"
 	@echo "            PART=control|planning|episodes|registry|evaluation MINUTES="
 	@echo "make lint   ruff, mypy and codespell"
 	@echo "make clean  remove .venv and build outputs"

@@ -40,6 +40,25 @@ def test_versions_agree() -> None:
     assert set(versions.values()) == {mbrl_controller.__version__}, versions
 
 
+def heading_anchors(file: Path) -> set[str]:
+    """The anchors that a host of repositories makes of a document's headings."""
+    headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").rglob("*.md")]
+    broken = []
+    for file in documents:
+        for link in re.findall(r"\]\(([^)\s]+)\)", file.read_text(encoding="utf-8")):
+            path, _, anchor = link.partition("#")
+            target = file.parent / path if path else file
+            if "://" not in link and not (target.exists() and (not anchor or anchor in heading_anchors(target))):
+                broken.append(f"{file.relative_to(ROOT)}: {link}")
+    assert len(documents) > 10
+    assert not broken
+
+
 def test_release_notes_begin_with_this_version() -> None:
     """Bold paragraphs and no subsections: what makes packages of ROS packages leaves out the text of those."""
     sections = re.findall(r"^(\d+\.\d+\.\d+) \((\d{4}-\d{2}-\d{2})\)\n-+$", text("CHANGELOG.rst"), re.MULTILINE)
