@@ -24,16 +24,16 @@ RunsOption = Annotated[
 def learn(
     task: TaskArgument = "baoding",
     seed: Annotated[int | None, typer.Option(min=0, help="one seed reproduces a run")] = None,
-    points: Annotated[int | None, typer.Option(min=1, help="control steps of experience after which it ends")] = None,
+    env_steps: Annotated[
+        int | None, typer.Option(min=1, help="control steps of experience after which it ends")
+    ] = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="trainings after which it ends")] = None,
     options: Annotated[
         list[str] | None,
-        typer.Option("--set", help="option of the run as name=value: grow=0.1, collect.plain.episodes=9"),
+        typer.Option("--set", help="option of the run as name=value: min_data_growth=0.1, collect.plain.episodes=9"),
     ] = None,
     run: Annotated[str | None, typer.Option("--run", help="name of the run (default: the time)")] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="go on with the newest unfinished run, or with --run")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="continue the newest unfinished run, or --run")] = False,
     through_ros: Annotated[
         bool, typer.Option("--through-ros", help="collect through sim, controller and logger as nodes, in real time")
     ] = False,
@@ -47,18 +47,18 @@ def learn(
 ) -> None:
     """Learn a task from nothing: random motion, then rounds of training and collecting, evaluated on held-out seeds.
 
-    Ctrl-C stops it, --resume goes on, also after a crash or kill.
+    Ctrl-C stops it; --resume continues, also after a crash or kill.
     """
     from mbrl_controller.cli import learn_progress as display
     from mbrl_controller.cli.retrain_progress import stop_flag
-    from mbrl_controller.learning import publish as keeping
-    from mbrl_controller.learning import run as loop
+    from mbrl_controller.learning import publish
+    from mbrl_controller.learning import run as job
 
     settings = parse_overrides("--set", options)
-    settings |= {name: value for name, value in (("points", points), ("rounds", rounds)) if value is not None}
+    settings |= {name: value for name, value in (("env_steps", env_steps), ("rounds", rounds)) if value is not None}
     settings |= {"through_ros": True} if through_ros else {}
     with stop_flag() as stop, display.LearnDisplay() as callback:
-        learned = loop.run(
+        learned = job.run(
             task,
             seed=seed or 0,
             settings=settings,
@@ -70,12 +70,12 @@ def learn(
             should_stop=stop.is_set,
             callback=callback,
         )
-    for text in keeping.epilogue(learned):
+    for text in publish.epilogue(learned):
         say(text)
     if not learned.finished:
         raise typer.Exit(INTERRUPTED)
     if keep:
-        kept = keeping.keep(learned, models_dir)
+        kept = publish.publish(learned, models_dir)
         say(f"{task} {kept.name} is current in your models")
 
 
@@ -87,12 +87,12 @@ def learn_curve(
 ) -> None:
     """Compare learning runs: each one's evaluations, and the mean and spread of each kind (task and options)."""
     from mbrl_controller.base.files import write_json
-    from mbrl_controller.learning import compare as comparing
+    from mbrl_controller.learning import compare
 
-    found = comparing.compare(runs)
+    found = compare.compare_runs(runs)
     if plot is not None:
-        comparing.plot(plot, found)
+        compare.plot(plot, found)
     if json is not None:
-        write_json(json, comparing.report(found))
-    for table in comparing.tables(found):
+        write_json(json, compare.report(found))
+    for table in compare.tables(found):
         console.print(table)

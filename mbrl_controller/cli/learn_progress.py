@@ -14,7 +14,7 @@ from mbrl_controller.dynamics.train_config import TrainConfig
 from mbrl_controller.dynamics.trainer import EpochReport
 from mbrl_controller.learning.callbacks import LearnCallback
 from mbrl_controller.learning.config import LearnPlan
-from mbrl_controller.learning.log import Row
+from mbrl_controller.learning.log import Row, StepKind
 
 
 class LearnDisplay(LearnCallback):
@@ -42,8 +42,8 @@ class LearnDisplay(LearnCallback):
     def on_run_start(self, plan: LearnPlan, rows: list[Row]) -> None:
         """See LearnCallback."""
         self._progress.start()
-        self._unit = "points" if plan.points else "rounds"
-        self._progress.update(self._whole, description=self._unit, total=plan.points or plan.rounds, visible=True)
+        self._unit = "steps" if plan.env_steps else "rounds"
+        self._progress.update(self._whole, description=self._unit, total=plan.env_steps or plan.rounds, visible=True)
         for row in rows:
             self._show(row)
 
@@ -84,12 +84,12 @@ class LearnDisplay(LearnCallback):
 
     def _show(self, row: Row) -> None:
         self._progress.console.print(line(row), markup=False, highlight=False, soft_wrap=True)
-        self._progress.update(self._whole, completed=row.points if self._unit == "points" else _rounds_done(row))
+        self._progress.update(self._whole, completed=row.env_steps if self._unit == "steps" else _rounds_done(row))
 
 
 def line(row: Row) -> str:
     """A finished step in one line."""
-    parts = [f"{row.round:3d} {row.step:8s}", f"{row.points:7,d} points", f"{row.robot_minutes:6.1f} min"]
+    parts = [f"{row.round:3d} {row.step:8s}", f"{row.env_steps:7,d} steps", f"{row.robot_minutes:6.1f} min"]
     figures = (
         ("kept", row.kept_rate, 100, "%"),
         ("turned", row.degrees_turned_median, 1, " deg"),
@@ -116,4 +116,4 @@ def duration(seconds: float) -> str:
 
 
 def _rounds_done(row: Row) -> int:
-    return row.round if row.step == "evaluate" else max(row.round - (row.step != "collect"), 0)
+    return row.round if row.step is StepKind.EVALUATE else max(row.round - (row.step is not StepKind.COLLECT), 0)

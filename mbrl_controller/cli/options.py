@@ -15,7 +15,7 @@ from mbrl_controller.base.deprecated import with_new_flags
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.overrides import COMMA_HINT, has_decimal_comma
 
-RENAMED_FLAGS = {"--core-set": "--controller-set", "--busy-cores": "--stress-cores"}
+RENAMED_FLAGS = {"--core-set": "--controller-set", "--points": "--env-steps", "--busy-cores": "--stress-cores"}
 WORDS = "words"
 TaskArgument = Annotated[str, typer.Argument(help="baoding or valve")]
 ModelOption = Annotated[str, typer.Option(help="model version, as `mbrl models list` names it")]

@@ -17,13 +17,13 @@ from rich.table import Table
 from mbrl_controller.base.deprecated import silent, with_new_names_within
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.run_folder import PLAN_FILE
-from mbrl_controller.learning import plots as curve
+from mbrl_controller.learning import plots
 from mbrl_controller.learning.config import RENAMED
 from mbrl_controller.learning.log import LOG_FILE, Row
 
 
 @dataclass(frozen=True)
-class Found:
+class ComparedRun:
     """A run, and what sets its plan apart from the others' but for the seed."""
 
     folder: Path
@@ -32,7 +32,7 @@ class Found:
     group: str
 
 
-def compare(paths: Sequence[Path]) -> list[Found]:
+def compare_runs(paths: Sequence[Path]) -> list[ComparedRun]:
     """The runs at or directly below `paths`; raises MbrlError where there is none."""
     folders = [f for path in paths for f in ([path] if (path / LOG_FILE).exists() else sorted(path.glob("*")))]
     folders = [f for f in folders if (f / LOG_FILE).exists()]
@@ -41,34 +41,37 @@ def compare(paths: Sequence[Path]) -> list[Found]:
     plans = [_plan(folder) for folder in folders]
     names = _groups(plans)
     return [
-        Found(folder, plan, curve.rows_of(folder), name)
+        ComparedRun(folder, plan, plots.rows_of(folder), name)
         for folder, plan, name in zip(folders, plans, names, strict=True)
     ]
 
 
-def plot(path: Path, found: Sequence[Found]) -> None:
+def plot(path: Path, found: Sequence[ComparedRun]) -> None:
     """Draw a band for each group."""
-    curve.draw_bands(path, {name: [curve.evaluations(f.rows) for f in runs] for name, runs in _by_group(found).items()})
+    plots.draw_bands(path, {name: [plots.evaluations(f.rows) for f in runs] for name, runs in _by_group(found).items()})
 
 
-def tables(found: Sequence[Found]) -> list[Table]:
+def tables(found: Sequence[ComparedRun]) -> list[Table]:
     """A table for each group: by evaluation, mean and range over its runs."""
     return [_table(name, runs) for name, runs in _by_group(found).items()]
 
 
-def report(found: Sequence[Found]) -> dict[str, Any]:
+def report(found: Sequence[ComparedRun]) -> dict[str, Any]:
     """The same for a file: groups of runs with their evaluations."""
     return {
-        name: {str(f.folder): [row.model_dump(exclude_none=True) for row in curve.evaluations(f.rows)] for f in runs}
+        name: {
+            str(f.folder): [row.model_dump(mode="json", exclude_none=True) for row in plots.evaluations(f.rows)]
+            for f in runs
+        }
         for name, runs in _by_group(found).items()
     }
 
 
-def _table(name: str, runs: Sequence[Found]) -> Table:
+def _table(name: str, runs: Sequence[ComparedRun]) -> Table:
     seeds = ", ".join(str(f.plan["seed"]) for f in runs)
     columns = (
         "round",
-        "points",
+        "env steps",
         "robot min",
         "wall min",
         "kept %",
@@ -82,15 +85,15 @@ def _table(name: str, runs: Sequence[Found]) -> Table:
     table = Table(*columns, title=title, box=None, title_justify="left")
     by_round: dict[int, list[Row]] = {}
     for f in runs:
-        for row in curve.evaluations(f.rows):
+        for row in plots.evaluations(f.rows):
             by_round.setdefault(row.round, []).append(row)
     for number, rows in sorted(by_round.items()):
         values = [
-            [float(r.points) for r in rows],
+            [float(r.env_steps) for r in rows],
             [r.robot_minutes for r in rows],
             [r.total_s / 60 for r in rows],
-            *([100 * v for r in rows if (v := getattr(r, name)) is not None] for name in curve.RATES),
-            *([v for r in rows if (v := getattr(r, name)) is not None] for name in curve.FIGURES[len(curve.RATES) :]),
+            *([100 * v for r in rows if (v := getattr(r, name)) is not None] for name in plots.RATES),
+            *([v for r in rows if (v := getattr(r, name)) is not None] for name in plots.FIGURES[len(plots.RATES) :]),
         ]
         table.add_row(f"{number}" if len(rows) == len(runs) else f"{number} ({len(rows)})", *map(_cell, values))
     return table
@@ -103,8 +106,8 @@ def _cell(values: list[float]) -> str:
     return f"{mean:.4g}" if low == high else f"{mean:.4g} ({low:.3g}..{high:.3g})"
 
 
-def _by_group(found: Sequence[Found]) -> dict[str, list[Found]]:
-    groups: dict[str, list[Found]] = {}
+def _by_group(found: Sequence[ComparedRun]) -> dict[str, list[ComparedRun]]:
+    groups: dict[str, list[ComparedRun]] = {}
     for f in found:
         groups.setdefault(f.group, []).append(f)
     return groups

@@ -1,9 +1,9 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Everything that decides a learning run, seed included; kept in its folder, so that resuming depends on nothing else.
+"""Everything that decides a learning run, seed included.
 
-What a run does follows from its plan and from nothing that may change later: configuration files are read once.
+The plan is kept in the run's folder. Resuming depends on nothing else: configuration files are read once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mbrl_controller.base.deprecated import with_new_names_within
+from mbrl_controller.base.deprecated import renamed_fields, with_new_names_within
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.base.overrides import deep_merge, unflatten
@@ -23,34 +23,89 @@ from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.control.task_config import contract_for, planner_defaults, task_defaults
 from mbrl_controller.dynamics.train_config import TrainConfig
-from mbrl_controller.learning.behaviour import MOST_EPISODES, Behaviour
 from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.planning.base import RENAMED as PLANNER_RENAMED
 from mbrl_controller.planning.base import PlannerOptions
 from mbrl_controller.planning.catalog import make_planner
 
-# Seeds of episodes: a run's own begin at OWN_SEEDS, so that no run ever collects what it is judged on.
+# Seeds of episodes. A run collects from OWN_SEEDS on, so no run collects what it is evaluated on.
 EVALUATION_SEEDS = 100_000
-ACCEPT_SEEDS = 200_000
+ACCEPTANCE_SEEDS = 200_000
 OWN_SEEDS = 10_000_000
-# Old names of options by the path to them.
-RENAMED = {"planner": PLANNER_RENAMED, "collect.*.planner": PLANNER_RENAMED}
-MOST_ROUNDS = 900
-MOST_BEHAVIOURS = 10
-PLAIN_AND_EXPLORE = (Behaviour(name="plain", episodes=20), Behaviour(name="explore", episodes=20, exploration=0.1))
+MAX_ROUNDS = 900
+MAX_BEHAVIOURS = 10
+MAX_EPISODES = 1_000  # of a behaviour in a round: as many seeds are set aside for it
+
+# Old names of options, by the path to them.
+PLAN_RENAMED = {
+    "points": "env_steps",
+    "grow": "min_data_growth",
+    "accept": "acceptance_test",
+    "accept_episodes": "acceptance_episodes",
+    "accept_margin": "acceptance_margin",
+}
+COLLECTION_RENAMED = {"from_points": "from_env_steps"}
+RENAMED = {
+    "": PLAN_RENAMED,
+    "planner": PLANNER_RENAMED,
+    "collect.*": COLLECTION_RENAMED,
+    "collect.*.planner": PLANNER_RENAMED,
+}
+
+
+class CollectionConfig(BaseModel):
+    """How some of a round's episodes are collected. A model must learn from a mix. Evaluation uses none of it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    _new_names = renamed_fields(COLLECTION_RENAMED)
+
+    name: str = Field(pattern=r"^[a-z0-9-]+$", description="ends the names of its folders: r003-<name>")
+    episodes: int = Field(ge=0, le=MAX_EPISODES, description="per round; 0: none")
+    seconds: float | None = Field(default=None, gt=0, description="length, s; None: the task's")
+    planner: PlannerOptions = Field(default_factory=dict, description="options that override the plan's `planner`")
+    core: dict[str, Any] = Field(default_factory=dict, description="options that override the plan's `core`")
+    exploration: float = Field(
+        default=0.0, ge=0, le=1, description="standard deviation of noise on the action, normalised"
+    )
+    goal: dict[str, Any] = Field(default_factory=dict, description="fixed options of its goals")
+    start_turn: float = Field(
+        default=0.0, ge=0, le=3.15, description="largest angle by which the balls start turned, rad"
+    )
+    from_env_steps: int = Field(default=0, ge=0, description="control steps of experience before it begins")
+
+    @property
+    def goal_options(self) -> dict[str, Any]:
+        """Fixed options of its goals. If balls start turned, the targets begin there, not ahead of them."""
+        return {"phase": "observed", **self.goal} if self.start_turn else self.goal
+
+    @property
+    def sim_options(self) -> dict[str, Any]:
+        """Options that override the plan's simulated hand."""
+        return {"start_turn": self.start_turn} if self.start_turn else {}
+
+
+PLAIN_AND_EXPLORE = (
+    CollectionConfig(name="plain", episodes=20),
+    CollectionConfig(name="explore", episodes=20, exploration=0.1),
+)
 
 
 class LearnPlan(BaseModel):
-    """How a run learns. Which options there are, and what they mean; a task's own values are in config/tasks.yaml."""
+    """How a run learns: all options and what they mean. config/tasks.yaml has the values of each task."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    _new_names = renamed_fields(PLAN_RENAMED)
 
     task: str
     contract: str = Field(description="YAML text")
     seed: int = Field(default=0, ge=0, lt=100_000, description="of episodes, planner, noise and training")
 
-    rounds: int | None = Field(default=None, ge=1, le=MOST_ROUNDS, description="trainings; None: as `points` asks for")
-    points: int | None = Field(default=None, ge=1, description="control steps of experience that it may take")
+    rounds: int | None = Field(
+        default=None, ge=1, le=MAX_ROUNDS, description="trainings; None: as `env_steps` asks for"
+    )
+    env_steps: int | None = Field(default=None, ge=1, description="limit on the control steps of experience")
 
     random_episodes: int = Field(default=60, ge=2, le=2500, description="episodes of random motion, for each scale")
     random_scales: tuple[float, ...] = Field(
@@ -58,11 +113,11 @@ class LearnPlan(BaseModel):
     )
     random_seconds: float | None = Field(default=None, gt=0, description="their length, s; None: the task's")
 
-    collect: tuple[Behaviour, ...] = Field(
-        default=PLAIN_AND_EXPLORE, min_length=1, max_length=MOST_BEHAVIOURS, description="what a round's episodes are"
+    collect: tuple[CollectionConfig, ...] = Field(
+        default=PLAIN_AND_EXPLORE, min_length=1, max_length=MAX_BEHAVIOURS, description="what a round's episodes are"
     )
-    grow: float = Field(
-        default=0.0, ge=0, le=10, description="least share of the experience so far that a round collects"
+    min_data_growth: float = Field(
+        default=0.0, ge=0, le=10, description="smallest share of the experience so far that a round collects"
     )
     through_ros: bool = Field(default=False, description="collect through the running nodes, in real time")
     sim: Literal["nominal", "perturbed"] = Field(default="nominal", description="simulated hand, in evaluation too")
@@ -82,11 +137,15 @@ class LearnPlan(BaseModel):
     planner: PlannerOptions = Field(default_factory=dict, description="the planner's options")
     core: ControllerConfig = ControllerConfig()
 
-    accept: Literal["always", "not_worse"] = Field(
-        default="always", description="not_worse: the best version collects on when a new one controls clearly worse"
+    acceptance_test: Literal["always", "not_worse"] = Field(
+        default="always", description="not_worse: if a new version controls clearly worse, the best one collects"
     )
-    accept_episodes: int = Field(default=8, ge=1, le=10_000, description="to judge that by, on seeds of their own")
-    accept_margin: float = Field(default=0.1, ge=0, description="clearly worse: so much of the best return below it")
+    acceptance_episodes: int = Field(
+        default=8, ge=1, le=10_000, description="of the acceptance test, on separate seeds"
+    )
+    acceptance_margin: float = Field(
+        default=0.1, ge=0, description="clearly worse: below the best return by this share of it"
+    )
 
     evaluate_every: int = Field(default=1, ge=1, description="rounds between evaluations; the last is always evaluated")
     evaluate_episodes: int = Field(default=20, ge=1, le=10_000, description="on held-out seeds, without noise")
@@ -94,8 +153,8 @@ class LearnPlan(BaseModel):
 
     @model_validator(mode="after")
     def _ends(self) -> LearnPlan:
-        if self.rounds is None and self.points is None:
-            raise ValueError("a run needs an end: rounds, points or both")
+        if self.rounds is None and self.env_steps is None:
+            raise ValueError("a run needs an end: rounds, env_steps or both")
         if self.evaluation_seed + self.evaluate_episodes > OWN_SEEDS:
             raise ValueError(f"evaluation_seed: held-out seeds must lie below {OWN_SEEDS}, where collecting begins")
         return self
@@ -105,14 +164,14 @@ class LearnPlan(BaseModel):
         names = [behaviour.name for behaviour in self.collect]
         if len(set(names)) < len(names):
             raise ValueError(f"collect: names must differ, got {', '.join(names)}")
-        if not any(behaviour.episodes and not behaviour.from_points for behaviour in self.collect):
+        if not any(behaviour.episodes and not behaviour.from_env_steps for behaviour in self.collect):
             raise ValueError("collect: no behaviour has episodes from the first round on")
         return self
 
-    def is_last(self, number: int, points: int, robot: RobotContract) -> bool:
-        """Whether the run ends with round `number`, which learns from `points`: one more might take too many."""
-        too_many = self.points is not None and points + self.most_points(points, robot) > self.points
-        return too_many or number >= (MOST_ROUNDS if self.rounds is None else self.rounds)
+    def is_last(self, number: int, env_steps: int, robot: RobotContract) -> bool:
+        """Whether round `number`, which learns from `env_steps`, is the last: one more might take too many steps."""
+        too_many = self.env_steps is not None and env_steps + self.max_env_steps(env_steps, robot) > self.env_steps
+        return too_many or number >= (MAX_ROUNDS if self.rounds is None else self.rounds)
 
     def start_of(self, number: int) -> Literal["fresh", "warm"]:
         """What the training of round `number` starts from."""
@@ -120,48 +179,54 @@ class LearnPlan(BaseModel):
         return "fresh" if anew else self.start
 
     def training_of(self, number: int) -> TrainConfig:
-        """How round `number` trains: each with a seed of its own."""
+        """How round `number` trains; each round has its own seed."""
         options = self.warm_training if self.start_of(number) == "warm" else {}
         return TrainConfig.model_validate({**self.training.model_dump(), **options, "seed": self.seed * 1000 + number})
 
-    def planner_of(self, behaviour: Behaviour) -> dict[str, Any]:
+    def planner_of(self, behaviour: CollectionConfig) -> dict[str, Any]:
         """The planner's options while it collects."""
         return {**self.planner, **behaviour.planner}
 
-    def core_of(self, behaviour: Behaviour) -> ControllerConfig:
+    def core_of(self, behaviour: CollectionConfig) -> ControllerConfig:
         """The core's options while it collects."""
         return ControllerConfig.model_validate(deep_merge(self.core.model_dump(), behaviour.core))
 
-    def episodes_of(self, behaviour: Behaviour, points: int, robot: RobotContract) -> int:
-        """Its episodes in a round that begins at `points` of experience; `grow` counts episodes at full length."""
-        if points < behaviour.from_points:
+    def episodes_of(self, behaviour: CollectionConfig, env_steps: int, robot: RobotContract) -> int:
+        """Its episodes in a round that begins at `env_steps` of experience; growth counts episodes at full length."""
+        if env_steps < behaviour.from_env_steps:
             return 0
-        steps = sum(b.episodes * _steps(b, robot) for b in self.collect if points >= b.from_points)
-        factor = max(1.0, self.grow * points / steps)
-        return min(math.ceil(behaviour.episodes * factor), MOST_EPISODES)
+        steps = sum(b.episodes * _steps(b, robot) for b in self.collect if env_steps >= b.from_env_steps)
+        factor = max(1.0, self.min_data_growth * env_steps / steps)
+        return min(math.ceil(behaviour.episodes * factor), MAX_EPISODES)
 
-    def most_points(self, points: int, robot: RobotContract) -> int:
-        """What the round that begins at `points` collects if all its episodes have their full length."""
-        return sum(self.episodes_of(b, points, robot) * _steps(b, robot) for b in self.collect)
+    def max_env_steps(self, env_steps: int, robot: RobotContract) -> int:
+        """Control steps of the round that begins at `env_steps`, if all its episodes have their full length."""
+        return sum(self.episodes_of(b, env_steps, robot) * _steps(b, robot) for b in self.collect)
 
 
-def _steps(behaviour: Behaviour, robot: RobotContract) -> int:
-    """Of an episode at full length, at least one."""
+def _steps(behaviour: CollectionConfig, robot: RobotContract) -> int:
+    """Control steps of an episode at full length, at least one."""
     return max(1, round((behaviour.seconds or robot.task.episode_s) / robot.action.period))
 
 
 def make_plan(
     task: str, *, seed: int = 0, contract: Path | None = None, settings: dict[str, Any] | None = None
 ) -> LearnPlan:
-    """The plan for `task`: the plan's own defaults, below config/tasks.yaml's, below `settings`.
+    """The plan for `task`: defaults of LearnPlan, overridden by config/tasks.yaml, overridden by `settings`.
 
-    In `settings` an option of an option has a dotted name (`training.max_epochs`). Raises MbrlError naming what does
-    not exist or fit.
+    Args:
+        task: to learn.
+        seed: of the run.
+        contract: of the robot; None: the task's.
+        settings: options, nested or with dotted names (`training.max_epochs`).
+
+    Raises:
+        MbrlError: names what does not exist or fit.
     """
     asked = with_new_names_within(unflatten(settings or {}), RENAMED, "learning option ")
     robot, defaults = contract_for(task, contract), task_defaults(task)
     given = deep_merge(with_new_names_within(unflatten(defaults.learning), RENAMED), asked)
-    for end, other in (("points", "rounds"), ("rounds", "points")):
+    for end, other in (("env_steps", "rounds"), ("rounds", "env_steps")):
         if end in asked and other not in asked:
             given.pop(other, None)  # the task's own end is for those who name none
     name = given.get("planner_name", "pddm")
@@ -183,13 +248,13 @@ def make_plan(
 
 
 def _behaviours(given: Any) -> Any:
-    """`given`, each item read; raises MbrlError naming the behaviour. What is no list is for the plan to refuse."""
+    """`given`, each item read; raises MbrlError naming the behaviour. LearnPlan refuses what is not a list."""
     if not isinstance(given, list):
         return given
     read = []
     for i, item in enumerate(given):
         try:
-            read.append(Behaviour.model_validate(item))
+            read.append(CollectionConfig.model_validate(item))
         except ValidationError as error:
             name = item.get("name", i) if isinstance(item, dict) else i
             raise MbrlError(f"learning options: collect.{name}: {describe_validation(error)}") from error
@@ -197,7 +262,7 @@ def _behaviours(given: Any) -> Any:
 
 
 def _check(plan: LearnPlan, robot: RobotContract) -> LearnPlan:
-    """The plan with planner options as their planner reads them; raises MbrlError for what would fail only later."""
+    """The plan with complete planner options; raises MbrlError for what would fail only later."""
     planner = make_planner(plan.planner_name, len(robot.action), plan.planner).config.model_dump(mode="json")
     plan = plan.model_copy(update={"planner": planner})
     try:
@@ -207,7 +272,7 @@ def _check(plan: LearnPlan, robot: RobotContract) -> LearnPlan:
     return plan.model_copy(update={"collect": tuple(_checked(behaviour, plan, robot) for behaviour in plan.collect)})
 
 
-def _checked(behaviour: Behaviour, plan: LearnPlan, robot: RobotContract) -> Behaviour:
+def _checked(behaviour: CollectionConfig, plan: LearnPlan, robot: RobotContract) -> CollectionConfig:
     try:
         planner = make_planner(plan.planner_name, len(robot.action), plan.planner_of(behaviour)).config
         plan.core_of(behaviour)

@@ -1,46 +1,46 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""How long the rest of a run may take, from what its steps took so far."""
+"""Estimated time for the rest of a run, from the time of its steps so far."""
 
 from __future__ import annotations
 
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.learning.config import LearnPlan
-from mbrl_controller.learning.log import Row
+from mbrl_controller.learning.log import Row, StepKind
 
 
-def time_left(plan: LearnPlan, rows: list[Row], robot: RobotContract) -> float | None:
-    """Seconds; None before the first training. Training grows with the data, the other steps stay as they were."""
-    trained = [row for row in rows if row.step == "train"]
-    if not trained or not trained[-1].points:
+def eta_seconds(plan: LearnPlan, rows: list[Row], robot: RobotContract) -> float | None:
+    """Seconds left; None before the first training. Training time grows with the data."""
+    trained = [row for row in rows if row.step is StepKind.TRAIN]
+    if not trained or not trained[-1].env_steps:
         return None
-    per_point = trained[-1].wall_s / trained[-1].points
-    evaluation, acceptance = _last_wall(rows, "evaluate"), _last_wall(rows, "accept")
-    collected = [row for row in rows if row.step == "collect"] or rows[:1]
+    per_step = trained[-1].wall_s / trained[-1].env_steps
+    evaluation, acceptance = _last_wall(rows, StepKind.EVALUATE), _last_wall(rows, StepKind.ACCEPT)
+    collected = [row for row in rows if row.step is StepKind.COLLECT] or rows[:1]
     gain = _gain(rows, collected[-1])
-    points, number, left = rows[-1].points, rows[-1].round, 0.0
+    env_steps, number, left = rows[-1].env_steps, rows[-1].round, 0.0
     step = rows[-1].step
     while True:
-        if step == "collect":
+        if step is StepKind.COLLECT:
             number += 1
-            left += per_point * points + acceptance
-        last = plan.is_last(number, points, robot)
-        if step != "evaluate" and (last or number % plan.evaluate_every == 0):
+            left += per_step * env_steps + acceptance
+        last = plan.is_last(number, env_steps, robot)
+        if step is not StepKind.EVALUATE and (last or number % plan.evaluate_every == 0):
             left += evaluation
         if last:
             return left
-        growth = max(1.0, plan.grow * points / gain)
+        growth = max(1.0, plan.min_data_growth * env_steps / gain)
         left += growth * collected[-1].wall_s
-        points += round(growth * gain)
-        step = "collect"
+        env_steps += round(growth * gain)
+        step = StepKind.COLLECT
 
 
-def _last_wall(rows: list[Row], step: str) -> float:
-    return next((row.wall_s for row in reversed(rows) if row.step == step), 0.0)
+def _last_wall(rows: list[Row], step: StepKind) -> float:
+    return next((row.wall_s for row in reversed(rows) if row.step is step), 0.0)
 
 
 def _gain(rows: list[Row], row: Row) -> int:
-    """Points that a step added, at least one."""
+    """Control steps that a step added, at least one."""
     at = rows.index(row)
-    return max(row.points - (rows[at - 1].points if at else 0), 1)
+    return max(row.env_steps - (rows[at - 1].env_steps if at else 0), 1)

@@ -6,24 +6,40 @@
 from __future__ import annotations
 
 import os
+from enum import Enum
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from mbrl_controller.base.deprecated import renamed_fields, silent
 from mbrl_controller.base.errors import MbrlError
 
 LOG_FILE = "log.jsonl"
-TIMES = {"wall_s", "total_s", "ended"}  # what a repetition with the same seed does not give again
+TIMES = {"wall_s", "total_s", "ended"}  # a repetition with the same seed does not reproduce these
+
+
+class StepKind(str, Enum):
+    """The kinds of steps; the values are those of the log."""
+
+    RANDOM = "random"
+    TRAIN = "train"
+    ACCEPT = "accept"
+    EVALUATE = "evaluate"
+    COLLECT = "collect"
+
+    __str__ = str.__str__
+    __format__ = str.__format__  # type: ignore[assignment]  # as a plain string, in every version of Python
 
 
 class Row(BaseModel):
-    """A finished step. Figures of episodes are those of this step's: collected ones, or held-out ones in `evaluate`."""
+    """A finished step. Metrics of episodes are those of the step: collected episodes, or validation in `evaluate`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    _new_names = renamed_fields({"points": "env_steps"}, warn=silent)
 
-    step: str  # random, train, accept, evaluate, collect
+    step: StepKind
     round: int  # 0: random motion
-    points: int  # control steps of experience so far
+    env_steps: int  # control steps of experience so far
     robot_minutes: float  # their duration
     wall_s: float  # of this step
     total_s: float  # of all steps so far
@@ -31,7 +47,7 @@ class Row(BaseModel):
     version: str = ""  # that was trained or judged, or that acted
 
     start: str = ""  # of a training: fresh or warm
-    transitions: int | None = None  # it learnt from; fewer than points: without what follows a drop
+    transitions: int | None = None  # it learnt from; fewer than env_steps: without what follows a drop
     weights: str = ""  # digest of the network it gave
     one_step_nrmse: float | None = None  # on held-out episodes, in units of one step's change
     horizon_nrmse: float | None = None
@@ -46,12 +62,12 @@ class Row(BaseModel):
     accepted: bool | None = None  # of the step accept: whether this version collects
 
     def same(self) -> dict[str, object]:
-        """Everything that a repetition with the same plan gives again."""
+        """All that a repetition with the same plan reproduces."""
         return self.model_dump(exclude=TIMES, exclude_none=True)
 
 
-class Records:
-    """The rows of a run. A last line that a crash cut is dropped: its step is made again."""
+class RunLog:
+    """The rows of a run. A last line that a crash cut is dropped; its step runs again."""
 
     def __init__(self, path: Path) -> None:
         """Raises MbrlError for a line, other than a cut last one, that is not a row."""
@@ -68,11 +84,11 @@ class Records:
             os.fsync(file.fileno())
         self.rows.append(row)
 
-    def find(self, step: str, number: int) -> Row | None:
+    def find(self, step: StepKind, number: int) -> Row | None:
         """The row of a step, None if it is not finished."""
         return next((r for r in self.rows if r.step == step and r.round == number), None)
 
-    def of(self, step: str) -> list[Row]:
+    def of(self, step: StepKind) -> list[Row]:
         """The rows of one kind of step, oldest first."""
         return [row for row in self.rows if row.step == step]
 

@@ -13,21 +13,21 @@ import matplotlib
 import numpy as np
 
 from mbrl_controller.base.files import write_atomically
-from mbrl_controller.learning.log import LOG_FILE, Row, read_rows
+from mbrl_controller.learning.log import LOG_FILE, Row, StepKind, read_rows
 from mbrl_controller.tasks.spaces import Array
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-PLOT_FILE = "curve.png"
+PLOT_FILE = "plots.png"
 RATES = ("kept_rate", "success_90", "success_180", "goal_rate")
 FIGURES = (*RATES, "degrees_turned_median", "return_mean")
-AXES = {"points": "control steps of experience", "total_s": "wall time, min"}
+AXES = {"env_steps": "control steps of experience", "total_s": "wall time, min"}
 
 
 def evaluations(rows: Sequence[Row]) -> list[Row]:
     """The held-out evaluations, oldest first."""
-    return [row for row in rows if row.step == "evaluate"]
+    return [row for row in rows if row.step is StepKind.EVALUATE]
 
 
 def draw(path: Path, rows: Sequence[Row], title: str = "") -> None:
@@ -38,7 +38,7 @@ def draw(path: Path, rows: Sequence[Row], title: str = "") -> None:
 def draw_bands(path: Path, groups: dict[str, list[list[Row]]]) -> None:
     """Write the curves of several runs by group: the mean of a group's runs, and the band from its worst to its best.
 
-    Runs need not have been evaluated at the same points: between evaluations a run is taken to change evenly.
+    Runs need not have been evaluated at the same steps: between evaluations a run is taken to change evenly.
     """
     panels: list[tuple[str, tuple[str, ...]]] = [
         ("share of held-out episodes", RATES),
@@ -54,7 +54,7 @@ def draw_bands(path: Path, groups: dict[str, list[list[Row]]]) -> None:
                     place = (len(names) * g + i) % len(colours)
                     caption = " ".join(t for t in (group, name if len(names) > 1 else "") if t)
                     _band(axis, runs, by, name, colours[place], caption)
-            axis.set(ylabel=label if by == "points" else "")
+            axis.set(ylabel=label if by == "env_steps" else "")
             axis.grid(alpha=0.3)
             if label == panels[-1][0]:
                 axis.set(xlabel=by_label)

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The steps of a learning run. Each may be killed and made again: what is on the disk already is taken as it is."""
+"""The steps of a learning run. Each may be killed and run again: it reuses what is already on disk."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from mbrl_controller.base.run_folder import PLAN_FILE, is_unfinished
 from mbrl_controller.contract.contract import parse_contract
 from mbrl_controller.dynamics.import_onnx import weights_of
 from mbrl_controller.learning.callbacks import LearnCallback
-from mbrl_controller.learning.config import ACCEPT_SEEDS, LearnPlan
-from mbrl_controller.learning.log import Records, Row
-from mbrl_controller.learning.ros_collection import batch_folders, collect_through_ros
+from mbrl_controller.learning.config import ACCEPTANCE_SEEDS, LearnPlan
+from mbrl_controller.learning.log import Row, RunLog, StepKind
+from mbrl_controller.learning.ros_collection import batch_folders, collect_through_ros, service_plan
 from mbrl_controller.learning.schedule import EpisodeBatch, figures_below, random_batches, recent, round_batches
 from mbrl_controller.models.registry import ALONE_FILE, Registry, Version
 from mbrl_controller.rollouts import collect, evaluate
@@ -33,22 +33,22 @@ JUDGEMENT = ("episodes", "kept_rate", "degrees_turned_median", "success_90", "su
 
 
 class StoppedError(Exception):
-    """A person asked to stop; what was reached is on the disk."""
+    """A person asked to stop; finished work is on disk."""
 
 
-class Work:
-    """Does a step and returns what its log row tells."""
+class RoundRunner:
+    """Runs a step and returns the fields of its log row."""
 
     def __init__(
         self,
         folder: Path,
         plan: LearnPlan,
-        records: Records,
+        log: RunLog,
         pool: EpisodePool,
         should_stop: Callable[[], bool],
         callback: LearnCallback,
     ) -> None:
-        self.folder, self.plan, self.records = folder, plan, records
+        self.folder, self.plan, self.log = folder, plan, log
         self.pool = pool
         self.should_stop, self.callback = should_stop, callback
         self.contract = parse_contract(plan.contract, str(folder / PLAN_FILE))
@@ -60,19 +60,19 @@ class Work:
         self.registry = Registry(self.models)
         self.episodes = folder / "episodes"
 
-    def do(self, step: str, number: int) -> dict[str, Any]:
-        """Make one step; raises StoppedError, MbrlError."""
-        steps: dict[str, Callable[[int], dict[str, Any]]] = {
-            "random": lambda number: self._collect(number, random_batches(self.plan)),
-            "train": self._train,
-            "accept": self._accept,
-            "evaluate": self._evaluate,
-            "collect": lambda number: self._collect(number, self._batches(number), self._actor(number)),
+    def run(self, step: StepKind, number: int) -> dict[str, Any]:
+        """Run one step of round `number`; raises StoppedError, MbrlError."""
+        steps: dict[StepKind, Callable[[int], dict[str, Any]]] = {
+            StepKind.RANDOM: lambda number: self._collect(number, random_batches(self.plan)),
+            StepKind.TRAIN: self._train,
+            StepKind.ACCEPT: self._test_acceptance,
+            StepKind.EVALUATE: self._evaluate,
+            StepKind.COLLECT: lambda number: self._collect(number, self._batches(number), self._actor(number)),
         }
         return steps[step](number)
 
     def _collect(self, number: int, batches: list[EpisodeBatch], version: str = "") -> dict[str, Any]:
-        name = "collect" if version else "random"
+        name = StepKind.COLLECT if version else StepKind.RANDOM
         self.callback.on_step_start(name, number, sum(batch.episodes for batch in batches))
         for batch in batches:
             if self.plan.through_ros and version:
@@ -95,7 +95,7 @@ class Work:
 
     def _log(self, batch: EpisodeBatch, version: str) -> None:
         """Through the nodes."""
-        enough = collect_through_ros(
+        service = service_plan(
             self.plan,
             batch,
             contract=self.contract,
@@ -103,9 +103,8 @@ class Work:
             version=version,
             models_dir=self.models,
             episodes_dir=self.episodes,
-            on_episode=self.callback.on_episode_end,
-            should_stop=self.should_stop,
         )
+        enough = collect_through_ros(service, batch, self.callback.on_episode_end, self.should_stop)
         if not enough:
             raise StoppedError
 
@@ -113,14 +112,14 @@ class Work:
         return [folder for batch in batches for folder in batch_folders(self.episodes / self.plan.task, batch)]
 
     def _train(self, number: int) -> dict[str, Any]:
-        """The version of this round has its number, and is there whole or not at all."""
-        self.callback.on_step_start("train", number, 0)
+        """Train the version with the number of this round; it is in the registry whole or not at all."""
+        self.callback.on_step_start(StepKind.TRAIN, number, 0)
         name = f"v{number:04d}"
         if not any(v.name == name for v in self.registry.versions(self.plan.task)):
             self._retrain(number)
         shutil.rmtree(self._scratch(number), ignore_errors=True)  # checkpoint, and the version's files once more
         version = self.registry.resolve(self.plan.task, name)
-        if self.plan.accept == "always":
+        if self.plan.acceptance_test == "always":
             self.registry.promote(self.plan.task, name)
         spec = version.card().spec
         return {
@@ -140,7 +139,7 @@ class Work:
             models_dir=self.models,
             contract=self.contract_file,
             start=self.plan.start_of(number),
-            force=True,  # how well it controls decides, and the next round's data is the cure
+            force=True,  # control decides, and the next round's data is the cure
             promote=False,
             resume=any(map(is_unfinished, runs.glob(f"retrain/{self.plan.task}/*"))),
             precision=self.plan.precision,
@@ -156,50 +155,52 @@ class Work:
         return self.folder / "rounds" / f"{number:03d}"
 
     def _data(self, number: int) -> list[Path]:
-        """The files that round `number` learns from: those of the sessions before it, whatever else lies there."""
+        """The files that round `number` learns from: the batches before it, whatever else lies there."""
         by_round = [random_batches(self.plan), *map(self._batches, range(1, number))]
         return recent(self.plan, number, [episode_files(self._folders(made)) for made in by_round])
 
     def _batches(self, number: int) -> list[EpisodeBatch]:
-        """What round `number` collects, or collected: it follows from the experience that it learnt from."""
-        trained = self.records.find("train", number)
-        assert trained is not None  # a round collects with what it has learnt
-        return round_batches(self.plan, self.contract, number, trained.points)
+        """The batches of round `number`; they follow from the experience that it learnt from."""
+        trained = self.log.find(StepKind.TRAIN, number)
+        assert trained is not None  # a round trains before it collects
+        return round_batches(self.plan, self.contract, number, trained.env_steps)
 
     def _actor(self, number: int) -> str:
         """The version that collects in round `number`: its own, or the best one if that was not accepted."""
-        judged = self.records.find("accept", number)
+        judged = self.log.find(StepKind.ACCEPT, number)
         if judged is None or judged.accepted:
             return f"v{number:04d}"
         return self._best_accepted().version
 
     def _best_accepted(self) -> Row:
-        return max((row for row in self.records.of("accept") if row.accepted), key=lambda row: row.return_mean or 0.0)
+        return max(
+            (row for row in self.log.of(StepKind.ACCEPT) if row.accepted), key=lambda row: row.return_mean or 0.0
+        )
 
-    def _accept(self, number: int) -> dict[str, Any]:
-        """Whether this round's version may collect: not clearly worse than the best so far, on the same few seeds."""
+    def _test_acceptance(self, number: int) -> dict[str, Any]:
+        """Test whether this round's version may collect: not clearly worse than the best, on the same seeds."""
         plan, name = self.plan, f"v{number:04d}"
-        self.callback.on_step_start("accept", number, plan.accept_episodes)
-        figures = self._judge(name, ACCEPT_SEEDS, plan.accept_episodes)
+        self.callback.on_step_start(StepKind.ACCEPT, number, plan.acceptance_episodes)
+        figures = self._judge(name, ACCEPTANCE_SEEDS, plan.acceptance_episodes)
         accepted = True
-        if any(row.accepted for row in self.records.of("accept")):
+        if any(row.accepted for row in self.log.of(StepKind.ACCEPT)):
             best = self._best_accepted().return_mean or 0.0
-            accepted = figures["return_mean"] >= best - plan.accept_margin * abs(best)
+            accepted = figures["return_mean"] >= best - plan.acceptance_margin * abs(best)
         if accepted:
             self.registry.promote(plan.task, name)
         return {"version": name, "accepted": accepted, **figures}
 
     def _evaluate(self, number: int) -> dict[str, Any]:
-        """Of the version that acts after this round; if it was evaluated before, the figures would be the same."""
+        """Evaluate the version that acts after this round, unless that was done before, with the same result."""
         plan, name = self.plan, self._actor(number)
-        known = next((row for row in self.records.of("evaluate") if row.version == name), None)
+        known = next((row for row in self.log.of(StepKind.EVALUATE) if row.version == name), None)
         if known is not None:
             return {"version": name, **{figure: getattr(known, figure) for figure in JUDGEMENT}}
-        self.callback.on_step_start("evaluate", number, plan.evaluate_episodes)
+        self.callback.on_step_start(StepKind.EVALUATE, number, plan.evaluate_episodes)
         return {"version": name, **self._judge(name, plan.evaluation_seed, plan.evaluate_episodes)}
 
     def _judge(self, version: str, seed: int, episodes: int) -> dict[str, Any]:
-        """Figures of an evaluation as `mbrl evaluate` makes it: the task's own goals and starts, no noise."""
+        """Metrics as of `mbrl evaluate`: the task's own goals and starts, no noise."""
         plan = self.plan
         report = evaluate.run(
             RolloutConfig(
@@ -227,7 +228,7 @@ class Work:
 
 
 def weights_digest(version: Version) -> str:
-    """Of the network's weights alone: the file also tells when it was made."""
+    """Digest of the weights alone, because the file also holds the time."""
     sha = hashlib.sha256()
     for name, value in sorted(weights_of(version.read(version.model, version.card()))[0].items()):
         sha.update(name.encode() + value.numpy().tobytes())

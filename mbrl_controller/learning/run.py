@@ -1,10 +1,10 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Random motion first, then rounds of learning from all that there is and collecting with what was learnt.
+"""Random motion, then rounds: train on all data, evaluate, collect with the new version.
 
-Everything lies in the run's folder: plan, episodes, a registry of its own, and a log row for each finished step. A run
-that was stopped or killed at any moment goes on from there, to the result it would have had.
+The run's folder holds its plan, episodes, registry, and a log row for each finished step. A run that was stopped or
+killed at any moment resumes there, to the result it would have had.
 """
 
 from __future__ import annotations
@@ -26,29 +26,30 @@ from mbrl_controller.base.resources import home_dir
 from mbrl_controller.base.run_folder import PLAN_FILE, mark_done, new_run, newest_unfinished, only_process
 from mbrl_controller.learning.callbacks import LearnCallback
 from mbrl_controller.learning.config import LearnPlan, make_plan
-from mbrl_controller.learning.eta import time_left
-from mbrl_controller.learning.live import Live
-from mbrl_controller.learning.log import LOG_FILE, Records, Row
-from mbrl_controller.learning.rounds import StoppedError, Work
+from mbrl_controller.learning.eta import eta_seconds
+from mbrl_controller.learning.log import LOG_FILE, Row, RunLog, StepKind
+from mbrl_controller.learning.rounds import RoundRunner, StoppedError
+from mbrl_controller.learning.run_logger import RunLogger
 from mbrl_controller.models.registry import Registry, Version
 from mbrl_controller.rollouts.pool import EpisodePool
 from mbrl_controller.stack.launcher import require_modules
 
 
 @dataclass(frozen=True)
-class Learned:
-    """How a run ended, or stands."""
+class LearnResult:
+    """How a run ended or stopped."""
 
     folder: Path
     plan: LearnPlan
     rows: list[Row]
-    finished: bool  # False: stopped; resuming goes on
+    finished: bool  # False: stopped; it can be resumed
 
     @property
     def best(self) -> Row | None:
-        """The held-out evaluation with the most goals reached, among equals that with the highest return; None before
-        the first. A return alone would be decided by one dropped ball."""
-        judged = [row for row in self.rows if row.step == "evaluate" and row.return_mean is not None]
+        """The evaluation with the highest goal rate, and of equals the highest return; None before the first.
+
+        By return alone, one dropped ball would decide."""
+        judged = [row for row in self.rows if row.step is StepKind.EVALUATE and row.return_mean is not None]
         return max(judged, key=lambda row: (row.goal_rate or 0.0, row.return_mean or 0.0), default=None)
 
     def best_version(self) -> Version | None:
@@ -68,11 +69,23 @@ def run(
     processes: int | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     callback: LearnCallback | None = None,
-) -> Learned:
-    """Learn `task` from nothing. `settings`: options of LearnPlan. `name`: of the run's folder, else the time.
+) -> LearnResult:
+    """Learn `task` from nothing.
 
-    `resume` goes on with the run `name`, or the newest unfinished one, and takes nothing else. `should_stop` is asked
-    between steps and episodes and while training. Raises MbrlError.
+    Args:
+        task: to learn.
+        seed: reproduces a run.
+        settings: options of LearnPlan, nested or with dotted names.
+        contract: of the robot; None: the task's.
+        name: of the run's folder; None: the time (UTC).
+        resume: continue the run `name`, or the newest unfinished one; it follows its plan and takes no other settings.
+        runs_dir: None: runs/ below `home_dir()`.
+        processes: episodes at a time; None: one for each core.
+        should_stop: asked between steps and episodes and while training.
+        callback: hears of the progress.
+
+    Raises:
+        MbrlError: something does not exist or fit, or failed.
     """
     base = (runs_dir or home_dir() / "runs") / "learn" / task
     if resume:
@@ -83,7 +96,7 @@ def run(
     else:
         plan = make_plan(task, seed=seed, contract=contract, settings=settings)
         folder = new_run(base, plan.model_dump_json(indent=2), name)
-    with only_process(folder / ".lock", f"{folder}: this run is going on in another process"):
+    with only_process(folder / ".lock", f"{folder}: this run is active in another process"):
         return _Run(folder, plan, processes, should_stop, callback or LearnCallback()).run()
 
 
@@ -109,72 +122,70 @@ class _Run:
         callback: LearnCallback,
     ) -> None:
         self.folder, self.plan, self.should_stop, self.callback = folder, plan, should_stop, callback
-        self.records = Records(folder / LOG_FILE)
+        self.log = RunLog(folder / LOG_FILE)
         self.pool = EpisodePool(processes or usable_cores())
-        self.work = Work(folder, plan, self.records, self.pool, should_stop, callback)
+        self.rounds = RoundRunner(folder, plan, self.log, self.pool, should_stop, callback)
 
-    def run(self) -> Learned:
+    def run(self) -> LearnResult:
         callback = self.callback
         if self.plan.through_ros:
             require_modules()
-        callback.on_run_start(self.plan, self.records.rows)
-        live = Live(self.folder, f"{self.plan.task} {self.folder.name}", self.records.rows, callback.on_note)
+        callback.on_run_start(self.plan, self.log.rows)
+        logger = RunLogger(self.folder, f"{self.plan.task} {self.folder.name}", self.log.rows, callback.on_note)
         try:
             with self.pool:
-                return self._steps(live)
+                return self._steps(logger)
         finally:
-            live.close()
+            logger.close()
 
-    def _steps(self, live: Live) -> Learned:
+    def _steps(self, logger: RunLogger) -> LearnResult:
         for step, number in self._due():
-            if self.records.find(step, number):
+            if self.log.find(step, number):
                 continue
             if self.should_stop():
                 return self._outcome(False)
             began = time.monotonic()
             try:
-                figures = self.work.do(step, number)
+                figures = self.rounds.run(step, number)
             except StoppedError:
                 return self._outcome(False)
-            self.records.append(self._row(step, number, figures, time.monotonic() - began))
-            live.row(self.records.rows)
-            self.callback.on_step_end(
-                self.records.rows[-1], time_left(self.plan, self.records.rows, self.work.contract)
-            )
+            self.log.append(self._row(step, number, figures, time.monotonic() - began))
+            logger.add(self.log.rows)
+            self.callback.on_step_end(self.log.rows[-1], eta_seconds(self.plan, self.log.rows, self.rounds.contract))
         mark_done(self.folder)
         return self._outcome(True)
 
-    def _due(self) -> Iterator[tuple[str, int]]:
-        """The steps in their order; how many there are is known when their experience is."""
-        yield "random", 0
+    def _due(self) -> Iterator[tuple[StepKind, int]]:
+        """The steps in order; the experience decides which round is the last."""
+        yield StepKind.RANDOM, 0
         for number in itertools.count(1):
-            yield "train", number
-            if self.plan.accept != "always":
-                yield "accept", number
-            last = self.plan.is_last(number, self._points(), self.work.contract)
+            yield StepKind.TRAIN, number
+            if self.plan.acceptance_test != "always":
+                yield StepKind.ACCEPT, number
+            last = self.plan.is_last(number, self._env_steps(), self.rounds.contract)
             if last or number % self.plan.evaluate_every == 0:
-                yield "evaluate", number
+                yield StepKind.EVALUATE, number
             if last:
                 return
-            yield "collect", number
+            yield StepKind.COLLECT, number
 
-    def _points(self) -> int:
-        """Experience so far; a step that is asked for has all before it in the log."""
-        return self.records.rows[-1].points
+    def _env_steps(self) -> int:
+        """Experience so far: `_due` goes on only when all earlier steps are in the log."""
+        return self.log.rows[-1].env_steps
 
-    def _row(self, step: str, number: int, figures: dict[str, Any], wall_s: float) -> Row:
-        before = self.records.last
-        points = (before.points if before else 0) + figures.pop("steps", 0)
+    def _row(self, step: StepKind, number: int, figures: dict[str, Any], wall_s: float) -> Row:
+        before = self.log.last
+        env_steps = (before.env_steps if before else 0) + figures.pop("steps", 0)
         return Row(
             step=step,
             round=number,
-            points=points,
-            robot_minutes=points * self.work.contract.action.period / 60,
+            env_steps=env_steps,
+            robot_minutes=env_steps * self.rounds.contract.action.period / 60,
             wall_s=wall_s,
             total_s=(before.total_s if before else 0.0) + wall_s,
             ended=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             **figures,
         )
 
-    def _outcome(self, finished: bool) -> Learned:
-        return Learned(self.folder, self.plan, list(self.records.rows), finished)
+    def _outcome(self, finished: bool) -> LearnResult:
+        return LearnResult(self.folder, self.plan, list(self.log.rows), finished)

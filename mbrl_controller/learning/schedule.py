@@ -14,8 +14,7 @@ import numpy as np
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.transitions import transitions
-from mbrl_controller.learning.behaviour import MOST_EPISODES
-from mbrl_controller.learning.config import OWN_SEEDS, LearnPlan
+from mbrl_controller.learning.config import MAX_EPISODES, OWN_SEEDS, LearnPlan
 from mbrl_controller.rollouts.config import RolloutConfig
 from mbrl_controller.tasks.base import EpisodeMetrics
 from mbrl_controller.training.dataset import episode_files
@@ -55,13 +54,13 @@ def random_batches(plan: LearnPlan) -> list[EpisodeBatch]:
     ]
 
 
-def round_batches(plan: LearnPlan, contract: RobotContract, number: int, points: int) -> list[EpisodeBatch]:
-    """The batches of round `number` (from 1), which begins at `points` of experience; none is empty."""
+def round_batches(plan: LearnPlan, contract: RobotContract, number: int, env_steps: int) -> list[EpisodeBatch]:
+    """The batches of round `number` (from 1), which begins at `env_steps` of experience; none is empty."""
     batches = [
         EpisodeBatch(
             f"r{number:03d}-{behaviour.name}",
-            plan.episodes_of(behaviour, points, contract),
-            first_seed(plan, number) + MOST_EPISODES * i,
+            plan.episodes_of(behaviour, env_steps, contract),
+            first_seed(plan, number) + MAX_EPISODES * i,
             RolloutConfig(
                 plan.task,
                 planner=plan.planner_name,

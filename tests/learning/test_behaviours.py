@@ -20,10 +20,9 @@ from mbrl_controller.base.deprecated import RenamedWarning
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.overrides import deep_merge, parse_overrides, unflatten
 from mbrl_controller.control.task_config import contract_for
-from mbrl_controller.learning import schedule as sessions
-from mbrl_controller.learning.behaviour import MOST_EPISODES
-from mbrl_controller.learning.compare import compare
-from mbrl_controller.learning.config import LearnPlan, make_plan
+from mbrl_controller.learning import schedule
+from mbrl_controller.learning.compare import compare_runs
+from mbrl_controller.learning.config import MAX_EPISODES, LearnPlan, make_plan
 from mbrl_controller.learning.run import read_plan
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.planning.base import RENAMED as PLANNER_RENAMED
@@ -36,11 +35,11 @@ RUN = Path(__file__).resolve().parents[2] / "benchmarks" / "learning" / "baoding
 
 
 def baoding(**settings) -> LearnPlan:
-    return make_plan("baoding", settings={"collect": ONE, "grow": 0.0, **settings})
+    return make_plan("baoding", settings={"collect": ONE, "min_data_growth": 0.0, **settings})
 
 
-def by_name(plan: LearnPlan, number: int = 1, points: int = 0) -> dict[str, sessions.Session]:
-    return {s.name[5:]: s for s in sessions.round_batches(plan, contract_for(plan.task), number, points)}
+def by_name(plan: LearnPlan, number: int = 1, env_steps: int = 0) -> dict[str, schedule.Session]:
+    return {s.name[5:]: s for s in schedule.round_batches(plan, contract_for(plan.task), number, env_steps)}
 
 
 # --- as written -----------------------------------------------------------------------------------------------------
@@ -113,7 +112,7 @@ def test_a_task_that_names_none_has_two(monkeypatch: pytest.MonkeyPatch) -> None
         ({"collect.bold.core.risk.k": -1}, r"collect\.bold: core: risk\.k"),
         ({"collect.bold.goal.colour": 1}, r"collect\.bold: .*colour"),
         ({"collect.bold.colour": 1}, r"collect\.bold: colour"),
-        ({"collect.bold.episodes": MOST_EPISODES + 1}, r"collect\.bold: episodes"),
+        ({"collect.bold.episodes": MAX_EPISODES + 1}, r"collect\.bold: episodes"),
         ({"collect.bold.seconds": 0}, r"collect\.bold: seconds"),
         ({"collect.bolt.exploration": 0.1}, r"collect\.bolt: episodes"),  # a new one, by mistake
         ({"collect.bold": 3}, r"collect\.bold: expected options"),
@@ -125,7 +124,7 @@ def test_a_task_that_names_none_has_two(monkeypatch: pytest.MonkeyPatch) -> None
         ({"collect": 7}, "collect"),
         ({"collect": [{"name": f"b{i}", "episodes": 1} for i in range(11)]}, "collect"),
         ({"collect": [{**ONE[0], "episodes": 0}]}, "collect"),
-        ({"collect": [{**ONE[0], "from_points": 1}]}, "collect"),  # the first round would collect nothing
+        ({"collect": [{**ONE[0], "from_env_steps": 1}]}, "collect"),  # the first round would collect nothing
     ],
 )
 def test_what_does_not_fit_is_named_with_its_behaviour(settings: dict, named: str) -> None:
@@ -164,8 +163,8 @@ def test_where_balls_start_turned_the_targets_begin_at_them(goal: dict, wanted: 
 
 
 def test_some_begin_later() -> None:
-    plan = baoding(**{"collect.late.episodes": 2, "collect.late.from_points": 500})
-    assert [list(by_name(plan, 2, points)) for points in (0, 499, 500, 9000)] == [
+    plan = baoding(**{"collect.late.episodes": 2, "collect.late.from_env_steps": 500})
+    assert [list(by_name(plan, 2, env_steps)) for env_steps in (0, 499, 500, 9000)] == [
         ["one"],
         ["one"],
         ["one", "late"],
@@ -175,31 +174,31 @@ def test_some_begin_later() -> None:
 
 
 @given(st.floats(0, 1), st.integers(0, 300_000), st.integers(1, 40), st.integers(0, 40), st.floats(0.5, 20))
-def test_a_round_grows_with_the_experience(grow: float, points: int, one: int, two: int, seconds: float) -> None:
+def test_a_round_grows_with_the_experience(grow: float, env_steps: int, one: int, two: int, seconds: float) -> None:
     listed = [{"name": "one", "episodes": one, "seconds": seconds}, {"name": "two", "episodes": two}]
-    plan = LearnPlan(task="baoding", contract=BAODING.text, rounds=1, grow=grow, collect=listed)
-    counts = [plan.episodes_of(b, points, BAODING) for b in plan.collect]
+    plan = LearnPlan(task="baoding", contract=BAODING.text, rounds=1, min_data_growth=grow, collect=listed)
+    counts = [plan.episodes_of(b, env_steps, BAODING) for b in plan.collect]
     lengths = [max(1, round(s / BAODING.action.period)) for s in (seconds, BAODING.task.episode_s)]
     steps = sum(n * length for n, length in zip(counts, lengths, strict=True))
-    assert plan.most_points(points, BAODING) == steps
-    assert all(was <= n <= MOST_EPISODES for n, was in zip(counts, (one, two), strict=True))
-    assert steps >= grow * points * (1 - 1e-9) or max(counts) == MOST_EPISODES
+    assert plan.max_env_steps(env_steps, BAODING) == steps
+    assert all(was <= n <= MAX_EPISODES for n, was in zip(counts, (one, two), strict=True))
+    assert steps >= grow * env_steps * (1 - 1e-9) or max(counts) == MAX_EPISODES
     asked = one * lengths[0] + two * lengths[1]
-    if grow * points <= asked:
+    if grow * env_steps <= asked:
         assert counts == [one, two]
     else:  # the mix stays, but for what rounding up adds
-        factor = grow * points / asked
+        factor = grow * env_steps / asked
         for n, was in zip(counts, (one, two), strict=True):
             assert n <= was * factor + 1
 
 
 def test_rounds_that_grow_and_change_go_on_after_a_stop(tmp_path: Path) -> None:
-    """The random motion's 240 points ask for 48 more; the second round has a third behaviour."""
-    late = {"collect.late.episodes": 1, "collect.late.seconds": 1.0, "collect.late.from_points": 285}
-    settings = {**SMALL, **late, "grow": 0.2, "rounds": 3}
+    """The random motion's 240 env_steps ask for 48 more; the second round has a third behaviour."""
+    late = {"collect.late.episodes": 1, "collect.late.seconds": 1.0, "collect.late.from_env_steps": 285}
+    settings = {**SMALL, **late, "min_data_growth": 0.2, "rounds": 3}
     whole = learn(tmp_path, "whole", settings=settings)
     assert [r.episodes for r in whole.rows if r.step == "collect"] == [6, 8]
-    assert [r.points for r in whole.rows if r.step == "train"] == [240, 300, 380]
+    assert [r.env_steps for r in whole.rows if r.step == "train"] == [240, 300, 380]
     folders = sorted(p.name for p in (whole.folder / "episodes/valve").iterdir())
     assert folders[1:] == ["r001-explore", "r001-plain", "r002-explore", "r002-late", "r002-plain"]
     cards = [v.card() for v in Registry(whole.folder / "models").versions("valve")]
@@ -232,7 +231,7 @@ def test_runs_of_version_0_1_are_read_and_compared_by_the_new_names_in_silence(t
         plan = read_plan(RUN)
         shutil.copytree(RUN, tmp_path / "new")
         (tmp_path / "new" / "plan.json").write_text(plan.model_dump_json())
-        groups = {found.group for found in compare([RUN, tmp_path / "new"])}
+        groups = {found.group for found in compare_runs([RUN, tmp_path / "new"])}
     old = json.loads((RUN / "plan.json").read_text())["planner"]
     assert "candidates" in old
     assert plan.planner == {PLANNER_RENAMED.get(name, name): value for name, value in old.items()}

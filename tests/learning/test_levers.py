@@ -16,8 +16,7 @@ from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.learning import rounds as steps
-from mbrl_controller.learning import run as loop
-from mbrl_controller.learning import schedule as sessions
+from mbrl_controller.learning import run, schedule
 from mbrl_controller.learning.config import make_plan
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.rollouts import collect, evaluate
@@ -40,7 +39,7 @@ def test_what_is_collected_does_not_reach_an_evaluation(monkeypatch: pytest.Monk
     plan = make_plan("baoding")
     asked: list[RolloutConfig] = []
     monkeypatch.setattr(evaluate, "run", lambda config, **_: asked.append(config) or dict.fromkeys(steps.JUDGEMENT, 1))
-    work = steps.Work(tmp_path, plan, None, EpisodePool(1), lambda: False, None)  # type: ignore[arg-type]
+    work = steps.RoundRunner(tmp_path, plan, None, EpisodePool(1), lambda: False, None)  # type: ignore[arg-type]
     assert work._judge("v0001", 5, 2)["kept_rate"] == 1
     (config,) = asked
     plain = RolloutConfig("baoding")
@@ -134,18 +133,18 @@ def test_warm_options_are_checked_when_the_run_begins() -> None:
 def test_old_episodes_are_left_out_for_a_recent_share() -> None:
     files = [[Path(f"{r}-{i}") for i in range(n)] for r, n in enumerate((60, 20, 20))]
     plan = make_plan("valve")
-    assert sessions.recent(plan, 3, files) == [p for part in files for p in part]
+    assert schedule.recent(plan, 3, files) == [p for part in files for p in part]
     plan = make_plan("valve", settings={"recent_share": 0.5, "recent_rounds": 1})
-    chosen = sessions.recent(plan, 3, files)
+    chosen = schedule.recent(plan, 3, files)
     assert chosen[-20:] == files[2]
     assert len(chosen) == 40
     assert chosen == sorted(set(chosen), key=[p for part in files for p in part].index)
-    assert chosen == sessions.recent(plan, 3, files)
-    assert chosen != sessions.recent(plan, 4, files)
+    assert chosen == schedule.recent(plan, 3, files)
+    assert chosen != schedule.recent(plan, 4, files)
     two = make_plan("valve", settings={"recent_share": 0.5, "recent_rounds": 2})
-    assert len(sessions.recent(two, 3, files)) == 80
+    assert len(schedule.recent(two, 3, files)) == 80
     everything = make_plan("valve", settings={"recent_share": 1.0})
-    assert sessions.recent(everything, 1, files[:1]) == files[0]
+    assert schedule.recent(everything, 1, files[:1]) == files[0]
 
 
 # --- which version collects -----------------------------------------------------------------------------------------
@@ -155,17 +154,17 @@ def with_returns(monkeypatch: pytest.MonkeyPatch, returns: list[float]) -> list[
     """Judge version i as returns[i-1]; tells what was judged: (version, first seed)."""
     judged: list[tuple[str, int]] = []
 
-    def judge(self: steps.Work, version: str, seed: int, episodes: int) -> dict:
+    def judge(self: steps.RoundRunner, version: str, seed: int, episodes: int) -> dict:
         judged.append((version, seed))
         return {"episodes": episodes, "kept_rate": 1.0, "return_mean": returns[int(version[1:]) - 1]}
 
-    monkeypatch.setattr(steps.Work, "_judge", judge)
+    monkeypatch.setattr(steps.RoundRunner, "_judge", judge)
     return judged
 
 
 def test_the_better_version_goes_on_collecting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     judged = with_returns(monkeypatch, [-100.0, -150.0, -105.0, -50.0])
-    learned = learn(tmp_path, settings={"accept": "not_worse", "accept_margin": 0.1, "rounds": 4})
+    learned = learn(tmp_path, settings={"acceptance_test": "not_worse", "acceptance_margin": 0.1, "rounds": 4})
     accepted = [row.accepted for row in learned.rows if row.step == "accept"]
     assert accepted == [True, False, True, True]  # 5 % worse is not clearly worse
     assert [row.version for row in learned.rows if row.step == "collect"] == ["v0001", "v0001", "v0003"]
@@ -181,7 +180,7 @@ def test_the_better_version_goes_on_collecting(tmp_path: Path, monkeypatch: pyte
 
 def test_a_run_that_accepts_goes_on_after_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_returns(monkeypatch, [-100.0, -150.0, -105.0])
-    settings = {"accept": "not_worse", "rounds": 3}
+    settings = {"acceptance_test": "not_worse", "rounds": 3}
     whole = learn(tmp_path, "whole", settings=settings)
     stop = iter([False] * 9 + [True] * 100)
     stopped = learn(tmp_path, "cut", settings=settings, should_stop=lambda: next(stop))
@@ -210,13 +209,13 @@ def test_it_learns_the_valve_from_nothing(tmp_path: Path) -> None:
         "evaluate_every": 4,
         **{f"training.{name}": value for name, value in network.items()},
     }
-    learned = loop.run("valve", settings=settings, name="run", runs_dir=tmp_path)
+    learned = run.run("valve", settings=settings, name="run", runs_dir=tmp_path)
     floor, best = learned.rows[0], learned.best
     assert floor.step == "random"
     assert floor.goal_rate is not None
     assert floor.goal_rate <= 0.05
     assert best is not None
-    assert best.points <= 7_200
+    assert best.env_steps <= 7_200
     assert best.goal_rate is not None
     assert best.goal_rate >= 0.1
     assert best.degrees_turned_median is not None

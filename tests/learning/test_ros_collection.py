@@ -20,7 +20,7 @@ pytest.importorskip("torch")
 from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.learning import ros_collection as ros_collect
-from mbrl_controller.learning import schedule as sessions
+from mbrl_controller.learning import schedule
 from mbrl_controller.learning.config import make_plan
 from mbrl_controller.learning.log import read_rows
 from mbrl_controller.rollouts.config import RolloutConfig
@@ -61,11 +61,11 @@ def test_a_round_through_the_nodes_survives_a_stop(tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in before} == before
     episodes = [read_episode(path) for path in sorted(logged.glob("r001-*/*.mcap"))]
     assert len(episodes) >= 2 * SHORT["episodes"]
-    assert rows[4].transitions == pytest.approx(rows[3].points, abs=3 * len(episodes))
+    assert rows[4].transitions == pytest.approx(rows[3].env_steps, abs=3 * len(episodes))
     for episode in episodes:
         assert episode.complete
         assert (episode.info.source, episode.info.model_version) == ("logger", "v0001")
-        assert sessions.episode_figures(episode.path, episode.contract).steps <= 11  # of 1 s at 10 Hz
+        assert schedule.episode_figures(episode.path, episode.contract).steps <= 11  # of 1 s at 10 Hz
     assert not nodes_of(tmp_path)
 
 
@@ -87,10 +87,16 @@ def test_the_nodes_get_what_lockstep_would_plan_with(tmp_path: Path) -> None:
         "through_ros": True,
     }
     plan = make_plan("baoding", settings=settings)
-    (bold,) = sessions.round_batches(plan, contract_for("baoding"), 1, 0)
-    nodes = ros_collect.parameters(
-        plan, bold, "r001", tmp_path / "contract.yaml", "v0001", tmp_path / "models", tmp_path / "episodes", 10.0
-    )
+    (bold,) = schedule.round_batches(plan, contract_for("baoding"), 1, 0)
+    nodes = ros_collect.service_plan(
+        plan,
+        bold,
+        contract=contract_for("baoding"),
+        contract_file=tmp_path / "contract.yaml",
+        version="v0001",
+        models_dir=tmp_path / "models",
+        episodes_dir=tmp_path / "episodes",
+    ).parameters()
     controller, sim = nodes["controller"], nodes["sim"]
     known = {spec.name: spec.default for spec in [*general_specs(), *planner_specs("pddm")]}
     assert controller.keys() <= known.keys()
@@ -107,7 +113,7 @@ def test_the_nodes_get_what_lockstep_would_plan_with(tmp_path: Path) -> None:
 
 
 def test_a_session_that_was_interrupted_has_several_folders(tmp_path: Path) -> None:
-    batch = sessions.EpisodeBatch("r001-plain", 4, 0, RolloutConfig("valve"))
+    batch = schedule.EpisodeBatch("r001-plain", 4, 0, RolloutConfig("valve"))
     for name in ("r001-plain", "r001-plain_again002", "r001-plain_again001", "r001-plain-again", "r0011"):
         (tmp_path / name).mkdir()
     found = [folder.name for folder in ros_collect.batch_folders(tmp_path, batch)]

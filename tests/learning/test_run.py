@@ -6,29 +6,28 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("torch")
 
+from mbrl_controller.base.deprecated import RenamedWarning
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.control.task_config import contract_for, planner_defaults, task_defaults
-from mbrl_controller.learning import compare as comparing
-from mbrl_controller.learning import plots as curve
-from mbrl_controller.learning import publish as keeping
-from mbrl_controller.learning import run as loop
-from mbrl_controller.learning import schedule as sessions
-from mbrl_controller.learning.behaviour import MOST_EPISODES
+from mbrl_controller.learning import compare, plots, publish, run, schedule
 from mbrl_controller.learning.callbacks import LearnCallback
-from mbrl_controller.learning.config import OWN_SEEDS, LearnPlan, make_plan
-from mbrl_controller.learning.eta import time_left
-from mbrl_controller.learning.log import Records, Row, read_rows
+from mbrl_controller.learning.config import MAX_EPISODES, OWN_SEEDS, LearnPlan, make_plan
+from mbrl_controller.learning.eta import eta_seconds
+from mbrl_controller.learning.log import Row, RunLog, read_rows
 from mbrl_controller.models.registry import Registry
 
 from ..trained_valve import TINY
@@ -47,13 +46,13 @@ SMALL = {
 }
 
 
-def learn(base: Path, name: str = "run", **changes) -> loop.Learned:
+def learn(base: Path, name: str = "run", **changes) -> run.LearnResult:
     settings = {**SMALL, **changes.pop("settings", {})}
-    return loop.run("valve", settings=settings, name=name, runs_dir=base, processes=1, **changes)
+    return run.run("valve", settings=settings, name=name, runs_dir=base, processes=1, **changes)
 
 
-def resume(base: Path, name: str = "run", **changes) -> loop.Learned:
-    return loop.run("valve", name=name, resume=True, runs_dir=base, processes=1, **changes)
+def resume(base: Path, name: str = "run", **changes) -> run.LearnResult:
+    return run.run("valve", name=name, resume=True, runs_dir=base, processes=1, **changes)
 
 
 def same(rows: list[Row]) -> list[dict[str, object]]:
@@ -61,7 +60,7 @@ def same(rows: list[Row]) -> list[dict[str, object]]:
 
 
 @pytest.fixture(scope="module")
-def learned(tmp_path_factory: pytest.TempPathFactory) -> loop.Learned:
+def learned(tmp_path_factory: pytest.TempPathFactory) -> run.LearnResult:
     return learn(tmp_path_factory.mktemp("learned"))
 
 
@@ -71,29 +70,29 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> loop.Learned:
 def test_a_plan_takes_the_tasks_defaults_and_what_is_set_above_them() -> None:
     plan = make_plan("valve")
     defaults = task_defaults("valve")
-    assert plan.points == defaults.learning["points"]
+    assert plan.env_steps == defaults.learning["env_steps"]
     training = {**defaults.training, **defaults.learning["training"]}
     assert list(plan.training.hidden) == training["hidden"]
     wanted = planner_defaults("valve", "pddm").planner_options
     assert {name: plan.planner[name] for name in wanted} == wanted
     assert plan.planner["iterations"] >= 1  # also what config/tasks.yaml leaves to the planner itself
-    changed = make_plan("valve", seed=3, settings={"grow": 0.5, "training.batch": 64, "core.risk.k": 2.0})
-    assert (changed.seed, changed.grow, changed.training.batch) == (3, 0.5, 64)
+    changed = make_plan("valve", seed=3, settings={"min_data_growth": 0.5, "training.batch": 64, "core.risk.k": 2.0})
+    assert (changed.seed, changed.min_data_growth, changed.training.batch) == (3, 0.5, 64)
     assert changed.training.hidden == plan.training.hidden
     assert changed.core.risk.k == 2.0
 
 
 def test_an_end_that_is_asked_for_takes_the_place_of_the_tasks_own() -> None:
     robot = contract_for("valve")
-    plan = make_plan("valve", settings={"points": 5000})
+    plan = make_plan("valve", settings={"env_steps": 5000})
     assert plan.rounds is None
-    room = 5000 - plan.most_points(0, robot)  # a run takes no more than it was given
+    room = 5000 - plan.max_env_steps(0, robot)  # a run takes no more than it was given
     assert [plan.is_last(n, p, robot) for n, p in ((1, 0), (50, room), (2, room + 1))] == [False, False, True]
-    both = make_plan("valve", settings={"points": 5000, "rounds": 3})
+    both = make_plan("valve", settings={"env_steps": 5000, "rounds": 3})
     assert [both.is_last(n, 0, robot) for n in (2, 3)] == [False, True]
     assert make_plan("baoding").rounds is None
     rounds = make_plan("baoding", settings={"rounds": 3})
-    assert (rounds.rounds, rounds.points) == (3, None)
+    assert (rounds.rounds, rounds.env_steps) == (3, None)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +101,7 @@ def test_an_end_that_is_asked_for_takes_the_place_of_the_tasks_own() -> None:
         ({"colour": "red"}, "colour"),
         ({"training.colour": "red"}, "colour"),
         ({"planner.colour": "red"}, "colour"),
-        ({"grow": -1}, "grow"),
+        ({"min_data_growth": -1}, "min_data_growth"),
         ({"evaluation_seed": OWN_SEEDS}, "evaluation_seed"),
     ],
 )
@@ -115,11 +114,11 @@ def test_what_does_not_fit_is_named_before_anything_runs(tmp_path: Path, setting
 def test_no_episode_has_a_seed_of_another_or_of_the_evaluation() -> None:
     taken: list[range] = []
     for seed in (0, 1):
-        settings = {"random_scales": [1.0, 0.5], "grow": 1.0, "collect.third.episodes": 1}
+        settings = {"random_scales": [1.0, 0.5], "min_data_growth": 1.0, "collect.third.episodes": 1}
         plan, contract = make_plan("valve", seed=seed, settings=settings), contract_for("valve")
-        made = sessions.random_batches(plan)
-        made += [s for r in range(1, 900) for s in sessions.round_batches(plan, contract, r, 10_000_000)]
-        assert max(s.episodes for s in made) == MOST_EPISODES
+        made = schedule.random_batches(plan)
+        made += [s for r in range(1, 900) for s in schedule.round_batches(plan, contract, r, 10_000_000)]
+        assert max(s.episodes for s in made) == MAX_EPISODES
         taken += [range(s.seed, s.seed + s.episodes) for s in made]
     taken.sort(key=lambda seeds: seeds.start)
     assert all(one.stop <= next_one.start for one, next_one in itertools.pairwise(taken))
@@ -129,9 +128,9 @@ def test_no_episode_has_a_seed_of_another_or_of_the_evaluation() -> None:
 # --- a run ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_run_goes_through_its_steps_and_counts_its_experience(learned: loop.Learned) -> None:
+def test_a_run_goes_through_its_steps_and_counts_its_experience(learned: run.LearnResult) -> None:
     assert learned.finished
-    steps = [(r.step, r.round, r.points) for r in learned.rows]
+    steps = [(r.step, r.round, r.env_steps) for r in learned.rows]
     assert steps == [
         ("random", 0, 240),
         ("train", 1, 240),
@@ -149,8 +148,8 @@ def test_a_run_goes_through_its_steps_and_counts_its_experience(learned: loop.Le
     assert registry.current("valve").check_digest().spec.parent == "v0001"
 
 
-def test_a_run_can_be_watched(learned: loop.Learned) -> None:
-    assert (learned.folder / "curve.png").read_bytes().startswith(b"\x89PNG")
+def test_a_run_can_be_watched(learned: run.LearnResult) -> None:
+    assert (learned.folder / "plots.png").read_bytes().startswith(b"\x89PNG")
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -172,7 +171,7 @@ def test_without_tensorboard_it_says_so_once_and_learns(tmp_path: Path, monkeypa
     assert "pip install" in notes[0]
 
 
-def test_a_seed_gives_a_run_again_and_another_does_not(learned: loop.Learned, tmp_path: Path) -> None:
+def test_a_seed_gives_a_run_again_and_another_does_not(learned: run.LearnResult, tmp_path: Path) -> None:
     again, other = learn(tmp_path, "again"), learn(tmp_path, "other", seed=1)
     assert same(again.rows) == same(learned.rows)
     assert other.rows[1].weights != learned.rows[1].weights
@@ -193,7 +192,7 @@ class Killer(LearnCallback):
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_to_the_same_result(learned: loop.Learned, tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_to_the_same_result(learned: run.LearnResult, tmp_path: Path) -> None:
     """Killed again and again, each time somewhere else."""
     code = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]);"
@@ -204,18 +203,18 @@ def test_a_killed_run_goes_on_to_the_same_result(learned: loop.Learned, tmp_path
     )
     root = Path(__file__).resolve().parents[2]
     draw = random.Random()
-    points = [draw.randint(1, 60) for _ in range(3)]
-    for after in points:
+    env_steps = [draw.randint(1, 60) for _ in range(3)]
+    for after in env_steps:
         command = [sys.executable, "-c", code, str(root), str(tmp_path), str(after)]
         ended = subprocess.run(command, cwd=root, timeout=120, capture_output=True, text=True)
         if ended.returncode == 0:
             break
         assert ended.returncode == -signal.SIGKILL, ended.stderr
     resumed = resume(tmp_path)
-    assert same(resumed.rows) == same(learned.rows), f"killed after {points}"
+    assert same(resumed.rows) == same(learned.rows), f"killed after {env_steps}"
 
 
-def test_stopping_keeps_what_was_reached(learned: loop.Learned, tmp_path: Path) -> None:
+def test_stopping_keeps_what_was_reached(learned: run.LearnResult, tmp_path: Path) -> None:
     for polls in (0, 5, 9, 20):
         asked = iter(range(10_000))
         stopped = learn(tmp_path, f"run{polls}", should_stop=lambda a=asked, p=polls: next(a) >= p)
@@ -223,17 +222,17 @@ def test_stopping_keeps_what_was_reached(learned: loop.Learned, tmp_path: Path) 
         assert same(resume(tmp_path, f"run{polls}").rows) == same(learned.rows)
 
 
-def test_resuming_takes_nothing_but_the_plan_on_disk(learned: loop.Learned, tmp_path: Path, monkeypatch) -> None:
+def test_resuming_takes_nothing_but_the_plan_on_disk(learned: run.LearnResult, tmp_path: Path, monkeypatch) -> None:
     stopped = learn(tmp_path, should_stop=lambda: True)
     assert not stopped.rows
     monkeypatch.setattr("mbrl_controller.learning.run.make_plan", None)
     with pytest.raises(MbrlError, match="own plan"):
         resume(tmp_path, seed=3)
-    resumed = loop.run("valve", resume=True, runs_dir=tmp_path, processes=1)
+    resumed = run.run("valve", resume=True, runs_dir=tmp_path, processes=1)
     assert resumed.plan == stopped.plan
     assert same(resumed.rows) == same(learned.rows)
     with pytest.raises(MbrlError, match="no unfinished run"):
-        loop.run("valve", resume=True, runs_dir=tmp_path)
+        run.run("valve", resume=True, runs_dir=tmp_path)
 
 
 def test_a_name_is_used_once_and_one_process_has_a_run(tmp_path: Path) -> None:
@@ -256,19 +255,19 @@ def test_a_name_is_used_once_and_one_process_has_a_run(tmp_path: Path) -> None:
 
 
 def a_row(**changes) -> Row:
-    values = {"step": "train", "round": 1, "points": 100, "robot_minutes": 0.2, "wall_s": 1.0, "total_s": 2.0}
+    values = {"step": "train", "round": 1, "env_steps": 100, "robot_minutes": 0.2, "wall_s": 1.0, "total_s": 2.0}
     return Row(**{**values, "ended": "now", **changes})
 
 
 @pytest.mark.parametrize("torn", [b"{", b'{"step":"train","ro', b"\x00\x00", a_row().model_dump_json().encode()])
 def test_a_torn_last_line_is_made_again(tmp_path: Path, torn: bytes) -> None:
     path = tmp_path / "log.jsonl"
-    Records(path).append(a_row())
+    RunLog(path).append(a_row())
     whole = path.read_bytes()
     path.write_bytes(whole + torn)
-    records = Records(path)
-    assert records.rows == [a_row()]
-    records.append(a_row(step="evaluate"))
+    log = RunLog(path)
+    assert log.rows == [a_row()]
+    log.append(a_row(step="evaluate"))
     assert read_rows(path) == [a_row(), a_row(step="evaluate")]
 
 
@@ -276,26 +275,26 @@ def test_a_damaged_line_elsewhere_is_named(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     path.write_bytes(b"{}\n" + a_row().model_dump_json().encode() + b"\n")
     with pytest.raises(MbrlError, match="line 1"):
-        Records(path)
+        RunLog(path)
 
 
 def test_the_time_left_grows_with_the_data() -> None:
-    plan = LearnPlan.model_construct(rounds=4, points=None, evaluate_every=2)
-    rows = [a_row(step="random", round=0, points=100, wall_s=5.0)]
-    assert time_left(plan, rows, contract_for("valve")) is None
-    rows += [a_row(step="train", round=1, points=100, wall_s=10.0), a_row(step="collect", points=200, wall_s=3.0)]
-    # trainings of 200, 300 and 400 points at .1 s a point, two more collections; no evaluation was seen yet
-    assert time_left(plan, rows, contract_for("valve")) == pytest.approx(20 + 3 + 30 + 3 + 40)
-    rows += [a_row(round=4, points=400, wall_s=40.0), a_row(step="evaluate", round=4, points=400, wall_s=4.0)]
-    assert time_left(plan, rows, contract_for("valve")) == 0
+    plan = LearnPlan.model_construct(rounds=4, env_steps=None, evaluate_every=2)
+    rows = [a_row(step="random", round=0, env_steps=100, wall_s=5.0)]
+    assert eta_seconds(plan, rows, contract_for("valve")) is None
+    rows += [a_row(step="train", round=1, env_steps=100, wall_s=10.0), a_row(step="collect", env_steps=200, wall_s=3.0)]
+    # trainings of 200, 300 and 400 steps at .1 s each, two more collections; no evaluation was seen yet
+    assert eta_seconds(plan, rows, contract_for("valve")) == pytest.approx(20 + 3 + 30 + 3 + 40)
+    rows += [a_row(round=4, env_steps=400, wall_s=40.0), a_row(step="evaluate", round=4, env_steps=400, wall_s=4.0)]
+    assert eta_seconds(plan, rows, contract_for("valve")) == 0
 
 
 def test_the_time_left_knows_that_rounds_grow() -> None:
-    plan = LearnPlan.model_construct(rounds=3, points=None, evaluate_every=3, grow=1.0)
-    rows = [a_row(step="random", round=0, points=100), a_row(points=100, wall_s=10.0)]
-    rows += [a_row(step="collect", points=200, wall_s=3.0)]
-    # trainings of 200 and 400 points at .1 s a point; between them a collection of 200 points at .03 s a point
-    assert time_left(plan, rows, contract_for("valve")) == pytest.approx(20 + 6 + 40)
+    plan = LearnPlan.model_construct(rounds=3, env_steps=None, evaluate_every=3, min_data_growth=1.0)
+    rows = [a_row(step="random", round=0, env_steps=100), a_row(env_steps=100, wall_s=10.0)]
+    rows += [a_row(step="collect", env_steps=200, wall_s=3.0)]
+    # trainings of 200 and 400 steps at .1 s each; between them a collection of 200 steps at .03 s each
+    assert eta_seconds(plan, rows, contract_for("valve")) == pytest.approx(20 + 6 + 40)
 
 
 # --- what becomes of it ---------------------------------------------------------------------------------------------
@@ -304,41 +303,41 @@ def test_the_time_left_knows_that_rounds_grow() -> None:
 def test_the_best_version_reaches_most_goals_and_of_equals_returns_most() -> None:
     figures = [("v0001", 0.2, -30.0), ("v0002", 0.9, -700.0), ("v0003", 0.9, -40.0), ("v0004", 0.5, -20.0)]
     rows = [a_row(step="evaluate", version=name, goal_rate=goals, return_mean=mean) for name, goals, mean in figures]
-    best = loop.Learned(Path(), LearnPlan.model_construct(), rows, True).best
+    best = run.LearnResult(Path(), LearnPlan.model_construct(), rows, True).best
     assert best is not None
     assert best.version == "v0003"
 
 
-def test_the_best_version_is_kept_under_a_name_of_its_new_registry(learned: loop.Learned, tmp_path: Path) -> None:
+def test_the_best_version_is_kept_under_a_name_of_its_new_registry(learned: run.LearnResult, tmp_path: Path) -> None:
     from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 
     best = learned.best_version()
     assert best is not None
     worth = {r.version: (r.goal_rate, r.return_mean) for r in learned.rows if r.step == "evaluate"}
     assert worth[best.name] == max(worth.values())
-    keeping.keep(learned, tmp_path)
-    kept = keeping.keep(learned, tmp_path)
+    publish.publish(learned, tmp_path)
+    kept = publish.publish(learned, tmp_path)
     assert Registry(tmp_path).current("valve").name == kept.name == "v0002"
     card = kept.check_digest()
     assert card.spec == OnnxEnsemble.load(kept.model).spec
     assert (card.spec.version, card.spec.parent) == ("v0002", "")
     assert card.spec.data_digest == best.card().spec.data_digest
     assert (kept.folder / "report.md").read_text().startswith(f"# valve v0002\n\nWas valve {best.name} of the run ")
-    assert loop.read_plan(kept.folder) == learned.plan
+    assert run.read_plan(kept.folder) == learned.plan
 
 
-def test_runs_are_compared_by_their_options(learned: loop.Learned, tmp_path: Path) -> None:
+def test_runs_are_compared_by_their_options(learned: run.LearnResult, tmp_path: Path) -> None:
     base = learned.folder.parent
     learn(base.parents[1], "seed1", seed=1)
     learn(base.parents[1], "noisy", settings={"collect.explore.exploration": 0.5})
-    found = comparing.compare([base])
+    found = compare.compare_runs([base])
     assert sorted({f.group for f in found}) == [f"valve collect.explore.exploration={e}" for e in (0.2, 0.5)]
-    comparing.plot(tmp_path / "bands.png", found)
+    compare.plot(tmp_path / "bands.png", found)
     assert (tmp_path / "bands.png").read_bytes().startswith(b"\x89PNG")
-    assert [table.row_count for table in comparing.tables(found)] == [2, 2]
-    assert len(comparing.report(found)["valve collect.explore.exploration=0.2"]) == 2
+    assert [table.row_count for table in compare.tables(found)] == [2, 2]
+    assert len(compare.report(found)["valve collect.explore.exploration=0.2"]) == 2
     with pytest.raises(MbrlError, match="no learning run"):
-        comparing.compare([tmp_path])
+        compare.compare_runs([tmp_path])
 
 
 def test_a_behaviour_that_a_plan_lacks_is_named_by_its_episodes(tmp_path: Path) -> None:
@@ -349,8 +348,8 @@ def test_a_behaviour_that_a_plan_lacks_is_named_by_its_episodes(tmp_path: Path) 
             plan = plan.model_copy(update={"collect": plan.collect[:1]})
         (tmp_path / name).mkdir()
         (tmp_path / name / "plan.json").write_text(plan.model_dump_json())
-        Records(tmp_path / name / "log.jsonl").append(a_row())
-    groups = {found.folder.name: found.group for found in comparing.compare([tmp_path])}
+        RunLog(tmp_path / name / "log.jsonl").append(a_row())
+    groups = {found.folder.name: found.group for found in compare.compare_runs([tmp_path])}
     assert groups == {
         "as-is": "valve collect.calm.episodes=0 collect.explore.episodes=10",
         "less": "valve collect.calm.episodes=0 collect.explore.episodes=0",
@@ -361,7 +360,7 @@ def test_a_behaviour_that_a_plan_lacks_is_named_by_its_episodes(tmp_path: Path) 
 def test_a_common_grid_goes_as_far_as_every_run() -> None:
     import numpy as np
 
-    assert curve.common_grid([np.array([1.0, 3.0, 5.0]), np.array([2.0, 4.0])]).tolist() == [2.0, 3.0, 4.0]
+    assert plots.common_grid([np.array([1.0, 3.0, 5.0]), np.array([2.0, 4.0])]).tolist() == [2.0, 3.0, 4.0]
 
 
 def test_times_are_read_as_people_say_them() -> None:
@@ -384,7 +383,7 @@ def test_the_command_shows_a_line_a_step_and_says_how_to_go_on(tmp_path: Path) -
     done = mbrl("learn", "valve", "--run", "a", "--processes", "1", *pairs)
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stderr.splitlines()]
-    steps = [(words[1], words[2]) for words in lines if len(words) > 3 and words[3] == "points"]
+    steps = [(words[1], words[2]) for words in lines if len(words) > 3 and words[3] == "env_steps"]
     assert steps == [
         ("random", "240"),
         ("train", "240"),
@@ -403,3 +402,59 @@ def test_the_command_shows_a_line_a_step_and_says_how_to_go_on(tmp_path: Path) -
     assert (tmp_path / "c.png").exists()
     wrong = mbrl("learn", "valve", "--set", "colour=red")
     assert (wrong.returncode, wrong.stderr.strip().startswith("error: learning options: colour")) == (2, True)
+
+
+# --- runs of version 0.1 --------------------------------------------------------------------------------------------
+
+OLD_PLAN = {"env_steps": "points", "min_data_growth": "grow", "acceptance_test": "accept",
+            "acceptance_episodes": "accept_episodes", "acceptance_margin": "accept_margin"}  # fmt: skip
+
+
+def make_old(folder: Path, rows: int) -> None:
+    """Write the plan and the first `rows` rows of the log in `folder` as version 0.1 did."""
+    plan = json.loads((folder / "plan.json").read_text())
+    plan = {OLD_PLAN.get(name, name): value for name, value in plan.items()}
+    for collection in plan["collect"]:
+        collection["from_points"] = collection.pop("from_env_steps")
+    (folder / "plan.json").write_text(json.dumps(plan))
+    lines = (folder / "log.jsonl").read_text().splitlines(keepends=True)[:rows]
+    (folder / "log.jsonl").write_text("".join(line.replace('"env_steps":', '"points":') for line in lines))
+
+
+def test_the_shipped_records_of_version_0_1_are_read() -> None:
+    folder = Path(__file__).parents[2] / "benchmarks" / "learning" / "valve-seed0"
+    if not folder.is_dir():
+        pytest.skip("only in a checkout")
+    assert '"points":' in (folder / "log.jsonl").read_text()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rows = read_rows(folder / "log.jsonl")
+        plan = run.read_plan(folder)
+    assert plan.env_steps == 12_000
+    assert rows[-1].env_steps <= plan.env_steps
+    assert '"points"' not in plan.model_dump_json()
+
+
+def test_a_run_of_version_0_1_resumes_to_the_same_result(learned: run.LearnResult, tmp_path: Path) -> None:
+    folder = tmp_path / "learn" / "valve" / "run"
+    shutil.copytree(learned.folder, folder)
+    make_old(folder, 4)
+    (folder / "done").unlink()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RenamedWarning)
+        resumed = resume(tmp_path)
+    assert same(resumed.rows) == same(learned.rows)
+    assert {compared.group for compared in compare.compare_runs([tmp_path / "learn" / "valve", learned.folder])} == {
+        "valve"
+    }
+
+
+def test_old_names_of_options_are_taken_with_a_warning() -> None:
+    old = {"points": 5000, "grow": 0.2, "accept": "not_worse", "accept_episodes": 3, "accept_margin": 0.3,
+           "collect.plain.from_points": 0, "collect.explore.from_points": 7}  # fmt: skip
+    new = {"env_steps": 5000, "min_data_growth": 0.2, "acceptance_test": "not_worse", "acceptance_episodes": 3,
+           "acceptance_margin": 0.3, "collect.explore.from_env_steps": 7}  # fmt: skip
+    with pytest.warns(RenamedWarning, match=r"grow is now min_data_growth"):
+        assert make_plan("valve", settings=old) == make_plan("valve", settings=new)
+    with pytest.raises(MbrlError, match="points is the old name of env_steps"):
+        make_plan("valve", settings={"points": 1, "env_steps": 1})
