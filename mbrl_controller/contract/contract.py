@@ -1,10 +1,10 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The robot contract: which message, joint and field becomes which entry of the state, and what may be commanded.
+"""The robot contract: maps messages, joints and fields to state entries, and defines the commands.
 
-One YAML file, read by this loader alone, serves the controller, the logger, the sim and the dataset, so that what
-was trained on is what is served.
+Controller, logger, sim and dataset read the same YAML file through this loader, so that a model sees the same state in
+training and in control.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.catalog import make_task
 from mbrl_controller.tasks.spaces import ActionSpace
 
-# Of a control period, where a source has no limit of its own. A source as fast as the control loop may be late by a
-# fifth, and a plan made just before the limit is still on its way within two periods of the last measurement.
-SILENCE = 1.2
+# Default of max_silence_s, in control periods. A source as fast as the control loop may be late by a fifth; and a
+# plan made just before the limit is sent within two periods of the last measurement.
+DEFAULT_SILENCE_PERIODS = 1.2
 
-Name = Annotated[str, Field(pattern=r"^\P{C}{1,200}$")]  # no control characters: it goes into messages and files
+Name = Annotated[str, Field(pattern=r"^\P{C}{1,200}$")]  # no control characters: used in messages and files
 Topic = Annotated[str, Field(pattern=r"^(~/|/)?[A-Za-z_][0-9A-Za-z_]*(/[A-Za-z_][0-9A-Za-z_]*)*$", max_length=200)]
 Angle = Annotated[float, Field(ge=-1e6, le=1e6)]
 
@@ -39,7 +39,7 @@ class _Strict(BaseModel):
 
 
 class Range(_Strict):
-    """Values beyond these are a sensor fault, not a state (SI units of the entry)."""
+    """Valid measurements, in SI units of the entry; values outside are sensor faults."""
 
     lower: float
     upper: float
@@ -53,47 +53,50 @@ class Range(_Strict):
 
 class _Source(_Strict):
     topic: Topic
-    max_age_s: float = Field(default=0.25, gt=0, le=60, description="older than this by its stamp, the state is stale")
+    max_age_s: float = Field(default=0.25, gt=0, le=60, description="a state with an older stamp is stale")
     max_silence_s: float | None = Field(
-        default=None, gt=0, le=60, description="silent without a newer measurement so long; None: 1.2 control periods"
+        default=None, gt=0, le=60, description="longest time without a newer measurement; None: 1.2 control periods"
     )
     valid: dict[Literal["position", "velocity"], Range] = Field(default_factory=dict, description="by quantity")
     publishers: Literal["one", "several"] = Field(
-        default="one", description="hold while more than one publishes the topic, or take whatever comes newest"
+        default="one", description="one: hold while several nodes publish the topic; several: use the newest message"
     )
 
 
 class JointSource(_Source):
-    """Joints from sensor_msgs/JointState, found by name in whatever order they arrive."""
+    """Joints from sensor_msgs/JointState, found by name in any order."""
 
     type: Literal["sensor_msgs/msg/JointState"]
     joints: tuple[Name, ...] = Field(min_length=1)
     fields: tuple[Literal["position", "velocity"], ...] = ("position",)
-    ignore_unknown: bool = Field(default=False, description="allow other joints in the message, as a whole arm sends")
+    ignore_unknown: bool = Field(default=False, description="allow other joints in the message, such as an arm's")
 
     def entries(self) -> list[str]:
-        """State entries this source fills, in order."""
+        """State entries from this source, in order."""
         return [f"{joint}.{quantity}" for quantity in self.fields for joint in self.joints]
 
 
 class _ObjectSource(_Source):
     object: Name
-    frame: Name = Field(default="world", description="frame_id that the messages must carry")
+    frame: Name = Field(default="world", description="required frame_id of the messages")
 
     def entries(self) -> list[str]:
-        """State entries this source fills, in order."""
+        """State entries from this source, in order."""
         return [f"{self.object}.{quantity}.{axis}" for quantity in ("position", "velocity") for axis in "xyz"]
 
 
 class OdometrySource(_ObjectSource):
-    """An object from nav_msgs/Odometry; the twist must be given in the pose's frame (child_frame_id equal to frame_id)
-    or, as REP-105 has it, in the child frame, in which case it is rotated by the pose."""
+    """An object from nav_msgs/Odometry.
+
+    The twist is in the pose's frame if child_frame_id equals frame_id. Otherwise it is in the child frame, as in
+    REP-105, and is rotated by the pose.
+    """
 
     type: Literal["nav_msgs/msg/Odometry"]
 
 
 class VelocityFilter(_Strict):
-    """Velocity from successive positions: their difference quotient through a first-order low pass."""
+    """Velocity from successive positions: difference quotient and first-order low-pass filter."""
 
     kind: Literal["low_pass"] = "low_pass"
     time_constant_s: float = Field(default=0.03, ge=0)
@@ -110,7 +113,7 @@ Source = Annotated[JointSource | OdometrySource | PoseSource, Field(discriminato
 
 
 class Joint(_Strict):
-    """A commanded joint: position target limits (rad) and the fastest it may be asked to move (rad/s)."""
+    """A commanded joint: limits (rad) and largest rate (rad/s) of its position target."""
 
     name: Name
     lower: Angle
@@ -120,17 +123,18 @@ class Joint(_Strict):
 
 
 class Command(_Strict):
-    """Where targets are sent: ros2_control's forward command controller or its joint trajectory controller."""
+    """Destination of targets: ros2_control's forward command controller or joint trajectory controller."""
 
     topic: Topic
     type: Literal["std_msgs/msg/Float64MultiArray", "trajectory_msgs/msg/JointTrajectory"]
     stroke: float = Field(default=0.9, gt=0, le=1)
     safe: Literal["hold", "neutral"] = Field(
         default="hold",
-        description="safe command: keep the last command and so the grip, or go to neutral at the rate limit",
+        description="safe command: hold the last command, and so the grip, or move to neutral at the rate limit",
     )
     driver: Name | None = Field(
-        default=None, description="name of the node that takes the commands; None: any that does not only record"
+        default=None,
+        description="name of the node that receives the commands; None: any node that does not only record",
     )
     joints: tuple[Joint, ...] = Field(min_length=1)
 
@@ -152,13 +156,13 @@ class ContractFile(_Strict):
         if len(set(topics)) != len(topics):
             raise ValueError("two state sources share a topic; merge them into one")
         if self.command.topic in topics:
-            raise ValueError(f"the command topic {self.command.topic} is a state's topic, too")
+            raise ValueError(f"the command topic {self.command.topic} is a state's topic as well")
         return self
 
 
 @dataclass(frozen=True)
 class RobotContract:
-    """A checked contract: its sources fill the task's state exactly."""
+    """A validated contract: its sources cover the task's state exactly."""
 
     file: ContractFile
     text: str
@@ -168,7 +172,7 @@ class RobotContract:
 
     @property
     def digest(self) -> str:
-        """sha256 of the contract's meaning (comments and layout do not count)."""
+        """SHA-256 (hex) of the contract's content, without comments and layout."""
         return hashlib.sha256(self.file.model_dump_json().encode()).hexdigest()
 
     @property
@@ -177,12 +181,16 @@ class RobotContract:
         return self.file.state
 
     def max_silence(self, source: Source) -> float:
-        """s without a newer measurement after which `source` is silent."""
-        return SILENCE * self.file.control_period_s if source.max_silence_s is None else source.max_silence_s
+        """Longest time (s) without a newer measurement of `source`."""
+        return (
+            DEFAULT_SILENCE_PERIODS * self.file.control_period_s
+            if source.max_silence_s is None
+            else source.max_silence_s
+        )
 
 
 def parse_contract(text: str, where: str = "contract") -> RobotContract:
-    """Check a contract's YAML text; raises ContractError saying what is wrong and in which entry of `where`."""
+    """Parse a contract's YAML text; raises ContractError naming `where`, the entry and the fault."""
     try:
         return _checked(text)
     except ContractError as error:
@@ -233,6 +241,6 @@ def load_contract(path: str | Path) -> RobotContract:
     path = Path(path)
     try:
         text = path.read_text()
-    except (OSError, ValueError) as error:  # no text, or a NUL in the path
+    except (OSError, ValueError) as error:  # not text, or a NUL in the path
         raise ContractError(f"{path}: cannot be read: {error}") from error
     return parse_contract(text, str(path))

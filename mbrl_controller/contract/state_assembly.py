@@ -1,9 +1,9 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Messages to state vectors, the same way live and from a log.
+"""Converts messages to state vectors, live and from a log.
 
-Messages are read by attribute only, so rclpy's classes and rosbags' decoded copies both work.
+Messages are read by attribute only, so rclpy's and rosbags' classes both work.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from mbrl_controller.base.errors import MessageError
 from mbrl_controller.contract.contract import JointSource, OdometrySource, PoseSource, RobotContract, Source
 from mbrl_controller.tasks.spaces import Array
 
-# SI units; beyond it nothing is measured, whatever the contract allows. A velocity made from such positions could
-# overflow, and would then be refused for ever.
-LARGEST = 1e9
-NAMED = 8  # unknown joints in a message's error
+# SI units; larger values are rejected, whatever the contract allows. A velocity computed from such positions could
+# overflow and would then be rejected for ever.
+MAX_MAGNITUDE = 1e9
+MAX_NAMED_JOINTS = 8  # unknown joints listed in an error
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One source's values and the time at which they were measured (s, the message's stamp)."""
+    """Values of one source and their measurement time (s, the message's stamp)."""
 
     stamp: float
     values: Array
@@ -37,7 +37,7 @@ def stamp_of(message: Any) -> float:
 
 
 class SourceReader:
-    """Turns one source's messages into samples. Stateful where velocity is estimated: feed messages in order."""
+    """Converts one source's messages to samples. Stateful if velocity is estimated: feed messages in order."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -54,15 +54,15 @@ class SourceReader:
 
     @property
     def has_memory(self) -> bool:
-        """Whether a sample depends on those before it, so that all of them must be read, in order."""
+        """Whether a sample depends on earlier ones, so that all must be read in order."""
         return isinstance(self.source, PoseSource)
 
     def read(self, message: Any) -> Sample:
-        """The message's values; raises MessageError naming the entry for anything that cannot be a state."""
-        return self.finish(stamp_of(message), self.measured(message))
+        """The message's values; raises MessageError naming the entry for values that cannot be a state."""
+        return self.make_sample(stamp_of(message), self.raw_values(message))
 
-    def measured(self, message: Any) -> Array:
-        """What the message itself tells, whatever came before it: of a pose, the position [3]; else all values [n]."""
+    def raw_values(self, message: Any) -> Array:
+        """Values in the message itself, independent of earlier ones: a pose's position [3], else all values [n]."""
         source = self.source
         if isinstance(source, JointSource):
             return self._joints(source, message)
@@ -73,8 +73,8 @@ class SourceReader:
             return self._odometry(message)
         return _xyz(message.pose.position)
 
-    def finish(self, stamp: float, values: Array) -> Sample:
-        """The sample of what `measured` gave of the message stamped `stamp` (s)."""
+    def make_sample(self, stamp: float, values: Array) -> Sample:
+        """Complete and check `raw_values` of the message stamped `stamp` (s)."""
         source = self.source
         self._next_pose = None
         if isinstance(source, PoseSource):
@@ -84,7 +84,7 @@ class SourceReader:
             names = [self._entries[i] for i in np.flatnonzero(bad)]
             raise MessageError(f"{source.topic}: non-finite value for {', '.join(names)}")
         self._check_range(values)
-        if self._next_pose is not None:  # a reading that was refused must not move the velocity's filter
+        if self._next_pose is not None:  # a rejected measurement must not change the velocity filter
             self._last_pose, self._next_pose = self._next_pose, None
         return Sample(stamp, values)
 
@@ -109,7 +109,9 @@ class SourceReader:
             q = pose.orientation
             quaternion = np.array([q.w, q.x, q.y, q.z])
             if not abs(np.linalg.norm(quaternion) - 1) < 0.01:
-                raise MessageError(f"{self.source.topic}: the orientation is no unit quaternion: {quaternion.tolist()}")
+                raise MessageError(
+                    f"{self.source.topic}: the orientation is not a unit quaternion: {quaternion.tolist()}"
+                )
             velocity = _rotate(quaternion, velocity)
         return np.concatenate([_xyz(pose.position), velocity])
 
@@ -118,7 +120,7 @@ class SourceReader:
         if self._last_pose is not None:
             then, before, velocity = self._last_pose
             step = stamp - then
-            if step <= 0:  # late or repeated: the filter has gone on without it
+            if step <= 0:  # late or repeated: the filter is already past it
                 return np.concatenate([position, velocity])
             gain = step / (step + source.velocity_filter.time_constant_s)
             velocity = velocity + gain * ((position - before) / step - velocity)
@@ -126,10 +128,10 @@ class SourceReader:
         return np.concatenate([position, velocity])
 
     def _check_range(self, values: Array) -> None:
-        far = np.abs(values) > LARGEST
+        far = np.abs(values) > MAX_MAGNITUDE
         if far.any():
             at = int(np.argmax(far))
-            raise MessageError(f"{self.source.topic}: {self._entries[at]} = {values[at]:.6g} is no measurement")
+            raise MessageError(f"{self.source.topic}: {self._entries[at]} = {values[at]:.6g} is not a measurement")
         for quantity, valid in self.source.valid.items():
             for name, measured, value in zip(self._entries, self._quantities, values, strict=True):
                 if measured == quantity and not valid.lower <= value <= valid.upper:
@@ -139,7 +141,7 @@ class SourceReader:
 
 
 class StateAssembler:
-    """The newest sample of every source, and the state they make together."""
+    """Keeps the newest sample of every source and joins them to a state."""
 
     def __init__(self, contract: RobotContract) -> None:
         self.contract = contract
@@ -153,12 +155,12 @@ class StateAssembler:
             reader.reset()
 
     def forget(self, topic: str) -> None:
-        """Forget what a source sent; its next sample is the newest, whatever its stamp."""
+        """Forget a source's samples; its next one is the newest, whatever its stamp."""
         self.samples.pop(topic, None)
         self.readers[topic].reset()
 
     def update(self, topic: str, message: Any) -> Sample:
-        """Take in a message; an older stamp than the newest is not kept. Raises MessageError."""
+        """Read a message; its sample is kept unless a newer one is. Raises MessageError."""
         sample = self.readers[topic].read(message)
         newest = self.samples.get(topic)
         if newest is None or sample.stamp >= newest.stamp:
@@ -167,11 +169,11 @@ class StateAssembler:
 
     @property
     def missing(self) -> list[str]:
-        """Topics that have not delivered yet."""
+        """Topics without a sample."""
         return [topic for topic in self.readers if topic not in self.samples]
 
     def vector(self) -> tuple[Array, float]:
-        """State [S] and the oldest stamp (s) in it; raises MessageError while a source is missing."""
+        """State [S] and its oldest stamp (s); raises MessageError while a source is missing."""
         if self.missing:
             raise MessageError(f"no message yet on {', '.join(self.missing)}")
         return join_samples(self.contract, [self.samples[s.topic].values for s in self.contract.sources]), min(
@@ -180,12 +182,12 @@ class StateAssembler:
 
 
 def join_samples(contract: RobotContract, parts: list[Array]) -> Array:
-    """State [..., S] in the task's order, from each source's values [..., n] in the contract's order."""
+    """State [..., S] in the task's order from each source's values [..., n] in the contract's order."""
     return np.concatenate(parts, axis=-1)[..., contract.order]
 
 
 def split_state(contract: RobotContract, state: Array) -> list[Array]:
-    """Each source's values [..., n] in the contract's order, from the state [..., S]: inverse of `join_samples`."""
+    """Each source's values [..., n] in the contract's order from the state [..., S]: inverse of `join_samples`."""
     joined = np.empty_like(state)
     joined[..., contract.order] = state  # state = joined[order] read backwards
     ends = np.cumsum([len(source.entries()) for source in contract.sources])[:-1]
@@ -199,11 +201,11 @@ def _order_of(names: tuple[str, ...], source: JointSource) -> np.ndarray:
     problems = [f"joint {', '.join(twice)} named twice"] if twice else []
     problems += [f"joint {', '.join(missing)} missing"] if missing else []
     if unknown and not source.ignore_unknown:
-        more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
-        problems.append(f"unknown joint {', '.join(unknown[:NAMED])}{more}")
+        more = f" and {len(unknown) - MAX_NAMED_JOINTS} more" if len(unknown) > MAX_NAMED_JOINTS else ""
+        problems.append(f"unknown joint {', '.join(unknown[:MAX_NAMED_JOINTS])}{more}")
         if not missing:
             problems.append(
-                "where the messages carry other joints too, as an arm's, set ignore_unknown: true for this topic in "
+                "if the messages have other joints too, such as an arm's, set ignore_unknown: true for this topic in "
                 "the contract"
             )
     if problems:

@@ -270,7 +270,7 @@ class _SourceRows:
 
     def add(self, message: Any) -> bool:
         """Add a message; returns whether it can be used, as far as is known yet."""
-        read = self.reader.measured if self.reader.has_memory else lambda m: self.reader.read(m).values
+        read = self.reader.raw_values if self.reader.has_memory else lambda m: self.reader.read(m).values
         return _add(self._rows, message, read)
 
     def build(self) -> tuple[TimeSeries, Counter[str]]:
@@ -282,7 +282,7 @@ class _SourceRows:
         for stamp, values in zip(measured.stamps.tolist(), measured.values, strict=True):
             seconds, rest = divmod(stamp, messages.NANO)
             try:
-                done.add(stamp, self.reader.finish(float(seconds) + 1e-9 * float(rest), values).values)
+                done.add(stamp, self.reader.make_sample(float(seconds) + 1e-9 * float(rest), values).values)
             except MessageError as error:
                 done.reject(stamp, _reason(error))
         series, more = done.build()

@@ -1,10 +1,10 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The shape of a hand that touches balls: where its surfaces are follows from its joint angles, and need not be learnt.
+"""Geometry of a hand that touches balls: hinges, the surfaces they carry, and the balls.
 
-Plain numbers, taken from a scene (simulation/extract_geometry.py), kept in a model's description and used by
-dynamics/contacts.
+Plain numbers, extracted from a scene (simulation/extract_geometry.py), stored in a model's description and used by
+dynamics/contacts.py.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mbrl_controller.tasks.spaces import Array
 Numbers3 = tuple[float, float, float]
 Numbers9 = tuple[float, float, float, float, float, float, float, float, float]
 Length = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
-MOST = 200  # hinges, shapes
+MAX_PARTS = 200  # hinges, shapes
 
 
 class _Strict(BaseModel):
@@ -28,7 +28,7 @@ class _Strict(BaseModel):
 
 
 class Frame(_Strict):
-    """A pose in another frame: the rotation matrix row by row, and the origin (m)."""
+    """A pose in another frame: rotation matrix by rows, and origin (m)."""
 
     rotation: Numbers9
     position: Numbers3
@@ -45,15 +45,15 @@ class Frame(_Strict):
 
 
 class Hinge(_Strict):
-    """A joint: its frame turns about its own z axis by the joint's angle."""
+    """A joint: its frame turns about its z axis by the joint's angle."""
 
-    joint: str = Field(description="its angle is the state entry <joint>.position, rad")
+    joint: str = Field(description="angle: state entry <joint>.position, rad")
     parent: int = Field(ge=-1, description="index of the hinge that carries it; -1: the world")
     frame: Frame = Field(description="in the parent's frame, at angle 0")
 
 
 class Shape(_Strict):
-    """A box with rounded edges, all points within `radius` of its core: a capsule where the core is a line."""
+    """All points within `radius` of a core: a capsule if the core is a line, else a rounded box."""
 
     hinge: int = Field(ge=0, description="index of the hinge that carries it")
     frame: Frame = Field(description="in the hinge's frame; the core is centred in it")
@@ -62,17 +62,17 @@ class Shape(_Strict):
 
 
 class Ball(_Strict):
-    """An object whose centre is in the state as <name>.position.{x,y,z}, in the frame that is the geometry's world."""
+    """A ball with centre <name>.position.{x,y,z} in the state, in the geometry's world frame."""
 
     name: str
     radius: Length
 
 
 class HandGeometry(_Strict):
-    """Hinges (each after its parent), the surfaces they carry, and the balls that these touch."""
+    """Hinges (each after its parent), the surfaces they carry, and the balls."""
 
-    hinges: tuple[Hinge, ...] = Field(min_length=1, max_length=MOST)
-    shapes: tuple[Shape, ...] = Field(min_length=1, max_length=MOST)
+    hinges: tuple[Hinge, ...] = Field(min_length=1, max_length=MAX_PARTS)
+    shapes: tuple[Shape, ...] = Field(min_length=1, max_length=MAX_PARTS)
     balls: tuple[Ball, ...] = Field(min_length=1, max_length=8)
 
     @model_validator(mode="after")
@@ -84,8 +84,8 @@ class HandGeometry(_Strict):
             raise ValueError("a shape is carried by a hinge that does not exist")
         return self
 
-    def alike(self, other: HandGeometry) -> bool:
-        """Whether it is the same hand with the same balls, but for rounding."""
+    def matches(self, other: HandGeometry) -> bool:
+        """Whether hand and balls are equal up to rounding."""
         own, others = _flat(self.model_dump()), _flat(other.model_dump())
         return len(own) == len(others) and all(
             math.isclose(a, b, abs_tol=1e-6) if isinstance(a, float) and isinstance(b, float) else a == b
@@ -94,13 +94,13 @@ class HandGeometry(_Strict):
 
     @property
     def state_names(self) -> tuple[str, ...]:
-        """The state entries that it needs."""
+        """Required state entries."""
         centres = [f"{ball.name}.position.{axis}" for ball in self.balls for axis in "xyz"]
         return (*(f"{hinge.joint}.position" for hinge in self.hinges), *centres)
 
 
 def _flat(value: Any) -> list[Any]:
-    """What is in a document of mappings and lists, in order."""
+    """Leaves of a document of mappings and lists, in order."""
     if isinstance(value, dict):
         return [leaf for each in value.values() for leaf in _flat(each)]
     return [leaf for each in value for leaf in _flat(each)] if isinstance(value, list | tuple) else [value]

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Pictures of the simulated hand, without a screen. Set MUJOCO_GL (egl or osmesa) before Python starts."""
+"""Renders the simulated hand off screen. Set MUJOCO_GL (egl or osmesa) before Python starts."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ MARKER_COLORS = ((0.92, 0.47, 0.41, 1.0), (0.43, 0.59, 0.94, 1.0))
 
 
 class Camera:
-    """Takes pictures from the scene's own viewpoint. Use as a context manager: it holds a graphics context."""
+    """Renders from the scene's viewpoint. A context manager, because it holds a graphics context."""
 
     def __init__(self, simulation: HandSimulation, width: int = 480, height: int = 360) -> None:
         self.simulation = simulation
         try:
             self._renderer = mujoco.Renderer(simulation.model, height, width)
-        except Exception as error:  # each graphics backend fails in its own way
+        except Exception as error:  # each graphics backend raises different errors
             raise MbrlError(
                 f"cannot render ({error}): set MUJOCO_GL=egl (Debian: libegl1 libegl-mesa0 libgl1-mesa-dri libgbm1) "
                 "or MUJOCO_GL=osmesa (libosmesa6)"
@@ -40,7 +40,7 @@ class Camera:
         self._view.elevation = float(np.degrees(np.arcsin(offset[2] / self._view.distance)))
 
     def picture(self, markers: Array | None = None) -> NDArray[np.uint8]:
-        """The present [height, width, 3] (RGB), with small spheres at `markers` [K, 3] (m, world frame)."""
+        """Render the current state [height, width, 3] (RGB), with spheres at `markers` [K, 3] (m, world frame)."""
         mujoco.mj_forward(self.simulation.model, self.simulation.data)
         self._renderer.update_scene(self.simulation.data, self._view)
         scene = self._renderer.scene

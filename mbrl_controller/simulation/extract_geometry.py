@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The geometry of a simulated hand, as numbers that a model can carry to where there is no simulation."""
+"""Extracts a simulated hand's geometry as numbers, which a model stores and uses without the simulation."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from mbrl_controller.models.hand_geometry import Ball, Frame, HandGeometry, Hing
 from mbrl_controller.simulation.scene import Scene, load_scene
 from mbrl_controller.tasks.spaces import Array
 
-SMALLEST = 2e-3  # m; boxes below it only give a link its mass
+MIN_SIZE = 2e-3  # m; smaller boxes only give a link its mass
 
 Pose = tuple[Array, Array]  # rotation [3, 3], position [3]
 
 
-def hand_geometry(contract: RobotContract) -> HandGeometry:
+def extract_geometry(contract: RobotContract) -> HandGeometry:
     """Hinges and collision shapes of the contract's simulated hand, and the balls in its scene.
 
-    Surfaces that no actuated joint moves (a fixed forearm) are left out. Raises ContractError where the scene has no
-    balls, or the hand has joints or shapes that a HandGeometry cannot tell.
+    Surfaces that no actuated joint moves (a fixed forearm) are left out. Raises ContractError if the scene has no
+    balls, or the hand has joints or shapes that HandGeometry cannot represent.
     """
     return _of(contract.text)
 
@@ -37,16 +37,16 @@ def _of(contract_text: str) -> HandGeometry:
     names = [name for name in scene.objects if name in scene.file.balls]
     if not names:
         raise ContractError(f"contact features: the state of {contract.task.name} has no balls")
-    return _Reader(scene, contract).read([Ball(name=name, radius=scene.file.balls[name].radius) for name in names])
+    return _Extractor(scene, contract).read([Ball(name=name, radius=scene.file.balls[name].radius) for name in names])
 
 
-class _Reader:
+class _Extractor:
     def __init__(self, scene: Scene, contract: RobotContract) -> None:
         self.model = scene.model
         self.free = set(scene.objects.values())
         self.known = set(contract.action.names)
         self.hinges: list[Hinge] = []
-        # Of each body: the hinge that carries it, and the body's pose in that hinge's frame (world: hinge -1).
+        # By body: the hinge that carries it (world: -1), and the body's pose in that hinge's frame.
         self.bodies: dict[int, tuple[int, Pose]] = {0: (-1, (np.eye(3), np.zeros(3)))}
 
     def read(self, balls: list[Ball]) -> HandGeometry:
@@ -65,9 +65,9 @@ class _Reader:
             name = model.joint(joint).name
             # int(): MuJoCo 4.0.0's enums do not compare equal to NumPy integers.
             if int(model.jnt_type[joint]) != int(mujoco.mjtJoint.mjJNT_HINGE) or name not in self.known:
-                raise ContractError(f"contact features: joint {name!r} is no actuated hinge")
+                raise ContractError(f"contact features: joint {name!r} is not an actuated hinge")
             axis = (_frame_along(model.jnt_axis[joint]), np.array(model.jnt_pos[joint]))
-            zero = float(model.qpos0[model.jnt_qposadr[joint]])  # the angle at which the body is where the file has it
+            zero = float(model.qpos0[model.jnt_qposadr[joint]])  # the body's angle in the file's pose
             frame = _then(_then(pose, axis), (_about_z(-zero), np.zeros(3)))
             self.hinges.append(Hinge(joint=name, parent=hinge, frame=Frame.of(*frame)))
             hinge, pose = len(self.hinges) - 1, _inverse(axis)
@@ -80,7 +80,7 @@ class _Reader:
             return None
         hinge, pose = self.bodies[body]
         size, kind = model.geom_size[geom], int(model.geom_type[geom])
-        if hinge < 0 or size.max() < SMALLEST:
+        if hinge < 0 or size.max() < MIN_SIZE:
             return None
         forms = {
             int(mujoco.mjtGeom.mjGEOM_SPHERE): ((0.0, 0.0, 0.0), size[0]),
@@ -89,7 +89,9 @@ class _Reader:
         }
         if kind not in forms:
             name = model.body(body).name
-            raise ContractError(f"contact features: body {name!r} collides as no sphere, capsule or box")
+            raise ContractError(
+                f"contact features: the collision shape of body {name!r} is not a sphere, capsule or box"
+            )
         half, radius = forms[kind]
         frame = _then(pose, (_matrix(model.geom_quat[geom]), model.geom_pos[geom]))
         x, y, z = map(float, half)
@@ -97,7 +99,7 @@ class _Reader:
 
 
 def _then(first: Pose, second: Pose) -> Pose:
-    """The pose `second`, given in the frame `first`."""
+    """Pose `second`, given in frame `first`."""
     return first[0] @ second[0], first[1] + first[0] @ second[1]
 
 

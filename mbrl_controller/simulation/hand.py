@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""One simulated hand, without ROS: reset, command, step, and what its sensors could tell."""
+"""A simulated hand without ROS: reset, command, step, and true measurements."""
 
 from __future__ import annotations
 
@@ -18,12 +18,16 @@ from mbrl_controller.simulation.scene import Scene, load_scene, start_qpos
 from mbrl_controller.tasks.spaces import Array
 
 START_ATTEMPTS = 20
-DIVERGED = (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
+DIVERGED = (
+    mujoco.mjtWarning.mjWARN_BADQPOS,
+    mujoco.mjtWarning.mjWARN_BADQVEL,
+    mujoco.mjtWarning.mjWARN_BADQACC,
+)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything that decides how the simulation goes on, except the physics' parameters."""
+    """Everything that determines how the simulation continues, except the physics' parameters."""
 
     time: float  # s
     qpos: Array  # [nq]
@@ -44,7 +48,7 @@ class ObjectState:
 
 
 class HandSimulation:
-    """The contract's hand in its task's world. Time starts at 0 after the objects have settled."""
+    """The contract's hand in its task's world. Time is 0 when the objects have settled."""
 
     def __init__(self, contract: RobotContract, options: SimOptions = NOMINAL) -> None:
         self.contract = contract
@@ -62,7 +66,7 @@ class HandSimulation:
         return float(self.data.time)
 
     def reset(self, seed: int) -> Array:
-        """A new episode: physics and start drawn from `seed`; returns the settled state [S]."""
+        """Begin an episode with physics and start drawn from `seed`; returns the settled state [S]."""
         rng = np.random.default_rng(seed)
         randomise_physics(self.model, self._nominal, self.scene, self.options, rng)
         start = start_qpos(self.scene, self.contract.action.neutral)
@@ -72,20 +76,20 @@ class HandSimulation:
             self.data.qpos[:] = randomise_start(start, self.scene, self.contract, self.options, rng)
             self.data.ctrl[:] = hold
             self._pass(round(self.scene.file.start.settle / self.model.opt.timestep))
-            # A drawn start that loses the object while settling is no start.
+            # Draw again if the object is lost while settling.
             if not self.contract.task.at_risk(self.state()):
                 break
         else:
             raise MbrlError(
-                f"simulation: no start out of {START_ATTEMPTS} keeps the object (seed {seed}); "
-                "is the start noise too large, or the neutral pose of the contract no longer the hand's start pose?"
+                f"simulation: in {START_ATTEMPTS} draws no start keeps the object (seed {seed}); "
+                "is the start noise too large, or does the contract's neutral pose differ from the hand's start pose?"
             )
         self.data.time = 0.0
         self._due = 0.0
         return self.state()
 
     def _held_pose(self, qpos: Array) -> Array:
-        """ctrl [nu] that holds `qpos`, also for actuators the contract does not command."""
+        """ctrl [nu] that holds `qpos`, also for actuators that the contract does not command."""
         joints = self.model.actuator_trnid[:, 0]
         return np.array(qpos[self.model.jnt_qposadr[joints]])
 
@@ -95,27 +99,27 @@ class HandSimulation:
         return state
 
     def command(self, target: Array) -> Array:
-        """Hold `target` [A] (rad) from now on, cut to what the joints can reach in one period; returns what is held."""
+        """Hold `target` [A] (rad), limited to what the joints can reach in one period; returns the limited target."""
         target = np.asarray(target, dtype=float)
         if target.shape != (len(self.contract.action),) or not np.isfinite(target).all():
             raise MbrlError(f"simulation: a command needs {len(self.contract.action)} finite joint targets")
         held = self.contract.action.limit(target, self.joint_positions)
         self.data.ctrl[self.scene.actuators] = held
-        # Solving each command's first step from scratch makes a control step depend on position, velocity and target
-        # alone, so that the oracle and a restored snapshot reproduce it bit for bit.
+        # Without a warm start, a control step depends only on position, velocity and target, so that the oracle and a
+        # restored snapshot reproduce it bit for bit.
         self.data.qacc_warmstart[:] = 0.0
         return held
 
     def step(self, target: Array) -> Array:
-        """Command `target` [A] (rad), let one control period pass; returns the state [S]."""
+        """Command `target` [A] (rad) and simulate one control period; returns the state [S]."""
         self.command(target)
         self._pass(self.scene.substeps)
         return self.state()
 
     def advance(self, seconds: float) -> int:
-        """Let time pass with the held command, in whole physics steps; what remains is carried over to the next call.
+        """Simulate `seconds` with the held command, in whole physics steps; the rest is added to the next call.
 
-        Returns the number of physics steps made.
+        Returns the number of physics steps.
         """
         self._due += seconds
         steps = int(self._due / self.model.opt.timestep + 1e-6)
@@ -127,17 +131,17 @@ class HandSimulation:
     def _pass(self, steps: int) -> None:
         began = self.time
         mujoco.mj_step(self.model, self.data, nstep=steps)
-        # MuJoCo answers divergence by starting over from its default pose, with nothing but a count to show for it.
+        # On divergence MuJoCo restarts from its default pose and only counts a warning.
         if any(self.data.warning[int(kind)].number for kind in DIVERGED):
             raise MbrlError(f"simulation: the physics diverged after {began:.3f} s; reset it")
 
     def snapshot(self) -> Snapshot:
-        """The present; `restore` goes back to it."""
+        """Save the current state for `restore`."""
         d = self.data
         return Snapshot(d.time, d.qpos.copy(), d.qvel.copy(), d.act.copy(), d.ctrl.copy(), d.qacc_warmstart.copy())
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Go on from `snapshot` (with the physics' parameters of the last reset)."""
+        """Continue from `snapshot`, with the physics' parameters of the last reset."""
         d = self.data
         d.time = snapshot.time
         d.qpos[:], d.qvel[:], d.act[:] = snapshot.qpos, snapshot.qvel, snapshot.act
@@ -165,7 +169,7 @@ class HandSimulation:
         return np.array(self.data.ctrl[self.scene.actuators])
 
     def joint(self, name: str) -> tuple[float, float]:
-        """Position (rad) and velocity (rad/s) of any hinge in the world, for example the valve."""
+        """Position (rad) and velocity (rad/s) of any hinge in the world, such as the valve."""
         joint = self.model.joint(name)
         return float(self.data.qpos[joint.qposadr[0]]), float(self.data.qvel[joint.dofadr[0]])
 

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The simulator itself in the place of the learned model: what a planner could reach with perfect predictions."""
+"""The simulator in place of the learned model: shows what a planner reaches with perfect predictions."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mbrl_controller.tasks.spaces import Array
 
 
 class OracleRollout:
-    """Rolls candidates out from the simulation's present, which stays as it is.
+    """Rolls out candidates from the simulation's current state, which does not change.
 
-    Stands where a learned model stands (planning's RolloutModel, control's ControlModel). It can only start from a
-    full physics state, so the state it is handed is not used: no command may be in flight (`delay_s` must be 0).
+    Implements planning's RolloutModel and control's ControlModel. It needs a full physics state, so it ignores the
+    state argument: no command may be in flight (`delay_s` must be 0).
     """
 
     version = "oracle"
@@ -26,13 +26,13 @@ class OracleRollout:
 
     def __init__(self, simulation: HandSimulation, threads: int = 2) -> None:
         self.simulation = simulation
-        self._data = [mujoco.MjData(simulation.model) for _ in range(threads)]  # one a thread, or they would race
+        self._data = [mujoco.MjData(simulation.model) for _ in range(threads)]  # one per thread, or they would race
         self._pool = Rollout(nthread=threads)
 
     def rollout(self, state: Array | None, actions: Array, start: Snapshot | None = None) -> Array:
-        """States [1, N, H, S] after each of `actions` [N, H, A] (joint targets, rad), from `start` or from now.
+        """States [1, N, H, S] after each of `actions` [N, H, A] (joint targets, rad) from `start`, default: now.
 
-        As in the real loop, each target is cut to what the candidate's own joints can reach in one period.
+        As in the real loop, each target is limited to what the candidate's joints can reach in one period.
         """
         sim, scene, model = self.simulation, self.simulation.scene, self.simulation.model
         now = sim.snapshot() if start is None else start
@@ -40,7 +40,7 @@ class OracleRollout:
         begin = np.concatenate([[now.time], now.qpos, now.qvel, now.act])
         size = mujoco.mj_stateSize(model, int(mujoco.mjtState.mjSTATE_FULLPHYSICS))
         if size != len(begin):
-            raise NotImplementedError("this world has physics state beyond time, qpos, qvel and activations")
+            raise NotImplementedError("this world has physics state besides time, qpos, qvel and activations")
         physics = np.tile(begin, (count, 1))
         trace = np.empty((count, scene.substeps, size))
         sensors = np.empty((count, scene.substeps, model.nsensordata))
@@ -51,7 +51,7 @@ class OracleRollout:
             positions = physics[:, 1 + scene.joint_qpos]
             held = sim.contract.action.limit(actions[:, step], positions)
             control[:, :, scene.actuators] = held[:, None]
-            # Without an initial warm start the solver begins from scratch, as HandSimulation.command has it.
+            # Without an initial warm start, as in HandSimulation.command.
             self._pool.rollout(model, self._data, physics, control, state=trace, sensordata=sensors)
             physics = trace[:, -1].copy()
             states[0, :, step] = physics[:, 1 + scene.state_index]

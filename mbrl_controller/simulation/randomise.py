@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Draws of a simulated hand's physics and start pose."""
+"""Domain randomisation: draws a simulated hand's physics and start pose."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mbrl_controller.tasks.spaces import Array
 
 @dataclass(frozen=True)
 class Nominal:
-    """The model's parameters before randomisation: draws never add up over resets."""
+    """The model's parameters before randomisation, so that draws do not accumulate over resets."""
 
     body_mass: Array
     body_inertia: Array
@@ -43,9 +43,16 @@ class Nominal:
 def randomise_physics(
     model: mujoco.MjModel, nominal: Nominal, scene: Scene, options: SimOptions, rng: np.random.Generator
 ) -> None:
-    """Set `model`'s object masses, friction and position gains to draws around `nominal`.
+    """Draw `model`'s object masses, friction and position gains around `nominal`.
 
-    The number of draws does not depend on the options, so a seed's start pose is the same with and without them.
+    The number of draws does not depend on the options, so a seed's start pose does not either.
+
+    Args:
+        model: Changed in place.
+        nominal: Parameters to draw around.
+        scene: The model's scene.
+        options: Ranges of the draws.
+        rng: Source of the draws.
     """
     model.body_mass[:], model.body_inertia[:] = nominal.body_mass, nominal.body_inertia
     for name in sorted(scene.objects):
@@ -66,7 +73,15 @@ def randomise_physics(
 def randomise_start(
     qpos: Array, scene: Scene, contract: RobotContract, options: SimOptions, rng: np.random.Generator
 ) -> Array:
-    """A start qpos [nq] near `qpos` [nq]: hand joints within their limits, objects, and other hinges (a valve)."""
+    """Draw a start qpos [nq]: hand joints within their limits, objects, and other hinges (a valve).
+
+    Args:
+        qpos: Start without noise [nq].
+        scene: The world.
+        contract: Limits of the joints; its task turns the objects.
+        options: Ranges of the draws.
+        rng: Source of the draws.
+    """
     action, model = contract.action, scene.model
     drawn = qpos.copy()
     pose = qpos[scene.joint_qpos] + options.start_pose_noise * rng.uniform(-1, 1, len(action))
@@ -78,7 +93,7 @@ def randomise_start(
     for joint in range(model.njnt):
         if joint not in actuated and int(model.jnt_type[joint]) == int(mujoco.mjtJoint.mjJNT_HINGE):
             drawn[model.jnt_qposadr[joint]] += options.start_angle_noise * rng.uniform(-1, 1)
-    if options.start_turn:  # drawn last, and only if asked for: what a seed draws otherwise stays the same
+    if options.start_turn:  # drawn last and only if set, so that a seed's other draws stay the same
         places = [slice(scene.free_qpos[name], scene.free_qpos[name] + 3) for name in sorted(scene.objects)]
         positions = np.stack([drawn[place] for place in places]) if places else np.zeros((0, 3))
         turned = contract.task.turn_objects(positions, options.start_turn * rng.uniform(-1, 1))

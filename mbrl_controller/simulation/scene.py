@@ -1,9 +1,9 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The simulated world of a contract's robot and task, and where each state entry lies in it.
+"""Loads the simulated world of a contract's robot and task, and indexes the state entries in it.
 
-Worlds are data: `sim/<task>/scene.yaml` says which MJCF to load, what to change in it and how an episode starts.
+Worlds are data: `sim/<task>/scene.yaml` defines the MJCF to load, changes to it, and how an episode starts.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class ModelFile(_Strict):
 
 
 class Edit(_Strict):
-    """Changes to a borrowed model."""
+    """Changes to a third-party model."""
 
     remove_bodies: tuple[str, ...] = ()
     remove_sites: tuple[str, ...] = ()
@@ -55,14 +55,14 @@ class Edit(_Strict):
 class Start(_Strict):
     """How an episode starts."""
 
-    settle: float = Field(default=0.5, ge=0, le=10, description="s of holding the start pose before time 0")
-    joints: dict[str, float] = Field(default_factory=dict, description="rad; a contract's own neutral pose overrides")
+    settle: float = Field(default=0.5, ge=0, le=10, description="time of holding the start pose before time 0, s")
+    joints: dict[str, float] = Field(default_factory=dict, description="rad; the contract's neutral pose overrides")
 
 
 class Ball(_Strict):
     """A free ball added to the model's world."""
 
-    position: Vector3 = Field(description="where an episode starts, m, world frame")
+    position: Vector3 = Field(description="at the start of an episode, m, world frame")
     radius: float = Field(gt=0, description="m")
     mass: float = Field(gt=0, description="kg")
     condim: Literal[1, 3, 4, 6] = 4
@@ -71,7 +71,7 @@ class Ball(_Strict):
 
 
 class Camera(_Strict):
-    """A good view of the scene, in the world frame (m)."""
+    """Default viewpoint, in the world frame (m)."""
 
     position: Vector3
     look_at: Vector3
@@ -93,7 +93,7 @@ class SceneFile(_Strict):
 
 @dataclass(frozen=True)
 class Scene:
-    """A compiled world. `model` is this caller's own copy. Indices follow the contract's order."""
+    """A compiled world. `model` is a copy for this caller. Indices are in the contract's order."""
 
     file: SceneFile
     model: mujoco.MjModel
@@ -116,17 +116,17 @@ class Scene:
 
 
 def available() -> dict[tuple[str, str], Path]:
-    """The worlds that ship: (robot, task) -> scene.yaml."""
+    """Worlds in this package: (robot, task) -> scene.yaml."""
     return {(file.robot, file.task): path for path, file in _scene_files().items()}
 
 
 def load_scene(contract: RobotContract) -> Scene:
-    """The world for the contract's robot and task; raises ContractError when there is none or it does not fit."""
+    """The world for the contract's robot and task; raises ContractError if there is none or it does not match."""
     worlds = available()
     key = (contract.file.robot, contract.task.name)
     if key not in worlds:
         known = ", ".join(f"{robot}/{task}" for robot, task in sorted(worlds))
-        raise ContractError(f"no simulated world for robot {key[0]!r} and task {key[1]!r}; there are: {known}")
+        raise ContractError(f"no simulated world for robot {key[0]!r} and task {key[1]!r}; known: {known}")
     path = worlds[key]
     file = _scene_files()[path]
     model = copy.copy(_compile(path))
@@ -152,7 +152,7 @@ def _read_scenes(folder: Path) -> dict[Path, SceneFile]:
 
 @lru_cache(maxsize=8)
 def _compile(path: Path) -> mujoco.MjModel:
-    """Compile once; callers copy it (meshes make the hand take most of a second)."""
+    """Compile once; callers copy it (the hand's meshes take most of a second)."""
     file = _read_scenes(path.parent.parent)[path]
     try:
         spec = mujoco.MjSpec.from_file(str(_model_path(file, path.parent)))
@@ -191,7 +191,7 @@ def _edit(spec: mujoco.MjSpec, edit: Edit) -> None:
     for name, height in edit.floor.items():
         floor = _found(spec.geom(name), "geom", name)
         floor.pos = [*floor.pos[:2], height]
-    # Cameras are replaced by the scene's own view; nothing reads the sensors, which cost time in every step.
+    # The scene has its own camera; the sensors are not read and cost time in every step.
     for element in [*spec.cameras, *spec.sensors, *(() if edit.tendons else spec.tendons)]:
         spec.delete(element)
     for name, position in edit.place.items():
@@ -203,7 +203,7 @@ def _edit(spec: mujoco.MjSpec, edit: Edit) -> None:
         gain = edit.gains.get(actuator.target, edit.default_gain)
         if gain is not None:
             actuator.gainprm[0], actuator.biasprm[1] = gain, -gain
-        # The contract's limits hold; an actuator's own narrower or wider range must not change a target in silence.
+        # The contract's limits apply; the actuator's own range must not change a target silently.
         actuator.ctrlrange = spec.joint(actuator.target).range
 
 
@@ -258,7 +258,7 @@ def _joint_id(model: mujoco.MjModel, name: str) -> int:
 
 
 def _state_entry(model: mujoco.MjModel, name: str, objects: dict[str, int]) -> int:
-    """Index of a state entry in concatenate(qpos, qvel); notes free bodies in `objects`."""
+    """Index of a state entry in concatenate(qpos, qvel); adds free bodies to `objects`."""
     owner, quantity, *axis = name.split(".")
     joint = _joint_id(model, owner)
     if joint < 0:
@@ -269,7 +269,7 @@ def _state_entry(model: mujoco.MjModel, name: str, objects: dict[str, int]) -> i
     # int(): MuJoCo 4.0.0's enums do not compare equal to NumPy integers.
     free = int(model.jnt_type[joint]) == int(mujoco.mjtJoint.mjJNT_FREE)
     if free != bool(axis):
-        raise ContractError(f"the state's {name} does not fit the simulated {owner!r}")
+        raise ContractError(f"the state's {name} does not match the simulated {owner!r}")
     if free:
         objects[owner] = int(model.jnt_bodyid[joint])
     offset = "xyz".index(axis[0]) if axis else 0
@@ -279,7 +279,7 @@ def _state_entry(model: mujoco.MjModel, name: str, objects: dict[str, int]) -> i
 
 
 def start_qpos(scene: Scene, neutral: Array) -> Array:
-    """qpos [nq] at the start of an episode, before noise: the contract's neutral pose [A], balls at their places."""
+    """qpos [nq] at the start of an episode, before noise: `neutral` pose [A], balls at their start positions."""
     qpos: Array = scene.model.qpos0.copy()
     for name, angle in scene.file.start.joints.items():
         joint = _joint_id(scene.model, name)

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The simulated hand in a web browser on this machine, with mjviser (optional)."""
+"""Shows the simulated hand in a web browser on this machine, with mjviser (optional)."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ MARKER_COLORS = ((235, 120, 105), (110, 150, 240))
 
 
 class Viewer:
-    """Serves the scene at http://127.0.0.1:<port>; `update` shows the present, `rate` times a second at most.
+    """Serves the scene at http://127.0.0.1:<port>; `update` shows the current state, at most `rate` times a second.
 
-    It works on copies of the model and the physics state, so watching never changes what happens.
+    It works on copies of the model and the physics state, so it never changes the simulation.
     """
 
     def __init__(self, scene: Scene, port: int = 8080, rate: float = 30.0) -> None:
@@ -42,7 +42,7 @@ class Viewer:
         except OSError as error:
             raise MbrlError(f"viewer: cannot serve on {HOST}:{port}: {error}") from error
         self._view = ViserMujocoScene(self._server, model, num_envs=1)
-        self._view.camera_tracking_enabled = False  # else everything is drawn relative to a moving finger
+        self._view.camera_tracking_enabled = False  # else the view follows a moving finger
         self._markers: list[Any] = []
         self._interval, self._last = 1.0 / rate, -np.inf
         camera = scene.file.camera
@@ -54,11 +54,11 @@ class Viewer:
 
     @property
     def url(self) -> str:
-        """Where to point the browser (viser takes the next free port when the asked one is in use)."""
+        """Address for the browser (viser takes the next free port if the requested one is in use)."""
         return f"http://{HOST}:{self._server.get_port()}"
 
     def update(self, simulation: HandSimulation, markers: Array | None = None) -> bool:
-        """Show the present and, as small spheres, `markers` [K, 3] (m, world frame). False: too soon, nothing done."""
+        """Show the current state and `markers` [K, 3] (m, world frame) as small spheres; False if it is too soon."""
         now = time.monotonic()
         if now - self._last < self._interval:
             return False

@@ -60,7 +60,7 @@ def why_no_parent(card: ModelCard, contract: RobotContract) -> str:
     wrong = DataSchema.of_model(card.spec, card.measured).differences(DataSchema.of_contract(contract))
     if not wrong and card.spec.geometry is not None:
         shape = _simulated_shape(contract)
-        if shape is not None and not shape.alike(card.spec.geometry):
+        if shape is not None and not shape.matches(card.spec.geometry):
             wrong.append("its contact features are of another scene, whose surfaces or balls differ")
     return "; ".join(wrong)
 
@@ -77,13 +77,13 @@ def simulated_shape(contract: RobotContract) -> HandGeometry:
     """The geometry for contact features; raises MbrlError saying what to do where there is none."""
     instead = "leave contact features out: --set contacts=false"
     try:
-        from mbrl_controller.simulation.extract_geometry import hand_geometry
+        from mbrl_controller.simulation.extract_geometry import extract_geometry
     except ModuleNotFoundError as error:
         raise MbrlError(
             f"contact features take the hand's shape from its simulated world, for which {error.name} is not "
             f"installed: {how_to_install('sim')}, or {instead}"
         ) from error
     try:
-        return hand_geometry(contract)
+        return extract_geometry(contract)
     except ContractError as error:
         raise ContractError(f"{error}; give the robot a world in sim/, or {instead}") from error

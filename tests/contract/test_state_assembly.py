@@ -174,7 +174,7 @@ def test_a_range_holds_for_its_quantity_its_ends_included(velocity, refused):
 def test_what_nothing_measures_is_refused_whatever_the_contract_allows(sign):
     reader = with_range(-1e12, 1e12)
     reader.read(messages.joint_state(["valve"], [0.0], 1, [sign * 1e9]))
-    with pytest.raises(MessageError, match=r"valve\.velocity = -?1\.1e\+09 is no measurement"):
+    with pytest.raises(MessageError, match=r"valve\.velocity = -?1\.1e\+09 is not a measurement"):
         reader.read(messages.joint_state(["valve"], [0.0], 1, [sign * 1.1e9]))
 
 

@@ -24,7 +24,7 @@ from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.hand_geometry import Ball, Frame, HandGeometry, Hinge, Shape
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.models.spec import ModelSpec
-from mbrl_controller.simulation.extract_geometry import hand_geometry
+from mbrl_controller.simulation.extract_geometry import extract_geometry
 from mbrl_controller.simulation.scene import load_scene
 from mbrl_controller.tasks.spaces import VectorSpec
 
@@ -65,7 +65,7 @@ def test_mujoco_measures_the_same_distances_and_directions(seed: int) -> None:
     full[scene.state_index] = state
     data.qpos[:] = full[: model.nq]
     mujoco.mj_kinematics(model, data)
-    geometry = hand_geometry(contract)
+    geometry = extract_geometry(contract)
     found = features(geometry, contract.task.state, state[None])[0]
     for ball, values in zip(("ball_a", "ball_b"), found, strict=True):
         expected = [row for g in range(model.ngeom) if (row := measured(model, data, g, ball)) is not None]

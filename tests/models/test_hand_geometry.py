@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.control.task_config import contract_for
-from mbrl_controller.models.hand_geometry import MOST, Ball, Frame, HandGeometry, Hinge, Shape
+from mbrl_controller.models.hand_geometry import MAX_PARTS, Ball, Frame, HandGeometry, Hinge, Shape
 from mbrl_controller.models.spec import ModelSpec
 
 HERE = Frame.of(np.eye(3), np.zeros(3))
@@ -52,4 +52,4 @@ def test_a_model_that_lacks_what_its_geometry_needs_is_refused_by_name() -> None
 
 def test_sizes_are_bounded() -> None:
     with pytest.raises(ValidationError):
-        HandGeometry(hinges=(hinge(),), shapes=(shape(),) * (MOST + 1), balls=BALL)
+        HandGeometry(hinges=(hinge(),), shapes=(shape(),) * (MAX_PARTS + 1), balls=BALL)

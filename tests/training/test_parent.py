@@ -18,7 +18,7 @@ from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.episodes.data_schema import source_kinds
 from mbrl_controller.models.registry import ModelCard, Registry, file_sha256
 from mbrl_controller.models.spec import ModelSpec
-from mbrl_controller.simulation.extract_geometry import hand_geometry
+from mbrl_controller.simulation.extract_geometry import extract_geometry
 from mbrl_controller.training.parent import find_parent, simulated_shape, why_no_parent
 
 from ..linear_model import linear_model
@@ -72,7 +72,7 @@ def test_a_card_of_before_it_told_how_states_were_measured_is_taken_at_its_names
 
 
 def test_a_version_of_another_scene_is_no_parent() -> None:
-    shape = hand_geometry(ADROIT)
+    shape = extract_geometry(ADROIT)
     assert why_no_parent(card(ADROIT, geometry=shape), ADROIT) == ""
     larger = shape.balls[0].model_copy(update={"radius": shape.balls[0].radius * 1.1})
     other = shape.model_copy(update={"balls": (larger, *shape.balls[1:])})

@@ -27,7 +27,7 @@ from mbrl_controller.episodes.trajectory_writer import write_trajectory
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.rollouts import collect
-from mbrl_controller.simulation.extract_geometry import hand_geometry
+from mbrl_controller.simulation.extract_geometry import extract_geometry
 from mbrl_controller.training import retrain
 from mbrl_controller.training.acceptance import too_little_data, worse_errors
 from mbrl_controller.training.callbacks import RetrainCallback
@@ -344,7 +344,7 @@ def test_contact_features_come_from_the_scene_and_stay_through_a_warm_start(tmp_
         assert result.version is not None
         return OnnxEnsemble.load(result.version.model)
 
-    geometry = hand_geometry(contract_for("baoding"))
+    geometry = extract_geometry(contract_for("baoding"))
     assert learn().spec.geometry == geometry
     assert learn(start="warm", options={**TINY, "max_epochs": 0, "contacts": False}).spec.geometry == geometry
     assert learn(options={**TINY, "contacts": False}).spec.geometry is None
