@@ -22,6 +22,7 @@ pytest.importorskip("torch")
 
 from mbrl_controller.base.deprecated import RenamedWarning
 from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.contract.contract import parse_contract
 from mbrl_controller.control.task_config import contract_for, planner_defaults, task_defaults
 from mbrl_controller.learning import compare, plots, publish, run, schedule
 from mbrl_controller.learning.callbacks import LearnCallback
@@ -29,6 +30,7 @@ from mbrl_controller.learning.config import MAX_EPISODES, OWN_SEEDS, LearnPlan, 
 from mbrl_controller.learning.eta import eta_seconds
 from mbrl_controller.learning.log import Row, RunLog, read_rows
 from mbrl_controller.models.registry import Registry
+from mbrl_controller.planning.catalog import make_planner
 
 from ..trained_valve import TINY
 
@@ -421,17 +423,21 @@ def make_old(folder: Path, rows: int) -> None:
     (folder / "log.jsonl").write_text("".join(line.replace('"env_steps":', '"points":') for line in lines))
 
 
-def test_the_shipped_records_of_version_0_1_are_read() -> None:
-    folder = Path(__file__).parents[2] / "benchmarks" / "learning" / "valve-seed0"
-    if not folder.is_dir():
-        pytest.skip("only in a checkout")
-    assert '"points":' in (folder / "log.jsonl").read_text()
+RECORDS = sorted((Path(__file__).parents[2] / "benchmarks" / "learning").glob("*"))
+
+
+@pytest.mark.parametrize("folder", RECORDS, ids=lambda folder: folder.name)
+def test_the_shipped_records_of_version_0_1_are_read_without_a_warning(folder: Path) -> None:
+    text = (folder / "log.jsonl").read_text() + (folder / "plan.json").read_text()
+    assert '"points":' in text
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        rows = read_rows(folder / "log.jsonl")
-        plan = run.read_plan(folder)
-    assert plan.env_steps == 12_000
-    assert rows[-1].env_steps <= plan.env_steps
+        rows, plan = read_rows(folder / "log.jsonl"), run.read_plan(folder)
+        robot = parse_contract(plan.contract)
+        for collection in plan.collect:
+            plan.core_of(collection)
+            make_planner(plan.planner_name, len(robot.action), plan.planner_of(collection))
+    assert 0 < rows[-1].env_steps <= (plan.env_steps or 0)
     assert '"points"' not in plan.model_dump_json()
 
 
