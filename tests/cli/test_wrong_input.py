@@ -141,7 +141,7 @@ def test_what_the_system_refuses_is_one_line(
 
 @pytest.mark.parametrize(("old", "new"), RENAMED_FLAGS.items())
 def test_an_option_is_taken_by_its_old_name_with_a_warning_and_not_beside_the_new(old: str, new: str) -> None:
-    words = ("evaluate",) if new == "--controller-set" else ("soak",)
+    words = ({"--controller-set": "evaluate", "--env-steps": "learn"}.get(new, "soak"),)
     with pytest.warns(RenamedWarning, match=new):
         result = run(*words, old, "no_such")
     assert result.exit_code == 2
