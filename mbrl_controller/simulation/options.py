@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What is imperfect about the simulated hand: start, sensors, delays, and physics off the nominal one."""
+"""Imperfections of the simulated hand: random start, sensor noise, delays, and physics that differ from the model."""
 
 from __future__ import annotations
 
@@ -16,31 +16,29 @@ Preset = Literal["nominal", "perturbed"]
 
 
 class SimOptions(BaseModel):
-    """Ranges are symmetric: a value v means uniform in +-v around nominal, drawn anew at each reset from its seed."""
+    """Noise and randomisation. A range v is uniform in +-v around nominal, drawn at each reset from its seed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    start_pose_noise: Radians = Field(
-        default=0.02, ge=0, le=0.5, description="half the width of the start pose's noise, of each joint"
-    )
+    start_pose_noise: Radians = Field(default=0.02, ge=0, le=0.5, description="range of each joint's start position")
     start_object_noise: Metres = Field(
-        default=0.002, ge=0, le=0.02, description="half the width of the noise on where objects start, along each axis"
+        default=0.002, ge=0, le=0.02, description="range of the objects' start positions, along each axis"
     )
     start_angle_noise: Radians = Field(
-        default=0.7853981633974483, ge=0, le=3.15, description="half the width of a valve's start angle (PDDM: pi/4)"
+        default=0.7853981633974483, ge=0, le=3.15, description="range of a valve's start angle (PDDM: pi/4)"
     )
     start_turn: Radians = Field(
         default=0.0,
         ge=0,
         le=3.15,
-        description="most that the start of objects that go round is turned about the centre",
+        description="range of the rotation of circling objects' start about the centre",
     )
 
     joint_noise: Radians = Field(
-        default=0.0, ge=0, le=0.5, description="standard deviation of the joint position sensor"
+        default=0.0, ge=0, le=0.5, description="standard deviation of the joint position sensors"
     )
     joint_velocity_noise: Annotated[float, Unit("rad/s")] = Field(
-        default=0.0, ge=0, le=5, description="standard deviation of the joint velocity sensor"
+        default=0.0, ge=0, le=5, description="standard deviation of the joint velocity sensors"
     )
     object_noise: Metres = Field(
         default=0.0, ge=0, le=0.1, description="standard deviation of the object tracker, along each axis"
@@ -50,19 +48,17 @@ class SimOptions(BaseModel):
     )
     observation_latency: Seconds = Field(default=0.0, ge=0, le=1, description="time from measurement to its arrival")
     command_latency: Seconds = Field(default=0.0, ge=0, le=1, description="time from sending a command to its effect")
-    drop_probability: Number = Field(default=0.0, ge=0, lt=1, description="share of measurements that never arrive")
+    drop_probability: Number = Field(default=0.0, ge=0, lt=1, description="fraction of measurements that are lost")
 
-    mass: Number = Field(default=0.0, ge=0, lt=1, description="mass of each object: most that it is off, as a share")
+    mass: Number = Field(default=0.0, ge=0, lt=1, description="range of each object's mass, as a fraction")
     friction: Number = Field(
-        default=0.0, ge=0, lt=1, description="contact friction, one draw for all: most that it is off, as a share"
+        default=0.0, ge=0, lt=1, description="range of the contact friction, one draw for all, as a fraction"
     )
-    gain: Number = Field(
-        default=0.0, ge=0, lt=1, description="position gain of each actuator: most that it is off, as a share"
-    )
+    gain: Number = Field(default=0.0, ge=0, lt=1, description="range of each actuator's position gain, as a fraction")
 
 
 NOMINAL = SimOptions()
-# Sensing like that of the real hand in PDDM (camera tracker: 5 mm, 20 ms); a hand that is not quite the one modelled.
+# Sensors like the real hand's in PDDM (camera tracker: 5 mm, 20 ms); a hand that differs a little from the model.
 PERTURBED = SimOptions(
     start_pose_noise=0.04,
     start_object_noise=0.003,
@@ -81,7 +77,7 @@ PRESETS: dict[str, SimOptions] = {"nominal": NOMINAL, "perturbed": PERTURBED}
 
 
 def preset(name: str) -> SimOptions:
-    """Options by name; raises ContractError for an unknown one."""
+    """Options by name; raises ContractError for an unknown name."""
     if name not in PRESETS:
         raise ContractError(f"unknown simulation preset {name!r}; known: {', '.join(PRESETS)}")
     return PRESETS[name]
