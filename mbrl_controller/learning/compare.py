@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Several runs side by side: one row for each evaluation, and the mean and spread over runs with equal options."""
+"""Several runs side by side: a row for each evaluation, with mean and range over runs with equal options."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mbrl_controller.learning.log import LOG_FILE, Row
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """A run, and what sets its plan apart from the others' but for the seed."""
+    """A run, and the name of its group: the options in which its plan differs from others, except the seed."""
 
     folder: Path
     plan: dict[str, Any]
@@ -57,7 +57,7 @@ def tables(found: Sequence[ComparedRun]) -> list[Table]:
 
 
 def report(found: Sequence[ComparedRun]) -> dict[str, Any]:
-    """The same for a file: groups of runs with their evaluations."""
+    """Groups of runs with their evaluations, for a file."""
     return {
         name: {
             str(f.folder): [row.model_dump(mode="json", exclude_none=True) for row in plots.evaluations(f.rows)]
@@ -119,14 +119,14 @@ def _plan(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise MbrlError(f"{folder / PLAN_FILE}: cannot be read: {error}") from error
     if not isinstance(plan, dict) or "seed" not in plan:
-        raise MbrlError(f"{folder / PLAN_FILE}: is no plan of a learning run")
+        raise MbrlError(f"{folder / PLAN_FILE}: not the plan of a learning run")
     return dict(with_new_names_within(plan, RENAMED, warn=silent))
 
 
 def _groups(plans: Sequence[dict[str, Any]]) -> list[str]:
     """A name for each plan's group: its task, and the options in which the plans differ, the seed aside.
 
-    A behaviour that a plan lacks counts as one without episodes, which is all that it is then named by.
+    A behaviour that a plan lacks counts as one without episodes, and the name says only that.
     """
     own = [{b["name"]: b for b in plan.get("collect", ())} for plan in plans]
     none = {name: {**b, "episodes": 0} for behaviours in own for name, b in behaviours.items()}

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Learning curves: of a run while it grows, and over several runs of one kind with the spread between them."""
+"""Learning curves: of one run, and of groups of runs with their range."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from mbrl_controller.tasks.spaces import Array
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-PLOT_FILE = "plots.png"
+PLOT_FILE = "curve.png"
 RATES = ("kept_rate", "success_90", "success_180", "goal_rate")
 FIGURES = (*RATES, "degrees_turned_median", "return_mean")
 AXES = {"env_steps": "control steps of experience", "total_s": "wall time, min"}
 
 
 def evaluations(rows: Sequence[Row]) -> list[Row]:
-    """The held-out evaluations, oldest first."""
+    """The evaluations, oldest first."""
     return [row for row in rows if row.step is StepKind.EVALUATE]
 
 
@@ -38,10 +38,10 @@ def draw(path: Path, rows: Sequence[Row], title: str = "") -> None:
 def draw_bands(path: Path, groups: dict[str, list[list[Row]]]) -> None:
     """Write the curves of several runs by group: the mean of a group's runs, and the band from its worst to its best.
 
-    Runs need not have been evaluated at the same steps: between evaluations a run is taken to change evenly.
+    Runs need not have been evaluated at the same steps: values between evaluations are interpolated linearly.
     """
     panels: list[tuple[str, tuple[str, ...]]] = [
-        ("share of held-out episodes", RATES),
+        ("share of evaluation episodes", RATES),
         ("degrees turned, median", ("degrees_turned_median",)),
         ("return, mean", ("return_mean",)),
     ]
@@ -87,7 +87,7 @@ def _series(run: list[Row], by: str, name: str) -> tuple[Array, Array]:
 
 
 def common_grid(places: Sequence[Array]) -> Array:
-    """All places at which any run was evaluated, as far as every run has come."""
+    """All places at which any run was evaluated, up to where every run has got."""
     low, high = max(p[0] for p in places), min(p[-1] for p in places)
     grid = np.unique(np.concatenate(places))
     inside = grid[(grid >= low) & (grid <= high)]

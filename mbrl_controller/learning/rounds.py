@@ -19,8 +19,9 @@ from mbrl_controller.dynamics.import_onnx import weights_of
 from mbrl_controller.learning.callbacks import LearnCallback
 from mbrl_controller.learning.config import ACCEPTANCE_SEEDS, LearnPlan
 from mbrl_controller.learning.log import Row, RunLog, StepKind
+from mbrl_controller.learning.logged_episodes import summarise_logged
 from mbrl_controller.learning.ros_collection import batch_folders, collect_through_ros, service_plan
-from mbrl_controller.learning.schedule import EpisodeBatch, figures_below, random_batches, recent, round_batches
+from mbrl_controller.learning.schedule import EpisodeBatch, random_batches, recent, round_batches
 from mbrl_controller.models.registry import ALONE_FILE, Registry, Version
 from mbrl_controller.rollouts import collect, evaluate
 from mbrl_controller.rollouts.config import RolloutConfig
@@ -29,7 +30,15 @@ from mbrl_controller.training import retrain
 from mbrl_controller.training.dataset import episode_files
 from mbrl_controller.training.retrain_plan import RetrainRequest
 
-JUDGEMENT = ("episodes", "kept_rate", "degrees_turned_median", "success_90", "success_180", "goal_rate", "return_mean")
+EVALUATION_METRICS = (
+    "episodes",
+    "kept_rate",
+    "degrees_turned_median",
+    "success_90",
+    "success_180",
+    "goal_rate",
+    "return_mean",
+)
 
 
 class StoppedError(Exception):
@@ -56,7 +65,7 @@ class RoundRunner:
         write_atomically(self.contract_file, plan.contract.encode())
         self.models = folder / "models"
         self.models.mkdir(exist_ok=True)
-        (self.models / ALONE_FILE).touch()  # this run learns from nothing: no shipped version below its own
+        (self.models / ALONE_FILE).touch()  # a run learns from nothing: it must not see the shipped versions
         self.registry = Registry(self.models)
         self.episodes = folder / "episodes"
 
@@ -79,7 +88,7 @@ class RoundRunner:
                 self._log(batch, version)
             else:
                 self._run(batch, version)
-        return {"version": version, **figures_below(self._folders(batches), self.contract)}
+        return {"version": version, **summarise_logged(self._folders(batches), self.contract)}
 
     def _run(self, batch: EpisodeBatch, version: str) -> None:
         """In lockstep; `version` is ignored by policies without a model."""
@@ -181,7 +190,7 @@ class RoundRunner:
         """Test whether this round's version may collect: not clearly worse than the best, on the same seeds."""
         plan, name = self.plan, f"v{number:04d}"
         self.callback.on_step_start(StepKind.ACCEPT, number, plan.acceptance_episodes)
-        figures = self._judge(name, ACCEPTANCE_SEEDS, plan.acceptance_episodes)
+        figures = self._evaluate_version(name, ACCEPTANCE_SEEDS, plan.acceptance_episodes)
         accepted = True
         if any(row.accepted for row in self.log.of(StepKind.ACCEPT)):
             best = self._best_accepted().return_mean or 0.0
@@ -195,11 +204,11 @@ class RoundRunner:
         plan, name = self.plan, self._actor(number)
         known = next((row for row in self.log.of(StepKind.EVALUATE) if row.version == name), None)
         if known is not None:
-            return {"version": name, **{figure: getattr(known, figure) for figure in JUDGEMENT}}
+            return {"version": name, **{figure: getattr(known, figure) for figure in EVALUATION_METRICS}}
         self.callback.on_step_start(StepKind.EVALUATE, number, plan.evaluate_episodes)
-        return {"version": name, **self._judge(name, plan.evaluation_seed, plan.evaluate_episodes)}
+        return {"version": name, **self._evaluate_version(name, plan.evaluation_seed, plan.evaluate_episodes)}
 
-    def _judge(self, version: str, seed: int, episodes: int) -> dict[str, Any]:
+    def _evaluate_version(self, version: str, seed: int, episodes: int) -> dict[str, Any]:
         """Metrics as of `mbrl evaluate`: the task's own goals and starts, no noise."""
         plan = self.plan
         report = evaluate.run(
@@ -219,7 +228,7 @@ class RoundRunner:
             pool=self.pool,
             on_episode=self._episode,
         )
-        return {name: report[name] for name in JUDGEMENT}
+        return {name: report[name] for name in EVALUATION_METRICS}
 
     def _episode(self, record: object) -> None:
         self.callback.on_episode_end()

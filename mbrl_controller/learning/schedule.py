@@ -7,19 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.episodes.reader import read_episode
-from mbrl_controller.episodes.transitions import transitions
 from mbrl_controller.learning.config import MAX_EPISODES, OWN_SEEDS, LearnPlan
 from mbrl_controller.rollouts.config import RolloutConfig
-from mbrl_controller.tasks.base import EpisodeMetrics
-from mbrl_controller.training.dataset import episode_files
 
-ROUND_SEEDS = 10_000  # set aside for a round
+ROUND_SEEDS = 10_000  # reserved for a round
 RANDOM_SEEDS = 2_500  # for each scale of random motion
 
 
@@ -37,12 +32,12 @@ class EpisodeBatch:
 
 
 def first_seed(plan: LearnPlan, number: int) -> int:
-    """The first seed of a round: a run's seeds are no other run's, and none that judges."""
+    """The first seed of a round: no other run has its seeds, and no evaluation."""
     return OWN_SEEDS * (plan.seed + 1) + ROUND_SEEDS * number
 
 
 def random_batches(plan: LearnPlan) -> list[EpisodeBatch]:
-    """The motion before there is a model. Names sort as rounds were made, which the split of the data needs."""
+    """Random motion, before there is a model. Names sort by round, as the split of the data needs."""
     return [
         EpisodeBatch(
             f"r000-random{i}",
@@ -80,9 +75,9 @@ def round_batches(plan: LearnPlan, contract: RobotContract, number: int, env_ste
 
 
 def recent(plan: LearnPlan, number: int, by_round: list[list[Path]]) -> list[Path]:
-    """The files that round `number` learns from: all, or so few older ones that `recent_share` are recent.
+    """The files that round `number` learns from: all, or fewer older ones so that at least `recent_share` are recent.
 
-    `by_round`: the files of random motion, then of each round before this one.
+    `by_round`: the files of random motion, then of each earlier round.
     """
     old = [path for files in by_round[: -plan.recent_rounds] for path in files]
     new = [path for files in by_round[-plan.recent_rounds :] for path in files]
@@ -92,45 +87,3 @@ def recent(plan: LearnPlan, number: int, by_round: list[list[Path]]) -> list[Pat
             chosen = np.random.default_rng([plan.seed, number, 7]).choice(len(old), room, replace=False)
             old = [old[i] for i in sorted(chosen)]
     return old + new
-
-
-@dataclass(frozen=True)
-class EpisodeFigures:
-    """An episode as its file tells it."""
-
-    steps: int  # commands within the episode
-    metrics: EpisodeMetrics | None  # None: too little of it is usable
-
-
-def episode_figures(path: Path, contract: RobotContract) -> EpisodeFigures:
-    """Length and metrics of a logged episode, whoever logged it; raises EpisodeError."""
-    episode = read_episode(path, contract)
-    rows = transitions(episode)
-    steps = len(episode.commands) - rows.skipped.get("outside the episode", 0)
-    if not len(rows) or not len(episode.goals):
-        return EpisodeFigures(steps, None)
-    period = contract.action.period
-    zero = int(episode.commands.stamps[0]) if episode.begin_ns is None else episode.begin_ns
-    times = zero + np.round(np.append(rows.step, rows.step[-1] + 1) * period * 1e9).astype(np.int64)
-    at = np.searchsorted(episode.goals.stamps, times + 1_000_000, side="right") - 1
-    goals = episode.goals.values[np.clip(at, 0, None)]
-    states = np.concatenate([rows.state, rows.next_state[-1:]])
-    return EpisodeFigures(steps, contract.task.metrics(states, rows.action, goals, period))
-
-
-def figures_below(folders: list[Path], contract: RobotContract) -> dict[str, Any]:
-    """What a log row tells of the episodes below `folders`; `steps` is the number of commands in them."""
-    found = [episode_figures(path, contract) for path in episode_files(folders)]
-    metrics = [f.metrics for f in found if f.metrics is not None]
-    figures: dict[str, Any] = {"steps": sum(f.steps for f in found), "episodes": len(found)}
-    if not metrics:
-        return figures
-    kept = np.array([not m.dropped for m in metrics])
-    turned = np.array([m.degrees_turned for m in metrics])
-    return figures | {
-        "kept_rate": float(kept.mean()),
-        "degrees_turned_median": float(np.median(turned)),
-        "success_90": float(np.mean(kept & (turned >= 90))),
-        "success_180": float(np.mean(kept & (turned >= 180))),
-        "goal_rate": float(np.mean([m.goal_reached for m in metrics])),
-    }

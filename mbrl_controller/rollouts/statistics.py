@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Intervals for the figures that evaluation reports."""
+"""Intervals for the metrics that evaluation reports."""
 
 from __future__ import annotations
 

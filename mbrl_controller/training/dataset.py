@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Episode files to training data. Several processes read; what cannot be used is listed with its reason."""
+"""From episode files to training data, read by several processes; what is left out is listed with its reason."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.transitions import Transitions, transitions
 
 MANY = 40  # files from which starting other processes pays off
-# An episode with 1.5 times this or more of transitions counts as several, each so long, so that some of it can be held
-# out; between two of them the gap is left out. Of each pair the longer one.
+# An episode of at least 1.5 times this length is cut into parts of this length, so that some can be validation data.
+# The gap between two parts is left out. Of each pair, the longer one counts.
 PART_S, PART_STEPS = 60.0, 100
 GAP_S, GAP_STEPS = 1.0, 5
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Transitions, and what was left out. An episode of `data` is one recorded, or a part of a long one."""
+    """Transitions, and what was left out. An episode of `data` is a recorded one or a part of a long one."""
 
     data: TransitionSet
     files: tuple[Path, ...]  # those that gave transitions
@@ -41,7 +41,7 @@ class Dataset:
 
 
 def episode_files(folders: Iterable[Path]) -> list[Path]:
-    """All whole episode files below the folders, by name; raises EpisodeError for a folder that is not there."""
+    """All complete episode files below the folders, by name; raises EpisodeError for a missing folder."""
     found: set[Path] = set()
     for folder in folders:
         if folder.is_file():
@@ -56,7 +56,7 @@ def episode_files(folders: Iterable[Path]) -> list[Path]:
 def load_dataset(
     files: list[Path], contract: RobotContract, on_file: Callable[[Path], None] = lambda path: None
 ) -> Dataset:
-    """Read episodes into one TransitionSet; raises DatasetError when nothing usable is in them."""
+    """Read episodes into one TransitionSet; raises DatasetError if none is usable."""
     read = partial(_read, contract_text=contract.text)
     parts: list[Transitions] = []  # whole episodes, and parts of long ones
     used: list[Path] = []
@@ -85,7 +85,7 @@ def load_dataset(
         for path in files:
             take(path, read(path))
     else:
-        # Those of a retrain that was killed must not wait for work for ever.
+        # If the retrain is killed, its readers must not wait for work for ever.
         context, end = get_context("spawn"), partial(die_with_parent, signal.SIGKILL)
         with ProcessPoolExecutor(usable_cores(), mp_context=context, initializer=end) as pool:
             for path, result in zip(files, pool.map(read, files, chunksize=8), strict=True):
@@ -105,7 +105,7 @@ def _read(path: Path, contract_text: str) -> Transitions | str:
 
 
 def until_lost(rows: Transitions, contract: RobotContract) -> Transitions:
-    """The rows up to the first one that begins with the object at risk: what follows is mostly balls in the air."""
+    """The rows before the first one that begins with the object at risk: later ones are mostly balls in the air."""
     lost = np.flatnonzero(contract.task.at_risk(rows.state))
     if not len(lost):
         return rows

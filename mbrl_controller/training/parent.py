@@ -3,8 +3,8 @@
 
 """Which version a new one follows: of the same robot, measured in the same way, with the same shape.
 
-There is one current version a task, whatever the robot: one of another robot, such as the shipped one, is no measure
-for this one, and nothing to go on from.
+A task has one current version, whatever the robot. A version of another robot, such as the shipped one, is neither a
+baseline for a new version nor a start for its weights.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from mbrl_controller.models.registry import ModelCard, Registry, Version
 
 @dataclass(frozen=True)
 class Parent:
-    """The newest promoted version that can be one, and why those promoted since cannot, by name.
+    """The newest promoted version that can be a parent, and why those promoted since cannot, by name.
 
-    `damaged`: those among them that are of this robot for all that is known, but cannot be used.
+    `damaged`: those among them that cannot be read, so they may be of this robot.
     """
 
     version: Version | None
@@ -33,7 +33,7 @@ class Parent:
 
 
 def find_parent(registry: Registry, task: str, contract: RobotContract) -> Parent:
-    """Of a version that learns `task` under `contract`; RegistryError where it is not known what is current."""
+    """Find the parent of a new version for `task` and `contract`; RegistryError if the current version is unknown."""
     passed_over: dict[str, str] = {}
     damaged: list[str] = []
     for name in registry.promoted(task):
@@ -52,21 +52,21 @@ def find_parent(registry: Registry, task: str, contract: RobotContract) -> Paren
 
 
 def why_no_parent(card: ModelCard, contract: RobotContract) -> str:
-    """Why a version does not tell of the robot of `contract`, in words; empty if it does.
+    """Why a version is not of the robot of `contract`, in words; empty if it is.
 
-    Joint limits may differ: what it has learnt is as true. A card of before it said how states were measured is taken
-    at its names; a hand's shape is compared where the version has one and the contract's robot a simulated world.
+    Joint limits may differ: the learnt dynamics stay true. An old card that does not say how states were measured is
+    compared by names only. Shapes are compared if the version has one and the contract's robot a simulated world.
     """
     wrong = DataSchema.of_model(card.spec, card.measured).differences(DataSchema.of_contract(contract))
     if not wrong and card.spec.geometry is not None:
         shape = _simulated_shape(contract)
         if shape is not None and not shape.matches(card.spec.geometry):
-            wrong.append("its contact features are of another scene, whose surfaces or balls differ")
+            wrong.append("its contact features are of another scene: surfaces or balls differ")
     return "; ".join(wrong)
 
 
 def _simulated_shape(contract: RobotContract) -> HandGeometry | None:
-    """What contact features would be made of; None where there is no world, or nothing to make one with."""
+    """The geometry for contact features; None without a simulated world, or without the simulator."""
     try:
         return simulated_shape(contract)
     except MbrlError:
@@ -74,7 +74,7 @@ def _simulated_shape(contract: RobotContract) -> HandGeometry | None:
 
 
 def simulated_shape(contract: RobotContract) -> HandGeometry:
-    """The geometry for contact features; raises MbrlError saying what to do where there is none."""
+    """The geometry for contact features; raises MbrlError with the remedy if there is none."""
     instead = "leave contact features out: --set contacts=false"
     try:
         from mbrl_controller.simulation.extract_geometry import extract_geometry

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mbrl_controller.base.deprecated import old_files
 from mbrl_controller.base.errors import DatasetError, MbrlError, RegistryError
 from mbrl_controller.base.resources import home_dir
 from mbrl_controller.base.run_folder import PLAN_FILE
@@ -148,7 +149,8 @@ def read_plan(folder: Path) -> RetrainPlan:
     """The plan of a run's folder; raises MbrlError."""
     path = folder / PLAN_FILE
     try:
-        return RetrainPlan.model_validate_json(path.read_bytes())
+        with old_files():
+            return RetrainPlan.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise MbrlError(f"{path}: cannot be resumed: {error}") from error
 

@@ -193,7 +193,7 @@ def test_a_round_grows_with_the_experience(grow: float, env_steps: int, one: int
 
 
 def test_rounds_that_grow_and_change_go_on_after_a_stop(tmp_path: Path) -> None:
-    """The random motion's 240 env_steps ask for 48 more; the second round has a third behaviour."""
+    """The random motion's 240 steps ask for 48 more; the second round has a third behaviour."""
     late = {"collect.late.episodes": 1, "collect.late.seconds": 1.0, "collect.late.from_env_steps": 285}
     settings = {**SMALL, **late, "min_data_growth": 0.2, "rounds": 3}
     whole = learn(tmp_path, "whole", settings=settings)

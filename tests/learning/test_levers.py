@@ -38,9 +38,11 @@ def test_every_training_of_a_fresh_plan_is_fresh() -> None:
 def test_what_is_collected_does_not_reach_an_evaluation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     plan = make_plan("baoding")
     asked: list[RolloutConfig] = []
-    monkeypatch.setattr(evaluate, "run", lambda config, **_: asked.append(config) or dict.fromkeys(steps.JUDGEMENT, 1))
+    monkeypatch.setattr(
+        evaluate, "run", lambda config, **_: asked.append(config) or dict.fromkeys(steps.EVALUATION_METRICS, 1)
+    )
     work = steps.RoundRunner(tmp_path, plan, None, EpisodePool(1), lambda: False, None)  # type: ignore[arg-type]
-    assert work._judge("v0001", 5, 2)["kept_rate"] == 1
+    assert work._evaluate_version("v0001", 5, 2)["kept_rate"] == 1
     (config,) = asked
     plain = RolloutConfig("baoding")
     for name in ("goal_options", "sim_options", "exploration", "seconds"):
@@ -158,7 +160,7 @@ def with_returns(monkeypatch: pytest.MonkeyPatch, returns: list[float]) -> list[
         judged.append((version, seed))
         return {"episodes": episodes, "kept_rate": 1.0, "return_mean": returns[int(version[1:]) - 1]}
 
-    monkeypatch.setattr(steps.RoundRunner, "_judge", judge)
+    monkeypatch.setattr(steps.RoundRunner, "_evaluate_version", judge)
     return judged
 
 

@@ -19,8 +19,8 @@ pytest.importorskip("torch")
 
 from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.episodes.reader import read_episode
+from mbrl_controller.learning import logged_episodes, schedule
 from mbrl_controller.learning import ros_collection as ros_collect
-from mbrl_controller.learning import schedule
 from mbrl_controller.learning.config import make_plan
 from mbrl_controller.learning.log import read_rows
 from mbrl_controller.rollouts.config import RolloutConfig
@@ -65,7 +65,7 @@ def test_a_round_through_the_nodes_survives_a_stop(tmp_path: Path) -> None:
     for episode in episodes:
         assert episode.complete
         assert (episode.info.source, episode.info.model_version) == ("logger", "v0001")
-        assert schedule.episode_figures(episode.path, episode.contract).steps <= 11  # of 1 s at 10 Hz
+        assert logged_episodes.read_metrics(episode.path, episode.contract).steps <= 11  # of 1 s at 10 Hz
     assert not nodes_of(tmp_path)
 
 

@@ -151,7 +151,7 @@ def test_a_run_goes_through_its_steps_and_counts_its_experience(learned: run.Lea
 
 
 def test_a_run_can_be_watched(learned: run.LearnResult) -> None:
-    assert (learned.folder / "plots.png").read_bytes().startswith(b"\x89PNG")
+    assert (learned.folder / "curve.png").read_bytes().startswith(b"\x89PNG")
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -205,15 +205,15 @@ def test_a_killed_run_goes_on_to_the_same_result(learned: run.LearnResult, tmp_p
     )
     root = Path(__file__).resolve().parents[2]
     draw = random.Random()
-    env_steps = [draw.randint(1, 60) for _ in range(3)]
-    for after in env_steps:
+    moments = [draw.randint(1, 60) for _ in range(3)]
+    for after in moments:
         command = [sys.executable, "-c", code, str(root), str(tmp_path), str(after)]
         ended = subprocess.run(command, cwd=root, timeout=120, capture_output=True, text=True)
         if ended.returncode == 0:
             break
         assert ended.returncode == -signal.SIGKILL, ended.stderr
     resumed = resume(tmp_path)
-    assert same(resumed.rows) == same(learned.rows), f"killed after {env_steps}"
+    assert same(resumed.rows) == same(learned.rows), f"killed after {moments}"
 
 
 def test_stopping_keeps_what_was_reached(learned: run.LearnResult, tmp_path: Path) -> None:
@@ -385,7 +385,7 @@ def test_the_command_shows_a_line_a_step_and_says_how_to_go_on(tmp_path: Path) -
     done = mbrl("learn", "valve", "--run", "a", "--processes", "1", *pairs)
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stderr.splitlines()]
-    steps = [(words[1], words[2]) for words in lines if len(words) > 3 and words[3] == "env_steps"]
+    steps = [(words[1], words[2]) for words in lines if len(words) > 3 and words[3] == "steps"]
     assert steps == [
         ("random", "240"),
         ("train", "240"),

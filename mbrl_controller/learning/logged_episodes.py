@@ -1,0 +1,60 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Metrics of collected episodes, read from their files: the nodes may have logged them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.episodes.reader import read_episode
+from mbrl_controller.episodes.transitions import transitions
+from mbrl_controller.tasks.base import EpisodeMetrics
+from mbrl_controller.training.dataset import episode_files
+
+
+@dataclass(frozen=True)
+class LoggedEpisode:
+    """Length and metrics of an episode, from its file."""
+
+    steps: int  # commands within the episode
+    metrics: EpisodeMetrics | None  # None: too little of it is usable
+
+
+def read_metrics(path: Path, contract: RobotContract) -> LoggedEpisode:
+    """Read an episode, logged by the logger or by `mbrl collect`; raises EpisodeError."""
+    episode = read_episode(path, contract)
+    rows = transitions(episode)
+    steps = len(episode.commands) - rows.skipped.get("outside the episode", 0)
+    if not len(rows) or not len(episode.goals):
+        return LoggedEpisode(steps, None)
+    period = contract.action.period
+    zero = int(episode.commands.stamps[0]) if episode.begin_ns is None else episode.begin_ns
+    times = zero + np.round(np.append(rows.step, rows.step[-1] + 1) * period * 1e9).astype(np.int64)
+    at = np.searchsorted(episode.goals.stamps, times + 1_000_000, side="right") - 1
+    goals = episode.goals.values[np.clip(at, 0, None)]
+    states = np.concatenate([rows.state, rows.next_state[-1:]])
+    return LoggedEpisode(steps, contract.task.metrics(states, rows.action, goals, period))
+
+
+def summarise_logged(folders: list[Path], contract: RobotContract) -> dict[str, Any]:
+    """Metrics over the episodes below `folders`, as in a log row; `steps` is the number of their commands."""
+    found = [read_metrics(path, contract) for path in episode_files(folders)]
+    metrics = [f.metrics for f in found if f.metrics is not None]
+    summary: dict[str, Any] = {"steps": sum(f.steps for f in found), "episodes": len(found)}
+    if not metrics:
+        return summary
+    kept = np.array([not m.dropped for m in metrics])
+    turned = np.array([m.degrees_turned for m in metrics])
+    return summary | {
+        "kept_rate": float(kept.mean()),
+        "degrees_turned_median": float(np.median(turned)),
+        "success_90": float(np.mean(kept & (turned >= 90))),
+        "success_180": float(np.mean(kept & (turned >= 180))),
+        "goal_rate": float(np.mean([m.goal_reached for m in metrics])),
+    }
