@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from mbrl_controller.base.console import error_console
 from mbrl_controller.cli.errors import report_errors
 from mbrl_controller.cli.options import (
+    TASKS,
     JsonOption,
     LoopRateOption,
     ModelOption,
@@ -27,9 +28,7 @@ app = typer.Typer(help="Measure planning, timing and control on this machine.", 
 @app.command()
 @report_errors
 def planner(
-    task: Annotated[Literal["baoding", "valve"], typer.Option(help="whose current model the parts plan with")] = (
-        "baoding"
-    ),
+    task: Annotated[str, typer.Option(help=f"whose current model the parts plan with: {TASKS}")] = "baoding",
     part: Annotated[
         list[str] | None, typer.Option("--part", help="measure this part only, repeatable (default: all)")
     ] = None,
@@ -46,7 +45,9 @@ def planner(
     """
     from mbrl_controller.benchmark import suite as job
     from mbrl_controller.benchmark.settings import Settings
+    from mbrl_controller.control.task_config import contract_path
 
+    contract_path(task)  # an unknown task is refused before any part is measured
     report = job.run(
         Settings(task=task, quick=quick, peers_python=peers_python, plot=plot),
         part,
@@ -62,16 +63,16 @@ def planner(
 @app.command()
 @report_errors
 def delay(
-    task: Annotated[list[str] | None, typer.Option(help="baoding or valve, repeatable (default: both)")] = None,
+    task: Annotated[list[str] | None, typer.Option(help=f"{TASKS}, repeatable (default: all)")] = None,
     episodes: Annotated[int, typer.Option(min=1, help="episodes of each row, on the same seeds")] = 24,
     json: JsonOption = None,
 ) -> None:
     """Control under 0 to 150 ms of latency, with and without compensation for it, in simulation."""
+    from mbrl_controller.benchmark import control_quality
     from mbrl_controller.benchmark import delay as job
-    from mbrl_controller.benchmark.control_quality import TASKS
 
     report = job.run(
-        task or TASKS,
+        task or control_quality.TASKS,
         episodes,
         json,
         on_begin=lambda what: error_console.print(f"{what} ...", highlight=False),
@@ -82,7 +83,7 @@ def delay(
 @app.command()
 @report_errors
 def loop(
-    task: Annotated[Literal["baoding", "valve"], typer.Option(help="what the hand does meanwhile")] = "baoding",
+    task: Annotated[str, typer.Option(help=f"what the hand does during the run: {TASKS}")] = "baoding",
     rate: LoopRateOption = None,
     seconds: Annotated[float, typer.Option(min=2.0, help="how long, s")] = 60.0,
     stress_cores: StressCoresOption = 0,

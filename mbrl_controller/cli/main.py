@@ -23,6 +23,7 @@ from mbrl_controller.cli.options import (
     JsonOption,
     ModelOption,
     ModelsOption,
+    PlannerOption,
     ProcessesOption,
     SeedOption,
     TaskArgument,
@@ -47,7 +48,6 @@ PrecisionOption = Annotated[Precision, typer.Option(help="of the model served; a
 GoalOption = Annotated[
     list[str] | None, typer.Option("--goal", help="fix part of the goal, NAME=VALUE: direction=clockwise, period=4")
 ]
-PlannerOption = Annotated[str, typer.Option(help="how actions are chosen: pddm, cem, icem, random_shooting, ...")]
 PlannerOptions = Annotated[
     list[str] | None, typer.Option("--planner-set", help="planner option NAME=VALUE: num_samples=700, sigma=0.9")
 ]

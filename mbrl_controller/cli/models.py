@@ -12,7 +12,7 @@ import typer
 
 from mbrl_controller.base.console import console
 from mbrl_controller.cli.errors import REFUSED, report_errors
-from mbrl_controller.cli.options import ContractOption, ModelsOption, TaskArgument
+from mbrl_controller.cli.options import TASKS, ContractOption, ModelsOption, TaskArgument
 
 app = typer.Typer(help="Model versions: list, show, promote, rollback, quantise.", no_args_is_help=True)
 
@@ -20,7 +20,7 @@ app = typer.Typer(help="Model versions: list, show, promote, rollback, quantise.
 @app.command("list")
 @report_errors
 def list_versions(
-    task: Annotated[str | None, typer.Argument(help="baoding or valve (default: all)")] = None,
+    task: Annotated[str | None, typer.Argument(help=f"{TASKS} (default: all)")] = None,
     models_dir: ModelsOption = None,
 ) -> None:
     """All versions, the current one marked."""
@@ -28,13 +28,13 @@ def list_versions(
 
     from mbrl_controller.base.errors import MbrlError
     from mbrl_controller.models.registry import Registry
-    from mbrl_controller.tasks.catalog import TASKS
+    from mbrl_controller.tasks import catalog
 
     registry = Registry(models_dir)
     table = Table("task", "version", "current", "robot", "created", "parent", "transitions", "precision", box=None)
-    if task and task not in TASKS:
-        raise MbrlError(f"unknown task {task!r}; known tasks: {', '.join(sorted(TASKS))}")
-    for name in [task] if task else sorted(TASKS):
+    if task and task not in catalog.TASKS:
+        raise MbrlError(f"unknown task {task!r}; known tasks: {', '.join(sorted(catalog.TASKS))}")
+    for name in [task] if task else sorted(catalog.TASKS):
         versions = registry.versions(name)
         try:
             current = registry.current(name).name if versions else ""

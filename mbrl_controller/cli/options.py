@@ -17,7 +17,11 @@ from mbrl_controller.base.overrides import COMMA_HINT, has_decimal_comma
 
 RENAMED_FLAGS = {"--core-set": "--controller-set", "--points": "--env-steps", "--busy-cores": "--stress-cores"}
 WORDS = "words"
-TaskArgument = Annotated[str, typer.Argument(help="baoding or valve")]
+HELP_FLAGS = {"-h", "--help"}
+# In help texts, what stands for the names of a catalog.
+TASKS, PLANNERS = "{tasks}", "{planners}"
+TaskArgument = Annotated[str, typer.Argument(help=TASKS)]
+PlannerOption = Annotated[str, typer.Option(help=f"planner: {PLANNERS}")]
 ModelOption = Annotated[str, typer.Option(help="model version, as `mbrl models list` names it")]
 ModelsOption = Annotated[
     Path | None, typer.Option("--models-dir", help="registry (default: models/ below MBRL_HOME or ~/.mbrl)")
@@ -42,6 +46,13 @@ class CommandGroup(TyperGroup):
             raise typer.BadParameter(str(error)) from error
         return super().parse_args(ctx, list(ctx.meta[WORDS]))
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Fill the names of the catalogs into help texts, only where one is asked for: imports take time."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and HELP_FLAGS & set(rest):
+            _fill_in_names(command)
+        return name, command, rest
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         try:
@@ -50,3 +61,16 @@ class CommandGroup(TyperGroup):
             if any(has_decimal_comma(word.rpartition("=")[2]) for word in ctx.meta[WORDS]):
                 error.message = f"{error.message.rstrip('.')}; {COMMA_HINT}"
             raise
+
+
+def _fill_in_names(command: Any) -> None:
+    """Replace the marks in the help texts of a command and of those below it."""
+    from mbrl_controller.planning import catalog as planners
+    from mbrl_controller.tasks import catalog as tasks
+
+    for parameter in command.params:
+        if text := getattr(parameter, "help", None):
+            text = text.replace(TASKS, ", ".join(tasks.TASKS)).replace(PLANNERS, ", ".join(planners.PLANNERS))
+            parameter.help = text
+    for child in getattr(command, "commands", {}).values():
+        _fill_in_names(child)

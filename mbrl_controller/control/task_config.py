@@ -18,6 +18,7 @@ from mbrl_controller.contract.contract import RobotContract, load_contract
 from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.planning.base import PlannerOptions
+from mbrl_controller.tasks.catalog import TASKS
 
 
 class Defaults(BaseModel):
@@ -25,7 +26,7 @@ class Defaults(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    contract: str
+    contract: str = ""  # a file of config/; empty: the task has none
     planners: dict[str, PlannerOptions] = Field(default_factory=dict)
     core: ControllerConfig = ControllerConfig()
     training: dict[str, Any] = Field(default_factory=dict)
@@ -41,13 +42,15 @@ class PlannerDefaults(BaseModel):
 
 @cache
 def task_defaults(task: str) -> Defaults:
-    """The entry of `task` in config/tasks.yaml; raises MbrlError."""
+    """The entry of `task` in config/tasks.yaml, which is empty for a task that the file does not name.
+
+    Raises MbrlError.
+    """
+    if task not in TASKS:
+        raise ContractError(f"unknown task {task!r}; known tasks: {', '.join(sorted(TASKS))}")
     path = share_dir() / "config" / "tasks.yaml"
     try:
-        document = yaml.safe_load(path.read_text())
-        if task not in document:
-            raise ContractError(f"unknown task {task!r}; known tasks: {', '.join(sorted(document))}")
-        return Defaults.model_validate(document[task])
+        return Defaults.model_validate(yaml.safe_load(path.read_text()).get(task, {}))
     except (OSError, yaml.YAMLError) as error:
         raise MbrlError(f"{path}: cannot be read: {error}") from error
     except ValidationError as error:
@@ -55,8 +58,11 @@ def task_defaults(task: str) -> Defaults:
 
 
 def contract_path(task: str) -> Path:
-    """The contract that config/tasks.yaml names for `task`."""
-    return share_dir() / "config" / task_defaults(task).contract
+    """The contract that config/tasks.yaml names for `task`; raises MbrlError if it names none."""
+    name = task_defaults(task).contract
+    if not name:
+        raise ContractError(f"task {task}: config/tasks.yaml names no contract for it; give one")
+    return share_dir() / "config" / name
 
 
 def contract_for(task: str, path: Path | None = None) -> RobotContract:
