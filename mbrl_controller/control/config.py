@@ -11,13 +11,21 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from mbrl_controller.base.deprecated import renamed_fields, with_new_names
 from mbrl_controller.base.units import Count, Number, Radians, Seconds, Unit
 from mbrl_controller.planning.risk import Risk
 
 DelayKind = Literal["none", "given", "measured"]
 MAX_DELAY_S = 2.0  # what is older than this is stale and not late
+
+RENAMED = {"goal_lead": "max_goal_lead"}  # old names of ControllerConfig's options
+# Some of ControllerConfig's options by name.
+ControllerOverrides = Annotated[
+    dict[str, Any],
+    BeforeValidator(lambda given: with_new_names(given, RENAMED, "core ") if isinstance(given, dict) else given),
+]
 
 
 class _Options(BaseModel):
@@ -27,11 +35,13 @@ class _Options(BaseModel):
 class ControllerConfig(_Options):
     """What the controller plans for: risk, costs, goal and delay."""
 
+    _new_names = renamed_fields(RENAMED)
+
     risk: Risk = Risk()
     drop_cost: Annotated[float, Unit("reward per control period")] = Field(
         default=20.0, ge=0, description="cost per step, from the first predicted drop to the end of the plan"
     )
-    goal_lead: Radians = Field(
+    max_goal_lead: Radians = Field(
         default=0.0,
         ge=0,
         lt=np.pi,
@@ -78,9 +88,9 @@ class SessionConfig(_Options):
     episode_s: Seconds = Field(default=0.0, ge=0, description="maximum duration of an episode; 0: none")
     auto_reset: bool = Field(default=False, description="begin a new episode after a drop or time-out")
     goal_options: dict[str, Any] = Field(default_factory=dict, description="fixed options of the sampled goal")
-    exploration: Number = Field(
+    exploration_noise: Number = Field(
         default=0.0, ge=0, le=1, description="standard deviation of the noise added to the normalised action (-1 to 1)"
     )
-    exploration_beta: Number = Field(
+    noise_smoothing: Number = Field(
         default=0.6, gt=0, le=1, description="smoothing of the exploration noise: 1 is white, small is smooth"
     )

@@ -79,7 +79,7 @@ class ControllerCore:
         last = None if position is None else self.contract.action.to_normalised(position)
         self._planner_state = self.planner.initial_state(seed, last)
         self._targets: Array | None = None  # the rest of the last plan
-        self._planner_goal: tuple[Goal, float, Goal] | None = None  # goal, `goal_lead`, goal as planned for
+        self._planner_goal: tuple[Goal, float, Goal] | None = None  # goal, `max_goal_lead`, goal as planned for
         self._sent.clear()
         self._stuck_sensors.reset()
         self._late = self._disagreeing = 0
@@ -260,7 +260,7 @@ class ControllerCore:
 
     def _as_planned(self, goal: Goal, state: Array, episode_time: float) -> Goal:
         """The goal as the planner sees it, waiting for the objects. Rewards are computed by the goal itself."""
-        lead = self.config.goal_lead
+        lead = self.config.max_goal_lead
         if not lead:
             return goal
         if self._planner_goal is None or self._planner_goal[0] is not goal or self._planner_goal[1] != lead:

@@ -119,7 +119,7 @@ class ControlSession:
             elif (late := time.monotonic() - expires) > 0:
                 tick = self.core.send_nothing(f"the step was held up and ended {late:.2f} s too late", stamp)
             else:
-                noise = self._exploration.sample(self.config.exploration, self.config.exploration_beta)
+                noise = self._exploration.sample(self.config.exploration_noise, self.config.noise_smoothing)
                 tick = self.core.conclude(prepared.request, solution, stamp, noise)
             reward, goal = self._reward(observation, prepared.goal), prepared.goal
             step = Step(

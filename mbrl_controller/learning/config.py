@@ -20,7 +20,8 @@ from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.base.overrides import deep_merge, unflatten
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.control.config import ControllerConfig
+from mbrl_controller.control.config import RENAMED as CORE_RENAMED
+from mbrl_controller.control.config import ControllerConfig, ControllerOverrides
 from mbrl_controller.control.task_config import contract_for, planner_defaults, task_defaults
 from mbrl_controller.dynamics.train_config import TrainConfig
 from mbrl_controller.models.spec import describe_validation
@@ -50,6 +51,8 @@ RENAMED = {
     "planner": PLANNER_RENAMED,
     "collect.*": COLLECTION_RENAMED,
     "collect.*.planner": PLANNER_RENAMED,
+    "core": CORE_RENAMED,
+    "collect.*.core": CORE_RENAMED,
 }
 
 
@@ -64,7 +67,7 @@ class CollectionConfig(BaseModel):
     episodes: int = Field(ge=0, le=MAX_EPISODES, description="per round; 0: none")
     seconds: float | None = Field(default=None, gt=0, description="length, s; None: the task's")
     planner: PlannerOptions = Field(default_factory=dict, description="options that override the plan's `planner`")
-    core: dict[str, Any] = Field(default_factory=dict, description="options that override the plan's `core`")
+    core: ControllerOverrides = Field(default_factory=dict, description="options that override the plan's `core`")
     exploration: float = Field(
         default=0.0, ge=0, le=1, description="standard deviation of noise on the action, normalised"
     )

@@ -104,12 +104,12 @@ def service_plan(
         "models_dir": str(models_dir),
         "precision": plan.precision,
         "episode_s": float(rollout.seconds or contract.task.episode_s),  # 0 would be without end
-        "exploration": float(rollout.exploration),
+        "exploration_noise": float(rollout.exploration),
         "goal_options": format_options(rollout.goal_options),
         # An early model is unsure everywhere; if the controller held still then, the run would learn nothing.
         "check_disagreement": False,
         "drop_cost": float(core.drop_cost),
-        "goal_lead": float(core.goal_lead),
+        "max_goal_lead": float(core.max_goal_lead),
         "delay": core.delay,
         "delay_s": float(core.delay_s),
         "risk.kind": core.risk.kind,

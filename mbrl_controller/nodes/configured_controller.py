@@ -28,7 +28,7 @@ from mbrl_controller.nodes.controller_options import ControllerOptions, check_go
 from mbrl_controller.nodes.controller_output import ControllerOutput
 from mbrl_controller.nodes.controller_report import ControllerReport, Counters
 from mbrl_controller.nodes.lifecycle import ManagedNode
-from mbrl_controller.nodes.message_types import message_class
+from mbrl_controller.nodes.messages import message_class
 from mbrl_controller.nodes.polling import SlowService, polled_subscription
 from mbrl_controller.nodes.scene_reset import SceneReset
 from mbrl_controller.nodes.simulated_clock import SimulatedClock

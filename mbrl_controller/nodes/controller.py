@@ -26,7 +26,6 @@ from mbrl_controller.control.timing import LoopStatistics
 from mbrl_controller.nodes import diagnostics
 from mbrl_controller.nodes.configured_controller import ConfiguredController, uses_simulated_time
 from mbrl_controller.nodes.control_loop import ControlLoop
-from mbrl_controller.nodes.controller_answers import what_follows
 from mbrl_controller.nodes.controller_model import identity, load_beside, warn_of_fallback
 from mbrl_controller.nodes.controller_options import (
     RENAMED,
@@ -36,7 +35,7 @@ from mbrl_controller.nodes.controller_options import (
     read_options,
     task_values,
 )
-from mbrl_controller.nodes.controller_report import REPORT_S, Counters, unconfigured
+from mbrl_controller.nodes.controller_report import REPORT_S, Counters, unconfigured, what_follows
 from mbrl_controller.nodes.lifecycle import ManagedNode, run
 from mbrl_controller.nodes.parameters import Parameters
 from mbrl_controller.nodes.stop_button import StopButton

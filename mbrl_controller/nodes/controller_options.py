@@ -19,6 +19,7 @@ from mbrl_controller.base.overrides import format_options, parse_options
 from mbrl_controller.base.resources import config_file, share_dir, user_path
 from mbrl_controller.base.units import NO_UNIT, Number
 from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.control.config import RENAMED as CORE_RENAMED
 from mbrl_controller.control.config import ControllerConfig, SafetyConfig, SessionConfig
 from mbrl_controller.control.task_config import planner_defaults
 from mbrl_controller.episodes.metadata import SESSION_NAME
@@ -34,7 +35,12 @@ from mbrl_controller.planning.risk import Risk
 
 MOST_CPUS = 8192  # Linux takes no more
 PLANNER_FIXED = {"horizon"}  # the running plan has this length
-RENAMED = {f"planner.{old}": f"planner.{new}" for old, new in PLANNER_RENAMED.items()}
+RENAMED = {
+    **{f"planner.{old}": f"planner.{new}" for old, new in PLANNER_RENAMED.items()},
+    **CORE_RENAMED,
+    "exploration": "exploration_noise",
+    "exploration_beta": "noise_smoothing",
+}
 
 
 class Thresholds(BaseModel):
@@ -118,8 +124,8 @@ GENERAL = [
     Spec("lock_memory", False, "keep the process's memory in RAM while active (mlockall)"),
     Spec("gc_in_slack", True, "while active, collect garbage only after a tick, where there is time before the next"),
 ]  # fmt: skip
-CORE = ("drop_cost", "goal_lead", "delay", "delay_s")
-SESSION_LIVE = {"episode_s", "auto_reset", "exploration", "exploration_beta"}
+CORE = tuple(name for name in ControllerConfig.model_fields if name != "risk")
+SESSION_LIVE = {"episode_s", "auto_reset", "exploration_noise", "noise_smoothing"}
 
 
 def general_specs() -> list[Spec]:

@@ -71,8 +71,7 @@ class ControllerOutput:
     def open_command(self, profile: QoSProfile) -> None:
         """Create the publisher of the hand's command topic: only an active controller has one."""
         command = self._contract.file.command
-        kind = Float64MultiArray if command.type == MULTI_ARRAY else JointTrajectory
-        self._target = self._node.create_publisher(kind, command.topic, profile)
+        self._target = self._node.create_publisher(messages.message_class(command.type), command.topic, profile)
 
     def close_command(self) -> None:
         """Wait until the last command is acknowledged, then leave the topic."""

@@ -1,12 +1,13 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The controller's entry on /diagnostics: how it is doing, in one level, one line and many values."""
+"""What the controller tells people: its entry on /diagnostics, and what follows a reset or a hand-over."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mbrl_controller.control.episode_manager import Phase
 from mbrl_controller.control.safety import SafetyState
 from mbrl_controller.control.session import ControlSession
 from mbrl_controller.control.standing import Standing
@@ -140,3 +141,25 @@ class ControllerReport:
             "goals refused": counters.goals_refused,
             "last goal refusal": counters.last_goal_refusal,
         }
+
+
+def what_follows(
+    standing: Standing, session: ControlSession | None, *, active: bool, ticking: bool, problem: str, reset_service: str
+) -> str:
+    """In words. `session`: None while unconfigured; `problem`: why the state could not be used until now."""
+    obstacles = []
+    if standing.stop is not None:
+        obstacles.append(f"stopped until ~/reset: {standing.stop.reason}")
+    if standing.hand_over is not None:
+        obstacles.append(f"handed over until ~/hand_over with false: {standing.hand_over.reason}")
+    if session is None:
+        obstacles.append("not configured")
+    elif not active:
+        obstacles.append("not active")
+    elif not ticking:
+        obstacles.append("the control loop has ended: deactivate and activate")
+    if obstacles or session is None:
+        return f"nothing is sent: {'; '.join(obstacles)}"
+    if session.episodes.phase is Phase.RESETTING:
+        return f"a new episode begins with the next good state after the scene's reset by {reset_service}"
+    return f"a new episode begins with the next good state{f'; until now: {problem}' if problem else ''}"

@@ -29,7 +29,7 @@ from mbrl_controller.nodes.controller_options import expanded, find_contract
 from mbrl_controller.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher
 from mbrl_controller.nodes.graph import Unheard
 from mbrl_controller.nodes.lifecycle import ManagedNode, run
-from mbrl_controller.nodes.message_types import message_class
+from mbrl_controller.nodes.messages import message_class
 from mbrl_controller.nodes.parameter_spec import Spec
 from mbrl_controller.nodes.parameters import Parameters, check_name
 from mbrl_controller.nodes.qos import offered_on

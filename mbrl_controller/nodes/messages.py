@@ -1,10 +1,11 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Vectors to messages and back."""
+"""Vectors to messages and back; message classes by name."""
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,12 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from mbrl_controller.base.errors import GoalError
 from mbrl_controller.tasks.base import Task, WaypointGoal
 from mbrl_controller.tasks.spaces import Array
+
+
+def message_class(type_name: str) -> Any:
+    """The rclpy class of a message type such as sensor_msgs/msg/JointState."""
+    package, _, name = type_name.split("/")
+    return getattr(importlib.import_module(f"{package}.msg"), name)
 
 
 def to_time(stamp: float) -> Time:

@@ -21,7 +21,7 @@ from mbrl_controller.nodes import qos
 from mbrl_controller.nodes.controller_options import find_contract
 from mbrl_controller.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher
 from mbrl_controller.nodes.lifecycle import ManagedNode, run
-from mbrl_controller.nodes.message_types import message_class
+from mbrl_controller.nodes.messages import message_class
 from mbrl_controller.nodes.parameter_spec import Spec, specs_of
 from mbrl_controller.nodes.parameters import Parameters
 from mbrl_controller.nodes.sim_runners import RESET_WAIT_S, LockstepRunner, RealTimeRunner, Runner

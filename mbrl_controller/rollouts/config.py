@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from mbrl_controller.base.deprecated import with_new_names
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.control.config import RENAMED as CORE_RENAMED
 from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.control.task_config import contract_for, planner_defaults
 from mbrl_controller.models.loading import BACKENDS, Backend
@@ -109,8 +110,9 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
 
 
 def _core(config: RolloutConfig, default: ControllerConfig) -> ControllerConfig:
+    options = with_new_names(config.core_options, CORE_RENAMED, "core ")
     try:
-        return ControllerConfig(**((config.core or default).model_dump() | config.core_options))
+        return ControllerConfig(**((config.core or default).model_dump() | options))
     except ValidationError as error:
         raise MbrlError(f"core options: {describe_validation(error)}") from error
 

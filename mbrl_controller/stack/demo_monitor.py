@@ -10,22 +10,18 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import PoseStamped
-from nav_msgs.msg import Odometry
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
 from mbrl_controller.base.errors import MessageError
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.contract.ros_types import JOINT_STATE, ODOMETRY, POSE
 from mbrl_controller.contract.state_assembly import StateAssembler
 from mbrl_controller.nodes import qos
+from mbrl_controller.nodes.messages import message_class
 from mbrl_controller.stack.demo_recorder import DemoRecord
 from mbrl_controller.stack.monitor import ServiceMonitor
 from mbrl_controller.tasks.spaces import Array
-
-MESSAGES = {JOINT_STATE: JointState, ODOMETRY: Odometry, POSE: PoseStamped}
 
 
 class DemoMonitor(ServiceMonitor):
@@ -44,7 +40,7 @@ class DemoMonitor(ServiceMonitor):
         for source in self.contract.sources:
             # Bytes, of which only those at a tick are read: the rest would cost time that the planner needs.
             self._node.create_subscription(
-                MESSAGES[source.type], source.topic, self._keep(source.topic), qos.SENSOR, raw=True
+                message_class(source.type), source.topic, self._keep(source.topic), qos.SENSOR, raw=True
             )
         self._node.create_subscription(JointState, "controller/command", self._on_command, qos.RECORD)
         self._node.create_subscription(JointTrajectory, "controller/goal", self._on_goal, qos.RECORD)
@@ -68,7 +64,7 @@ class DemoMonitor(ServiceMonitor):
         try:
             for source in self.contract.sources:
                 if source.topic in self._newest:
-                    message = deserialize_message(self._newest[source.topic], MESSAGES[source.type])
+                    message = deserialize_message(self._newest[source.topic], message_class(source.type))
                     self._assembler.update(source.topic, message)
             return self._assembler.vector()[0], self._command, self._goal
         except MessageError:

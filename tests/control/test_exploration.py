@@ -61,7 +61,7 @@ def test_without_deviation_there_is_none() -> None:
 
 def test_a_session_and_an_evaluated_controller_explore_alike() -> None:
     """The same states and the same seeds: the same commands to the bit, in each episode."""
-    bench = Bench(seed=3, exploration=0.3, exploration_beta=0.4)
+    bench = Bench(seed=3, exploration_noise=0.3, noise_smoothing=0.4)
     bench.core.config = bench.core.config.model_copy(update={"delay": "none"})
     bench.session.set_goal(GOAL, 0.0)
     explored = ControllerPolicy(make_core(delay="none"), 0.3, beta=0.4)

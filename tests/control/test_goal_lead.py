@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
+from mbrl_controller.base.deprecated import RenamedWarning
 from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.control.core import ControllerCore
 from mbrl_controller.control.steps import Observation
@@ -23,7 +25,14 @@ HORIZON, PERIOD = 4, CONTRACT.action.period
 
 def core_with(goal_lead: float) -> ControllerCore:
     planner = make_planner("pddm", len(CONTRACT.action), {"num_samples": 4, "horizon": HORIZON})
-    return ControllerCore(CONTRACT, PlainModel(), planner, ControllerConfig(goal_lead=goal_lead))  # type: ignore[arg-type]
+    return ControllerCore(CONTRACT, PlainModel(), planner, ControllerConfig(max_goal_lead=goal_lead))  # type: ignore[arg-type]
+
+
+def test_the_old_name_is_taken_with_a_warning_but_not_beside_the_new() -> None:
+    with pytest.warns(RenamedWarning, match="max_goal_lead"):
+        assert ControllerConfig(goal_lead=0.5).max_goal_lead == 0.5  # type: ignore[call-arg]
+    with pytest.raises(ValidationError, match="max_goal_lead"):
+        ControllerConfig(goal_lead=0.5, max_goal_lead=0.5)  # type: ignore[call-arg]
 
 
 def at_rest() -> np.ndarray:
@@ -88,7 +97,7 @@ def test_a_state_without_numbers_leaves_the_targets_as_they_were() -> None:
 def test_a_goal_that_waits_by_itself_and_one_that_stands_still_stay_what_they_are() -> None:
     for goal in (clock(lead=0.3), TASK.sample_goal(np.random.default_rng(0), place=1)):
         assert TASK.waiting(goal, 0.6) is goal
-    valve = make_core(goal_lead=0.6)
+    valve = make_core(max_goal_lead=0.6)
     goal = valve.task.sample_goal(np.random.default_rng(0))
     assert valve.task.waiting(goal, 0.6) is goal
 

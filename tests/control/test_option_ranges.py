@@ -33,7 +33,7 @@ SAFETY = [
 ]
 CORE = [
     ("drop_cost", 20.0, 0, 1e9, [-0.1]),
-    ("goal_lead", 0.0, 0, BELOW_HALF_A_TURN, [-0.1, math.pi]),
+    ("max_goal_lead", 0.0, 0, BELOW_HALF_A_TURN, [-0.1, math.pi]),
     ("delay", "measured", "none", "given", ["some"]),
     ("delay_s", 0.0, 0, 2, [-0.1, 2.1]),
 ]
@@ -41,8 +41,8 @@ SESSION = [
     ("seed", 0, 0, None, [-1]),
     ("episode_s", 0.0, 0, None, [-0.1]),
     ("auto_reset", False, None, None, []),
-    ("exploration", 0.0, 0, 1, [-0.1, 1.1]),
-    ("exploration_beta", 0.6, SMALL, 1, [0, 1.1]),
+    ("exploration_noise", 0.0, 0, 1, [-0.1, 1.1]),
+    ("noise_smoothing", 0.6, SMALL, 1, [0, 1.1]),
 ]
 RISK = [("kind", "mean_std", "mean", "worst", ["median"]), ("k", 1.0, 0, 100, [-0.1, 100.1])]
 PLANNER = [

@@ -50,7 +50,7 @@ class Machine(RuleBasedStateMachine):
         self.core = make_core(make_contract(safe), safety=SafetyConfig(ramp_s=ramp), delay=delay, delay_s=0.07)
         self.action = self.core.contract.action
         self.inputs = StateInput(self.core.contract)
-        self.config = SessionConfig(auto_reset=auto_reset, exploration=exploration, episode_s=episode)
+        self.config = SessionConfig(auto_reset=auto_reset, exploration_noise=exploration, episode_s=episode)
         self.session = ControlSession(
             self.core, self.inputs, self.config, self.check, reset_scene=(lambda: None) if scene else None
         )
@@ -73,7 +73,7 @@ class Machine(RuleBasedStateMachine):
         if step.observation is not None:
             measured = step.observation.state[self.core.task.joint_positions]
             assert (np.abs(command - measured) <= reach).all()
-            if step.tick.source == "plan" and not (self.config.exploration or self.core.safety.config.ramp_s):
+            if step.tick.source == "plan" and not (self.config.exploration_noise or self.core.safety.config.ramp_s):
                 assert step.tick.solution is not None
                 window = allowed(self.action, measured, self.sent, self.core.safety.config.max_jump)
                 np.testing.assert_allclose(command, window.nearest(step.tick.solution.targets[0]), atol=1e-12)

@@ -363,7 +363,7 @@ def episodes(count: int, **config: Any) -> list[list[Step]]:
 
 def test_the_same_seed_gives_the_same_episodes() -> None:
     def commands(seed: int) -> Any:
-        return np.array([[s.tick.command for s in steps] for steps in episodes(3, seed=seed, exploration=0.1)])
+        return np.array([[s.tick.command for s in steps] for steps in episodes(3, seed=seed, exploration_noise=0.1)])
 
     np.testing.assert_array_equal(commands(3), commands(3))
     assert (commands(3) != commands(4)).any(axis=(1, 2)).all()
@@ -392,7 +392,7 @@ def test_each_episode_is_explored_in_its_own_way() -> None:
             sent.append(bench.step(begin, neutral).tick.command)
         return sent
 
-    one, other = noise(exploration=0.05)
+    one, other = noise(exploration_noise=0.05)
     assert (one != other)[:2].all()  # the third is as far as it may go
     still = noise()
     np.testing.assert_array_equal(still[0], still[1])

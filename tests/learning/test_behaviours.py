@@ -214,9 +214,9 @@ def test_dotted_names_and_lists_come_together_in_any_depth() -> None:
     assert unflatten({"a.b.c": 1, "a.b.d": 2, "a.e": 3}) == {"a": {"b": {"c": 1, "d": 2}, "e": 3}}
 
 
-def test_planner_options_may_have_their_names_of_version_0_1() -> None:
-    pairs = ["planner.candidates=99", "collect.bold.planner.effective=0.03"]
-    new = ["planner.num_samples=99", "collect.bold.planner.ess_fraction=0.03"]
+def test_options_may_have_their_names_of_version_0_1() -> None:
+    pairs = ["planner.candidates=99", "collect.bold.planner.effective=0.03", "collect.clock.core.goal_lead=0.5"]
+    new = ["planner.num_samples=99", "collect.bold.planner.ess_fraction=0.03", "collect.clock.core.max_goal_lead=0.5"]
     with pytest.warns(RenamedWarning, match=r"collect\.bold\.planner\.effective is now ess_fraction"):
         old_plan = make_plan("baoding", settings=parse_overrides("--set", pairs))
     assert old_plan == make_plan("baoding", settings=parse_overrides("--set", new))

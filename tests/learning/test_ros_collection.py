@@ -104,10 +104,10 @@ def test_the_nodes_get_what_lockstep_would_plan_with(tmp_path: Path) -> None:
         assert isinstance(value, type(known[name])), name
     assert [controller[f"planner.{name}"] for name in ("beta", "num_samples")] == [1.0, 300]
     assert [controller[name] for name in ("risk.kind", "risk.k", "drop_cost")] == [plan.core.risk.kind, 0.0, 7.0]
-    assert [controller[name] for name in ("goal_lead", "delay")] == [plan.core.goal_lead, plan.core.delay]
+    assert [controller[name] for name in ("max_goal_lead", "delay")] == [plan.core.max_goal_lead, plan.core.delay]
     for name, value in {**plan.planner, "beta": 1.0, "num_samples": 300}.items():
         assert controller.get(f"planner.{name}", []) == value
-    assert (controller["goal_options"], controller["exploration"]) == ("phase=observed, lead=0.3", 0.1)
+    assert (controller["goal_options"], controller["exploration_noise"]) == ("phase=observed, lead=0.3", 0.1)
     assert sim["options.start_turn"] == 1.0
     assert nodes["logger"]["log_dir"] == str(tmp_path / "episodes")
 

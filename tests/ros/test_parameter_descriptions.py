@@ -163,4 +163,4 @@ def test_an_end_that_is_not_taken_is_told() -> None:
     specs = {spec.name: spec.descriptor() for spec in ALL}
     assert specs["planner.inverse_temperature"].additional_constraints == "Above 0"
     assert specs["planner.inverse_temperature"].floating_point_range[0].to_value == math.inf
-    assert "below 3.14" in specs["goal_lead"].additional_constraints
+    assert "below 3.14" in specs["max_goal_lead"].additional_constraints

@@ -230,3 +230,16 @@ def test_planner_parameters_may_have_their_names_of_version_0_1(context: None) -
         assert set_one(node, "planner.kappa", "-3.0") != ""
     finally:
         node.destroy_node()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("goal_lead", "max_goal_lead"), ("exploration", "exploration_noise"), ("exploration_beta", "noise_smoothing")],
+)
+def test_names_of_version_0_1_set_the_new_parameters(context: None, old: str, new: str) -> None:
+    node = make(ControllerNode, **{old: 0.25})
+    try:
+        assert node._table.values()[new] == 0.25
+        read_options(node._table.values())
+    finally:
+        node.destroy_node()

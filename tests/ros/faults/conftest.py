@@ -257,8 +257,8 @@ class Control:
             "planner.num_samples": 16,
             "planner.horizon": 3,
             "planner.iterations": 1,
-            "exploration": 0.5,
-            "exploration_beta": 1.0,
+            "exploration_noise": 0.5,
+            "noise_smoothing": 1.0,
             **parameters,
         }
         self.process = ros.start("mbrl_controller.nodes.controller", {**self.given, "autostart": True})
