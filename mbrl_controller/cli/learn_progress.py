@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mbrl_controller.base.console import error_console
 from mbrl_controller.dynamics.train_config import TrainConfig
-from mbrl_controller.dynamics.trainer import EpochReport
+from mbrl_controller.dynamics.training_state import EpochReport
 from mbrl_controller.learning.callbacks import LearnCallback
 from mbrl_controller.learning.config import LearnPlan
 from mbrl_controller.learning.log import Row, StepKind

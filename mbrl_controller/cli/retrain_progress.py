@@ -28,7 +28,7 @@ from rich.text import Text
 
 from mbrl_controller.base.console import console, error_console
 from mbrl_controller.dynamics.train_config import TrainConfig
-from mbrl_controller.dynamics.trainer import EpochReport
+from mbrl_controller.dynamics.training_state import EpochReport
 from mbrl_controller.training.callbacks import RetrainCallback
 from mbrl_controller.training.retrain import RetrainResult
 

@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,25 +19,13 @@ from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble, stream_seed
 from mbrl_controller.dynamics.loss import RolloutLoss, Rows
 from mbrl_controller.dynamics.train_config import TrainConfig
-from mbrl_controller.dynamics.weights import load_arrays, save_arrays
+from mbrl_controller.dynamics.training_state import EpochReport, TrainingState, restore_optimiser
 from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.tasks.base import Symmetry
 
 _EVALUATION_ROWS = 4096
 _EVALUATION_WINDOWS = 4096
 _SMALLEST_BATCH = 64
-_OLD_NAMES = {"since_better": "epochs_without_improvement", "held_out_loss": "validation_loss"}  # in old checkpoints
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """Losses after one epoch: mean squared errors in units of the scale (1 = predicting the mean change)."""
-
-    stage: str  # "one-step" or "<k>-step"
-    epoch: int  # from 1; 0: at the start of the stage
-    train_loss: float | None  # None at epoch 0
-    validation_loss: tuple[float, ...]  # per member
-    best_loss: tuple[float, ...]  # per member, of this stage
 
 
 @dataclass(frozen=True)
@@ -58,19 +45,6 @@ class _Stage:
     horizon: int
     epochs: int
     learning_rate: float
-
-
-@dataclass
-class _Progress:
-    """What a resumed run needs besides the weights; random streams follow from (seed, stage, epoch)."""
-
-    stage: int = 0
-    epoch: int = 0
-    best_loss: list[float] = field(default_factory=list)
-    best_epoch: list[int] = field(default_factory=list)
-    epochs_without_improvement: int = 0
-    history: list[EpochReport] = field(default_factory=list)
-    done: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,18 +130,17 @@ class _Run:
         self.model.fit_scaling(self.train, spec, keep_function=trainer.init is not None)
         self.model.to(self.device)
         self.loss = RolloutLoss(self.model, spec, config.huber, config.loss_weights)
-        self.best: dict[str, Tensor] = {name: value.detach().clone() for name, value in self.model.named_parameters()}
-        self.progress = _Progress()
+        self.state = TrainingState(self.model)
 
     def run(self) -> FitResult:
-        resumed = self._restore()
+        resumed = None if self.checkpoint is None else self.state.restore(self.checkpoint, self.identity)
         stopped = False
-        while not self.progress.done and not stopped:
-            stopped = not self._run_stage(self.stages[self.progress.stage], resumed)
+        progress = self.state.progress
+        while not progress.done and not stopped:
+            stopped = not self._run_stage(self.stages[progress.stage], resumed)
             resumed = None
-        self._load_best()
+        self.state.load_best()
         self.model.to("cpu").eval()
-        progress = self.progress
         metrics = {"epochs": float(sum(report.epoch > 0 for report in progress.history))}
         for stage in self.stages:
             reports = [report for report in progress.history if report.stage == stage.name]
@@ -179,13 +152,13 @@ class _Run:
 
     def _run_stage(self, stage: _Stage, optimiser_state: dict[str, Tensor] | None) -> bool:
         """Train one stage; False if it was stopped before its end."""
-        progress, config = self.progress, self.config
+        progress, config = self.state.progress, self.config
         rows = self.loss.rows(self.train, stage.horizon)
         validation = self.loss.rows(self.validation, stage.horizon, _EVALUATION_WINDOWS)
         scale = self.loss.scale(rows)
         optimiser = torch.optim.AdamW(self.model.parameters(), lr=stage.learning_rate, weight_decay=config.weight_decay)
         if optimiser_state is not None:
-            _restore_optimiser(optimiser, optimiser_state)
+            restore_optimiser(optimiser, optimiser_state)
         else:
             loss = self._evaluate(validation, scale)
             progress.epoch, progress.epochs_without_improvement = 0, 0
@@ -197,12 +170,12 @@ class _Run:
                 return False
             progress.epoch += 1
             loss = self._evaluate(validation, scale)
-            self._keep_best(loss)
+            self.state.keep_best(loss)
             self._report(stage, train_loss, loss)
             self._save(optimiser)
             if self.callbacks.should_stop() and (progress.epoch < stage.epochs or stage is not self.stages[-1]):
                 return False
-        self._load_best()
+        self.state.load_best()
         progress.stage += 1
         progress.done = progress.stage == len(self.stages)
         self._save(None)
@@ -211,7 +184,7 @@ class _Run:
     def _train_epoch(self, stage: _Stage, rows: Rows, scale: Tensor, optimiser: torch.optim.Optimizer) -> float | None:
         """One pass; returns the mean loss, None if stopped. A k-step stage draws 1/k of its windows: equal work."""
         config, E = self.config, self.model.size
-        seeds = (config.seed, 1 + self.progress.stage, self.progress.epoch)
+        seeds = (config.seed, 1 + self.state.progress.stage, self.state.progress.epoch)
         shuffle = torch.Generator().manual_seed(stream_seed(*seeds))
         count = len(rows.windows)
         pool = self._bootstrap(count)
@@ -253,70 +226,15 @@ class _Run:
             total += self.loss(rows, every, scale, None).double().cpu() * len(windows)
         return tuple((total / len(rows.windows)).tolist())
 
-    @torch.no_grad()
-    def _load_best(self) -> None:
-        for name, parameter in self.model.named_parameters():
-            parameter.copy_(self.best[name])
-
-    @torch.no_grad()
-    def _keep_best(self, loss: tuple[float, ...]) -> None:
-        progress = self.progress
-        better = [e for e, value in enumerate(loss) if value < progress.best_loss[e]]
-        for e in better:
-            progress.best_loss[e], progress.best_epoch[e] = loss[e], progress.epoch
-            for name, parameter in self.model.named_parameters():
-                self.best[name][e] = parameter[e]
-        progress.epochs_without_improvement = 0 if better else progress.epochs_without_improvement + 1
-
     def _report(self, stage: _Stage, train_loss: float | None, loss: tuple[float, ...]) -> None:
-        progress = self.progress
+        progress = self.state.progress
         report = EpochReport(stage.name, progress.epoch, train_loss, loss, tuple(progress.best_loss))
         progress.history.append(report)
         self.callbacks.on_epoch_end(report)
 
     def _save(self, optimiser: torch.optim.Optimizer | None) -> None:
-        if self.checkpoint is None:
-            return
-        arrays: dict[str, Tensor] = {f"model.{name}": value for name, value in self.model.named_parameters()}
-        arrays |= {f"best.{name}": value for name, value in self.best.items()}
-        if optimiser is not None:
-            for i, moments in optimiser.state_dict()["state"].items():
-                arrays |= {f"adam.{i}.{name}": value for name, value in moments.items()}
-        save_arrays(self.checkpoint, arrays, {"identity": self.identity, **asdict(self.progress)})
-
-    def _restore(self) -> dict[str, Tensor] | None:
-        """Load the checkpoint; returns the optimiser's state, None at the start of a stage."""
-        if self.checkpoint is None or not self.checkpoint.exists():
-            return None
-        arrays, note = load_arrays(self.checkpoint)
-        if note.pop("identity", None) != self.identity:
-            raise DatasetError(
-                f"checkpoint {self.checkpoint} belongs to another run (other data, options or initial weights): "
-                "remove it or choose another file"
-            )
-        history = [
-            EpochReport(r["stage"], r["epoch"], r["train_loss"], tuple(r["validation_loss"]), tuple(r["best_loss"]))
-            for r in map(_renamed, note.pop("history"))
-        ]
-        self.progress = _Progress(**_renamed(note), history=history)
-        with torch.no_grad():
-            for name, parameter in self.model.named_parameters():
-                parameter.copy_(arrays[f"model.{name}"])
-                self.best[name].copy_(arrays[f"best.{name}"])
-        moments = {name.removeprefix("adam."): value for name, value in arrays.items() if name.startswith("adam.")}
-        return moments or None
-
-
-def _restore_optimiser(optimiser: torch.optim.Optimizer, moments: Mapping[str, Tensor]) -> None:
-    state: dict[int, dict[str, Any]] = {}
-    for name, value in moments.items():
-        index, quantity = name.split(".")
-        state.setdefault(int(index), {})[quantity] = value
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-
-
-def _renamed(entries: Mapping[str, Any]) -> dict[str, Any]:
-    return {_OLD_NAMES.get(name, name): value for name, value in entries.items()}
+        if self.checkpoint is not None:
+            self.state.save(self.checkpoint, self.identity, optimiser)
 
 
 def _sized(spec: ModelSpec, config: TrainConfig) -> ModelSpec:

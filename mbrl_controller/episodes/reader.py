@@ -6,23 +6,19 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mbrl_controller.base.errors import ContractError, EpisodeError, MessageError
 from mbrl_controller.contract import ros_types
-from mbrl_controller.contract.contract import RobotContract, Source, parse_contract
-from mbrl_controller.contract.state_assembly import SourceReader
+from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.episodes import messages
 from mbrl_controller.episodes.command_intervals import CommandIntervals, Stamps, command_intervals
 from mbrl_controller.episodes.data_schema import DataSchema
+from mbrl_controller.episodes.decoding import NamedValues, SourceDecoder, add_row
 from mbrl_controller.episodes.mcap_scan import McapScan, Message, Metadata
 from mbrl_controller.episodes.metadata import CLOSED_RECORD, RECORD, EpisodeInfo, absolute
 from mbrl_controller.episodes.time_series import NewestSampleFilter, TimeSeries, TimeSeriesBuilder
@@ -120,13 +116,13 @@ class _Log:
         self.rejected: Counter[str] = Counter()
         self._scan = McapScan()
         self._closed: dict[str, str] = {}
-        self._sources = {source.topic: _SourceRows(source) for source in contract.sources}
+        self._sources = {source.topic: SourceDecoder(source) for source in contract.sources}
         self._commands, self._goals = (
             TimeSeriesBuilder(len(contract.action)),
             TimeSeriesBuilder(len(contract.task.goal)),
         )
-        self._command_order = _Order("command", contract.action.names)
-        self._goal_order = _Order("goal", contract.task.goal.names)
+        self._command_order = NamedValues("command", contract.action.names)
+        self._goal_order = NamedValues("goal", contract.task.goal.names)
         self._ticks = TimeSeriesBuilder(0)
         self._tick_labels: tuple[str, ...] = ()
         self._events: list[dict[str, Any]] = []
@@ -221,10 +217,10 @@ class _Log:
         return series
 
     def _take_command(self, message: Any) -> bool:
-        return _add(self._commands, message, lambda m: self._command_order.values(m.name, m.position))
+        return add_row(self._commands, message, lambda m: self._command_order.values(m.name, m.position))
 
     def _take_goal(self, message: Any) -> bool:
-        return _add(self._goals, message, self._goal)
+        return add_row(self._goals, message, self._goal)
 
     def _goal(self, message: Any) -> Array:
         if len(message.points) < 1:
@@ -256,77 +252,6 @@ class _Log:
         """Tick values by label, in order of arrival."""
         table = self._ticks.build()[0].values
         return {label: table[:, i] for i, label in enumerate(self._tick_labels)} if len(table) else {}
-
-
-class _SourceRows:
-    """Collects one source's measurements."""
-
-    def __init__(self, source: Source) -> None:
-        self.reader = SourceReader(source)
-        self._width = len(source.entries())
-        self._rows = TimeSeriesBuilder(
-            3 if self.reader.has_memory else self._width
-        )  # a pose's velocity follows from all of them
-
-    def add(self, message: Any) -> bool:
-        """Add a message; returns whether it can be used, as far as is known yet."""
-        read = self.reader.raw_values if self.reader.has_memory else lambda m: self.reader.read(m).values
-        return _add(self._rows, message, read)
-
-    def build(self) -> tuple[TimeSeries, Counter[str]]:
-        """See TimeSeriesBuilder."""
-        measured, rejected = self._rows.build()
-        if not self.reader.has_memory:
-            return measured, rejected
-        done = TimeSeriesBuilder(self._width)
-        for stamp, values in zip(measured.stamps.tolist(), measured.values, strict=True):
-            seconds, rest = divmod(stamp, messages.NANO)
-            try:
-                done.add(stamp, self.reader.make_sample(float(seconds) + 1e-9 * float(rest), values).values)
-            except MessageError as error:
-                done.reject(stamp, _reason(error))
-        series, more = done.build()
-        return series, rejected + more
-
-
-class _Order:
-    """Sorts the named values of a message, which may have any order."""
-
-    def __init__(self, what: str, wanted: tuple[str, ...]) -> None:
-        self._what, self._wanted = what, wanted
-        self._known: tuple[list[str], NDArray[np.intp]] | None = None
-
-    def values(self, names: Iterable[str], values: Array) -> Array:
-        """Values in the wanted order; raises MessageError for other names and non-finite values."""
-        given = list(names)
-        if self._known is None or self._known[0] != given:
-            if sorted(given) != sorted(self._wanted):
-                raise MessageError(_UNNAMED.format(self._what))
-            self._known = given, np.array([given.index(name) for name in self._wanted], dtype=np.intp)
-        if len(values) != len(given):
-            raise MessageError(_UNNAMED.format(self._what))
-        row: Array = np.asarray(values, dtype=float)[self._known[1]]
-        if not np.isfinite(row).all():
-            raise MessageError(f"{self._what}: non-finite value")
-        return row
-
-
-_UNNAMED = "{}: names or number of values are not the contract's"
-
-
-def _add(rows: TimeSeriesBuilder, message: Any, read: Callable[[Any], Array]) -> bool:
-    stamp = messages.stamp_ns(message)
-    try:
-        rows.add(stamp, read(message))
-    except MessageError as error:
-        rows.reject(stamp, _reason(error))
-        return False
-    return True
-
-
-def _reason(error: MessageError) -> str:
-    """The error's text without the value, so that equal reasons count together."""
-    return re.sub(r" = \S+ is ", " is ", str(error))
 
 
 def _span(events: Iterable[dict[str, Any]], commands: Stamps) -> tuple[int | None, int | None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mbrl_controller.dynamics.train_config import TrainConfig
-from mbrl_controller.dynamics.trainer import EpochReport
+from mbrl_controller.dynamics.training_state import EpochReport
 
 
 class RetrainCallback:

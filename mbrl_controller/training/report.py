@@ -16,7 +16,7 @@ from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.training.dataset import Dataset
 
 if TYPE_CHECKING:
-    from mbrl_controller.dynamics.trainer import EpochReport
+    from mbrl_controller.dynamics.training_state import EpochReport
     from mbrl_controller.training.acceptance import AcceptanceResult
 
 matplotlib.use("Agg")
