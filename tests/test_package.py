@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 import mbrl_controller
+from mbrl_controller.contract import ros_types
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "mbrl_controller").rglob("*.py"))
@@ -49,6 +50,7 @@ def manifest() -> ET.Element:
 def test_every_imported_ros_package_is_a_dependency_and_no_other(manifest: ET.Element) -> None:
     files = [*SOURCES, *(ROOT / "launch").glob("*.py")]
     used = {name.partition(".")[0] for path in files for name in imports(path)}
+    used |= {str(name).partition("/")[0] for name in vars(ros_types).values() if "/msg/" in str(name)}  # by their names
     used = {name for name in used if ROS_PACKAGES.match(name)}
     declared = {e.text for e in manifest.iter("exec_depend") if e.text and ROS_PACKAGES.match(e.text)}
     assert declared == used
