@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ import pytest
 
 pytest.importorskip("torch")
 
+from mbrl_controller.base.deprecated import RenamedWarning
 from mbrl_controller.base.errors import ContractError, DatasetError, EpisodeError, MbrlError, ModelError, RegistryError
 from mbrl_controller.contract.contract import load_contract
 from mbrl_controller.control.task_config import contract_for
@@ -29,7 +31,6 @@ from mbrl_controller.models.registry import Registry
 from mbrl_controller.rollouts import collect
 from mbrl_controller.simulation.extract_geometry import extract_geometry
 from mbrl_controller.training import retrain
-from mbrl_controller.training.acceptance import too_little_data, worse_errors
 from mbrl_controller.training.callbacks import RetrainCallback
 from mbrl_controller.training.dataset import episode_files, load_dataset
 
@@ -155,23 +156,6 @@ def test_a_warm_start_of_another_size_is_refused(tmp_path: Path, valve_episodes:
         run(tmp_path, valve_episodes, start="warm", options={**TINY, "hidden": [16, 16]})
 
 
-def test_compare_names_what_is_worse() -> None:
-    baseline = {"one_step_nrmse": 1.0, "horizon_nrmse": 2.0}
-    assert worse_errors({"one_step_nrmse": 1.01, "horizon_nrmse": 1.5}, baseline) == ""
-    assert "horizon" in worse_errors({"one_step_nrmse": 0.9, "horizon_nrmse": 2.5}, baseline)
-    assert "one_step" in worse_errors({"one_step_nrmse": float("nan"), "horizon_nrmse": 2.0}, baseline)
-    assert worse_errors({"one_step_nrmse": 9.0, "horizon_nrmse": 9.0}, {}) == ""
-
-
-@pytest.mark.parametrize(("transitions", "before", "enough"), [
-    (99, 200, False), (100, 200, True), (300, 200, True), (240, 20_000, False), (10_000, 20_001, False), (1, 0, True),
-])  # fmt: skip
-def test_half_of_the_parents_data_is_enough(transitions: int, before: int, enough: bool) -> None:
-    said = too_little_data(transitions, before)
-    assert (said == "") == enough
-    assert enough or (str(transitions) in said and str(before) in said)
-
-
 def test_a_fresh_model_of_much_less_data_does_not_follow(tmp_path: Path, valve_episodes: Path) -> None:
     few = sorted(valve_episodes.iterdir())[:6]
     first = run(tmp_path, valve_episodes, force=True, options={**TINY, "max_epochs": 0})
@@ -238,6 +222,33 @@ def test_two_retrains_at_once_are_refused(tmp_path: Path, valve_episodes: Path) 
 
     assert run(tmp_path, valve_episodes, force=True, callback=Second()).status == "promoted"
     assert inner
+
+
+def test_a_run_of_version_0_1_resumes(tmp_path: Path, valve_episodes: Path) -> None:
+    """Its plan, as that version wrote it."""
+    train = {
+        "ensemble_size": 2, "hidden": [32, 32], "learning_rate": 0.001, "batch": 512, "max_epochs": 6, "patience": 10,
+        "input_noise": 0.01, "target_noise": 0.01, "weight_decay": 0.0001, "huber": None, "horizon": 1,
+        "horizon_epochs": 3, "horizon_learning_rate": 0.0004, "loss_weights": {}, "bootstrap": False,
+        "holdout_fraction": 0.1, "seed": 0, "action_input": "error", "input_clamp": 5.0, "contacts": False,
+    }  # fmt: skip
+    plan = {
+        "task": "valve", "contract": contract_for("valve").text,
+        "files": list(map(str, episode_files([valve_episodes]))),
+        "train": train, "start": "fresh", "parent": "", "passed_over": {}, "precision": "auto", "force": True,
+        "promote": True, "notes": "of before",
+    }  # fmt: skip
+    folder = tmp_path / "runs" / "retrain" / "valve" / "20260101T000000"
+    folder.mkdir(parents=True)
+    (folder / "plan.json").write_text(json.dumps(plan))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RenamedWarning)
+        result = run(tmp_path, valve_episodes, resume=True)
+    assert (result.status, result.run_folder) == ("promoted", folder)
+    assert result.version is not None
+    assert result.version.card().notes == "of before"
+    options = {name: value for name, value in train.items() if name != "loss_weights"}
+    assert run(tmp_path / "now", valve_episodes, options=options).metrics == result.metrics
 
 
 def test_too_little_data_says_how_much_is_needed(tmp_path: Path) -> None:
