@@ -18,7 +18,7 @@ from mbrl_controller.contract.contract import JointSource, OdometrySource, PoseS
 from mbrl_controller.tasks.spaces import Array
 
 # SI units; larger values are rejected, whatever the contract allows. A velocity computed from such positions could
-# overflow and would then be rejected for ever.
+# overflow and would then be rejected forever.
 MAX_MAGNITUDE = 1e9
 MAX_NAMED_JOINTS = 8  # unknown joints listed in an error
 

@@ -72,12 +72,12 @@ class Operations(Protocol[X]):
     def constant(self, name: str) -> X: ...
     def split(self, x: X, sizes: list[int], axis: int) -> list[X]: ...
     def concat(self, parts: list[X], axis: int) -> X: ...
-    def minimum(self, a: X, b: X) -> X: ...
-    def maximum(self, a: X, b: X) -> X: ...
-    def sin(self, x: X) -> X: ...
-    def cos(self, x: X) -> X: ...
-    def exp(self, x: X) -> X: ...
-    def sqrt(self, x: X) -> X: ...
+    def minimum(self, a: X, b: X, /) -> X: ...
+    def maximum(self, a: X, b: X, /) -> X: ...
+    def sin(self, x: X, /) -> X: ...
+    def cos(self, x: X, /) -> X: ...
+    def exp(self, x: X, /) -> X: ...
+    def sqrt(self, x: X, /) -> X: ...
 
 
 class ContactLayout:
@@ -221,6 +221,13 @@ def _vectors(frames: list[Frame]) -> Array:
 class TorchContacts(nn.Module):
     """The features in torch; implements `Operations`."""
 
+    minimum = staticmethod(torch.minimum)
+    maximum = staticmethod(torch.maximum)
+    sin = staticmethod(torch.sin)
+    cos = staticmethod(torch.cos)
+    exp = staticmethod(torch.exp)
+    sqrt = staticmethod(torch.sqrt)
+
     def __init__(self, geometry: HandGeometry, state: VectorSpec) -> None:
         super().__init__()
         self.layout = ContactLayout(geometry, state)
@@ -251,21 +258,3 @@ class TorchContacts(nn.Module):
 
     def concat(self, parts: list[Tensor], axis: int) -> Tensor:
         return torch.cat(parts, axis)
-
-    def minimum(self, a: Tensor, b: Tensor) -> Tensor:
-        return torch.minimum(a, b)
-
-    def maximum(self, a: Tensor, b: Tensor) -> Tensor:
-        return torch.maximum(a, b)
-
-    def sin(self, x: Tensor) -> Tensor:
-        return x.sin()
-
-    def cos(self, x: Tensor) -> Tensor:
-        return x.cos()
-
-    def exp(self, x: Tensor) -> Tensor:
-        return x.exp()
-
-    def sqrt(self, x: Tensor) -> Tensor:
-        return x.sqrt()

@@ -111,9 +111,9 @@ class TorchEnsemble:
     def rollout(self, state: Array, actions: Array) -> Float32:
         """States [E, N, H, S] after each of the targets actions [N, H, A] from one state [S].
 
-        Each member goes on from its own prediction, as in PDDM. The result is a fresh array, a view whose memory
-        order is [H, E, N, S]. A size (N, H) that is new, or that four others came after, is prepared first: on a GPU
-        that takes longer than a rollout. Raises ModelError for arrays of another size and where the device fails.
+        Each member continues from its own prediction, as in PDDM. The result is a fresh array in memory order
+        [H, E, N, S]. A size (N, H) not among the last four used is prepared first: on a GPU that takes longer than a
+        rollout. Raises ModelError for arrays of another size and if the device fails.
         """
         S, A = len(self.spec.state_names), len(self.spec.action_names)
         if np.shape(state) != (S,) or np.ndim(actions) != 3 or np.shape(actions)[2] != A:

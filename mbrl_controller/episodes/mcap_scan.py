@@ -68,7 +68,7 @@ class McapScan:
     _schemas: dict[int, str] = field(default_factory=dict)
 
     def records(self, path: Path) -> Iterator[Message | Metadata]:
-        """Messages and metadata in file order; raises EpisodeError if `path` is no MCAP file at all."""
+        """Messages and metadata in file order; raises EpisodeError if `path` is not an MCAP file."""
         try:
             self.size = path.stat().st_size
             with path.open("rb") as file:

@@ -75,7 +75,7 @@ class EpisodeInfo:
 
     @classmethod
     def from_metadata(cls, entries: Mapping[str, str], where: str) -> EpisodeInfo:
-        """Inverse of `to_metadata`; raises EpisodeError naming what is wrong in file `where`."""
+        """Inverse of `to_metadata`; raises EpisodeError naming file `where` and the fault."""
         version = entries.get("format_version")
         if version != FORMAT_VERSION:
             raise EpisodeError(f"{where}: episode format {version!r}, this version reads {FORMAT_VERSION!r}")

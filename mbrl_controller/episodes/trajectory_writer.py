@@ -55,16 +55,8 @@ def write_trajectory(
         fsync: Wait until the file is on disk.
     """
     states, commands = np.asarray(states, dtype=float), np.asarray(commands, dtype=float)
-    T, S, A = len(commands), len(contract.task.state), len(contract.action)
-    if states.shape != (T + 1, S) or commands.shape != (T, A):
-        raise EpisodeError(
-            f"{path}: states {states.shape} and commands {commands.shape} must be [T+1, {S}] and [T, {A}]"
-        )
-    if goals is not None and np.shape(goals) != (T + 1, len(contract.task.goal)):
-        raise EpisodeError(f"{path}: goals {np.shape(goals)} must be [{T + 1}, {len(contract.task.goal)}]")
-    for label, column in (ticks or {}).items():
-        if len(column) != T:
-            raise EpisodeError(f"{path}: tick entry {label!r} has {len(column)} values for {T} ticks")
+    T = len(commands)
+    _check_sizes(path, contract, states, commands, goals, ticks or {})
     stamps = start_ns + np.round(np.arange(T + 1) * contract.action.period * messages.NANO).astype(np.int64)
     sensed = stamps if measured is None else start_ns + np.round(np.asarray(measured) * messages.NANO).astype(np.int64)
     if sensed.shape != stamps.shape:
@@ -93,6 +85,26 @@ def write_trajectory(
     except BaseException:
         writer.discard()
         raise
+
+
+def _check_sizes(
+    path: str | Path,
+    contract: RobotContract,
+    states: Array,
+    commands: Array,
+    goals: Array | None,
+    ticks: Mapping[str, Sequence[float] | Array],
+) -> None:
+    T, S, A = len(commands), len(contract.task.state), len(contract.action)
+    if states.shape != (T + 1, S) or commands.shape != (T, A):
+        raise EpisodeError(
+            f"{path}: states {states.shape} and commands {commands.shape} must be [T+1, {S}] and [T, {A}]"
+        )
+    if goals is not None and np.shape(goals) != (T + 1, len(contract.task.goal)):
+        raise EpisodeError(f"{path}: goals {np.shape(goals)} must be [{T + 1}, {len(contract.task.goal)}]")
+    for label, column in ticks.items():
+        if len(column) != T:
+            raise EpisodeError(f"{path}: tick entry {label!r} has {len(column)} values for {T} ticks")
 
 
 def _event(info: EpisodeInfo, event: str, stamp: int, reason: str) -> Any:
