@@ -17,7 +17,7 @@ class LearnCallback(RetrainCallback):
         """The run begins, or resumes after `rows`."""
 
     def on_step_start(self, name: str, number: int, episodes: int) -> None:
-        """A step of round `number` begins, with so many episodes to run (0: a training)."""
+        """Step `name` of round `number` begins; it will run this number of episodes (0: a training)."""
 
     def on_episode_end(self) -> None:
         """One of its episodes ended."""

@@ -106,7 +106,7 @@ class LearnPlan(BaseModel):
     seed: int = Field(default=0, ge=0, lt=100_000, description="of episodes, planner, noise and training")
 
     rounds: int | None = Field(
-        default=None, ge=1, le=MAX_ROUNDS, description="trainings; None: as `env_steps` asks for"
+        default=None, ge=1, le=MAX_ROUNDS, description="limit on the trainings; None: only env_steps limits"
     )
     env_steps: int | None = Field(default=None, ge=1, description="limit on the control steps of experience")
 
@@ -117,21 +117,28 @@ class LearnPlan(BaseModel):
     random_seconds: float | None = Field(default=None, gt=0, description="their length, s; None: the task's")
 
     collect: tuple[CollectionConfig, ...] = Field(
-        default=PLAIN_AND_EXPLORE, min_length=1, max_length=MAX_BEHAVIOURS, description="what a round's episodes are"
+        default=PLAIN_AND_EXPLORE, min_length=1, max_length=MAX_BEHAVIOURS, description="the episodes of a round"
     )
     min_data_growth: float = Field(
         default=0.0, ge=0, le=10, description="smallest share of the experience so far that a round collects"
     )
-    through_ros: bool = Field(default=False, description="collect through the running nodes, in real time")
+    through_ros: bool = Field(default=False, description="collect through the nodes, in real time")
     sim: Literal["nominal", "perturbed"] = Field(default="nominal", description="simulated hand, in evaluation too")
 
     training: TrainConfig = TrainConfig()
-    start: Literal["fresh", "warm"] = Field(default="fresh", description="warm: from the weights that collected last")
-    fresh_every: int = Field(default=0, ge=0, description="where warm: a fresh training every so many rounds; 0: never")
-    warm_training: dict[str, Any] = Field(default_factory=dict, description="training options of warm rounds alone")
+    start: Literal["fresh", "warm"] = Field(
+        default="fresh", description="warm: from the weights of the version that collected last"
+    )
+    fresh_every: int = Field(
+        default=0, ge=0, description="with warm: rounds from one fresh training to the next; 0: never"
+    )
+    warm_training: dict[str, Any] = Field(default_factory=dict, description="training options of warm rounds only")
     recent_rounds: int = Field(default=1, ge=1, description="rounds that recent_share counts as recent")
     recent_share: float = Field(
-        default=0.0, ge=0, le=1, description="least share of recent episodes in a training; older ones are left out"
+        default=0.0,
+        ge=0,
+        le=1,
+        description="least share of recent episodes in a training's data; older ones are left out",
     )
     precision: Literal["auto", "fp32"] = Field(default="auto", description="auto: plan in 8 bit where it plans alike")
     threads: int = Field(default=1, ge=1, description="CPU threads of training; another number rounds differently")
@@ -177,9 +184,9 @@ class LearnPlan(BaseModel):
         return too_many or number >= (MAX_ROUNDS if self.rounds is None else self.rounds)
 
     def start_of(self, number: int) -> Literal["fresh", "warm"]:
-        """What the training of round `number` starts from."""
-        anew = number == 1 or (self.fresh_every and (number - 1) % self.fresh_every == 0)
-        return "fresh" if anew else self.start
+        """The weights that the training of round `number` starts from."""
+        fresh = number == 1 or (self.fresh_every and (number - 1) % self.fresh_every == 0)
+        return "fresh" if fresh else self.start
 
     def training_of(self, number: int) -> TrainConfig:
         """How round `number` trains; each round has its own seed."""
@@ -187,11 +194,11 @@ class LearnPlan(BaseModel):
         return TrainConfig.model_validate({**self.training.model_dump(), **options, "seed": self.seed * 1000 + number})
 
     def planner_of(self, behaviour: CollectionConfig) -> dict[str, Any]:
-        """The planner's options while it collects."""
+        """The planner's options for a behaviour."""
         return {**self.planner, **behaviour.planner}
 
     def core_of(self, behaviour: CollectionConfig) -> ControllerConfig:
-        """The core's options while it collects."""
+        """The controller's options for a behaviour."""
         return ControllerConfig.model_validate(deep_merge(self.core.model_dump(), behaviour.core))
 
     def episodes_of(self, behaviour: CollectionConfig, env_steps: int, robot: RobotContract) -> int:

@@ -170,7 +170,7 @@ class _Run:
             yield StepKind.COLLECT, number
 
     def _env_steps(self) -> int:
-        """Experience so far: `_due` goes on only when all earlier steps are in the log."""
+        """Experience so far: when `_due` continues, all earlier steps are in the log."""
         return self.log.rows[-1].env_steps
 
     def _row(self, step: StepKind, number: int, figures: dict[str, Any], wall_s: float) -> Row:
