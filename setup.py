@@ -125,5 +125,16 @@ setup(
     },
     entry_points={
         "console_scripts": [f"{name} = {code}" for name, code in (EXECUTABLES if INTO_LIB else COMMANDS).items()],
+        "mbrl_controller.tasks": [
+            "baoding = mbrl_controller.tasks.baoding:Baoding",
+            "valve = mbrl_controller.tasks.valve:Valve",
+        ],
+        "mbrl_controller.planners": [
+            "cem = mbrl_controller.planning.cem:CemPlanner",
+            "icem = mbrl_controller.planning.cem:IcemPlanner",
+            "pddm = mbrl_controller.planning.pddm:PddmPlanner",
+            "random_shooting = mbrl_controller.planning.random_shooting:RandomShootingPlanner",
+        ],
+        "mbrl_controller.share": ["mbrl_controller = mbrl_controller.base.resources:share_dir"],
     },
 )

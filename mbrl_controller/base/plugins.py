@@ -18,11 +18,11 @@ they travel: a contract is part of every episode.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from mbrl_controller.base.errors import MbrlError
 
@@ -43,10 +43,11 @@ class Offer:
     load: Callable[[], Any]
 
 
-class Catalog(Generic[T]):
-    """What installed packages offer in one entry-point group. Nothing is imported before it is asked for by name.
+class Catalog(Mapping[str, T]):
+    """What installed packages offer in one entry-point group. Nothing is imported before it is asked for.
 
-    One faulty package does not stop the others: its names raise PluginError when asked for, all others work.
+    One faulty package does not stop the others: its names raise PluginError when asked for, and iteration leaves them
+    out.
     """
 
     def __init__(self, group: str, kind: str, check: Callable[[Any], T], error: type[MbrlError] = MbrlError) -> None:
@@ -61,6 +62,7 @@ class Catalog(Generic[T]):
         self.group, self.kind = group, kind
         self._check, self._error = check, error
         self._loaded: dict[str, T] = {}
+        self._failed: dict[str, PluginError] = {}
 
     @cached_property
     def offers(self) -> dict[str, list[Offer]]:
@@ -73,37 +75,45 @@ class Catalog(Generic[T]):
 
     def names(self) -> list[str]:
         """All names that are offered, whether what they stand for can be used or not."""
-        return list(self.offers)
+        return sorted({*self.offers, *self._loaded})
 
-    def __contains__(self, name: object) -> bool:
-        return name in self.offers
+    def add(self, name: str, item: T) -> None:
+        """Offer `item` in this process alone, for scripts and tests: in place of what is installed under this name."""
+        self._loaded[name] = self._checked(name, item, "this process")
+        self._failed.pop(name, None)
 
-    def get(self, name: str) -> T:
+    def __getitem__(self, name: str) -> T:
         """What is offered as `name`.
 
         Raises the catalog's error for an unknown name, and PluginError, which names the package, where two packages
         use the name, where importing it fails and where it lacks something.
         """
+        if name in self._failed:
+            raise self._failed[name]
         if name not in self._loaded:
-            self._loaded[name] = self._load(name)
+            try:
+                self._loaded[name] = self._load(name)
+            except PluginError as error:
+                self._failed[name] = error
+                raise
         return self._loaded[name]
 
-    def working(self) -> dict[str, T]:
-        """Everything that can be used, by name."""
-        found = {}
-        for name in self.names():
-            try:
-                found[name] = self.get(name)
-            except PluginError:
-                continue
-        return found
+    def __contains__(self, name: object) -> bool:
+        return name in self._loaded or name in self.offers
+
+    def __iter__(self) -> Iterator[str]:
+        faults = self.faults()
+        return (name for name in self.names() if name not in faults)
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
 
     def faults(self) -> dict[str, str]:
         """Why names cannot be used, by name."""
         found = {}
         for name in self.names():
             try:
-                self.get(name)
+                self[name]
             except PluginError as error:
                 found[name] = str(error)
         return found
@@ -112,6 +122,7 @@ class Catalog(Generic[T]):
         """Look again: packages may have been installed since."""
         self.__dict__.pop("offers", None)
         self._loaded.clear()
+        self._failed.clear()
 
     def _load(self, name: str) -> T:
         offers = self.offers.get(name)
@@ -122,15 +133,25 @@ class Catalog(Generic[T]):
             packages = " and ".join(sorted(offer.package for offer in offers))
             raise PluginError(f"{self.kind} {name!r} is offered by {packages}: uninstall one of them")
         offer = offers[0]
-        where = f"{self.kind} {name!r} of package {offer.package} ({offer.target})"
+        package = f"{offer.package} ({offer.target})"
         try:
             loaded = offer.load()
         except Exception as error:  # whatever a foreign module raises when it is imported
-            raise PluginError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
+            text = f"{type(error).__name__}: {error}"
+            raise PluginError(f"{self._where(name, package)} cannot be imported: {text}") from error
+        return self._checked(name, loaded, package)
+
+    def _checked(self, name: str, item: Any, package: str) -> T:
         try:
-            return self._check(loaded)
+            checked = self._check(item)
         except (TypeError, ValueError) as error:
-            raise PluginError(f"{where} cannot be used: {error}") from error
+            raise PluginError(f"{self._where(name, package)} cannot be used: {error}") from error
+        if (own := getattr(checked, "name", name)) != name:
+            raise PluginError(f"{self._where(name, package)} cannot be used: its own name is {own!r}")
+        return checked
+
+    def _where(self, name: str, package: str) -> str:
+        return f"{self.kind} {name!r} of {package}"
 
 
 def subclass_of(base: type[T], attributes: tuple[str, ...] = ()) -> Callable[[Any], type[T]]:

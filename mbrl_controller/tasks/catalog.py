@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The tasks by name."""
+"""The tasks by name: what installed packages offer as `mbrl_controller.tasks`, ours among them (setup.py)."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ import inspect
 from typing import Any
 
 from mbrl_controller.base.errors import ContractError
-from mbrl_controller.tasks.baoding import Baoding
+from mbrl_controller.base.plugins import Catalog, subclass_of
 from mbrl_controller.tasks.base import Task
-from mbrl_controller.tasks.valve import Valve
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (Baoding, Valve)}
+TASKS: Catalog[type[Task]] = Catalog(
+    "mbrl_controller.tasks", "task", subclass_of(Task, ("name", "goal_unit", "episode_s", "drop_cost")), ContractError
+)
 
 
 def make_task(name: str, joints: tuple[str, ...], options: dict[str, Any] | None = None) -> Task:
     """The task called `name` for a hand with these joints; raises ContractError for unknown names or options."""
-    if name not in TASKS:
-        raise ContractError(f"unknown task {name!r}; known tasks: {', '.join(sorted(TASKS))}")
     cls = TASKS[name]
     known = [p for p in inspect.signature(cls).parameters if p != "joints"]
     unknown = set(options or {}) - set(known)

@@ -59,7 +59,7 @@ def test_a_class_is_found_by_its_name(install: Callable[..., None]) -> None:
     install("shapes_a", {"square": "shapes_a:Square"}, GOOD)
     shapes = catalog()
     assert shapes.names() == ["square"]
-    assert shapes.get("square")().area() == 4.0
+    assert shapes["square"]().area() == 4.0
     assert shapes.offers["square"][0].package == "shapes_a 1.0"
     assert "square" in shapes
     assert "circle" not in shapes
@@ -73,7 +73,7 @@ def test_nothing_is_imported_before_it_is_asked_for(install: Callable[..., None]
 def test_an_unknown_name_lists_the_known_ones(install: Callable[..., None]) -> None:
     install("shapes_c", {"square": "shapes_c:Square"}, GOOD)
     with pytest.raises(ContractError, match=r"shape 'cube'.*square"):
-        catalog(error=ContractError).get("cube")
+        catalog(error=ContractError)["cube"]
 
 
 @pytest.mark.parametrize(
@@ -95,27 +95,53 @@ def test_a_faulty_package_is_named_and_the_others_work(install: Callable[..., No
     install("sound", {"disc": "sound:Disc"}, GOOD.replace("Square", "Disc").replace("square", "disc"))
     shapes = catalog()
     with pytest.raises(PluginError, match=r"faulty 0\.3") as raised:
-        shapes.get("square")
+        shapes["square"]
     assert said in str(raised.value)
-    assert shapes.get("disc")().area() == 4.0
-    assert list(shapes.working()) == ["disc"]
+    assert shapes["disc"]().area() == 4.0
+    assert list(shapes) == ["disc"]
     assert list(shapes.faults()) == ["square"]
 
 
 def test_a_name_of_two_packages_is_neithers(install: Callable[..., None]) -> None:
-    install("first", {"square": "first:Square", "own": "first:Square"}, GOOD)
+    install(
+        "first",
+        {"square": "first:Square", "disc": "first:Disc"},
+        GOOD + GOOD.replace("Square", "Disc").replace("square", "disc"),
+    )
     install("second", {"square": "second:Square"}, GOOD)
     shapes = catalog()
     with pytest.raises(PluginError, match=r"first 1\.0 and second 1\.0"):
-        shapes.get("square")
-    assert shapes.get("own")().area() == 4.0
+        shapes["square"]
+    assert shapes["disc"]().area() == 4.0
+
+
+def test_a_class_whose_own_name_is_another_is_refused(install: Callable[..., None]) -> None:
+    install("misnamed", {"circle": "misnamed:Square"}, GOOD)
+    with pytest.raises(PluginError, match=r"misnamed 1\.0.*'square'"):
+        catalog()["circle"]
+
+
+def test_a_script_may_add_and_replace_in_its_own_process(install: Callable[..., None]) -> None:
+    class Disc(Shape):
+        name = "disc"
+
+        def area(self) -> float:
+            return 3.0
+
+    install("shapes_d", {"square": "shapes_d:Square"}, GOOD)
+    shapes, others = catalog(), catalog()
+    shapes.add("disc", Disc)
+    assert list(shapes) == ["disc", "square"]
+    assert list(others) == ["square"]
+    with pytest.raises(PluginError, match="no subclass"):
+        shapes.add("disc", 3)  # type: ignore[arg-type]
 
 
 def test_what_is_installed_later_is_found_after_forgetting(install: Callable[..., None]) -> None:
     shapes = catalog()
     assert shapes.names() == []
     with pytest.raises(MbrlError, match="installed"):
-        shapes.get("square")
+        shapes["square"]
     install("late", {"square": "late:Square"}, GOOD)
     shapes.forget()
-    assert shapes.get("square")().area() == 4.0
+    assert shapes["square"]().area() == 4.0
