@@ -146,7 +146,7 @@ class Catalog(Mapping[str, T]):
             checked = self._check(item)
         except (TypeError, ValueError) as error:
             raise PluginError(f"{self._where(name, package)} cannot be used: {error}") from error
-        if (own := getattr(checked, "name", name)) != name:
+        if isinstance(checked, type) and (own := getattr(checked, "name", name)) != name:
             raise PluginError(f"{self._where(name, package)} cannot be used: its own name is {own!r}")
         return checked
 

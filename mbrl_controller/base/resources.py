@@ -76,12 +76,3 @@ def user_path(text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError as error:
         raise MbrlError(f"{text!r}: {error}") from error
-
-
-def config_file(text: str) -> Path:
-    """A path as a person gives it, or a file of the package's config/ by its bare name."""
-    path = user_path(text)
-    # pathlib's own `exists` raises where a name is too long for a file.
-    if not path.is_absolute() and not os.path.exists(path) and len(path.parts) == 1:
-        return share_dir() / "config" / path
-    return path

@@ -16,7 +16,8 @@ from launch_ros.substitutions import FindPackageShare
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
 from mbrl_controller.base.errors import MbrlError
-from mbrl_controller.base.resources import PACKAGE, config_file
+from mbrl_controller.base.resources import PACKAGE
+from mbrl_controller.base.shares import config_file
 from mbrl_controller.bringup.parameter_files import check_concerns, existing_path, parameter_file
 
 SWITCH = ["true", "false", "True", "False"]  # Python's spelling too: it is what other launch files hand on

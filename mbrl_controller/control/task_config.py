@@ -1,7 +1,11 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a person who names only a task gets: its contract and, from config/, how it is planned."""
+"""What a person who names only a task gets: its contract and how it is planned.
+
+A package says so in its config/tasks.yaml; a task class may bring `defaults` of the same form, for those who bring a
+contract.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mbrl_controller.base.errors import ContractError, MbrlError
-from mbrl_controller.base.resources import share_dir
+from mbrl_controller.base.shares import shared_files
 from mbrl_controller.contract.contract import RobotContract, load_contract
 from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.models.spec import describe_validation
@@ -26,7 +30,7 @@ class Defaults(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    contract: str = ""  # a file of config/; empty: the task has none
+    contract: str | None = None  # a file beside the tasks.yaml that names it
     planners: dict[str, PlannerOptions] = Field(default_factory=dict)
     core: ControllerConfig = ControllerConfig()
     training: dict[str, Any] = Field(default_factory=dict)
@@ -42,27 +46,39 @@ class PlannerDefaults(BaseModel):
 
 @cache
 def task_defaults(task: str) -> Defaults:
-    """The entry of `task` in config/tasks.yaml, which is empty for a task that the file does not name.
+    """The entry of `task` in whichever package's config/tasks.yaml has one, else the task's own defaults.
 
-    Raises MbrlError.
+    Raises MbrlError for an unknown task, a faulty entry and one that two packages have.
     """
-    if task not in TASKS:
-        raise ContractError(f"unknown task {task!r}; known tasks: {', '.join(sorted(TASKS))}")
-    path = share_dir() / "config" / "tasks.yaml"
+    own = TASKS[task].defaults
+    given, where = _entry(task)
     try:
-        return Defaults.model_validate(yaml.safe_load(path.read_text()).get(task, {}))
-    except (OSError, yaml.YAMLError) as error:
-        raise MbrlError(f"{path}: cannot be read: {error}") from error
+        return Defaults.model_validate(own if given is None else given)
     except ValidationError as error:
-        raise MbrlError(f"{path}: {task}: {describe_validation(error)}") from error
+        raise MbrlError(f"{where}: {task}: {describe_validation(error)}") from error
 
 
 def contract_path(task: str) -> Path:
-    """The contract that config/tasks.yaml names for `task`; raises MbrlError if it names none."""
-    name = task_defaults(task).contract
-    if not name:
-        raise ContractError(f"task {task}: config/tasks.yaml names no contract for it; give one")
-    return share_dir() / "config" / name
+    """The contract that a config/tasks.yaml names for `task`; raises ContractError where none does."""
+    name, (_, where) = task_defaults(task).contract, _entry(task)
+    if name is None:
+        raise ContractError(f"task {task!r} has no contract of its own: give one with --contract")
+    return where.parent / name
+
+
+def _entry(task: str) -> tuple[Any, Path]:
+    """What the tasks.yaml of a package says of `task`, and that file; None where none says anything."""
+    found = {}
+    for path in shared_files("config/tasks.yaml"):
+        try:
+            document = yaml.safe_load(path.read_text()) or {}
+        except (OSError, yaml.YAMLError) as error:
+            raise MbrlError(f"{path}: cannot be read: {error}") from error
+        if task in document:
+            found[path] = document[task]
+    if len(found) > 1:
+        raise MbrlError(f"task {task!r} has defaults in {' and '.join(map(str, found))}")
+    return next(((given, path) for path, given in found.items()), (None, Path(f"defaults of task {task!r}")))
 
 
 def contract_for(task: str, path: Path | None = None) -> RobotContract:

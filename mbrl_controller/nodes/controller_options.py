@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mbrl_controller.base.errors import GoalError, MbrlError
 from mbrl_controller.base.overrides import format_options, parse_options
-from mbrl_controller.base.resources import config_file, share_dir, user_path
+from mbrl_controller.base.resources import share_dir, user_path
+from mbrl_controller.base.shares import config_file
 from mbrl_controller.base.units import NO_UNIT, Number
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.config import RENAMED as CORE_RENAMED
@@ -164,7 +165,7 @@ def planner_specs(planner: str) -> list[Spec]:
 
 def all_planner_specs() -> list[Spec]:
     """The options of all planners, each once; they start from their own defaults when one is chosen."""
-    return list({spec.name: spec for name in reversed(PLANNERS) for spec in planner_specs(name)}.values())
+    return list({spec.name: spec for name in reversed(list(PLANNERS)) for spec in planner_specs(name)}.values())
 
 
 def read_options(values: dict[str, Any]) -> ControllerOptions:

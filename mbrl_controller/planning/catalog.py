@@ -15,7 +15,9 @@ from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.planning.base import Planner
 
 PLANNERS: Catalog[type[Planner]] = Catalog(
-    "mbrl_controller.planners", "planner", subclass_of(Planner, ("name", "config_type"))
+    "mbrl_controller.planners",
+    "planner",
+    subclass_of(Planner, ("name", "config_type")),  # type: ignore[type-abstract]
 )
 
 

@@ -21,7 +21,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mbrl_controller.base.errors import ContractError
-from mbrl_controller.base.resources import share_dir
+from mbrl_controller.base.shares import shared_files
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.tasks.spaces import Array
@@ -116,8 +116,14 @@ class Scene:
 
 
 def available() -> dict[tuple[str, str], Path]:
-    """Worlds in this package: (robot, task) -> scene.yaml."""
-    return {(file.robot, file.task): path for path, file in _scene_files().items()}
+    """Worlds of all packages: (robot, task) -> scene.yaml. Raises ContractError where two have the same."""
+    found: dict[tuple[str, str], Path] = {}
+    for path in shared_files("sim/*/scene.yaml"):
+        file = _read_scene(path)
+        other = found.setdefault((file.robot, file.task), path)
+        if other != path:
+            raise ContractError(f"{other} and {path} are both worlds for robot {file.robot!r} and task {file.task!r}")
+    return found
 
 
 def load_scene(contract: RobotContract) -> Scene:
@@ -128,32 +134,25 @@ def load_scene(contract: RobotContract) -> Scene:
         known = ", ".join(f"{robot}/{task}" for robot, task in sorted(worlds))
         raise ContractError(f"no simulated world for robot {key[0]!r} and task {key[1]!r}; known: {known}")
     path = worlds[key]
-    file = _scene_files()[path]
+    file = _read_scene(path)
     model = copy.copy(_compile(path))
     return _index(contract, file, model)
 
 
-def _scene_files() -> dict[Path, SceneFile]:
-    return _read_scenes(share_dir() / "sim")
-
-
-@lru_cache(maxsize=4)
-def _read_scenes(folder: Path) -> dict[Path, SceneFile]:
-    files = {}
-    for path in sorted(folder.glob("*/scene.yaml")):
-        try:
-            files[path] = SceneFile.model_validate(yaml.safe_load(path.read_text()))
-        except ValidationError as error:
-            raise ContractError(f"{path}: {describe_validation(error)}") from error
-        except (OSError, yaml.YAMLError) as error:
-            raise ContractError(f"{path}: {error}") from error
-    return files
+@lru_cache(maxsize=32)
+def _read_scene(path: Path) -> SceneFile:
+    try:
+        return SceneFile.model_validate(yaml.safe_load(path.read_text()))
+    except ValidationError as error:
+        raise ContractError(f"{path}: {describe_validation(error)}") from error
+    except (OSError, yaml.YAMLError) as error:
+        raise ContractError(f"{path}: {error}") from error
 
 
 @lru_cache(maxsize=8)
 def _compile(path: Path) -> mujoco.MjModel:
     """Compile once; callers copy it (the hand's meshes take most of a second)."""
-    file = _read_scenes(path.parent.parent)[path]
+    file = _read_scene(path)
     try:
         spec = mujoco.MjSpec.from_file(str(_model_path(file, path.parent)))
         _edit(spec, file.edit)

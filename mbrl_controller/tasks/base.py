@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -103,6 +103,8 @@ class Task(ABC):
     episode_s: float
     drop_cost: float
     symmetries: tuple[Symmetry, ...] = ()
+    # How it is planned, trained and learnt, in the form of an entry of config/tasks.yaml, which comes before this.
+    defaults: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, joints: tuple[str, ...]) -> None:
         self.joints = tuple(joints)

@@ -13,7 +13,10 @@ from mbrl_controller.base.plugins import Catalog, subclass_of
 from mbrl_controller.tasks.base import Task
 
 TASKS: Catalog[type[Task]] = Catalog(
-    "mbrl_controller.tasks", "task", subclass_of(Task, ("name", "goal_unit", "episode_s", "drop_cost")), ContractError
+    "mbrl_controller.tasks",
+    "task",
+    subclass_of(Task, ("name", "goal_unit", "episode_s", "drop_cost")),  # type: ignore[type-abstract]
+    ContractError,
 )
 
 
