@@ -15,7 +15,7 @@ from mbrl_controller import __version__
 from mbrl_controller.base.console import say
 from mbrl_controller.base.deprecated import show_renamed
 from mbrl_controller.base.overrides import parse_overrides
-from mbrl_controller.cli import benchmark, episodes, learn, models, stack
+from mbrl_controller.cli import benchmark, catalogs, episodes, learn, models, stack
 from mbrl_controller.cli.errors import INTERRUPTED, REFUSED, report_errors, warn
 from mbrl_controller.cli.options import (
     CommandGroup,
@@ -263,6 +263,8 @@ def retrain(
 app.command()(learn.learn)
 app.command("learn-curve")(learn.learn_curve)
 app.command()(stack.soak)
+for _command in (catalogs.tasks, catalogs.planners, catalogs.worlds, catalogs.options):
+    app.command()(_command)
 
 
 def main() -> None:

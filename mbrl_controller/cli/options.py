@@ -20,8 +20,22 @@ WORDS = "words"
 HELP_FLAGS = {"-h", "--help"}
 # In help texts, what stands for the names of a catalog.
 TASKS, PLANNERS = "{tasks}", "{planners}"
-TaskArgument = Annotated[str, typer.Argument(help=TASKS)]
-PlannerOption = Annotated[str, typer.Option(help=f"planner: {PLANNERS}")]
+
+
+def _task_names() -> list[str]:
+    from mbrl_controller.tasks.catalog import TASKS
+
+    return TASKS.names()
+
+
+def _planner_names() -> list[str]:
+    from mbrl_controller.planning.catalog import PLANNERS
+
+    return PLANNERS.names()
+
+
+TaskArgument = Annotated[str, typer.Argument(help=TASKS, autocompletion=_task_names)]
+PlannerOption = Annotated[str, typer.Option(help=f"planner: {PLANNERS}", autocompletion=_planner_names)]
 ModelOption = Annotated[str, typer.Option(help="model version, as `mbrl models list` names it")]
 ModelsOption = Annotated[
     Path | None, typer.Option("--models-dir", help="registry (default: models/ below MBRL_HOME or ~/.mbrl)")

@@ -9,6 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mbrl_controller.base.units import Count, Number
+
 ActionInput = Literal["target", "error"]
 
 
@@ -17,23 +19,33 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    ensemble_size: int = Field(default=3, ge=1, le=64)
-    hidden: tuple[int, ...] = (500, 500)
-    learning_rate: float = Field(default=1e-3, gt=0, le=1)
-    batch: int = Field(default=512, ge=1)
-    max_epochs: int = Field(default=40, ge=0, le=10_000)
-    patience: int = Field(default=5, ge=1)  # epochs in which no member's validation loss improves
-    input_noise: float = Field(default=0.01, ge=0, le=1)
-    target_noise: float = Field(default=0.01, ge=0, le=1)
-    weight_decay: float = Field(default=1e-4, ge=0, le=1)
-    huber: float | None = Field(default=None, gt=0)  # errors above it, in units of the scale, count linearly
-    horizon: int = Field(default=5, ge=1, le=50)  # rollout steps of the second stage; 1: no second stage
-    horizon_epochs: int = Field(default=20, ge=0, le=10_000)
-    horizon_learning_rate: float = Field(default=4e-4, gt=0, le=1)
-    loss_weights: dict[str, float] = Field(default_factory=dict)  # by prefix of the state entry's name; longest wins
-    bootstrap: bool = False  # each member draws its rows once, with replacement
-    holdout_fraction: float = Field(default=0.1, gt=0, lt=1)  # share of the episodes kept for validation
-    seed: int = Field(default=0, ge=0, lt=2**63)
-    action_input: ActionInput = "error"  # "error": target minus joint position
-    input_clamp: float = Field(default=5.0, gt=0)  # standard deviations
-    contacts: bool = False  # contact features; need the hand's geometry from its scene in sim/
+    ensemble_size: Count = Field(default=3, ge=1, le=64, description="networks that learn from the same data")
+    hidden: tuple[int, ...] = Field(default=(500, 500), description="width of each hidden layer")
+    learning_rate: Number = Field(default=1e-3, gt=0, le=1, description="Adam's, of the first stage")
+    batch: Count = Field(default=512, ge=1, description="transitions in a gradient step")
+    max_epochs: Count = Field(default=40, ge=0, le=10_000, description="passes over the data in the first stage")
+    patience: Count = Field(default=5, ge=1, description="epochs without a better validation loss, then the stage ends")
+    input_noise: Number = Field(default=0.01, ge=0, le=1, description="on inputs, as a share of their deviation")
+    target_noise: Number = Field(default=0.01, ge=0, le=1, description="on targets, as a share of their deviation")
+    weight_decay: Number = Field(default=1e-4, ge=0, le=1, description="AdamW's")
+    huber: Number | None = Field(
+        default=None, gt=0, description="errors above it, in deviations, count linearly; none: all count squared"
+    )
+    horizon: Count = Field(
+        default=5, ge=1, le=50, description="steps of the predictions in the second stage; 1: no second stage"
+    )
+    horizon_epochs: Count = Field(default=20, ge=0, le=10_000, description="passes over the data in the second stage")
+    horizon_learning_rate: Number = Field(default=4e-4, gt=0, le=1, description="Adam's, of the second stage")
+    loss_weights: dict[str, float] = Field(
+        default_factory=dict, description="by the beginning of a state entry's name; the longest that fits counts"
+    )
+    bootstrap: bool = Field(default=False, description="each network draws its transitions once, with replacement")
+    holdout_fraction: Number = Field(default=0.1, gt=0, lt=1, description="share of the episodes kept for validation")
+    seed: Count = Field(default=0, ge=0, lt=2**63, description="of weights, noise and order")
+    action_input: ActionInput = Field(
+        default="error", description="what the networks see of a command: target minus joint position, or the target"
+    )
+    input_clamp: Number = Field(default=5.0, gt=0, description="largest input, in deviations")
+    contacts: bool = Field(
+        default=False, description="tell the networks how near each surface of the hand is; needs a world in sim/"
+    )

@@ -46,14 +46,16 @@ class Knob(Valve):
 @pytest.fixture
 def toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A planner and a task in the catalogs; the contract of the task's hand."""
-    monkeypatch.setitem(PLANNERS, Still.name, Still)
-    monkeypatch.setitem(TASKS, Knob.name, Knob)
+    PLANNERS.add(Still.name, Still)
+    TASKS.add(Knob.name, Knob)
     worlds = scene.available()
     monkeypatch.setattr(scene, "available", lambda: {**worlds, ("claw", "knob"): worlds["claw", "valve"]})
     contract = tmp_path / "knob.yaml"
     text = (share_dir() / "config" / "claw_valve.yaml").read_text()
     contract.write_text(text.replace("task: valve", "task: knob"))
     yield contract
+    PLANNERS.forget()
+    TASKS.forget()
     task_defaults.cache_clear()
 
 
@@ -74,7 +76,7 @@ def test_evaluate_runs_a_planner_and_a_task_of_the_catalogs(toys: Path, tmp_path
 @pytest.mark.parametrize("command", [("evaluate",), ("benchmark", "planner"), ("learn",), ("models", "show")])
 def test_help_names_the_tasks_of_the_catalog(toys: Path, command: tuple[str, ...]) -> None:
     said = run(*command, "--help")
-    assert "baoding, valve, knob" in " ".join(said.split())
+    assert "baoding, knob, valve" in " ".join(said.split())
     assert "{tasks}" not in said
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +37,10 @@ SHIPPED = ("--models-dir", str(Path(__file__).resolve().parents[2] / "models"))
 
 
 @pytest.fixture(autouse=True)
-def _in_the_catalog(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PLANNERS, "still", StillPlanner)
+def _in_the_catalog() -> Iterator[None]:
+    PLANNERS.add("still", StillPlanner)
+    yield
+    PLANNERS.forget()
 
 
 def test_it_evaluates(tmp_path: Path) -> None:

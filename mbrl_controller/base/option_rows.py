@@ -1,0 +1,59 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The options of a configuration model, one row each, for people who choose them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from mbrl_controller.base.units import NO_UNIT, Unit, unit_in_name
+
+_BOUNDS = (("gt", "above"), ("ge", "at least"), ("lt", "below"), ("le", "at most"))
+
+
+def option_rows(model: type[BaseModel], prefix: str = "") -> Iterator[dict[str, str]]:
+    """Name, default, range, unit and meaning of each field, with dotted names for the fields of models within."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from option_rows(field.annotation, f"{prefix}{name}.")
+            continue
+        yield {
+            "option": prefix + name,
+            "default": "" if field.is_required() else _text(field.get_default(call_default_factory=True)),
+            "range": _range(field),
+            "unit": _unit(name, field),
+            "meaning": field.description or "",
+        }
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(_text, value))}]"
+    if isinstance(value, BaseModel):
+        return _text(value.model_dump(exclude_defaults=True))
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_text(entry)}' for key, entry in value.items())}}}"
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _range(field: FieldInfo) -> str:
+    choices = [str(choice) for choice in get_args(field.annotation) if isinstance(choice, str)]
+    if choices:
+        return ", ".join(choices)
+    return ", ".join(
+        f"{words} {getattr(constraint, kind):g}"
+        for constraint in field.metadata
+        for kind, words in _BOUNDS
+        if getattr(constraint, kind, None) is not None
+    )
+
+
+def _unit(name: str, field: FieldInfo) -> str:
+    units = [item.name for item in field.metadata if isinstance(item, Unit)]
+    found = units[0] if units else unit_in_name(name)
+    return "" if found == NO_UNIT else found

@@ -1,0 +1,98 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""`mbrl tasks`, `planners`, `worlds` and `options`: what is installed here, from which package, and what it takes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.plugins import Catalog
+from mbrl_controller.base.tables import print_rows
+from mbrl_controller.cli.errors import report_errors, warn
+
+Group = Literal["training", "planner", "controller", "learn", "sim"]
+
+
+def _installed(catalog: Catalog[type]) -> list[dict[str, str]]:
+    rows = []
+    for name in catalog:
+        lines = (catalog[name].__doc__ or "").strip().splitlines()
+        packages = ", ".join(offer.package for offer in catalog.offers.get(name, []))
+        rows.append({"name": name, "package": packages or "this process", "what it is": lines[0] if lines else ""})
+    return rows
+
+
+def _warn_of_faults(*catalogs: Catalog) -> None:  # type: ignore[type-arg]
+    for catalog in catalogs:
+        for text in catalog.faults().values():
+            warn(text)
+
+
+@report_errors
+def tasks() -> None:
+    """List the tasks that are installed, and the contract that each uses by itself."""
+    from mbrl_controller.base.shares import SHARES
+    from mbrl_controller.control.task_config import task_defaults
+    from mbrl_controller.tasks.catalog import TASKS
+
+    rows = [row | {"contract": task_defaults(row["name"]).contract or "--contract"} for row in _installed(TASKS)]
+    print_rows("tasks", rows)
+    _warn_of_faults(TASKS, SHARES)
+
+
+@report_errors
+def planners() -> None:
+    """List the planners that are installed; `mbrl options planner` lists what they take."""
+    from mbrl_controller.planning.catalog import PLANNERS
+
+    print_rows("planners", _installed(PLANNERS))
+    _warn_of_faults(PLANNERS)
+
+
+@report_errors
+def worlds() -> None:
+    """List the simulated worlds that are installed: for which robot and task, and where."""
+    from mbrl_controller.base.shares import SHARES
+    from mbrl_controller.simulation.scene import available
+
+    rows = [{"robot": robot, "task": task, "file": str(path)} for (robot, task), path in sorted(available().items())]
+    print_rows("worlds", rows)
+    _warn_of_faults(SHARES)
+
+
+@report_errors
+def options(
+    group: Annotated[Group, typer.Argument(help="which options")],
+    planner: Annotated[str, typer.Option(help="of which planner")] = "pddm",
+) -> None:
+    """List options with defaults, ranges, units and meanings.
+
+    They go with --set of `mbrl retrain` (training), --planner-set, --controller-set, --set of `mbrl learn` (learn,
+    and training.NAME), and with the sim's parameters options.NAME.
+    """
+    from mbrl_controller.base.option_rows import option_rows
+    from mbrl_controller.control.config import ControllerConfig
+    from mbrl_controller.dynamics.train_config import TrainConfig
+    from mbrl_controller.planning.catalog import PLANNERS
+    from mbrl_controller.simulation.options import SimOptions
+
+    title = f"options of {group}"
+    if group == "planner":
+        model, title = PLANNERS[planner].config_type, f"options of planner {planner}"
+    elif group == "learn":
+        model = _learn_plan()
+    else:
+        model = {"training": TrainConfig, "controller": ControllerConfig, "sim": SimOptions}[group]  # type: ignore[assignment]
+    print_rows(title, list(option_rows(model)))
+
+
+def _learn_plan() -> type:
+    try:
+        from mbrl_controller.learning.config import LearnPlan
+    except ModuleNotFoundError as error:
+        raise MbrlError(f"options of learn: {error}") from error
+    return LearnPlan
