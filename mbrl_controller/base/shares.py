@@ -41,7 +41,8 @@ def shared_file(folder: str, name: str) -> Path | None:
 
     Raises MbrlError, which names the packages, where several have one.
     """
-    found = {package: share / folder / name for package, share in SHARES.items() if (share / folder / name).is_file()}
+    # pathlib's own `is_file` raises where a name is too long for a file.
+    found = {package: share / folder / name for package, share in SHARES.items() if os.path.isfile(share / folder / name)}
     if len(found) > 1:
         raise MbrlError(f"{folder}/{name} is in the packages {' and '.join(found)}: give the whole path")
     return next(iter(found.values()), None)
@@ -50,7 +51,6 @@ def shared_file(folder: str, name: str) -> Path | None:
 def config_file(text: str) -> Path:
     """A path as a person gives it, or a file of a package's config/ by its bare name."""
     path = user_path(text)
-    # pathlib's own `exists` raises where a name is too long for a file.
     if path.is_absolute() or os.path.exists(path) or len(path.parts) != 1:
         return path
     return shared_file("config", path.name) or share_dir() / "config" / path
