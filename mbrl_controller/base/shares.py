@@ -42,7 +42,9 @@ def shared_file(folder: str, name: str) -> Path | None:
     Raises MbrlError, which names the packages, where several have one.
     """
     # pathlib's own `is_file` raises where a name is too long for a file.
-    found = {package: share / folder / name for package, share in SHARES.items() if os.path.isfile(share / folder / name)}
+    found = {
+        package: share / folder / name for package, share in SHARES.items() if os.path.isfile(share / folder / name)
+    }
     if len(found) > 1:
         raise MbrlError(f"{folder}/{name} is in the packages {' and '.join(found)}: give the whole path")
     return next(iter(found.values()), None)

@@ -84,7 +84,9 @@ def _fill_in_names(command: Any) -> None:
 
     for parameter in command.params:
         if text := getattr(parameter, "help", None):
-            text = text.replace(TASKS, ", ".join(tasks.TASKS)).replace(PLANNERS, ", ".join(planners.PLANNERS))
+            text = text.replace(TASKS, ", ".join(tasks.TASKS.names())).replace(
+                PLANNERS, ", ".join(planners.PLANNERS.names())
+            )
             parameter.help = text
     for child in getattr(command, "commands", {}).values():
         _fill_in_names(child)
