@@ -81,7 +81,7 @@ def quantised(settings: Settings) -> dict[str, Any]:
         episodes = 4 if settings.quick else QUANTISED_EPISODES[task]
         try:
             version = Registry().resolve(task)
-            version.served("int8")
+            version.path_for("int8")
             records = {p: run_episodes(RolloutConfig(task, precision=p), episodes)[0] for p in ("fp32", "int8")}
         except (MbrlError, ModuleNotFoundError) as error:
             missing[task] = reason(error)

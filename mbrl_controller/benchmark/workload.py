@@ -17,10 +17,9 @@ from mbrl_controller.control.core import ControllerCore
 from mbrl_controller.control.safety import Safety, SafetyState
 from mbrl_controller.control.steps import Observation
 from mbrl_controller.control.task_config import contract_for, planner_defaults
+from mbrl_controller.models.loading import LoadedModel, select_model_file
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.models.registry import Registry
-from mbrl_controller.models.selection import choose_file
-from mbrl_controller.models.served_model import ServedModel
 from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.planning.base import Planner, PlannerState
 from mbrl_controller.planning.catalog import make_planner
@@ -65,7 +64,7 @@ class Served:
     """A task's model and controller as the node runs them, with one ONNX Runtime thread."""
 
     contract: RobotContract
-    model: ServedModel
+    model: LoadedModel
     core: ControllerCore
     goal: Goal
 
@@ -107,11 +106,11 @@ def served(task: str, options: dict[str, Any] | None = None, file: Path | None =
     contract = contract_for(task)
     defaults = planner_defaults(task, "pddm")
     version = Registry().resolve(task)
-    source = file or choose_file(version, task=contract.task, action=contract.action).file
+    source = file or select_model_file(version, task=contract.task, action=contract.action).file
     ensemble = OnnxEnsemble.load(source, task=contract.task, action=contract.action)
     planner = make_planner("pddm", len(contract.action), {**defaults.planner_options, **(options or {})})
     ensemble.warm_up(planner.config.num_samples, planner.config.horizon)
-    model = ServedModel(ensemble, version.name)
+    model = LoadedModel(ensemble, version.name)
     safety = Safety(contract.action, safe=contract.file.command.safe)
     core = ControllerCore(contract, model, planner, defaults.core, safety)
     safety.change(SafetyState.RUNNING, "benchmark")
@@ -151,7 +150,7 @@ def paper_sized(folder: Path, precision: Literal["fp32", "int8"]) -> Case:
     spec = ModelSpec.of(task, "benchmark", action, MEMBERS, HIDDEN)
     path = folder / f"{precision}.onnx"
     export_onnx(DynamicsEnsemble(spec), spec, path, precision=precision)
-    model = ServedModel(OnnxEnsemble.load(path))
+    model = LoadedModel(OnnxEnsemble.load(path))
     objective = RolloutObjective(
         model=model,
         task=task,

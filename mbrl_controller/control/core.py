@@ -21,9 +21,9 @@ from mbrl_controller.control.delay import Delay, SentCommands, commands_in_force
 from mbrl_controller.control.safety import SILENT, Safety, SafetyState
 from mbrl_controller.control.steps import ControlModel, Observation, PlanRequest, Solution, Tick
 from mbrl_controller.control.stuck_sensors import StuckSensorMonitor
+from mbrl_controller.models.disagreement import disagreement
 from mbrl_controller.planning.base import Planner
 from mbrl_controller.planning.objective import RolloutObjective
-from mbrl_controller.planning.risk import disagreement
 from mbrl_controller.tasks.base import Goal, ObservingGoal
 from mbrl_controller.tasks.spaces import Array
 

@@ -17,7 +17,7 @@ from mbrl_controller.base.files import write_atomically
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.onnx_graph import RUNTIME_DOMAIN, RUNTIME_OPSET, NetworkGraph
 from mbrl_controller.dynamics.quantisation import quantise
-from mbrl_controller.models.golden_samples import INT8_RMS_TOLERANCE, Probe
+from mbrl_controller.models.golden_samples import INT8_RMS_TOLERANCE, GoldenSamples
 from mbrl_controller.models.onnx_session import open_session
 from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.tasks.spaces import Array
@@ -118,12 +118,12 @@ def check_export(
     return worst
 
 
-def _probe(model: DynamicsEnsemble, state: Array, action: Array) -> Probe:
+def _probe(model: DynamicsEnsemble, state: Array, action: Array) -> GoldenSamples:
     """Predictions for a few rows of real data, to be repeated when the file is loaded."""
     rows = np.unique(np.linspace(0, len(state) - 1, PROBE_ROWS).astype(int))
     state, action = state[rows].astype(np.float32), action[rows].astype(np.float32)
     members = np.repeat(state[None], model.size, axis=0)
-    return Probe(state, action, model.predictor()(members, action).astype(np.float32))
+    return GoldenSamples(state, action, model.predictor()(members, action).astype(np.float32))
 
 
 def _made_up(model: DynamicsEnsemble) -> tuple[Array, Array]:

@@ -16,7 +16,7 @@ from mbrl_controller.dynamics.onnx_graph import TARGET_INPUT
 from mbrl_controller.dynamics.train_config import ActionInput
 from mbrl_controller.dynamics.weights import Weights
 from mbrl_controller.models.files import ModelFile
-from mbrl_controller.models.onnx_validation import check_content
+from mbrl_controller.models.onnx_validation import validate_onnx
 from mbrl_controller.models.spec import ModelSpec
 
 # By the number of subtractions in older graphs, which limit the target later: "error" subtracts the joint's position
@@ -82,7 +82,7 @@ def network_of(file: ModelFile, spec: ModelSpec) -> DynamicsEnsemble:
 
 
 def _parsed(file: ModelFile) -> onnx.ModelProto:
-    check_content(file.content, file.path)
+    validate_onnx(file.content, file.path)
     try:
         return onnx.load_model_from_string(file.content)
     except Exception as error:  # protobuf's

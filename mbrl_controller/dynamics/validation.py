@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from mbrl_controller.base.errors import DatasetError
 from mbrl_controller.dynamics.data import Index, TransitionSet, robust_scale
+from mbrl_controller.models.disagreement import disagreement
 from mbrl_controller.models.spec import ModelSpec
-from mbrl_controller.planning.risk import disagreement
 from mbrl_controller.tasks.spaces import Array, VectorSpec
 
 Predictor = Callable[[Array, Array], NDArray[Any]]  # (state [E, N, S], action [N, A]) -> next state [E, N, S]

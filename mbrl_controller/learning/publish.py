@@ -16,8 +16,9 @@ from mbrl_controller.base.files import write_atomically
 from mbrl_controller.base.run_folder import PLAN_FILE
 from mbrl_controller.learning.plots import PLOT_FILE
 from mbrl_controller.learning.run import LearnResult
+from mbrl_controller.models.card import CARD_FILE, INT8_FILE, MODEL_FILE, Version
 from mbrl_controller.models.files import ModelFile
-from mbrl_controller.models.registry import CARD_FILE, INT8_FILE, MODEL_FILE, Registry, Version, file_sha256
+from mbrl_controller.models.registry import Registry, file_sha256
 from mbrl_controller.models.spec import METADATA_KEY, ModelSpec
 from mbrl_controller.training.report import REPORT_FILE
 

@@ -22,7 +22,8 @@ from mbrl_controller.learning.log import Row, RunLog, StepKind
 from mbrl_controller.learning.logged_episodes import summarise_logged
 from mbrl_controller.learning.ros_collection import batch_folders, collect_through_ros, service_plan
 from mbrl_controller.learning.schedule import EpisodeBatch, random_batches, recent, round_batches
-from mbrl_controller.models.registry import ALONE_FILE, Registry, Version
+from mbrl_controller.models.card import Version
+from mbrl_controller.models.registry import NO_FALLBACK_FILE, Registry
 from mbrl_controller.rollouts import collect, evaluate
 from mbrl_controller.rollouts.config import RolloutConfig
 from mbrl_controller.rollouts.pool import EpisodePool
@@ -65,7 +66,7 @@ class RoundRunner:
         write_atomically(self.contract_file, plan.contract.encode())
         self.models = folder / "models"
         self.models.mkdir(exist_ok=True)
-        (self.models / ALONE_FILE).touch()  # a run learns from nothing: it must not see the shipped versions
+        (self.models / NO_FALLBACK_FILE).touch()  # a run learns from nothing: it must not see the shipped versions
         self.registry = Registry(self.models)
         self.episodes = folder / "episodes"
 

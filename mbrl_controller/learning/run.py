@@ -30,7 +30,8 @@ from mbrl_controller.learning.eta import eta_seconds
 from mbrl_controller.learning.log import LOG_FILE, Row, RunLog, StepKind
 from mbrl_controller.learning.rounds import RoundRunner, StoppedError
 from mbrl_controller.learning.run_logger import RunLogger
-from mbrl_controller.models.registry import Registry, Version
+from mbrl_controller.models.card import Version
+from mbrl_controller.models.registry import Registry
 from mbrl_controller.rollouts.pool import EpisodePool
 from mbrl_controller.stack.launcher import require_modules
 

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Reads the files of a registry as if a stranger had put them there: each once, in bounds, and none elsewhere."""
+"""Bounded, symlink-safe reads of untrusted model files; each file is read once."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pathlib import Path
 from mbrl_controller.base.errors import ModelError
 
 MAX_MODEL_BYTES = 64 * 1024 * 1024
-MAX_TEXT_BYTES = 1024 * 1024  # of a card, of a note which version is current, of what a model says about itself
+MAX_TEXT_BYTES = 1024 * 1024  # of a card, of current.json, of a model's metadata
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model file as it was read: what is checked is what is loaded, whatever becomes of the file."""
+    """The content of a model file, read once: what is checked is what is loaded, even if the file changes."""
 
     path: Path
     content: bytes
@@ -28,7 +28,7 @@ class ModelFile:
 
     @classmethod
     def read(cls, path: Path | str, sha256: str | None = None, *, links: bool = True) -> ModelFile:
-        """The file at `path`; with `sha256`, only if that is its digest. `links` as in read_bounded.
+        """Read `path`; its digest must be `sha256`, if given. `links` as in read_bounded.
 
         Raises ModelError.
         """
@@ -49,9 +49,9 @@ class ModelFile:
 
 
 def read_bounded(path: Path, limit: int, *, links: bool = True) -> bytes:
-    """A regular file of at most `limit` bytes; `links`: also at the end of a symbolic link.
+    """The content of a regular file of at most `limit` bytes; `links`: also of one behind a symbolic link.
 
-    Raises OSError, also for what is larger, for a pipe (nobody may ever write to it), a device and a folder.
+    Raises OSError, also for a larger file, a pipe (which could block for ever), a device and a folder.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if links else os.O_NOFOLLOW)
     try:
@@ -66,5 +66,5 @@ def read_bounded(path: Path, limit: int, *, links: bool = True) -> bytes:
             raise OSError(errno.EINVAL, "it is no regular file")
         content = file.read(limit + 1) if found.st_size <= limit else b""
     if max(found.st_size, len(content)) > limit:
-        raise OSError(errno.EFBIG, f"it is larger than {limit // 1024} KiB, which none of ours is")
+        raise OSError(errno.EFBIG, f"it is larger than {limit // 1024} KiB, which no model file or card is")
     return content

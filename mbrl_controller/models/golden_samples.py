@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Rows that an 8-bit model file carries, so that it can be checked wherever it is loaded."""
+"""Golden samples: inputs and expected outputs in an 8-bit model file, checked each time it is loaded."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from mbrl_controller.models.spec import ModelSpec
 
 PROBE_KEY = "mbrl_controller_probe"
 
-# How far an 8-bit graph may lie from the network it was made from: root mean square over rows, members and entries, in
-# units of one step's change. Those of the shipped models lie at .02 to .03; a processor that overflows, far above.
+# Largest error of an 8-bit graph against its network: root mean square over samples, members and entries, in units of
+# one step's change. The shipped models have .02 to .03; on a processor that overflows, the error is far above.
 INT8_RMS_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
-class Probe:
-    """Rows on which an 8-bit graph must repeat its network's predictions, wherever it is loaded.
+class GoldenSamples:
+    """Samples on which an 8-bit graph must reproduce its network's predictions.
 
     ONNX Runtime multiplies 8-bit numbers with instructions that overflow silently on some processors (x86 without
-    VNNI); there the graph must not be served.
+    VNNI); such a processor must not serve the graph.
     """
 
     state: NDArray[np.float32]  # [N, S]
     action: NDArray[np.float32]  # [N, A]
-    next_state: NDArray[np.float32]  # [E, N, S], the network's
+    next_state: NDArray[np.float32]  # [E, N, S], of the network
 
     def to_metadata(self) -> dict[str, str]:
         """Metadata entries to store in the ONNX file."""
@@ -45,8 +45,8 @@ class Probe:
         return {PROBE_KEY: json.dumps(content)}
 
     @classmethod
-    def from_metadata(cls, metadata: dict[str, str], spec: ModelSpec, where: str) -> Probe:
-        """The probe in an ONNX file's metadata; ModelError if it is not one for `spec`."""
+    def from_metadata(cls, metadata: dict[str, str], spec: ModelSpec, where: str) -> GoldenSamples:
+        """The samples in an ONNX file's metadata; raises ModelError if they do not fit `spec`."""
         S, A = len(spec.state_names), len(spec.action_names)
         try:
             content = json.loads(metadata[PROBE_KEY])

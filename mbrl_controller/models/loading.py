@@ -1,28 +1,160 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""A model file by the backend that serves it. torch is imported only where it is asked for."""
+"""The one way to load a model: `load_model` selects a version's file, checks it, and returns a model to plan with.
+
+A file goes through these checks, of which each raises ModelError: the card's digest (card.py), the operators and sizes
+of the graph (onnx_validation.py), a first run in a process of its own where `sandbox_size` is given (sandbox.py), and a
+prediction and the golden samples of an 8-bit file (onnx_ensemble.py).
+"""
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.base.extras import how_to_install
+from mbrl_controller.models.card import INT8_FILE, ModelCard, Version
 from mbrl_controller.models.files import ModelFile
-from mbrl_controller.models.served_model import LearnedEnsemble
+from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.models.sandbox import check_in_sandbox
+from mbrl_controller.models.spec import ModelSpec, Precision
 from mbrl_controller.tasks.base import Task
-from mbrl_controller.tasks.spaces import ActionSpace
+from mbrl_controller.tasks.spaces import ActionSpace, Array
 
 Backend = Literal["onnx", "torch"]
 BACKENDS: tuple[str, ...] = get_args(Backend)
-# By name, so that torch is imported by those alone who ask for it.
+# By name, so that only those who ask for torch import it.
 _ENSEMBLES = {
     "onnx": "mbrl_controller.models.onnx_ensemble:OnnxEnsemble",
     "torch": "mbrl_controller.dynamics.torch_rollout:TorchEnsemble",
 }
+
+
+class LearnedEnsemble(Protocol):
+    """A loaded model file, of any backend; sizes, units and errors as in OnnxEnsemble."""
+
+    spec: ModelSpec
+    path: Path
+    digest: str
+    size: int
+    delta_scale: Array
+
+    def predict(self, state: Array, action: Array) -> NDArray[np.float32]: ...
+
+    def rollout(self, state: Array, actions: Array) -> NDArray[np.float32]: ...
+
+    def warm_up(self, candidates: int, horizon: int, repeats: int = 3) -> None: ...
+
+
+class LoadedModel:
+    """A learned ensemble with its version. `fallback`: why it is not the version's 8-bit file; empty if it is, or if
+    the version has none."""
+
+    def __init__(self, ensemble: LearnedEnsemble, version: str = "", fallback: str = "") -> None:
+        self.ensemble = ensemble
+        self.version = version or ensemble.spec.version or str(ensemble.path)
+        self.fallback = fallback
+        self.delta_scale: Array | None = np.asarray(ensemble.spec.delta_scale) if ensemble.spec.delta_scale else None
+        self.disagreement_limit = ensemble.spec.disagreement_limit
+
+    def rollout(self, state: Array, actions: Array) -> Array:
+        """States [E, N, H, S] after targets [N, H, A] from state [S]."""
+        return self.ensemble.rollout(state, actions)
+
+
+@dataclass(frozen=True)
+class ModelFileChoice:
+    """A version's file, with the card's digest. `fallback`: why it is not the version's 8-bit file; else empty."""
+
+    file: ModelFile
+    card: ModelCard
+    fallback: str = ""
+
+    @property
+    def precision(self) -> Precision:
+        """The file's precision."""
+        return "int8" if self.file.path.name == INT8_FILE else self.card.spec.precision
+
+
+def load_model(
+    version: Version,
+    precision: str = "auto",
+    backend: str = "onnx",
+    *,
+    task: Task | None = None,
+    action: ActionSpace | None = None,
+    threads: int = 1,
+    sandbox_size: tuple[int, int] | None = None,
+) -> LoadedModel:
+    """Load a version to plan with; raises ModelError.
+
+    Args:
+        version: from the registry.
+        precision: a ServedPrecision.
+        backend: "onnx", or "torch" on the GPU (the CPU if there is none).
+        task: with `action`, the model must have been made for them.
+        action: see `task`.
+        threads: see load_ensemble.
+        sandbox_size: candidates and horizon at which a file first runs in a process of its own, and at which the model
+            is warmed up; None: neither.
+    """
+
+    def check(file: ModelFile) -> None:
+        if sandbox_size is not None:
+            check_in_sandbox(file, *sandbox_size)
+
+    chosen = select_model_file(version, precision, backend, task=task, action=action, check=check)
+    ensemble = load_ensemble(chosen.file, backend, task=task, action=action, threads=threads)
+    if sandbox_size is not None:
+        ensemble.warm_up(*sandbox_size)
+    return LoadedModel(ensemble, chosen.card.spec.version or version.name, chosen.fallback)
+
+
+def select_model_file(
+    version: Version,
+    precision: str = "auto",
+    backend: str = "onnx",
+    *,
+    task: Task | None = None,
+    action: ActionSpace | None = None,
+    check: Callable[[ModelFile], None] = lambda file: None,
+) -> ModelFileChoice:
+    """The version's file that `backend` serves; raises ModelError if there is none.
+
+    Args:
+        version: from the registry.
+        precision: a ServedPrecision. auto loads the 8-bit file to check it on this processor, and falls back to the
+            fp32 file if that fails.
+        backend: torch serves fp32 files only.
+        task: with `action`, the model must have been made for them.
+        action: see `task`.
+        check: called before anything is loaded; rejects a file by ModelError.
+    """
+    if backend == "torch":
+        if precision == "int8":
+            raise ModelError("backend torch serves the fp32 file only; leave out precision int8")
+        precision = "fp32"
+    card, fallback = version.card(), ""
+    path = version.path_for(precision, card)
+    if precision == "auto" and path != version.model:
+        try:
+            file = version.read(path, card)
+            check(file)
+            OnnxEnsemble.load(file, task=task, action=action)
+            return ModelFileChoice(file, card)
+        except ModelError as error:
+            path, fallback = version.model, str(error)
+    file = version.read(path, card)
+    check(file)
+    return ModelFileChoice(file, card, fallback)
 
 
 def load_ensemble(
@@ -33,11 +165,14 @@ def load_ensemble(
     action: ActionSpace | None = None,
     threads: int = 1,
 ) -> LearnedEnsemble:
-    """The model in a file (read before, or at a path), served by ONNX Runtime, or by torch on the GPU (the CPU where
-    there is none).
+    """Load one model file; raises ModelError for a bad file, an unknown backend, and if torch is not installed.
 
-    `threads`: on the CPU; torch's number is one for the whole process. torch needs an fp32 file. Raises ModelError
-    for a file that must not be served, for an unknown backend, and where torch is not installed.
+    Args:
+        source: a path, or a file that was read before. torch needs an fp32 file.
+        backend: "onnx", or "torch" on the GPU (the CPU if there is none).
+        task: with `action`, the model must have been made for them.
+        action: see `task`.
+        threads: on the CPU; torch has one number for the whole process.
     """
     if backend not in _ENSEMBLES:
         raise ModelError(f"unknown backend {backend!r}; known: {', '.join(BACKENDS)}")

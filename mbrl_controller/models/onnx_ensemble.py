@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""A learned ensemble served by ONNX Runtime: the only form in which a model reaches the robot. No torch here."""
+"""A learned ensemble in ONNX Runtime, the form in which a model reaches the robot. No torch here."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from mbrl_controller.base.errors import MbrlError, ModelError
 from mbrl_controller.models.files import ModelFile
-from mbrl_controller.models.golden_samples import INT8_RMS_TOLERANCE, Probe
+from mbrl_controller.models.golden_samples import INT8_RMS_TOLERANCE, GoldenSamples
 from mbrl_controller.models.onnx_session import INT8_VARIABLE, Kernels, int8_kernels, int8_mode, open_session
-from mbrl_controller.models.onnx_validation import check_content
+from mbrl_controller.models.onnx_validation import validate_onnx
 from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace, Array
@@ -33,7 +33,7 @@ class OnnxEnsemble:
         self.path = path
         self.digest = digest  # SHA-256 (hex) of the file
         self.size = spec.ensemble_size
-        self.int8_kernels: Kernels | Literal[""] = ""  # what multiplies its 8-bit numbers; empty for an fp32 file
+        self.int8_kernels: Kernels | Literal[""] = ""  # of its 8-bit products; empty for an fp32 file
         self._binding = session.io_binding()
         self._states: Float32 = np.empty(0, dtype=np.float32)
         self.delta_scale = np.array(spec.delta_scale or (1.0,) * len(spec.state_names))
@@ -47,20 +47,23 @@ class OnnxEnsemble:
         action: ActionSpace | None = None,
         threads: int = 1,
     ) -> OnnxEnsemble:
-        """Check a model file (read before, or at a path); with `task` and `action`, also that it was made for them.
+        """Load and check a model file; raises ModelError with the file and the reason.
 
-        Whatever is wrong raises ModelError naming the file and the reason. One thread keeps its pace best when the
-        machine is busy with other things.
+        Args:
+            source: a path, or a file that was read before.
+            task: with `action`, the model must have been made for them.
+            action: see `task`.
+            threads: of ONNX Runtime; with one, timing varies least on a busy machine.
         """
         file = source if isinstance(source, ModelFile) else ModelFile.read(source)
         path = file.path
-        check_content(file.content, path)
+        validate_onnx(file.content, path)
         try:
             session = open_session(file.content, threads)
             metadata = dict(session.get_modelmeta().custom_metadata_map)
-        except MbrlError:  # what MBRL_INT8 says is none of the file's faults
+        except MbrlError:  # a wrong MBRL_INT8 is not the file's fault
             raise
-        except Exception as error:  # ONNX Runtime's errors have no common base but this
+        except Exception as error:  # ONNX Runtime's errors have no other common base
             raise ModelError(f"{path}: ONNX Runtime cannot load it: {_one_line(error)}") from error
         spec = ModelSpec.from_metadata(metadata, str(path))
         try:
@@ -73,12 +76,12 @@ class OnnxEnsemble:
             except ModelError as error:
                 raise ModelError(f"{path}: {error}") from error
         model = cls(session, spec, path, file.sha256)
-        model._try_out()
+        model._check_prediction()
         if spec.precision == "int8":
             if int8_mode() == "off":
                 raise ModelError(f"{path}: 8-bit files are refused here ({INT8_VARIABLE}=off); use the fp32 file")
             model.int8_kernels = int8_kernels()
-            model._check_probe(Probe.from_metadata(metadata, spec, str(path)))
+            model._check_golden_samples(GoldenSamples.from_metadata(metadata, spec, str(path)))
         return model
 
     def predict(self, state: Array, action: Array) -> Float32:
@@ -96,8 +99,8 @@ class OnnxEnsemble:
     def rollout(self, state: Array, actions: Array) -> Float32:
         """States [E, N, H, S] after each of the targets actions [N, H, A] from one state [S].
 
-        Each member goes on from its own prediction, as in PDDM. The result lives in a buffer that the next rollout of
-        this object overwrites (a plan allocates nothing); its memory order is [H, E, N, S]. One thread at a time.
+        Each member continues from its own prediction, as in PDDM. The result is a view of a buffer that the next call
+        overwrites, so that a plan allocates nothing; its memory order is [H, E, N, S]. Not thread-safe.
         """
         S, A = len(self.spec.state_names), len(self.spec.action_names)
         if np.shape(state) != (S,) or np.ndim(actions) != 3 or np.shape(actions)[2] != A:
@@ -117,7 +120,7 @@ class OnnxEnsemble:
         return states[1:].transpose(1, 2, 0, 3)
 
     def warm_up(self, candidates: int, horizon: int, repeats: int = 3) -> None:
-        """Roll out a few times at the size of real use, so that the first tick is not the one that allocates."""
+        """Predict a few times at the size of real use, so that the first tick allocates nothing."""
         S, A = len(self.spec.state_names), len(self.spec.action_names)
         for _ in range(repeats):
             self.rollout(np.zeros(S), np.zeros((candidates, horizon, A)))
@@ -134,17 +137,17 @@ class OnnxEnsemble:
         bind.bind_output("next_state", "cpu", 0, np.float32, result.shape, result.ctypes.data)
         self._session.run_with_iobinding(bind)
 
-    def _check_probe(self, probe: Probe) -> None:
-        members = np.repeat(probe.state[None], self.size, axis=0)
-        error = probe.error(self._step(members, probe.action), self.delta_scale)
+    def _check_golden_samples(self, samples: GoldenSamples) -> None:
+        members = np.repeat(samples.state[None], self.size, axis=0)
+        error = samples.error(self._step(members, samples.action), self.delta_scale)
         if not error <= INT8_RMS_TOLERANCE:
             raise ModelError(
                 f"{self.path}: on this processor its 8-bit predictions differ from its network's by {error:.2g} of one "
                 f"step's change (allowed: {INT8_RMS_TOLERANCE}); use the fp32 file"
             )
 
-    def _try_out(self) -> None:
-        """One prediction from rest: a file may have the right face and a broken inside."""
+    def _check_prediction(self) -> None:
+        """Predict once from rest: a file with the right interface may still fail to run."""
         spec = self.spec
         shape = (spec.ensemble_size, 2, len(spec.state_names))
         try:

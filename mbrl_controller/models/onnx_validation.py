@@ -41,7 +41,7 @@ _EXTERNAL_DATA, _DATA_LOCATION = 13, 14  # of a tensor
 _OP_TYPE, _DOMAIN = 4, 7  # of a node
 
 
-def check_content(content: bytes, path: Path) -> None:
+def validate_onnx(content: bytes, path: Path) -> None:
     """Raises ModelError, naming the file at `path`, for bytes that must not be loaded."""
     if not content:
         raise ModelError(f"{path}: the file is empty")

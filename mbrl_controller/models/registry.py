@@ -1,14 +1,14 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Models on disk: versions of each task, which one is current, promotion and roll-back.
+"""The model registry: versions of each task on disk, which one is current, promotion and roll-back.
 
 Layout: `<root>/<task>/<version>/{model.onnx, card.json, ...}` and `<root>/<task>/current.json`. A version's folder is
-written aside and renamed into place, `current.json` is replaced in one step: whoever reads sees the old or the new
-state, whenever a writer is killed. Shipped models form a second, read-only root below the user's own; a root that holds
-a file `alone` shows its own versions only.
+written under a temporary name and then renamed; `current.json` is replaced atomically. So a reader sees the old or the
+new state, even if a writer is killed. The shipped models are a second, read-only root; a file `.no_fallback` in the
+first root hides them.
 
-`model.onnx` is in single precision. Beside it there may be the same network in 8 bit, once it was found to plan alike
+`model.onnx` is in single precision. Next to it there may be the same network in 8 bit, if it was found to plan alike
 (training/quantise.py).
 """
 
@@ -21,51 +21,21 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mbrl_controller.base.errors import ModelError, RegistryError
+from mbrl_controller.base.errors import RegistryError
 from mbrl_controller.base.files import write_atomically
 from mbrl_controller.base.resources import home_dir, share_dir
+from mbrl_controller.models.card import CARD_FILE, ModelCard, Version
 from mbrl_controller.models.files import MAX_TEXT_BYTES, ModelFile, read_bounded
-from mbrl_controller.models.spec import ModelSpec, check_format, describe_validation
+from mbrl_controller.models.spec import Precision, describe_validation
 
-MODEL_FILE = "model.onnx"
-INT8_FILE = "model.int8.onnx"
-CARD_FILE = "card.json"
 CURRENT_FILE = "current.json"
-ALONE_FILE = "alone"
+NO_FALLBACK_FILE = ".no_fallback"
+NO_FALLBACK_FILES = (NO_FALLBACK_FILE, "alone")  # the latter: of version 0.1
 VERSION = re.compile(r"^v\d{4,}$")
-
-ServedPrecision = Literal["auto", "fp32", "int8"]  # auto: 8 bit where the version has it
-PRECISIONS: tuple[str, ...] = get_args(ServedPrecision)
-
-
-class ModelCard(BaseModel):
-    """What a person wants to know of a version, and the digests that its files must have."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    spec: ModelSpec
-    model_sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    command: str = ""
-    notes: str = ""
-    evaluation: dict[str, float] = Field(default_factory=dict)
-    evaluation_precision: Literal["fp32", "int8"] = "fp32"  # of the file that was evaluated
-    int8_sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")  # None: there is no 8-bit file
-    int8_figures: dict[str, float] = Field(default_factory=dict)  # how it compares with the fp32 one
-    int8_refused: str = ""  # why there is none, where one was tried
-    measured: dict[str, str] = Field(default_factory=dict)  # as in episodes/meaning.py; empty: an older card
-
-    @property
-    def precisions(self) -> str:
-        """What it can be served in, for people: `int8`, or `fp32` with the reason why no more."""
-        if self.int8_sha256 or self.spec.precision == "int8":
-            return "int8"
-        return f"fp32 ({self.int8_refused})" if self.int8_refused else "fp32"
 
 
 class _Current(BaseModel):
@@ -75,84 +45,18 @@ class _Current(BaseModel):
     history: tuple[str, ...] = ()  # versions that were current before, oldest first
 
 
-@dataclass(frozen=True)
-class Version:
-    """One version's folder."""
-
-    task: str
-    name: str
-    folder: Path
-    shipped: bool = False  # then it may be installed as links; a user's own may not lead elsewhere
-
-    @property
-    def model(self) -> Path:
-        """The ONNX file, fp32."""
-        return self.folder / MODEL_FILE
-
-    @property
-    def int8(self) -> Path:
-        """Where the 8-bit ONNX file is, if the version has one."""
-        return self.folder / INT8_FILE
-
-    def served(self, precision: str = "auto", card: ModelCard | None = None) -> Path:
-        """The file to serve; auto: the 8-bit one if the card (`card`, if it was read before) tells of it and it is
-        there.
-
-        Raises ModelError for a bad card, for an unknown precision, and for "int8" where there is no such file.
-        """
-        if precision not in PRECISIONS:
-            raise ModelError(f"unknown precision {precision!r}; known: {', '.join(PRECISIONS)}")
-        if precision == "fp32":
-            return self.model
-        card = card or self.card()
-        if card.int8_sha256 and os.path.lexists(self.int8):
-            return self.int8
-        if precision == "int8":
-            why = card.int8_refused or f"none was made: mbrl models quantise {self.task} {self.name}"
-            raise ModelError(f"{self.task} {self.name} has no {INT8_FILE}: {why}")
-        return self.model
-
-    def card(self) -> ModelCard:
-        """Its card; raises ModelError."""
-        path = self.folder / CARD_FILE
-        if self.folder.is_symlink() and not self.shipped:
-            raise ModelError(f"{self.folder}: it is a symbolic link, which may lead anywhere; a version is a folder")
-        try:
-            content = read_bounded(path, MAX_TEXT_BYTES, links=self.shipped)
-            check_format(content, str(path), within="spec")
-            return ModelCard.model_validate_json(content)
-        except OSError as error:
-            raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
-        except ValidationError as error:
-            raise ModelError(f"{path}: bad card: {describe_validation(error)}") from error
-
-    def read(self, path: Path, card: ModelCard) -> ModelFile:
-        """One of its two model files, if it is the one that `card` was written for; raises ModelError."""
-        digest = card.int8_sha256 if path == self.int8 else card.model_sha256
-        return ModelFile.read(path, digest or "", links=self.shipped)
-
-    def check_digest(self) -> ModelCard:
-        """Its card, after checking that its model files are those the card was written for.
-
-        Raises ModelError for another file, and for one that is missing.
-        """
-        card = self.card()
-        for path in (self.model, self.int8) if card.int8_sha256 else (self.model,):
-            self.read(path, card)
-        return card
-
-
 class Registry:
-    """Versions of `root`, and below them those of the read-only `shipped` root."""
+    """Versions of `root`, and of the read-only `shipped` root if `root` has none of the same name."""
 
     def __init__(self, root: str | Path | None = None, shipped: str | Path | None = None) -> None:
         self.root = Path(root) if root else home_dir() / "models"
         if shipped is None:
-            shipped = self.root if (self.root / ALONE_FILE).exists() else share_dir() / "models"
+            hidden = any((self.root / name).exists() for name in NO_FALLBACK_FILES)
+            shipped = self.root if hidden else share_dir() / "models"
         self.shipped = Path(shipped)
 
     def versions(self, task: str) -> list[Version]:
-        """All versions, oldest first; the user's own stands before a shipped one of the same name."""
+        """All versions, oldest first; a user's own version hides a shipped one of the same name."""
         found: dict[str, Version] = {}
         for base in (self.shipped, self.root):
             folder = base / task
@@ -173,9 +77,9 @@ class Registry:
         )
 
     def promoted(self, task: str) -> list[str]:
-        """Names of the version that is current and of those that were before, newest first; some may be gone.
+        """Names of the current version and of earlier current ones, newest first; some may no longer exist.
 
-        Raises RegistryError where the note of it cannot be read.
+        Raises RegistryError if `current.json` cannot be read.
         """
         for base in (self.root, self.shipped):
             current = self._read_current(base / task)
@@ -188,9 +92,9 @@ class Registry:
         return self.current(task) if version in ("", "current") else self._find(task, version)
 
     def add(self, task: str, files: Path, card: ModelCard) -> Version:
-        """Take in a new version: `files` is a folder with the model (and report); it is copied, then named.
+        """Add a version: copies the folder `files`, which has the model (and report).
 
-        The caller's card must carry the version name from `next_name`; raises RegistryError if it was taken meanwhile.
+        The card must have the version name from `next_name`; raises RegistryError if the name is taken by now.
         """
         with self._locked(task) as folder:
             name = card.spec.version
@@ -214,7 +118,7 @@ class Registry:
             return Version(task, name, folder / name)
 
     def check_writable(self, task: str) -> None:
-        """Raises RegistryError where no version of `task` could be added: best asked before the work is done."""
+        """Raises RegistryError if no version of `task` can be added; call it before long work."""
         with self._locked(task) as folder:
             try:
                 os.rmdir(tempfile.mkdtemp(prefix=".adding-", dir=folder))
@@ -227,7 +131,7 @@ class Registry:
         return f"v{max(numbers, default=0) + 1:04d}"
 
     def promote(self, task: str, version: str) -> Version:
-        """Make `version` the current one, in one step."""
+        """Make `version` the current one, atomically."""
         with self._locked(task) as folder:
             found = self._find(task, version)
             before = self._read_current(folder) or self._read_current(self.shipped / task)
@@ -250,11 +154,11 @@ class Registry:
             return found
 
     def record_evaluation(
-        self, task: str, version: str, figures: dict[str, float], precision: Literal["fp32", "int8"] = "fp32"
+        self, task: str, version: str, figures: dict[str, float], precision: Precision = "fp32"
     ) -> Version:
-        """Keep an evaluation's figures on a version's card, with the precision of the file that was evaluated.
+        """Write an evaluation's results to a version's card, with the precision of the evaluated file.
 
-        Raises RegistryError where the card cannot be written.
+        Raises RegistryError if the card cannot be written.
         """
         with self._locked(task):
             found = self._find(task, version)
@@ -275,11 +179,11 @@ class Registry:
     def record_int8(
         self, task: str, version: str, file: Path | None, figures: dict[str, float], refused: str = ""
     ) -> Version:
-        """Give a version the 8-bit `file` (a copy; None: take its own away) and tell of it on the card.
+        """Copy the 8-bit `file` into a version (None: delete the version's own) and record it on the card.
 
-        Killed at any moment, it leaves a version that can be served: first the card forgets the old file, then the
-        new one comes, then the card tells of it. Raises RegistryError for a version that is shipped and where
-        nothing can be written, ModelError for a file that cannot be read.
+        If it is killed, the version can still be served: first it removes the old file from the card, then it writes
+        the new file, then the card. Raises RegistryError for a shipped version and if nothing can be written, and
+        ModelError if `file` cannot be read.
         """
         with self._locked(task):
             found = self.own(task, version)
@@ -318,7 +222,7 @@ class Registry:
 
     @contextlib.contextmanager
     def _locked(self, task: str) -> Iterator[Path]:
-        """The task's folder, with other writers kept out."""
+        """The task's folder, locked against other writers."""
         folder = self.root / task
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -327,7 +231,7 @@ class Registry:
             raise RegistryError(f"{folder}: cannot be written: {error.strerror}") from error
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            for left in folder.glob(".adding-*"):  # of a writer that was killed
+            for left in folder.glob(".adding-*"):  # from a killed writer
                 shutil.rmtree(left, ignore_errors=True)
             for left in folder.rglob(".*.part"):
                 left.unlink(missing_ok=True)

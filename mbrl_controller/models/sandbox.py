@@ -1,10 +1,10 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""A model file is tried out in a process of its own first: one that needs gigabytes, crashes the runtime or never
-comes to an end takes nothing from the process that controls a hand.
+"""Checks a model file in a separate process first, so that a file that needs gigabytes, crashes the runtime or never
+finishes cannot harm the process that controls a hand.
 
-`python -m mbrl_controller.models.sandbox` is that process: the file's content comes on its standard input.
+`python -m mbrl_controller.models.sandbox` is that process; it reads the file's content from standard input.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ import sys
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
-from mbrl_controller.models.onnx_validation import check_content
+from mbrl_controller.models.onnx_validation import validate_onnx
 
-MEMORY_BYTES = 1 << 30  # beyond what the libraries need
+MEMORY_BYTES = 1 << 30  # in addition to the libraries'
 CPU_S = 20
-PATIENCE_S = 60.0  # on a machine that leaves the trial little of its processor
+PATIENCE_S = 60.0  # wall-clock time, on a busy machine
 REFUSED = 3
 
 
-def try_out(file: ModelFile, candidates: int, horizon: int) -> None:
-    """Load `file` and plan with it once at this size, elsewhere; raises ModelError with what went wrong there."""
-    check_content(file.content, file.path)
+def check_in_sandbox(file: ModelFile, candidates: int, horizon: int) -> None:
+    """Load `file` and predict once at this size in a separate process; raises ModelError with the reason it failed."""
+    validate_onnx(file.content, file.path)
     command = [sys.executable, "-m", "mbrl_controller.models.sandbox", str(file.path), str(candidates), str(horizon)]
     try:
         done = subprocess.run(command, input=file.content, capture_output=True, timeout=PATIENCE_S, check=False)
     except subprocess.TimeoutExpired as error:
-        raise ModelError(f"{file.path}: trying it out did not end within {PATIENCE_S:.0f} s") from error
+        raise ModelError(f"{file.path}: its check did not end within {PATIENCE_S:.0f} s") from error
     except OSError as error:
-        raise ModelError(f"{file.path}: cannot be tried out: {error.strerror or error}") from error
+        raise ModelError(f"{file.path}: cannot be checked: {error.strerror or error}") from error
     said = done.stderr.decode(errors="replace").strip()
     if done.returncode == REFUSED:
         raise ModelError(said)
     if done.returncode:
         last = said.splitlines()[-1][:300] if said else ""
         why = f"signal {-done.returncode}" if done.returncode < 0 else f"exit status {done.returncode}"
-        raise ModelError(f"{file.path}: trying it out ended with {why} {last}".rstrip())
+        raise ModelError(f"{file.path}: its check ended with {why} {last}".rstrip())
 
 
 def main(path: str, candidates: int, horizon: int) -> int:
-    """The process."""
-    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))  # whatever the threads of the controller have
+    """Run the check in this process, within limits; the exit status."""
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))  # not the controller's priority
     limit = _data_bytes() + MEMORY_BYTES
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))

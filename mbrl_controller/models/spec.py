@@ -23,6 +23,7 @@ from mbrl_controller.tasks.spaces import ActionSpace, VectorSpec
 
 FORMAT_VERSION: Literal[1] = 1
 METADATA_KEY = "mbrl_controller"
+Precision = Literal["fp32", "int8"]  # of a model file
 
 
 class ModelSpec(BaseModel):
@@ -44,7 +45,7 @@ class ModelSpec(BaseModel):
     control_period_s: float = Field(gt=0)
     ensemble_size: int = Field(ge=1, le=64)
     hidden: tuple[int, ...]
-    precision: Literal["fp32", "int8"] = "fp32"
+    precision: Precision = "fp32"
     version: str = ""
     parent: str = ""
     created: str = ""

@@ -23,7 +23,7 @@ from mbrl_controller.control.standing import Standing
 from mbrl_controller.control.state_input import StateInput
 from mbrl_controller.nodes import messages, qos
 from mbrl_controller.nodes.controller_graph import CommandArbiter, ControllerGraph
-from mbrl_controller.nodes.controller_model import load_model, warn_of_fallback
+from mbrl_controller.nodes.controller_model import load_version, warn_of_fallback
 from mbrl_controller.nodes.controller_options import ControllerOptions, check_goal_options
 from mbrl_controller.nodes.controller_output import ControllerOutput
 from mbrl_controller.nodes.controller_report import ControllerReport, Counters
@@ -58,13 +58,13 @@ class ConfiguredController:
             options: may be replaced while it lives.
             standing: what is latched in this process.
             counters: count what is rejected and refused.
-            on_load_model: answers ~/load_model, on a thread of its own.
+            on_load_model: answers ~/load_version, on a thread of its own.
         """
         self.contract, self.options = contract, options
         self.period = options.period(contract.action.period)
         check_goal_options(contract, options)
         planner = options.make_planner(len(contract.action))
-        model = load_model(contract, options)
+        model = load_version(contract, options)
         safety = Safety(contract.action, options.safety, contract.file.command.safe, standing)
         core = ControllerCore(contract, model, planner, options.core, safety, options.session.seed, active=False)
         self.inputs = StateInput(contract, lambda: self.on_complete_state(), counters.rejections)

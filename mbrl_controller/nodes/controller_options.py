@@ -24,8 +24,8 @@ from mbrl_controller.control.config import RENAMED as CORE_RENAMED
 from mbrl_controller.control.config import ControllerConfig, SafetyConfig, SessionConfig
 from mbrl_controller.control.task_config import planner_defaults
 from mbrl_controller.episodes.metadata import SESSION_NAME
+from mbrl_controller.models.card import PRECISIONS
 from mbrl_controller.models.loading import BACKENDS
-from mbrl_controller.models.registry import PRECISIONS
 from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.nodes.parameter_spec import Spec, spec_of, specs_of
 from mbrl_controller.nodes.parameters import check_name

@@ -32,10 +32,3 @@ class Risk(BaseModel):
             return worst
         mean: Array = returns.mean(0)
         return mean if self.kind == "mean" else mean - self.k * returns.std(0)
-
-
-def disagreement(next_states: Array, scale: Array) -> Array:
-    """How far members' predictions [E, N, S] spread [N]: standard deviation over members in units of `scale` [S]
-    (the training data's standard deviation of one step's change), averaged over the entries."""
-    spread: Array = (next_states.std(0) / scale).mean(-1)
-    return spread

@@ -18,9 +18,9 @@ from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.config import RENAMED as CORE_RENAMED
 from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.control.task_config import contract_for, planner_defaults
-from mbrl_controller.models.loading import BACKENDS, Backend
-from mbrl_controller.models.registry import PRECISIONS, Registry, ServedPrecision
-from mbrl_controller.models.selection import choose_file
+from mbrl_controller.models.card import PRECISIONS, ServedPrecision
+from mbrl_controller.models.loading import BACKENDS, Backend, select_model_file
+from mbrl_controller.models.registry import Registry
 from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.planning.base import RENAMED
 from mbrl_controller.rollouts.episode import EpisodeSpec, PolicyName
@@ -83,7 +83,7 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
     chosen = None
     if config.policy == "controller" and config.dynamics == "learned":
         found = Registry(config.models_dir).resolve(config.task, config.model)
-        chosen = choose_file(found, config.precision, config.backend, task=robot.task, action=robot.action)
+        chosen = select_model_file(found, config.precision, config.backend, task=robot.task, action=robot.action)
         version = found.name
     try:
         spec = EpisodeSpec(

@@ -19,8 +19,7 @@ from mbrl_controller.control.core import ControllerCore
 from mbrl_controller.control.safety import Safety
 from mbrl_controller.control.steps import ControlModel, Observation
 from mbrl_controller.models.files import ModelFile
-from mbrl_controller.models.loading import Backend, load_ensemble
-from mbrl_controller.models.served_model import ServedModel
+from mbrl_controller.models.loading import Backend, LoadedModel, load_ensemble
 from mbrl_controller.planning.base import PlannerOptions
 from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.rollouts.policies import ControllerPolicy, HoldPolicy, Policy, RandomPolicy
@@ -101,7 +100,7 @@ class EpisodeRunner:
         task, action = self.contract.task, self.contract.action
         file = ModelFile.read(self.spec.model, self.spec.model_sha256)
         loaded = load_ensemble(file, self.spec.backend, task=task, action=action, threads=1)
-        return ServedModel(loaded, self.spec.model_version)
+        return LoadedModel(loaded, self.spec.model_version)
 
 
 def make_core(contract: RobotContract, spec: EpisodeSpec, model: ControlModel) -> ControllerCore:

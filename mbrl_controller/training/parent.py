@@ -15,9 +15,10 @@ from mbrl_controller.base.errors import ContractError, MbrlError
 from mbrl_controller.base.extras import how_to_install
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.episodes.data_schema import DataSchema
+from mbrl_controller.models.card import ModelCard, Version
 from mbrl_controller.models.hand_geometry import HandGeometry
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
-from mbrl_controller.models.registry import ModelCard, Registry, Version
+from mbrl_controller.models.registry import Registry
 
 
 @dataclass(frozen=True)

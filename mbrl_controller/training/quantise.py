@@ -25,11 +25,12 @@ from mbrl_controller.dynamics.export import export_onnx
 from mbrl_controller.dynamics.import_onnx import network_of
 from mbrl_controller.dynamics.train_config import TrainConfig
 from mbrl_controller.dynamics.validation import JUDGED, evaluate, longest_horizon
+from mbrl_controller.models.card import INT8_FILE, MODEL_FILE, Version
+from mbrl_controller.models.disagreement import disagreement
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
-from mbrl_controller.models.registry import INT8_FILE, MODEL_FILE, Registry, Version
+from mbrl_controller.models.registry import Registry
 from mbrl_controller.planning.catalog import make_planner
-from mbrl_controller.planning.risk import disagreement
 from mbrl_controller.tasks.spaces import Array
 from mbrl_controller.training.acceptance import AcceptanceResult, int8_failed_checks
 from mbrl_controller.training.dataset import episode_files, load_dataset

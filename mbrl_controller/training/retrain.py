@@ -27,8 +27,9 @@ from mbrl_controller.dynamics.export import export_onnx
 from mbrl_controller.dynamics.trainer import EnsembleTrainer, FitResult, TrainCallbacks
 from mbrl_controller.dynamics.validation import evaluate, longest_horizon
 from mbrl_controller.episodes.data_schema import source_kinds
+from mbrl_controller.models.card import INT8_FILE, MODEL_FILE, ModelCard, Version
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
-from mbrl_controller.models.registry import INT8_FILE, MODEL_FILE, ModelCard, Registry, Version, file_sha256
+from mbrl_controller.models.registry import Registry, file_sha256
 from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.training.acceptance import too_little_data, worse_errors
 from mbrl_controller.training.callbacks import RetrainCallback

@@ -24,8 +24,9 @@ from mbrl_controller.dynamics.import_onnx import weights_of
 from mbrl_controller.dynamics.loss import RolloutLoss
 from mbrl_controller.dynamics.train_config import TrainConfig
 from mbrl_controller.dynamics.weights import Weights
+from mbrl_controller.models.card import Version
 from mbrl_controller.models.files import ModelFile
-from mbrl_controller.models.registry import Registry, Version
+from mbrl_controller.models.registry import Registry
 from mbrl_controller.models.spec import ModelSpec, describe_validation
 from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.training.dataset import episode_files

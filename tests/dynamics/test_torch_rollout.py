@@ -23,9 +23,8 @@ from mbrl_controller.dynamics import torch_rollout
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.export import export_onnx
 from mbrl_controller.dynamics.torch_rollout import MAX_CACHED_SIZES, TorchEnsemble
-from mbrl_controller.models.loading import load_ensemble
+from mbrl_controller.models.loading import LoadedModel, load_ensemble
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
-from mbrl_controller.models.served_model import ServedModel
 from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.tasks.spaces import ActionSpace, VectorSpec
@@ -127,7 +126,7 @@ def test_it_tells_what_it_is(pair) -> None:
         assert getattr(ours, name) == getattr(reference, name)
     np.testing.assert_array_equal(ours.delta_scale, reference.delta_scale)
     assert ours.device_name == "cpu"
-    assert ServedModel(ours).version == ServedModel(reference).version
+    assert LoadedModel(ours).version == LoadedModel(reference).version
 
 
 def test_a_planner_makes_the_same_plan_with_either(pair) -> None:

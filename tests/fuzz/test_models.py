@@ -19,10 +19,11 @@ from hypothesis import example, given
 
 from mbrl_controller.base.errors import MbrlError, ModelError
 from mbrl_controller.contract.contract import parse_contract
+from mbrl_controller.models.card import CARD_FILE, MODEL_FILE, ModelCard
 from mbrl_controller.models.golden_samples import PROBE_KEY
+from mbrl_controller.models.loading import select_model_file
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
-from mbrl_controller.models.registry import CARD_FILE, CURRENT_FILE, MODEL_FILE, ModelCard, Registry, file_sha256
-from mbrl_controller.models.selection import choose_file
+from mbrl_controller.models.registry import CURRENT_FILE, Registry, file_sha256
 from mbrl_controller.models.spec import METADATA_KEY, ModelSpec
 
 from ..linear_model import linear_model
@@ -142,7 +143,7 @@ def test_card_and_current(fuzz, registry: Registry, model: bytes) -> None:
 
     def serve() -> None:
         version = registry.resolve(task)
-        chosen = choose_file(version, task=CONTRACT.task, action=CONTRACT.action)
+        chosen = select_model_file(version, task=CONTRACT.task, action=CONTRACT.action)
         assert chosen.file.content == model
         assert chosen.file.path.is_relative_to(registry.root)
 

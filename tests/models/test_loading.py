@@ -49,7 +49,7 @@ def test_each_backend_is_given_all_that_was_said(backend: str, monkeypatch: pyte
             return (*arguments, options)
 
     if backend == "onnx":
-        monkeypatch.setattr("mbrl_controller.models.loading.OnnxEnsemble", Stub)
+        monkeypatch.setattr("mbrl_controller.models.onnx_ensemble.OnnxEnsemble", Stub)
     else:
         monkeypatch.setitem(sys.modules, "mbrl_controller.dynamics.torch_rollout", SimpleNamespace(TorchEnsemble=Stub))
     found = load_ensemble("m.onnx", backend, task="a task", action="an action", threads=3)  # type: ignore[arg-type]
@@ -59,7 +59,7 @@ def test_each_backend_is_given_all_that_was_said(backend: str, monkeypatch: pyte
 def test_onnx_runtime_on_one_thread_is_what_serves_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict] = []
     monkeypatch.setattr(
-        "mbrl_controller.models.loading.OnnxEnsemble",
+        "mbrl_controller.models.onnx_ensemble.OnnxEnsemble",
         SimpleNamespace(load=lambda source, **options: asked.append(options)),
     )
     load_ensemble("m.onnx")

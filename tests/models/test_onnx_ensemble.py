@@ -21,7 +21,7 @@ from mbrl_controller.base.errors import ModelError
 from mbrl_controller.models import files as model_file
 from mbrl_controller.models import onnx_validation as onnx_content
 from mbrl_controller.models.files import ModelFile
-from mbrl_controller.models.golden_samples import Probe
+from mbrl_controller.models.golden_samples import GoldenSamples
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble, _one_line
 from mbrl_controller.models.spec import METADATA_KEY, ModelSpec
 from mbrl_controller.tasks.spaces import ActionSpace, VectorSpec
@@ -291,7 +291,7 @@ def eight_bit(path: Path, off: float) -> Path:
     state, action = rng.normal(size=(20, S)).astype(np.float32), rng.normal(size=(20, A)).astype(np.float32)
     network = state + action @ MIX + off * rng.choice([-1.0, 1.0], (E, 20, S)) * np.array(SPEC.delta_scale)
     model = graph_model(spec)
-    for key, value in Probe(state, action, network.astype(np.float32)).to_metadata().items():
+    for key, value in GoldenSamples(state, action, network.astype(np.float32)).to_metadata().items():
         model.metadata_props.add(key=key, value=value)
     return written(path, model)
 

@@ -12,7 +12,7 @@ import pytest
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.models import onnx_validation as onnx_content
 from mbrl_controller.models.files import MAX_TEXT_BYTES
-from mbrl_controller.models.onnx_validation import check_content
+from mbrl_controller.models.onnx_validation import validate_onnx
 
 PATH = Path("m.onnx")
 # Field numbers of onnx.proto3.
@@ -48,7 +48,7 @@ def graph(*nodes: bytes, more: bytes = b"") -> bytes:
 
 def refused(content: bytes, reason: str) -> None:
     with pytest.raises(ModelError, match=reason) as caught:
-        check_content(content, PATH)
+        validate_onnx(content, PATH)
     assert str(caught.value).startswith("m.onnx: ")
 
 
@@ -56,8 +56,8 @@ GOOD = part(GRAPH, graph(node("Relu"), node("Add", "ai.onnx"), node("MatMulInteg
 
 
 def test_a_graph_of_our_own_operators_passes() -> None:
-    check_content(GOOD, PATH)
-    check_content(GOOD + note(10), PATH)
+    validate_onnx(GOOD, PATH)
+    validate_onnx(GOOD + note(10), PATH)
 
 
 def test_an_empty_file_is_told() -> None:
@@ -99,7 +99,7 @@ places = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.__name
 
 @places
 def test_a_foreign_operator_is_found_in_every_place_for_nodes(place) -> None:
-    check_content(GOOD + place(node("Relu")), PATH)
+    validate_onnx(GOOD + place(node("Relu")), PATH)
     refused(GOOD + place(node("Loop")), "uses the operator 'Loop', which")
     refused(place(node("Loop")) + GOOD, "uses the operator 'Loop', which")
     refused(GOOD + place(node("Add", "com.microsoft")), "uses the operator 'Add' of 'com.microsoft'")
@@ -125,8 +125,8 @@ TENSORS = {
 @pytest.mark.parametrize("place", TENSORS)
 def test_weights_in_other_files_are_found_in_every_place_for_tensors(place) -> None:
     inside = part(9, b"raw data")
-    check_content(TENSORS[place](inside), PATH)
-    check_content(TENSORS[place](inside + number(DATA_LOCATION, 0)), PATH)
+    validate_onnx(TENSORS[place](inside), PATH)
+    validate_onnx(TENSORS[place](inside + number(DATA_LOCATION, 0)), PATH)
     for outside in (number(DATA_LOCATION, 1), number(DATA_LOCATION, 2), part(EXTERNAL_DATA, b"location")):
         refused(TENSORS[place](inside + outside), "keeps weights in other files")
         refused(TENSORS[place](outside + inside), "keeps weights in other files")
@@ -157,7 +157,7 @@ def test_sparse_weights_are_found_in_every_place(place) -> None:
 )
 def test_fields_that_are_not_looked_at_are_passed_over_whatever_their_kind(other) -> None:
     """Their length must be right, or what follows would be misread."""
-    check_content(other + GOOD + other, PATH)
+    validate_onnx(other + GOOD + other, PATH)
     refused(other + in_graph(other + node("Loop") + other), "uses the operator 'Loop'")
     refused(part(GRAPH, other + part(INITIALIZER, other + number(DATA_LOCATION, 1))), "other files")
 
@@ -182,7 +182,7 @@ def test_what_is_cut_short_is_damage(cut) -> None:
 
 
 def test_a_number_has_ten_bytes_at_most() -> None:
-    check_content(GOOD + varint(9 << 3) + b"\xff" * 9 + b"\x01", PATH)
+    validate_onnx(GOOD + varint(9 << 3) + b"\xff" * 9 + b"\x01", PATH)
     refused(GOOD + varint(9 << 3) + b"\xff" * 10 + b"\x01", "not an ONNX file, or damaged")
 
 
@@ -194,7 +194,7 @@ def test_lengths_above_127_are_read_right() -> None:
 
 def test_so_many_parts_are_allowed_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_content, "MAX_PARTS", 5)
-    check_content(part(GRAPH, graph(*[node("Relu")] * 4)), PATH)
+    validate_onnx(part(GRAPH, graph(*[node("Relu")] * 4)), PATH)
     refused(part(GRAPH, graph(*[node("Relu")] * 5)), "has more than 5 parts")
 
 
@@ -208,5 +208,5 @@ def note(length: int) -> bytes:
 
 def test_so_many_words_are_allowed_and_no_more() -> None:
     half = note(MAX_TEXT_BYTES // 2)
-    check_content(GOOD + half + half, PATH)
+    validate_onnx(GOOD + half + half, PATH)
     refused(GOOD + half + note(MAX_TEXT_BYTES // 2 + 1), f"says more than {MAX_TEXT_BYTES // 1024} KiB about itself")

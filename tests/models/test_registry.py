@@ -22,7 +22,8 @@ from pathlib import Path
 import pytest
 
 from mbrl_controller.base.errors import ModelError, RegistryError
-from mbrl_controller.models.registry import ModelCard, Registry, Version, file_sha256
+from mbrl_controller.models.card import ModelCard, Version
+from mbrl_controller.models.registry import Registry, file_sha256
 from mbrl_controller.models.spec import ModelSpec
 
 KilledAt = Callable[[int, Callable[[], object]], bool]
@@ -311,13 +312,13 @@ def test_the_8_bit_file_is_served_where_the_card_tells_of_it(registry: Registry,
     version = with_int8(registry, tmp_path)
     card = version.check_digest()
     assert (card.int8_figures, card.precisions) == ({"rank_median": 0.99}, "int8")
-    assert [version.served(p) for p in ("auto", "int8", "fp32")] == [version.int8, version.int8, version.model]
+    assert [version.path_for(p) for p in ("auto", "int8", "fp32")] == [version.int8, version.int8, version.model]
     with pytest.raises(ModelError, match="auto, fp32, int8"):
-        version.served("fp16")
+        version.path_for("fp16")
     version.int8.unlink()
-    assert version.served() == version.model
+    assert version.path_for() == version.model
     with pytest.raises(ModelError, match=r"model\.int8\.onnx"):
-        version.served("int8")
+        version.path_for("int8")
     with pytest.raises(ModelError, match=r"model\.int8\.onnx: cannot be read"):
         version.check_digest()
 
@@ -325,9 +326,9 @@ def test_the_8_bit_file_is_served_where_the_card_tells_of_it(registry: Registry,
 def test_a_file_that_the_card_does_not_know_is_not_served(registry: Registry) -> None:
     version = registry.resolve("valve", add(registry))
     version.int8.write_bytes(b"found on the street")
-    assert version.served() == version.model
+    assert version.path_for() == version.model
     with pytest.raises(ModelError, match="mbrl models quantise valve v0001"):
-        version.served("int8")
+        version.path_for("int8")
 
 
 def test_a_refused_8_bit_file_leaves_its_reason(registry: Registry, tmp_path: Path) -> None:
@@ -336,7 +337,7 @@ def test_a_refused_8_bit_file_leaves_its_reason(registry: Registry, tmp_path: Pa
     assert not version.int8.exists()
     assert version.check_digest().precisions == "fp32 (elites agree in 0.71 of cases)"
     with pytest.raises(ModelError, match=r"0\.71"):
-        version.served("int8")
+        version.path_for("int8")
     registry.record_int8("valve", version.name, None, {})  # there is none any more
     assert version.check_digest().precisions == "fp32"
 
@@ -358,7 +359,7 @@ def test_an_8_bit_file_is_exchanged_without_a_moment_of_a_wrong_digest(registry:
     def watched(source: str, target: str) -> None:
         replace(source, target)
         version.check_digest()
-        seen.append(version.served().name)
+        seen.append(version.path_for().name)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "replace", watched)
@@ -460,13 +461,16 @@ def test_a_writer_killed_at_any_moment_leaves_a_current_version(registry: Regist
         registry.promote("valve", names[0])  # the lock of the killed one is gone
 
 
-def test_a_registry_that_stands_alone_shows_no_shipped_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("mark", [".no_fallback", "alone"])  # the latter in run folders of version 0.1
+def test_a_registry_that_stands_alone_shows_no_shipped_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: str
+) -> None:
     monkeypatch.setattr("mbrl_controller.models.registry.share_dir", lambda: tmp_path)
     add(Registry(tmp_path / "models", shipped=tmp_path / "none"))
     root = tmp_path / "run" / "models"
     assert len(Registry(root).versions("valve")) == 1
     root.mkdir(parents=True)
-    (root / "alone").touch()
+    (root / mark).touch()
     registry = Registry(root)
     assert registry.versions("valve") == []
     assert add(registry) == "v0001"
@@ -520,7 +524,7 @@ def test_whenever_an_8_bit_file_is_exchanged_by_a_killed_writer_a_checked_file_i
         (tmp_path / "new.onnx").write_bytes(b"rounded for the %d. time" % event)
         killed = killed_at(event, lambda: registry.record_int8("valve", version.name, tmp_path / "new.onnx", {}))
         card = version.card()
-        version.read(version.served("auto", card), card)
+        version.read(version.path_for("auto", card), card)
         if not killed:
             break
     assert version.int8.read_bytes() == (tmp_path / "new.onnx").read_bytes()

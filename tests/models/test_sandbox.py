@@ -29,13 +29,13 @@ def with_outer_product(n: int) -> bytes:
 
 
 def test_a_good_model_passes() -> None:
-    trial.try_out(ModelFile.read(SHIPPED), 8, 2)
+    trial.check_in_sandbox(ModelFile.read(SHIPPED), 8, 2)
 
 
 def test_a_file_that_asks_for_more_memory_than_is_granted_is_refused() -> None:
-    trial.try_out(ModelFile.of("small.onnx", with_outer_product(1000)), 8, 2)
+    trial.check_in_sandbox(ModelFile.of("small.onnx", with_outer_product(1000)), 8, 2)
     with pytest.raises(ModelError, match=r"huge\.onnx: .*alloc"):
-        trial.try_out(ModelFile.of("huge.onnx", with_outer_product(40_000)), 8, 2)
+        trial.check_in_sandbox(ModelFile.of("huge.onnx", with_outer_product(40_000)), 8, 2)
 
 
 @pytest.mark.parametrize(("limit", "reason"), [("PATIENCE_S", "did not end"), ("program", "exit status 7 oh")])
@@ -49,5 +49,5 @@ def test_a_trial_that_does_not_end_or_crashes_is_refused(
         program.write_text("#!/bin/sh\ncat > /dev/null; echo oh >&2; exit 7\n")
         program.chmod(0o755)
         monkeypatch.setattr(trial.sys, "executable", str(program))
-    with pytest.raises(ModelError, match=rf"model\.onnx: trying it out .*{reason}"):
-        trial.try_out(ModelFile.read(SHIPPED), 8, 2)
+    with pytest.raises(ModelError, match=rf"model\.onnx: .*{reason}"):
+        trial.check_in_sandbox(ModelFile.read(SHIPPED), 8, 2)

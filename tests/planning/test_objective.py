@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mbrl_controller.models.disagreement import disagreement
 from mbrl_controller.planning.base import finite_returns
 from mbrl_controller.planning.objective import RolloutObjective
-from mbrl_controller.planning.risk import Risk, disagreement
+from mbrl_controller.planning.risk import Risk
 from mbrl_controller.tasks.baoding import Baoding
 from mbrl_controller.tasks.spaces import ActionSpace
 

@@ -16,7 +16,8 @@ import pytest
 
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.control.task_config import contract_for, planner_defaults
-from mbrl_controller.models.registry import ModelCard, Registry, file_sha256
+from mbrl_controller.models.card import ModelCard
+from mbrl_controller.models.registry import Registry, file_sha256
 from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.rollouts import evaluate
 from mbrl_controller.rollouts.episode import EpisodeTrajectory

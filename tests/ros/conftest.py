@@ -243,7 +243,8 @@ def linear_registry(contract: RobotContract, folder: Path, versions: Sequence[st
     first version is the current one."""
     import numpy as np
 
-    from mbrl_controller.models.registry import ModelCard, Registry, file_sha256
+    from mbrl_controller.models.card import ModelCard
+    from mbrl_controller.models.registry import Registry, file_sha256
     from mbrl_controller.models.spec import ModelSpec
 
     from ..linear_model import linear_model_bytes

@@ -21,7 +21,7 @@ from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.contract import load_contract
 from mbrl_controller.models.loading import BACKENDS
 from mbrl_controller.models.registry import Registry, file_sha256
-from mbrl_controller.nodes.controller_model import identity, load_beside, load_model
+from mbrl_controller.nodes.controller_model import identity, load_beside, load_version
 from mbrl_controller.nodes.controller_options import (
     RENAMED,
     all_planner_specs,
@@ -95,7 +95,7 @@ def test_the_8_bit_file_serves_or_its_refusal_is_told(tmp_path: Path, monkeypatc
     version = Registry(tmp_path).current("valve")
 
     def served(precision: str) -> dict[str, object]:
-        model = load_model(contract, replace(options, precision=precision))
+        model = load_version(contract, replace(options, precision=precision))
         file = version.int8 if model.ensemble.spec.precision == "int8" else version.model
         assert model.ensemble.path == file
         assert identity(model)["model digest"] == file_sha256(file)
@@ -109,7 +109,7 @@ def test_the_8_bit_file_serves_or_its_refusal_is_told(tmp_path: Path, monkeypatc
     assert (values["model version"], values["model precision"]) == ("v0001", "fp32")
     assert "on this processor" in str(values["model fallback"])
     with pytest.raises(ModelError, match="on this processor"):
-        load_model(contract, replace(options, precision="int8"))
+        load_version(contract, replace(options, precision="int8"))
     version.int8.write_bytes(b"damaged")
     assert "sha256" in str(served("auto")["model fallback"])
 

@@ -21,7 +21,7 @@ from mbrl_controller.nodes.lifecycle import ManagedNode, run
 pytestmark = pytest.mark.ros
 
 
-class Probe(ManagedNode):
+class GoldenSamples(ManagedNode):
     """Notes what is called, and whether callbacks could run meanwhile."""
 
     def __init__(self, fails: str = "") -> None:
@@ -63,10 +63,10 @@ def handlers(ros_env: dict[str, str]) -> Iterator[None]:
 
 
 def run_probe(fails: str) -> list[tuple[str, bool]]:
-    probes: list[Probe] = []
+    probes: list[GoldenSamples] = []
 
-    def make() -> Probe:
-        probes.append(Probe(fails))
+    def make() -> GoldenSamples:
+        probes.append(GoldenSamples(fails))
         return probes[0]
 
     assert run(make, [], until=lambda node: True) == 0
@@ -92,7 +92,7 @@ def test_nothing_is_taken_away_while_callbacks_may_run(fails: str, expected: lis
 def test_an_error_in_a_transition_ends_what_was_begun(ros_env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """What rclpy does itself on activation can fail, too: the node is unconfigured then, and must not go on."""
     rclpy.init()
-    node = Probe()
+    node = GoldenSamples()
     try:
         node.trigger_configure()
         assert node.lifecycle_state == "inactive"

@@ -16,7 +16,8 @@ from mbrl_controller.base.errors import ContractError, MbrlError, RegistryError
 from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.episodes.data_schema import source_kinds
-from mbrl_controller.models.registry import ModelCard, Registry, file_sha256
+from mbrl_controller.models.card import ModelCard
+from mbrl_controller.models.registry import Registry, file_sha256
 from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.simulation.extract_geometry import extract_geometry
 from mbrl_controller.training.parent import find_parent, simulated_shape, why_no_parent

@@ -21,10 +21,11 @@ from mbrl_controller.control.task_config import PlannerDefaults, contract_for, p
 from mbrl_controller.dynamics import export, quantisation
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.episodes.reader import read_info
+from mbrl_controller.models.card import INT8_FILE, MODEL_FILE, Version
+from mbrl_controller.models.disagreement import disagreement
+from mbrl_controller.models.loading import select_model_file
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
-from mbrl_controller.models.registry import INT8_FILE, MODEL_FILE, Registry, Version
-from mbrl_controller.models.selection import choose_file
-from mbrl_controller.planning.risk import disagreement
+from mbrl_controller.models.registry import Registry
 from mbrl_controller.rollouts import collect, evaluate
 from mbrl_controller.rollouts.config import RolloutConfig, resolve
 from mbrl_controller.training import acceptance, quantise
@@ -112,7 +113,7 @@ def test_layers_that_are_cut_are_refused_with_the_number(folder: Path, data, mon
     ranges = quantisation._ranges
     monkeypatch.setattr(quantisation, "_ranges", lambda *arguments: [0.1 * r for r in ranges(*arguments)])
     monkeypatch.setattr(export, "check_export", lambda *arguments: 0.0)
-    monkeypatch.setattr(OnnxEnsemble, "_check_probe", lambda *arguments: None)
+    monkeypatch.setattr(OnnxEnsemble, "_check_golden_samples", lambda *arguments: None)
     result = add(folder, data)
     assert not result.passed
     assert "needed)" in result.failed_checks
@@ -172,12 +173,12 @@ def test_a_damaged_file_is_refused_and_auto_serves_fp32(models: Path, version: V
         resolve(RolloutConfig("valve", models_dir=models, precision="int8"))
     damage(version.model)
     with pytest.raises(ModelError, match=r"model\.onnx: its sha256"):
-        choose_file(version)
+        select_model_file(version)
 
 
 def test_where_the_processor_overflows_auto_serves_fp32(models: Path, version: Version, monkeypatch) -> None:
     monkeypatch.setattr("mbrl_controller.models.onnx_ensemble.INT8_RMS_TOLERANCE", 1e-9)
-    chosen = choose_file(version)
+    chosen = select_model_file(version)
     assert (chosen.file.path, chosen.precision) == (version.model, "fp32")
     assert "on this processor" in chosen.fallback
     report = roll_out(evaluate.run, "valve", models_dir=models, **SHORT)
@@ -214,7 +215,7 @@ def test_the_command_adds_the_file_to_a_version_that_is_there(models: Path, vers
     assert "v0001: model.int8.onnx added" in output
     assert "not the episodes" not in output
     card = version.check_digest()
-    assert version.served() == version.int8
+    assert version.path_for() == version.int8
     assert version.model.read_bytes() == before
     assert card.int8_figures["elite_median"] >= acceptance.MIN_ELITES
     assert str(models) not in card.model_dump_json()
@@ -233,9 +234,9 @@ def test_the_command_says_why_there_is_none(models: Path, version: Version, valv
     assert card.int8_sha256 is None
     assert "at least 1.1 needed" in card.int8_refused
     assert not version.int8.exists()
-    assert version.served() == version.model
+    assert version.path_for() == version.model
     with pytest.raises(ModelError, match=r"at least 1\.1 needed"):
-        version.served("int8")
+        version.path_for("int8")
     assert "fp32 (elites" in " ".join(command(models, "list", "valve")[1].split())
 
 

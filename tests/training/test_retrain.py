@@ -121,7 +121,7 @@ def test_an_8_bit_file_lies_beside_the_fp32_one_that_a_warm_start_takes(tmp_path
     assert first is not None
     card = first.check_digest()
     assert (card.spec.precision, card.int8_refused) == ("fp32", "")
-    assert first.served() == first.int8
+    assert first.path_for() == first.int8
     assert OnnxEnsemble.load(first.int8).spec.version == first.name
     assert "--precision auto" in card.command
     report = (first.folder / "report.md").read_text()
@@ -138,7 +138,7 @@ def test_a_model_that_quantises_badly_stays_fp32(tmp_path: Path, valve_episodes:
     assert card.int8_sha256 is None
     assert card.int8_refused.startswith("the exported int8 graph differs")
     assert f"No 8-bit file: {card.int8_refused}." in (version.folder / "report.md").read_text()
-    assert version.served() == version.model
+    assert version.path_for() == version.model
 
 
 def test_without_8_bit_none_is_tried(tmp_path: Path, valve_episodes: Path) -> None:

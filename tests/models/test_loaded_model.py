@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mbrl_controller.base.errors import MbrlError
-from mbrl_controller.models.served_model import ServedModel
+from mbrl_controller.models.loading import LoadedModel
 from mbrl_controller.planning.catalog import PLANNERS, make_planner
 
 
@@ -25,22 +25,22 @@ def ensemble(version: str = "", scale: tuple[float, ...] = (), limit: float | No
 
 
 def test_a_model_goes_by_its_given_version_its_own_or_its_path() -> None:
-    assert ServedModel(ensemble("v0002"), "v0007").version == "v0007"
-    assert ServedModel(ensemble("v0002")).version == "v0002"
-    assert ServedModel(ensemble()).version == "/models/m.onnx"
+    assert LoadedModel(ensemble("v0002"), "v0007").version == "v0007"
+    assert LoadedModel(ensemble("v0002")).version == "v0002"
+    assert LoadedModel(ensemble()).version == "/models/m.onnx"
 
 
 def test_without_a_scale_disagreement_is_not_defined() -> None:
-    assert ServedModel(ensemble()).delta_scale is None
-    assert ServedModel(ensemble()).disagreement_limit is None
-    served = ServedModel(ensemble(scale=(0.5, 2.0), limit=0.7))
+    assert LoadedModel(ensemble()).delta_scale is None
+    assert LoadedModel(ensemble()).disagreement_limit is None
+    served = LoadedModel(ensemble(scale=(0.5, 2.0), limit=0.7))
     assert served.delta_scale.tolist() == [0.5, 2.0]
     assert served.disagreement_limit == 0.7
 
 
 def test_rollouts_are_the_ensembles() -> None:
     state, actions = np.zeros(2), np.zeros((1, 1, 1))
-    assert ServedModel(ensemble()).rollout(state, actions) == ("rolled out", state, actions)
+    assert LoadedModel(ensemble()).rollout(state, actions) == ("rolled out", state, actions)
 
 
 @pytest.mark.parametrize("name", sorted(PLANNERS))

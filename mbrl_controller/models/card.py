@@ -1,0 +1,112 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""One model version on disk: its folder, its model files and its card."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mbrl_controller.base.errors import ModelError
+from mbrl_controller.models.files import MAX_TEXT_BYTES, ModelFile, read_bounded
+from mbrl_controller.models.spec import ModelSpec, Precision, check_format, describe_validation
+
+MODEL_FILE = "model.onnx"
+INT8_FILE = "model.int8.onnx"
+CARD_FILE = "card.json"
+
+ServedPrecision = Literal["auto", "fp32", "int8"]  # auto: the 8-bit file if the version has one
+PRECISIONS: tuple[str, ...] = get_args(ServedPrecision)
+
+
+class ModelCard(BaseModel):
+    """A version's description, results and history, and the digests that its files must have."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    spec: ModelSpec
+    model_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    command: str = ""
+    notes: str = ""
+    evaluation: dict[str, float] = Field(default_factory=dict)
+    evaluation_precision: Precision = "fp32"  # of the file that was evaluated
+    int8_sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")  # None: there is no 8-bit file
+    int8_figures: dict[str, float] = Field(default_factory=dict)  # compared with the fp32 file
+    int8_refused: str = ""  # why one was made and rejected
+    measured: dict[str, str] = Field(default_factory=dict)  # as in episodes/meaning.py; empty: an older card
+
+    @property
+    def precisions(self) -> str:
+        """The best precision it can be served in, for display: `int8`, or `fp32` with the reason for not int8."""
+        if self.int8_sha256 or self.spec.precision == "int8":
+            return "int8"
+        return f"fp32 ({self.int8_refused})" if self.int8_refused else "fp32"
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version's folder."""
+
+    task: str
+    name: str
+    folder: Path
+    shipped: bool = False  # may be installed as symbolic links; a user's own version may not
+
+    @property
+    def model(self) -> Path:
+        """The ONNX file, fp32."""
+        return self.folder / MODEL_FILE
+
+    @property
+    def int8(self) -> Path:
+        """Where the 8-bit ONNX file is, if the version has one."""
+        return self.folder / INT8_FILE
+
+    def path_for(self, precision: str = "auto", card: ModelCard | None = None) -> Path:
+        """The file for a ServedPrecision; auto: the 8-bit file if it exists and the card has its digest.
+
+        `card`: the version's card, if it was read before. Raises ModelError for a bad card, an unknown precision, and
+        "int8" without an 8-bit file.
+        """
+        if precision not in PRECISIONS:
+            raise ModelError(f"unknown precision {precision!r}; known: {', '.join(PRECISIONS)}")
+        if precision == "fp32":
+            return self.model
+        card = card or self.card()
+        if card.int8_sha256 and os.path.lexists(self.int8):
+            return self.int8
+        if precision == "int8":
+            why = card.int8_refused or f"none was made: mbrl models quantise {self.task} {self.name}"
+            raise ModelError(f"{self.task} {self.name} has no {INT8_FILE}: {why}")
+        return self.model
+
+    def card(self) -> ModelCard:
+        """Its card; raises ModelError."""
+        path = self.folder / CARD_FILE
+        if self.folder.is_symlink() and not self.shipped:
+            raise ModelError(f"{self.folder}: it is a symbolic link, which may lead anywhere; a version is a folder")
+        try:
+            content = read_bounded(path, MAX_TEXT_BYTES, links=self.shipped)
+            check_format(content, str(path), within="spec")
+            return ModelCard.model_validate_json(content)
+        except OSError as error:
+            raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
+        except ValidationError as error:
+            raise ModelError(f"{path}: bad card: {describe_validation(error)}") from error
+
+    def read(self, path: Path, card: ModelCard) -> ModelFile:
+        """One of its model files, at `path`; raises ModelError if its digest is not the card's."""
+        digest = card.int8_sha256 if path == self.int8 else card.model_sha256
+        return ModelFile.read(path, digest or "", links=self.shipped)
+
+    def check_digest(self) -> ModelCard:
+        """Its card, after comparing its model files' digests with it; raises ModelError, also for a missing file."""
+        card = self.card()
+        for path in (self.model, self.int8) if card.int8_sha256 else (self.model,):
+            self.read(path, card)
+        return card
