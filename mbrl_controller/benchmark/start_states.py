@@ -9,7 +9,7 @@ import numpy as np
 
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.simulation.env import HandEnv
-from mbrl_controller.simulation.hand import HandSimulation
+from mbrl_controller.simulation.hand_simulation import HandSimulation
 from mbrl_controller.tasks.spaces import Array
 
 LONGEST = 10  # control steps

@@ -78,7 +78,7 @@ def options(
     from mbrl_controller.control.config import ControllerConfig
     from mbrl_controller.dynamics.train_config import TrainConfig
     from mbrl_controller.planning.catalog import PLANNERS
-    from mbrl_controller.simulation.options import SimOptions
+    from mbrl_controller.simulation.sim_options import SimOptions
 
     title = f"options of {group}"
     if group == "planner":

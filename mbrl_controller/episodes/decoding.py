@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mbrl_controller.base.errors import MessageError
 from mbrl_controller.contract.contract import Source
 from mbrl_controller.contract.state_assembly import SourceReader
-from mbrl_controller.episodes import messages
+from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.time_series import TimeSeries, TimeSeriesBuilder
 from mbrl_controller.tasks.spaces import Array
 
@@ -43,7 +43,7 @@ class SourceDecoder:
             return measured, rejected
         done = TimeSeriesBuilder(self._width)
         for stamp, values in zip(measured.stamps.tolist(), measured.values, strict=True):
-            seconds, rest = divmod(stamp, messages.NANO)
+            seconds, rest = divmod(stamp, ros_messages.NANO)
             try:
                 done.add(stamp, self.reader.make_sample(float(seconds) + 1e-9 * float(rest), values).values)
             except MessageError as error:
@@ -79,7 +79,7 @@ _UNNAMED = "{}: names or number of values are not the contract's"
 
 def add_row(rows: TimeSeriesBuilder, message: Any, read: Callable[[Any], Array]) -> bool:
     """Add what `read` returns for a message, or reject it; returns whether it was added."""
-    stamp = messages.stamp_ns(message)
+    stamp = ros_messages.stamp_ns(message)
     try:
         rows.add(stamp, read(message))
     except MessageError as error:

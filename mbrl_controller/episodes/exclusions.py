@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mbrl_controller.control.doubt import CLOCK_WENT_BACK, REASONS, Doubt
-from mbrl_controller.episodes.messages import NANO
+from mbrl_controller.episodes.ros_messages import NANO
 from mbrl_controller.tasks.spaces import Array
 
 # On a busy machine the logger may discover a publisher this much earlier than the controller does.

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from mbrl_controller.base.errors import ContractError, EpisodeError, MessageError
 from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import RobotContract, parse_contract
-from mbrl_controller.episodes import messages
+from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.command_intervals import CommandIntervals, Stamps, command_intervals
 from mbrl_controller.episodes.data_schema import DataSchema
 from mbrl_controller.episodes.decoding import NamedValues, SourceDecoder, add_row
@@ -175,7 +175,7 @@ class _Log:
         """When each command read so far was in force."""
         stamps = self._commands.build()[0].stamps
         begin, end = _span(self._events, stamps)
-        return command_intervals(stamps, begin, end, self.contract.action.period * messages.NANO)
+        return command_intervals(stamps, begin, end, self.contract.action.period * ros_messages.NANO)
 
     def episode(self) -> Episode:
         """Return what was read."""
@@ -203,7 +203,7 @@ class _Log:
 
         def decoded(data: bytes) -> bool:
             try:
-                message = messages.decode(data, type_name)
+                message = ros_messages.decode(data, type_name)
             except MessageError:
                 self.rejected[f"{name}: not decodable"] += 1
                 return False
@@ -263,12 +263,12 @@ def _span(events: Iterable[dict[str, Any]], commands: Stamps) -> tuple[int | Non
     begin = end = None
     for event in events:
         stamp = event.get("stamp")
-        if not messages.is_stamp(stamp):
+        if not ros_messages.is_stamp(stamp):
             continue
         if event.get("event") == "begin":
-            begin, end = messages.to_ns(stamp), None
+            begin, end = ros_messages.to_ns(stamp), None
         elif event.get("event") == "end" and end is None:
-            end = messages.to_ns(stamp)
+            end = ros_messages.to_ns(stamp)
     if begin is not None and end is not None and end < begin:
         end = max(int(commands.max(initial=begin)), begin)
     return begin, end

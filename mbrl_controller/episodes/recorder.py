@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from mbrl_controller.base.errors import EpisodeError, MessageError
 from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.episodes import messages
+from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.metadata import SESSION_NAME, EpisodeInfo
 from mbrl_controller.episodes.recovery import recover_folder
 from mbrl_controller.episodes.writer import PART, EpisodeWriter
@@ -160,7 +160,7 @@ class Recorder:
 
     def _episode_event(self, item: Logged) -> None:
         try:
-            event = json.loads(messages.decode(item.data, ros_types.STRING).data)
+            event = json.loads(ros_messages.decode(item.data, ros_types.STRING).data)
             kind = event["event"]
         except (MessageError, ValueError, TypeError, KeyError, RecursionError):
             return
@@ -189,10 +189,12 @@ class Recorder:
     def _after_begin(self, command: Logged, event: dict[str, Any]) -> float | None:
         """Time (s) from an episode's begin to a command; None if unknown."""
         begin = event.get("stamp")
-        if not messages.is_stamp(begin):
+        if not ros_messages.is_stamp(begin):
             return None
         try:
-            return messages.stamp_ns(messages.decode(command.data, command.type_name)) / messages.NANO - begin
+            return (
+                ros_messages.stamp_ns(ros_messages.decode(command.data, command.type_name)) / ros_messages.NANO - begin
+            )
         except MessageError:
             return None
 
@@ -222,7 +224,7 @@ class Recorder:
             model_version=_text(event.get("model_version", "")),
             source="logger",
             topics=self._topics,
-            extra={"announced": messages.decode(item.data, ros_types.STRING).data},
+            extra={"announced": ros_messages.decode(item.data, ros_types.STRING).data},
         )
         try:
             self._writer = EpisodeWriter(

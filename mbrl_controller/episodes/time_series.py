@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mbrl_controller.episodes import messages
+from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.command_intervals import Stamps
 from mbrl_controller.tasks.spaces import Array
 
@@ -97,7 +97,7 @@ class NewestSampleFilter:
 
     def __call__(self, data: bytes) -> None:
         """Handle the next message to arrive."""
-        stamp = messages.peek_stamp_ns(data)
+        stamp = ros_messages.peek_stamp_ns(data)
         if stamp is None:
             self._take(data)  # which rejects it with the reason
             return

@@ -14,7 +14,7 @@ import numpy as np
 from mbrl_controller.base.errors import EpisodeError
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.contract.state_assembly import split_state
-from mbrl_controller.episodes import messages
+from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.metadata import EpisodeInfo
 from mbrl_controller.episodes.writer import EpisodeWriter
 from mbrl_controller.tasks.spaces import Array
@@ -57,8 +57,10 @@ def write_trajectory(
     states, commands = np.asarray(states, dtype=float), np.asarray(commands, dtype=float)
     T = len(commands)
     _check_sizes(path, contract, states, commands, goals, ticks or {})
-    stamps = start_ns + np.round(np.arange(T + 1) * contract.action.period * messages.NANO).astype(np.int64)
-    sensed = stamps if measured is None else start_ns + np.round(np.asarray(measured) * messages.NANO).astype(np.int64)
+    stamps = start_ns + np.round(np.arange(T + 1) * contract.action.period * ros_messages.NANO).astype(np.int64)
+    sensed = (
+        stamps if measured is None else start_ns + np.round(np.asarray(measured) * ros_messages.NANO).astype(np.int64)
+    )
     if sensed.shape != stamps.shape:
         raise EpisodeError(f"{path}: {len(sensed)} measurement times for {T + 1} states")
     parts = split_state(contract, states)
@@ -67,17 +69,19 @@ def write_trajectory(
     try:
         writer.write(name["episode"], _event(writer.info, "begin", start_ns, ""), start_ns)
         for content in events:
-            writer.write(name["episode"], messages.json_string(content), start_ns)
+            writer.write(name["episode"], ros_messages.json_string(content), start_ns)
         for k, stamp in enumerate(stamps.tolist()):
             for source, values in zip(contract.sources, parts, strict=True):
-                writer.write(name[source.topic], messages.source_message(source, values[k], int(sensed[k])), stamp)
+                writer.write(name[source.topic], ros_messages.source_message(source, values[k], int(sensed[k])), stamp)
             if goals is not None:
-                goal = messages.trajectory(contract.task.goal.names, goals[k : k + 1], (0.0,), stamp)
+                goal = ros_messages.trajectory(contract.task.goal.names, goals[k : k + 1], (0.0,), stamp)
                 writer.write(name["goal"], goal, stamp)
             if k < T:
-                writer.write(name["command"], messages.joint_state(contract.action.names, commands[k], stamp), stamp)
+                writer.write(
+                    name["command"], ros_messages.joint_state(contract.action.names, commands[k], stamp), stamp
+                )
                 if ticks:
-                    row = messages.multi_array([column[k] for column in ticks.values()], list(ticks))
+                    row = ros_messages.multi_array([column[k] for column in ticks.values()], list(ticks))
                     writer.write(name["tick"], row, stamp)
         end = int(stamps[-1])
         writer.write(name["episode"], _event(writer.info, "end", end, reason), end)
@@ -108,14 +112,14 @@ def _check_sizes(
 
 
 def _event(info: EpisodeInfo, event: str, stamp: int, reason: str) -> Any:
-    return messages.json_string(
+    return ros_messages.json_string(
         {
             "event": event,
             "episode": info.episode,
             "session": info.session,
             "task": info.task,
             "robot": info.robot,
-            "stamp": stamp / messages.NANO,
+            "stamp": stamp / ros_messages.NANO,
             "reason": reason,
             "model_version": info.model_version,
         }

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from mbrl_controller.contract.state_assembly import join_samples
 from mbrl_controller.episodes.command_intervals import STAMP_SLACK, Stamps, command_intervals
 from mbrl_controller.episodes.exclusions import exclusion_reason, find_exclusions
-from mbrl_controller.episodes.messages import NANO
 from mbrl_controller.episodes.reader import Episode
+from mbrl_controller.episodes.ros_messages import NANO
 from mbrl_controller.tasks.spaces import Array
 
 

@@ -25,7 +25,7 @@ from mcap.writer import CompressionType, Writer
 from mbrl_controller.base.errors import EpisodeError
 from mbrl_controller.base.resources import write_hint
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.episodes import messages
+from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.mcap_scan import OFFERED_QOS_KEY
 from mbrl_controller.episodes.metadata import CLOSED_RECORD, LOCKSTEP, RECORD, EpisodeInfo
 from mbrl_controller.episodes.offered_qos import RECORD as RECORDED
@@ -82,8 +82,8 @@ class EpisodeWriter:
         self._flushed = time.monotonic()
 
     def write(self, topic: str, message: Any, log_time_ns: int, publish_time_ns: int | None = None) -> None:
-        """Append a message made by `episodes.messages`."""
-        self.write_raw(topic, message.__msgtype__, messages.encode(message), log_time_ns, publish_time_ns)
+        """Append a message made by `episodes.ros_messages`."""
+        self.write_raw(topic, message.__msgtype__, ros_messages.encode(message), log_time_ns, publish_time_ns)
 
     def write_raw(
         self, topic: str, type_name: str, data: bytes, log_time_ns: int, publish_time_ns: int | None = None
@@ -129,7 +129,7 @@ class EpisodeWriter:
             self.abandon()
 
     def _register(self, topic: str, type_name: str) -> int:
-        text, digest = messages.definition(type_name)
+        text, digest = ros_messages.definition(type_name)
         writer = self._file.writer
         if type_name not in self._schemas:
             self._schemas[type_name] = writer.register_schema(type_name, "ros2msg", text.encode())

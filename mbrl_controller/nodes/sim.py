@@ -25,7 +25,7 @@ from mbrl_controller.nodes.messages import message_class
 from mbrl_controller.nodes.parameter_spec import Spec, specs_of
 from mbrl_controller.nodes.parameters import Parameters
 from mbrl_controller.nodes.sim_runners import RESET_WAIT_S, LockstepRunner, RealTimeRunner, Runner
-from mbrl_controller.simulation.options import PRESETS, SimOptions, preset
+from mbrl_controller.simulation.sim_options import PRESETS, SimOptions, preset
 
 SPECS = [
     Spec("autostart", True, "configure and activate by itself", read_only=True),

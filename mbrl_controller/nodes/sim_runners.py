@@ -21,18 +21,18 @@ from mbrl_controller.contract.state_assembly import split_state
 from mbrl_controller.control.loop import FixedRateLoop, start_thread
 from mbrl_controller.control.pacing import TickTime
 from mbrl_controller.control.timing import LoopStatistics
-from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.messages import source_message
+from mbrl_controller.episodes import ros_messages
+from mbrl_controller.episodes.ros_messages import source_message
 from mbrl_controller.nodes.diagnostics import timing
 from mbrl_controller.simulation.env import HandEnv, RealTimeHand
-from mbrl_controller.simulation.hand import HandSimulation
-from mbrl_controller.simulation.options import SimOptions
+from mbrl_controller.simulation.hand_simulation import HandSimulation
+from mbrl_controller.simulation.sim_options import SimOptions
 from mbrl_controller.tasks.spaces import Array
 
 RESEND_S = 1.0  # after which an unanswered state is sent again
 RESET_WAIT_S = 20.0
-LOCKSTEP_START_NS = messages.NANO  # a stamp of 0 means "unset" to ROS
-RESET_GAP_NS = messages.NANO  # in lockstep the clock jumps at a reset: no transition leads across it
+LOCKSTEP_START_NS = ros_messages.NANO  # a stamp of 0 means "unset" to ROS
+RESET_GAP_NS = ros_messages.NANO  # in lockstep the clock jumps at a reset: no transition leads across it
 RESET_QUIET_PERIODS = 2.1  # in real time no state is sent for so long, to the same effect (see transitions.states_at)
 MAX_CATCH_UP_S = 0.1  # of physics in one step; a machine that is slower falls behind, and says so
 ECHOES = 2  # repeated answers to a repeated state that may still be under way
@@ -132,11 +132,11 @@ class Runner:
                 return newest
 
     def _send(self, source: Source, values: Array, stamp: int) -> None:
-        self._publishers[source.topic].publish(messages.encode(source_message(source, values, stamp)))
+        self._publishers[source.topic].publish(ros_messages.encode(source_message(source, values, stamp)))
 
     def _send_clock(self, stamp: int) -> None:
         if self._clock is not None:
-            self._clock.publish(messages.encode(messages.clock(stamp)))
+            self._clock.publish(ros_messages.encode(ros_messages.clock(stamp)))
 
     def _show(self) -> None:
         if self.viewer is not None:
@@ -157,7 +157,7 @@ class RealTimeRunner(Runner):
         self.statistics = self._loop.statistics
 
     def start(self) -> None:
-        self._zero = time.time_ns() - round(time.monotonic() * messages.NANO)
+        self._zero = time.time_ns() - round(time.monotonic() * ros_messages.NANO)
         self._loop.start()
 
     def stop(self) -> None:
@@ -173,7 +173,7 @@ class RealTimeRunner(Runner):
             self._reset_done.set()
         if tick.due < self._quiet_until:
             self._drain()  # still meant for the hand as it was
-            self._send_clock(self._zero + round(tick.due * messages.NANO))
+            self._send_clock(self._zero + round(tick.due * ros_messages.NANO))
             return
         command = self._drain()
         if command is not None:
@@ -182,10 +182,10 @@ class RealTimeRunner(Runner):
         made = min(wanted, max(MAX_CATCH_UP_S, self._period))
         self.behind_s += wanted - made
         delivered = self._hand.advance(made)
-        now = self._zero + round(tick.due * messages.NANO)
+        now = self._zero + round(tick.due * ros_messages.NANO)
         self._send_clock(now)
         for measurement in delivered:
-            self._send(measurement.source, measurement.values, now - round(measurement.age * messages.NANO))
+            self._send(measurement.source, measurement.values, now - round(measurement.age * ros_messages.NANO))
         self._show()
 
 
@@ -199,7 +199,7 @@ class LockstepRunner(Runner):
         self.simulation = HandSimulation(contract, options)
         self._hand = HandEnv(self.simulation)
         self._sensed = self._hand.reset(self.seed)
-        self._period = round(contract.action.period * messages.NANO)
+        self._period = round(contract.action.period * ros_messages.NANO)
         self._zero = LOCKSTEP_START_NS  # stamp of this start
         self._steps = self._resent = 0
         self._echoes = 0
@@ -244,7 +244,7 @@ class LockstepRunner(Runner):
     def _publish(self) -> None:
         stamp, state = self._sensed
         self._send_clock(self._zero + self._steps * self._period)
-        at = self._zero + messages.to_ns(stamp)
+        at = self._zero + ros_messages.to_ns(stamp)
         for source, values in zip(self.contract.sources, split_state(self.contract, state), strict=True):
             self._send(source, values, at)
 

@@ -24,7 +24,7 @@ from mbrl_controller.models.registry import Registry
 from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.planning.base import RENAMED
 from mbrl_controller.rollouts.episode import EpisodeSpec, PolicyName
-from mbrl_controller.simulation.options import SimOptions, preset
+from mbrl_controller.simulation.sim_options import SimOptions, preset
 
 DYNAMICS = ("learned", "oracle")
 POLICIES: tuple[str, ...] = get_args(PolicyName)

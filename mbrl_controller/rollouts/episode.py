@@ -24,9 +24,9 @@ from mbrl_controller.planning.base import PlannerOptions
 from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.rollouts.policies import ControllerPolicy, HoldPolicy, Policy, RandomPolicy
 from mbrl_controller.simulation.env import HandEnv
-from mbrl_controller.simulation.hand import HandSimulation
-from mbrl_controller.simulation.options import SimOptions
+from mbrl_controller.simulation.hand_simulation import HandSimulation
 from mbrl_controller.simulation.oracle import OracleRollout
+from mbrl_controller.simulation.sim_options import SimOptions
 from mbrl_controller.tasks.base import EpisodeMetrics, Goal, ObservingGoal
 from mbrl_controller.tasks.spaces import Array
 

@@ -14,7 +14,7 @@ from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.rollouts.config import RolloutConfig, resolve
 from mbrl_controller.rollouts.episode import EpisodeRunner, EpisodeTrajectory
 from mbrl_controller.simulation.camera import Camera
-from mbrl_controller.simulation.hand import HandSimulation
+from mbrl_controller.simulation.hand_simulation import HandSimulation
 
 COLORS = 96
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbrl_controller.base.errors import MbrlError
-from mbrl_controller.simulation.hand import HandSimulation
+from mbrl_controller.simulation.hand_simulation import HandSimulation
 from mbrl_controller.tasks.spaces import Array
 
 MARKER_RADIUS = 0.006  # m

@@ -11,9 +11,9 @@ import numpy as np
 
 from mbrl_controller.contract.contract import RobotContract, Source
 from mbrl_controller.contract.state_assembly import split_state
-from mbrl_controller.simulation.hand import HandSimulation
-from mbrl_controller.simulation.options import SimOptions
+from mbrl_controller.simulation.hand_simulation import HandSimulation
 from mbrl_controller.simulation.sensor_model import ActuatorDelay, SensorModel
+from mbrl_controller.simulation.sim_options import SimOptions
 from mbrl_controller.tasks.spaces import Array
 
 SENSE_PERIOD = 0.01  # s between measurements: 100 Hz, so that latency is kept to 10 ms

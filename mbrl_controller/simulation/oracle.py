@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 from mujoco.rollout import Rollout
 
-from mbrl_controller.simulation.hand import HandSimulation, Snapshot
+from mbrl_controller.simulation.hand_simulation import HandSimulation, Snapshot
 from mbrl_controller.tasks.spaces import Array
 
 

@@ -11,8 +11,8 @@ import mujoco
 import numpy as np
 
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.simulation.options import SimOptions
 from mbrl_controller.simulation.scene import Scene
+from mbrl_controller.simulation.sim_options import SimOptions
 from mbrl_controller.tasks.spaces import Array
 
 

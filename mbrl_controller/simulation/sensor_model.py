@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mbrl_controller.simulation.options import SimOptions
+from mbrl_controller.simulation.sim_options import SimOptions
 from mbrl_controller.tasks.spaces import Array
 
 TIME_TOLERANCE = 1e-9  # s; times are sums of floating point steps

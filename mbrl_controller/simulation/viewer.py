@@ -14,7 +14,7 @@ import numpy as np
 
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.extras import how_to_install
-from mbrl_controller.simulation.hand import HandSimulation
+from mbrl_controller.simulation.hand_simulation import HandSimulation
 from mbrl_controller.simulation.scene import Scene
 from mbrl_controller.tasks.spaces import Array
 

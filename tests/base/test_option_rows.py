@@ -13,7 +13,7 @@ from mbrl_controller.base.units import Count, Seconds
 from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.dynamics.train_config import TrainConfig
 from mbrl_controller.planning.catalog import PLANNERS
-from mbrl_controller.simulation.options import SimOptions
+from mbrl_controller.simulation.sim_options import SimOptions
 
 
 class Inner(BaseModel):

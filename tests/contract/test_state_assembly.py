@@ -16,8 +16,8 @@ from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import parse_contract
 from mbrl_controller.contract.state_assembly import SourceReader, StateAssembler, join_samples, split_state
-from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.messages import source_message
+from mbrl_controller.episodes import ros_messages
+from mbrl_controller.episodes.ros_messages import source_message
 
 
 def feed(assembler, state, stamp=1_000_000_000):
@@ -40,7 +40,7 @@ def test_a_message_and_its_logged_copy_give_the_same_vector_to_the_bit(contract,
         for source, values in zip(contract.sources, split_state(contract, state), strict=True):
             message = source_message(source, values, stamp)
             a = live.update(source.topic, message)
-            b = logged.update(source.topic, messages.decode(messages.encode(message), source.type))
+            b = logged.update(source.topic, ros_messages.decode(ros_messages.encode(message), source.type))
             assert a.stamp == b.stamp
         assert live.vector()[0].tobytes() == logged.vector()[0].tobytes() == state.tobytes()
 
@@ -54,20 +54,23 @@ def test_joints_are_found_by_name(claw, made_up):
     order = np.random.default_rng(1).permutation(len(source.joints))
     values = split_state(claw, state)[0].reshape(2, -1)[:, order]
     names = [source.joints[i] for i in order]
-    mixed.update(source.topic, messages.joint_state(names, values[0], 2_000_000_000, values[1]))
+    mixed.update(source.topic, ros_messages.joint_state(names, values[0], 2_000_000_000, values[1]))
     assert np.array_equal(mixed.vector()[0], straight.vector()[0])
 
 
 def test_an_arms_joints_in_the_message_are_refused_with_what_allows_them(claw):
     reader = SourceReader(claw.sources[1])
     with pytest.raises(MessageError, match=r"unknown joint shoulder, elbow; .*ignore_unknown: true"):
-        reader.read(messages.joint_state(["shoulder", "valve", "elbow"], [0.0] * 3, 1, [0.0] * 3))
+        reader.read(ros_messages.joint_state(["shoulder", "valve", "elbow"], [0.0] * 3, 1, [0.0] * 3))
     with pytest.raises(MessageError, match="and 22 more"):
-        reader.read(messages.joint_state(["valve", *map("J{}".format, range(30))], [0.0] * 31, 1, [0.0] * 31))
+        reader.read(ros_messages.joint_state(["valve", *map("J{}".format, range(30))], [0.0] * 31, 1, [0.0] * 31))
     text = claw.text.replace("joints: [valve]", "joints: [valve]\n    ignore_unknown: true")
     allowed = SourceReader(parse_contract(text).sources[1])
     names = ["shoulder", "valve", "elbow"]
-    assert allowed.read(messages.joint_state(names, [1.0, 2.0, 3.0], 1, [4.0, 5.0, 6.0])).values.tolist() == [2.0, 5.0]
+    assert allowed.read(ros_messages.joint_state(names, [1.0, 2.0, 3.0], 1, [4.0, 5.0, 6.0])).values.tolist() == [
+        2.0,
+        5.0,
+    ]
 
 
 @pytest.mark.parametrize("name", ["adroit_baoding.yaml", "claw_valve.yaml"])
@@ -96,7 +99,7 @@ def test_shipped_contracts_say_how_other_joints_are_allowed(name):
 def test_what_cannot_be_a_state_is_refused_by_name(claw, names, position, velocity, complaint):
     reader = SourceReader(claw.sources[1])
     with pytest.raises(MessageError) as caught:
-        reader.read(messages.joint_state(names, position, 1, velocity))
+        reader.read(ros_messages.joint_state(names, position, 1, velocity))
     assert "valve/joint_states: " in str(caught.value)
     assert complaint in str(caught.value)
 
@@ -105,7 +108,7 @@ def test_other_joints_are_ignored_where_the_contract_says_so():
     document = yaml.safe_load((share_dir() / "config" / "claw_valve.yaml").read_text())
     document["state"][1]["ignore_unknown"] = True
     contract = parse_contract(yaml.safe_dump(document))
-    sample = SourceReader(contract.sources[1]).read(messages.joint_state(["x", "valve"], [9.0, 1.0], 1, [9.0, 2.0]))
+    sample = SourceReader(contract.sources[1]).read(ros_messages.joint_state(["x", "valve"], [9.0, 1.0], 1, [9.0, 2.0]))
     assert sample.values.tolist() == [1.0, 2.0]
 
 
@@ -149,7 +152,7 @@ def test_joints_may_change_their_places_from_message_to_message(claw):
         names = [source.joints[i] for i in order]
         for _ in range(2):
             values = rng.uniform(-0.1, 0.1, (2, n))
-            sample = reader.read(messages.joint_state(names, values[0][order], 1, values[1][order]))
+            sample = reader.read(ros_messages.joint_state(names, values[0][order], 1, values[1][order]))
             assert np.array_equal(sample.values, values.ravel())
 
 
@@ -162,7 +165,7 @@ def with_range(lower: float, upper: float):
 @pytest.mark.parametrize(("velocity", "refused"), [(-2.0, False), (3.0, False), (-2.001, True), (3.001, True)])
 def test_a_range_holds_for_its_quantity_its_ends_included(velocity, refused):
     reader = with_range(-2.0, 3.0)
-    message = messages.joint_state(["valve"], [50.0], 1, [velocity])
+    message = ros_messages.joint_state(["valve"], [50.0], 1, [velocity])
     if not refused:
         assert reader.read(message).values.tolist() == [50.0, velocity]
         return
@@ -173,9 +176,9 @@ def test_a_range_holds_for_its_quantity_its_ends_included(velocity, refused):
 @pytest.mark.parametrize("sign", [1, -1])
 def test_what_nothing_measures_is_refused_whatever_the_contract_allows(sign):
     reader = with_range(-1e12, 1e12)
-    reader.read(messages.joint_state(["valve"], [0.0], 1, [sign * 1e9]))
+    reader.read(ros_messages.joint_state(["valve"], [0.0], 1, [sign * 1e9]))
     with pytest.raises(MessageError, match=r"valve\.velocity = -?1\.1e\+09 is not a measurement"):
-        reader.read(messages.joint_state(["valve"], [0.0], 1, [sign * 1.1e9]))
+        reader.read(ros_messages.joint_state(["valve"], [0.0], 1, [sign * 1.1e9]))
 
 
 def test_a_missing_source_is_named(claw, made_up):
@@ -198,9 +201,9 @@ def baoding(kind: str, **options: object):
 def test_a_twist_in_the_child_frame_is_rotated():
     source = baoding(ros_types.ODOMETRY).sources[1]
     quarter = (np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5))  # a quarter turn about z: the child's x is the frame's y
-    message = messages.odometry(1, "world", np.zeros(3), np.array([1.0, 0.0, 0.0]), quarter, child_frame="ball_a")
+    message = ros_messages.odometry(1, "world", np.zeros(3), np.array([1.0, 0.0, 0.0]), quarter, child_frame="ball_a")
     assert SourceReader(source).read(message).values[3:] == pytest.approx([0, 1, 0])
-    broken = messages.odometry(1, "world", np.zeros(3), np.ones(3), (0.0, 0.0, 0.0, 0.0), child_frame="ball_a")
+    broken = ros_messages.odometry(1, "world", np.zeros(3), np.ones(3), (0.0, 0.0, 0.0, 0.0), child_frame="ball_a")
     with pytest.raises(MessageError, match="unit quaternion"):
         SourceReader(source).read(broken)
 
@@ -216,7 +219,7 @@ def test_a_quarter_turn_about_each_axis_rotates_a_twist(axis, along, becomes):
     speed = np.zeros(3)
     speed[along] = 2.0
     position = np.array([0.01, 0.02, 0.2])
-    message = messages.odometry(1, "world", position, speed, tuple(quaternion), child_frame="ball_a")
+    message = ros_messages.odometry(1, "world", position, speed, tuple(quaternion), child_frame="ball_a")
     expected = np.zeros(3)
     expected[int(abs(becomes))] = np.copysign(2.0, becomes)
     assert SourceReader(source).read(message).values == pytest.approx([*position, *expected])
@@ -226,9 +229,9 @@ def test_a_quarter_turn_about_each_axis_rotates_a_twist(axis, along, becomes):
 def test_an_orientation_is_nearly_of_length_one_where_it_is_needed(length, refused):
     source = baoding(ros_types.ODOMETRY).sources[1]
     quaternion = (0.0, length, 0.0, 0.0)
-    own = messages.odometry(1, "world", np.zeros(3), np.ones(3), quaternion)
+    own = ros_messages.odometry(1, "world", np.zeros(3), np.ones(3), quaternion)
     assert SourceReader(source).read(own).values.tolist() == [0, 0, 0, 1, 1, 1]  # it says nothing about the twist
-    message = messages.odometry(1, "world", np.zeros(3), np.ones(3), quaternion, child_frame="ball_a")
+    message = ros_messages.odometry(1, "world", np.zeros(3), np.ones(3), quaternion, child_frame="ball_a")
     if refused:
         with pytest.raises(MessageError, match="unit quaternion"):
             SourceReader(source).read(message)
@@ -238,8 +241,8 @@ def test_an_orientation_is_nearly_of_length_one_where_it_is_needed(length, refus
 
 def test_a_message_in_another_frame_is_refused():
     for kind, message in (
-        (ros_types.ODOMETRY, messages.odometry(1, "camera", np.zeros(3), np.zeros(3))),
-        (ros_types.POSE, messages.pose(1, "camera", np.zeros(3))),
+        (ros_types.ODOMETRY, ros_messages.odometry(1, "camera", np.zeros(3), np.zeros(3))),
+        (ros_types.POSE, ros_messages.pose(1, "camera", np.zeros(3))),
     ):
         with pytest.raises(MessageError, match="frame_id is 'camera', the contract says 'world'"):
             SourceReader(baoding(kind).sources[1]).read(message)
@@ -248,7 +251,7 @@ def test_a_message_in_another_frame_is_refused():
 def test_a_velocity_is_estimated_from_poses():
     reader = SourceReader(baoding(ros_types.POSE).sources[1])
     for k in range(100):
-        sample = reader.read(messages.pose(k * 10_000_000, "world", np.array([0.2 * k * 0.01, 0.0, 0.0])))
+        sample = reader.read(ros_messages.pose(k * 10_000_000, "world", np.array([0.2 * k * 0.01, 0.0, 0.0])))
     assert sample.values[3:] == pytest.approx([0.2, 0.0, 0.0], abs=1e-6)
 
 
@@ -256,19 +259,19 @@ def test_a_velocity_is_estimated_from_poses():
 @pytest.mark.parametrize("time_constant", [0.0, 0.03, 0.5])
 def test_the_velocity_answers_a_step_as_a_low_pass_of_its_time_constant(time_constant, steps):
     reader = SourceReader(baoding(ros_types.POSE, velocity_filter={"time_constant_s": time_constant}).sources[1])
-    assert reader.read(messages.pose(1_000_000_000, "world", np.zeros(3))).values.tolist() == [0.0] * 6
+    assert reader.read(ros_messages.pose(1_000_000_000, "world", np.zeros(3))).values.tolist() == [0.0] * 6
     speed, time, position, velocity = np.array([0.2, -0.1, 0.0]), 1.0, np.zeros(3), np.zeros(3)
     for step in steps:
         time, position = time + step, position + speed * step
         velocity = velocity + step / (step + time_constant) * (speed - velocity)
-        sample = reader.read(messages.pose(messages.to_ns(time), "world", position))
+        sample = reader.read(ros_messages.pose(ros_messages.to_ns(time), "world", position))
         assert sample.values == pytest.approx(np.concatenate([position, velocity]), rel=1e-6)
 
 
 def test_a_pose_told_twice_moves_nothing():
     reader = SourceReader(baoding(ros_types.POSE).sources[1])
     for k in range(3):
-        message = messages.pose((k + 1) * 10_000_000, "world", np.array([0.01 * k, 0.0, 0.0]))
+        message = ros_messages.pose((k + 1) * 10_000_000, "world", np.array([0.01 * k, 0.0, 0.0]))
         assert reader.read(message).values.tolist() == reader.read(message).values.tolist()
 
 
@@ -281,11 +284,11 @@ def test_a_new_episode_begins_with_no_velocity():
     topic = assembler.contract.sources[1].topic
     for forget in (assembler.reset, lambda: assembler.forget(topic)):
         for k in range(5):
-            moving = assembler.update(topic, messages.pose((k + 1) * 10_000_000, "world", np.full(3, 0.01 * k)))
+            moving = assembler.update(topic, ros_messages.pose((k + 1) * 10_000_000, "world", np.full(3, 0.01 * k)))
         assert moving.values[3] > 0.1
         forget()
         assert topic in assembler.missing
-        first = assembler.update(topic, messages.pose(1, "world", np.zeros(3)))
+        first = assembler.update(topic, ros_messages.pose(1, "world", np.zeros(3)))
         assert first.values.tolist() == [0.0] * 6
 
 
@@ -295,34 +298,34 @@ def test_poses_that_are_late_or_refused_do_not_move_the_velocity(spoilt):
     clean, disturbed = SourceReader(source), SourceReader(source)
     rng = np.random.default_rng(0)
     for k in range(100):
-        message = messages.pose((k + 1) * 10_000_000, "world", rng.uniform(-0.01, 0.01, 3))
+        message = ros_messages.pose((k + 1) * 10_000_000, "world", rng.uniform(-0.01, 0.01, 3))
         expected, got = clean.read(message), disturbed.read(message)
         assert expected.values.tobytes() == got.values.tobytes()
         for at, how in spoilt:
             if at != k:
                 continue
             if how == "late":
-                disturbed.read(messages.pose(k * 10_000_000, "world", np.ones(3)))
+                disturbed.read(ros_messages.pose(k * 10_000_000, "world", np.ones(3)))
             else:
                 bad = np.full(3, np.nan if how == "nan" else 1e3)
                 with pytest.raises(MessageError):
-                    disturbed.read(messages.pose((k + 2) * 10_000_000, "world", bad))
+                    disturbed.read(ros_messages.pose((k + 2) * 10_000_000, "world", bad))
 
 
 MESSAGES = {
-    ros_types.JOINT_STATE: messages.joint_state(["a", "b"], [1.0, 2.0], 3, [4.0, 5.0]),
-    ros_types.ODOMETRY: messages.odometry(3, "world", np.ones(3), np.zeros(3)),
-    ros_types.POSE: messages.pose(3, "world", np.ones(3)),
+    ros_types.JOINT_STATE: ros_messages.joint_state(["a", "b"], [1.0, 2.0], 3, [4.0, 5.0]),
+    ros_types.ODOMETRY: ros_messages.odometry(3, "world", np.ones(3), np.zeros(3)),
+    ros_types.POSE: ros_messages.pose(3, "world", np.ones(3)),
 }
 
 
 @pytest.mark.parametrize("kind", MESSAGES)
 def test_a_cut_message_is_refused_wherever_it_was_cut(kind):
-    data = messages.encode(MESSAGES[kind])
-    assert messages.encode(messages.decode(data, kind)) == data
+    data = ros_messages.encode(MESSAGES[kind])
+    assert ros_messages.encode(ros_messages.decode(data, kind)) == data
     for length in range(len(data)):
         with pytest.raises(MessageError, match=f"{length} bytes are not a valid {kind}"):
-            messages.decode(data[:length], kind)
+            ros_messages.decode(data[:length], kind)
 
 
 @pytest.mark.parametrize("kind", MESSAGES)
@@ -330,9 +333,9 @@ def test_a_cut_message_is_refused_wherever_it_was_cut(kind):
 def test_bytes_that_are_no_message_are_refused(kind, data):
     """Whatever comes through is a message of this kind: its own bytes, and no others, are made of it."""
     try:
-        message = messages.decode(data, kind)
+        message = ros_messages.decode(data, kind)
     except MessageError:
         return
     assert message.__msgtype__ == kind
-    again = messages.encode(message)
-    assert messages.encode(messages.decode(again, kind)) == again
+    again = ros_messages.encode(message)
+    assert ros_messages.encode(ros_messages.decode(again, kind)) == again

@@ -16,10 +16,10 @@ from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.contract import load_contract
 from mbrl_controller.contract.state_assembly import split_state
 from mbrl_controller.control.doubt import Doubt
-from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.messages import source_message
+from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.metadata import EpisodeInfo
 from mbrl_controller.episodes.reader import read_episode
+from mbrl_controller.episodes.ros_messages import source_message
 from mbrl_controller.episodes.transitions import Transitions, transitions
 from mbrl_controller.episodes.writer import EpisodeWriter
 
@@ -41,7 +41,7 @@ class Log:
 
     def event(self, kind: str, stamp: int) -> None:
         content = {"event": kind, "stamp": stamp / 1e9}
-        self.rows.append(("/controller/episode", messages.json_string(content)))
+        self.rows.append(("/controller/episode", ros_messages.json_string(content)))
 
     def state(self, stamp: int, value: float) -> None:
         state = np.full(len(claw.task.state), value)
@@ -52,9 +52,9 @@ class Log:
         self.state(stamp, 1e-4 * self.number)
         if command:
             values = np.full(len(claw.action), 1e-4 * self.number)
-            self.rows.append(("/controller/command", messages.joint_state(claw.action.names, values, stamp)))
+            self.rows.append(("/controller/command", ros_messages.joint_state(claw.action.names, values, stamp)))
         row = {"stamp": stamp / 1e9, "doubt": float(doubt)}
-        self.rows.append(("/controller/tick", messages.multi_array([row[label] for label in labels], labels)))
+        self.rows.append(("/controller/tick", ros_messages.multi_array([row[label] for label in labels], labels)))
         self.number += 1
 
     def ticks(self, start: int, count: int, **more: object) -> int:
@@ -118,9 +118,11 @@ def test_a_drop_that_only_a_disputed_state_shows_is_none(tmp_path: Path) -> None
             stamp = T0 + k * PERIOD
             for source, values in zip(contract.sources, split_state(contract, state), strict=True):
                 writer.write(f"/{source.topic}", source_message(source, values, stamp), stamp)
-            command = messages.joint_state(contract.action.names, rng.uniform(-0.1, 0.1, len(contract.action)), stamp)
+            command = ros_messages.joint_state(
+                contract.action.names, rng.uniform(-0.1, 0.1, len(contract.action)), stamp
+            )
             writer.write("/controller/command", command, stamp)
-            row = messages.multi_array([stamp / 1e9, 2.0 * (40 <= k < 45)], LABELS)
+            row = ros_messages.multi_array([stamp / 1e9, 2.0 * (40 <= k < 45)], LABELS)
             writer.write("/controller/tick", row, stamp)
     assert transitions(read_episode(path)).step[-1] == 98
 

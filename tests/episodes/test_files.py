@@ -26,7 +26,7 @@ from mbrl_controller.base.errors import EpisodeError
 from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import parse_contract
-from mbrl_controller.episodes import messages
+from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.metadata import EpisodeInfo
 from mbrl_controller.episodes.offered_qos import OfferedQos, to_yaml
 from mbrl_controller.episodes.reader import read_episode, read_info
@@ -101,7 +101,7 @@ def test_the_file_says_how_its_topics_were_offered(claw, make, tmp_path):
     live = tmp_path / "live.mcap"
     with EpisodeWriter(live, claw, EpisodeInfo("s", 1, source="logger", topics=topics)) as writer:
         for topic in (*sources, *topics.values(), "/strange"):
-            writer.write(topic, messages.multi_array([0.0]), 1)
+            writer.write(topic, ros_messages.multi_array([0.0]), 1)
     told = offered(live)
     assert [told[topic] for topic in sources] == [[(5, "BEST_EFFORT", *RELIABLE[2:])]] * len(sources)
     assert told["/hand/commands"] == [(1, "RELIABLE", "VOLATILE", 0.2)]
@@ -132,7 +132,7 @@ def test_recovery_keeps_how_topics_were_offered(claw, tmp_path):
         path, claw, EpisodeInfo("s", 0), offered=lambda topic: both if topic == "/joint_states" else ""
     )
     for topic in ("/joint_states", "/controller/command"):
-        writer.write(topic, messages.joint_state(["j"], [0.0], 1), 1)
+        writer.write(topic, ros_messages.joint_state(["j"], [0.0], 1), 1)
     writer.flush()
     writer.abandon()
     assert recover(tmp_path / "e.mcap.part").messages == 2
@@ -144,11 +144,11 @@ def test_recovery_keeps_how_topics_were_offered(claw, tmp_path):
 
 def test_type_hashes_are_those_of_the_ros_distribution():
     # from share/sensor_msgs/msg/JointState.json and share/std_msgs/msg/Float64MultiArray.json of Jazzy
-    assert messages.definition(ros_types.JOINT_STATE)[1] == (
+    assert ros_messages.definition(ros_types.JOINT_STATE)[1] == (
         "RIHS01_a13ee3a330e346c9d87b5aa18d24e11690752bd33a0350f11c5882bc9179260e"
     )
     with pytest.raises(EpisodeError, match="cannot be logged"):
-        messages.definition("my_msgs/msg/Secret")
+        ros_messages.definition("my_msgs/msg/Secret")
 
 
 def test_an_episode_is_never_overwritten(claw, make):
@@ -203,7 +203,7 @@ def test_limits_and_topics_may_change_without_losing_old_episodes(claw, make):
 
 def test_a_topic_of_another_type_is_an_error(claw, tmp_path):
     with EpisodeWriter(tmp_path / "e.mcap", claw, EpisodeInfo("s", 0)) as writer:
-        writer.write("/joint_states", messages.string("x"), 1)
+        writer.write("/joint_states", ros_messages.string("x"), 1)
     with pytest.raises(EpisodeError, match=r"/joint_states holds std_msgs/msg/String, expected sensor_msgs"):
         read_episode(tmp_path / "e.mcap")
 
@@ -266,7 +266,7 @@ def test_a_cut_at_every_place_is_read_and_recovered_alike(claw, tmp_path):
     source = tmp_path / "source.mcap"
     writer = EpisodeWriter(source, claw, EpisodeInfo("s", 0), flush_s=0.0)
     for k in range(40):
-        writer.write("/joint_states", messages.joint_state(["j"], [float(k)], k + 1), k + 1)
+        writer.write("/joint_states", ros_messages.joint_state(["j"], [float(k)], k + 1), k + 1)
     writer.close()
     content = source.read_bytes()
     counts = []
@@ -329,7 +329,7 @@ WRITE_FOR_EVER = """
 import sys, time
 from mbrl_controller.contract.contract import load_contract
 from mbrl_controller.episodes.metadata import EpisodeInfo
-from mbrl_controller.episodes.messages import joint_state
+from mbrl_controller.episodes.ros_messages import joint_state
 from mbrl_controller.episodes.writer import EpisodeWriter, McapFile
 contract = load_contract(sys.argv[2])
 writer = EpisodeWriter(sys.argv[1], contract, EpisodeInfo("s", 0))
@@ -370,7 +370,7 @@ def test_a_full_disk_is_an_error_and_what_was_written_before_is_kept(claw, tmp_p
         resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, before[1]))
         with pytest.raises(EpisodeError, match="cannot be written"):  # noqa: PT012
             for k in range(10_000):
-                writer.write("/joint_states", messages.joint_state(["j"] * 9, rng.random(9), k), k)
+                writer.write("/joint_states", ros_messages.joint_state(["j"] * 9, rng.random(9), k), k)
                 written += 1
         writer.abandon()
     finally:
@@ -399,7 +399,7 @@ def test_two_writers_of_one_name_do_not_share_or_remove_its_file(claw, tmp_path)
         late.show()
     late.discard()
     assert (tmp_path / "f.mcap.part").read_bytes() == b"of the first"
-    writer.write("/joint_states", messages.joint_state(["j"], [0.0], 1), 1)
+    writer.write("/joint_states", ros_messages.joint_state(["j"], [0.0], 1), 1)
     writer.close()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["e.mcap", "f.mcap.part"]
 
@@ -411,7 +411,7 @@ def test_whenever_a_writer_or_a_recovery_is_killed_every_file_can_be_read(claw, 
         path = folder / "e.mcap"
         writer = EpisodeWriter(path, claw, EpisodeInfo("s", 0), flush_s=0.0)
         for k in range(3):
-            writer.write("/joint_states", messages.joint_state(["j"], [float(k)], k + 1), k + 1)
+            writer.write("/joint_states", ros_messages.joint_state(["j"], [float(k)], k + 1), k + 1)
         writer.abandon()
         recover_folder(folder)
 

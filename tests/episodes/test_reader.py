@@ -17,7 +17,7 @@ from mbrl_controller.base.errors import EpisodeError
 from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import parse_contract
-from mbrl_controller.episodes import messages
+from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.metadata import RECORD, EpisodeInfo
 from mbrl_controller.episodes.reader import read_episode, read_info
 from mbrl_controller.episodes.trajectory_writer import write_trajectory
@@ -36,12 +36,12 @@ def written(path: Path, contract, rows) -> Path:
 
 
 def command(contract, values, stamp):
-    return "/controller/command", messages.joint_state(contract.action.names, values, stamp)
+    return "/controller/command", ros_messages.joint_state(contract.action.names, values, stamp)
 
 
 def goal(contract, values, stamp):
     names = contract.task.goal.names
-    return "/controller/goal", messages.trajectory(names, np.array([values]), (0.0,), stamp)
+    return "/controller/goal", ros_messages.trajectory(names, np.array([values]), (0.0,), stamp)
 
 
 def test_commands_and_goals_are_in_the_order_of_their_stamps(claw, tmp_path):
@@ -60,14 +60,16 @@ def test_commands_and_goals_are_in_the_order_of_their_stamps(claw, tmp_path):
 def test_what_cannot_be_used_is_counted_by_reason_whatever_its_values(claw, tmp_path):
     A, names = len(claw.action), claw.action.names
     rows = [command(claw, np.zeros(A), 1), command(claw, np.full(A, np.inf), 2)]
-    rows += [("/controller/command", messages.joint_state(n, np.zeros(len(n)), s)) for n, s in
+    rows += [("/controller/command", ros_messages.joint_state(n, np.zeros(len(n)), s)) for n, s in
              ((names[1:], 3), ((*names[1:], "x"), 4), ((*names, "x"), 5), ((*names[1:], names[1]), 6))]  # fmt: skip
-    rows += [("/controller/command", messages.joint_state(names, np.zeros(A - 1), 7))]
+    rows += [("/controller/command", ros_messages.joint_state(names, np.zeros(A - 1), 7))]
     rows += [goal(claw, [0.1], 1), goal(claw, [float("nan")], 2)]
-    rows += [("/controller/goal", messages.trajectory(["x"], np.zeros((1, 1)), (0.0,), 3))]
-    rows += [("/controller/goal", messages.trajectory(claw.task.goal.names, np.zeros((0, 1)), (), 4))]
-    rows += [("/valve/joint_states", messages.joint_state(["valve"], [0.0], s, [v])) for s, v in ((1, 1e5), (2, 2e5))]
-    rows += [("/controller/episode", messages.string(text)) for text in ("", "[1]", '{"event": "x"}')]
+    rows += [("/controller/goal", ros_messages.trajectory(["x"], np.zeros((1, 1)), (0.0,), 3))]
+    rows += [("/controller/goal", ros_messages.trajectory(claw.task.goal.names, np.zeros((0, 1)), (), 4))]
+    rows += [
+        ("/valve/joint_states", ros_messages.joint_state(["valve"], [0.0], s, [v])) for s, v in ((1, 1e5), (2, 2e5))
+    ]
+    rows += [("/controller/episode", ros_messages.string(text)) for text in ("", "[1]", '{"event": "x"}')]
     with EpisodeWriter(tmp_path / "e.mcap", claw, INFO) as writer:
         for k, (topic, message) in enumerate(rows):
             writer.write(topic, message, k)
@@ -91,7 +93,7 @@ def test_what_cannot_be_used_is_counted_by_reason_whatever_its_values(claw, tmp_
 
 def test_ticks_have_the_labels_of_the_first_one(claw, tmp_path):
     rows = [
-        ("/controller/tick", messages.multi_array(values, labels))
+        ("/controller/tick", ros_messages.multi_array(values, labels))
         for values, labels in (
             ([1.0, 2.0], ["a", "b"]), ([3.0, 4.0], ["a", "c"]), ([5.0, 6.0], ["a", "b"]), ([7.0], ["a", "b"]),
             ([8.0, 9.0, 9.0], ["a", "b"]),
@@ -104,7 +106,7 @@ def test_ticks_have_the_labels_of_the_first_one(claw, tmp_path):
 
 def test_events_without_a_time_begin_and_end_nothing(claw, tmp_path):
     def event(kind: object, **more: object):
-        return "/controller/episode", messages.string(json.dumps({"event": kind, **more}))
+        return "/controller/episode", ros_messages.string(json.dumps({"event": kind, **more}))
 
     rows = [event("end", stamp=1.0), event("begin", stamp=2.0), event("begin")]
     rows += [event("end", stamp=stamp) for stamp in ("3", True)]
@@ -119,7 +121,7 @@ def test_events_without_a_time_begin_and_end_nothing(claw, tmp_path):
 
 
 def test_the_newest_sample_at_a_time_is_the_one_at_or_before_it(claw, tmp_path):
-    rows = [("/valve/joint_states", messages.joint_state(["valve"], [s / 100], s, [0.0])) for s in (10, 20, 30)]
+    rows = [("/valve/joint_states", ros_messages.joint_state(["valve"], [s / 100], s, [0.0])) for s in (10, 20, 30)]
     series = read_episode(written(tmp_path / "e.mcap", claw, rows)).sources["valve/joint_states"]
     assert len(series) == 3
     assert [series.newest(at) for at in (9, 10, 19, 20, 29, 30, 10**18)] == [-1, 0, 0, 1, 1, 2, 2]

@@ -18,11 +18,11 @@ from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import load_contract
 from mbrl_controller.contract.state_assembly import split_state
-from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.messages import source_message
+from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.metadata import EpisodeInfo
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.recorder import Recorder, RecorderStatus
+from mbrl_controller.episodes.ros_messages import source_message
 from mbrl_controller.episodes.transitions import transitions
 
 CLAW = load_contract(share_dir() / "config" / "claw_valve.yaml")
@@ -39,18 +39,18 @@ class Stream:
         self.now = 10 * PERIOD
 
     def offer(self, role: str, message) -> None:
-        self.recorder.offer(TOPICS[role], message.__msgtype__, messages.encode(message), self.now)
+        self.recorder.offer(TOPICS[role], message.__msgtype__, ros_messages.encode(message), self.now)
 
     def event(self, kind: str, number: object = 0, session: object = "s", **more: object) -> None:
         content = {"event": kind, "episode": number, "session": session, "stamp": self.now / 1e9, **more}
-        self.offer("episode", messages.json_string(content))
+        self.offer("episode", ros_messages.json_string(content))
 
     def state(self, k: int) -> None:
         for source, values in zip(CLAW.sources, split_state(CLAW, self.states[k]), strict=True):
             self.offer(source.topic, source_message(source, values, self.now))
 
     def command(self, k: int) -> None:
-        self.offer("command", messages.joint_state(CLAW.action.names, self.commands[k], self.now))
+        self.offer("command", ros_messages.joint_state(CLAW.action.names, self.commands[k], self.now))
 
     def episode(self, number: int, **more: object) -> None:
         self.state(0)
@@ -237,7 +237,7 @@ def test_a_command_of_long_after_a_begin_opens_no_file_before_the_next_begin_cou
     recorder = Recorder(CLAW, tmp_path / "valve", TOPICS)
     stream = Stream(recorder, made_up)
     stream.event("begin", 7)
-    stream.now += messages.to_ns(after_s)
+    stream.now += ros_messages.to_ns(after_s)
     stream.command(0)
     recorder.start()
     recorder.stop()
@@ -255,7 +255,7 @@ def test_a_session_name_never_leaves_the_folder(stream, tmp_path, session):
 
 def test_odd_events_do_no_harm(stream, tmp_path):
     for text in ("", "[]", "{", "3", '{"event": 3}', '{"event": "begin", "episode": "x"}'):
-        stream.offer("episode", messages.string(text))
+        stream.offer("episode", ros_messages.string(text))
     stream.recorder.offer(TOPICS["episode"], ros_types.STRING, b"\x00", 1)
     stream.episode(4)
     wait(lambda: stream.recorder.status.episodes == 1)
@@ -339,7 +339,7 @@ def test_a_file_tells_what_was_announced_and_where_topics_were(tmp_path, made_up
     stream = Stream(recorder, made_up)
 
     def offer(role, message):
-        recorder.offer(elsewhere[role], message.__msgtype__, messages.encode(message), stream.now)
+        recorder.offer(elsewhere[role], message.__msgtype__, ros_messages.encode(message), stream.now)
 
     stream.offer = offer
     stream.event("begin", 3, model_version="v" * 300, mood="\ud800")

@@ -12,7 +12,7 @@ import pytest
 from mcap.reader import make_reader
 
 from mbrl_controller.base.errors import EpisodeError
-from mbrl_controller.episodes import messages
+from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.metadata import CLOSED_RECORD, EpisodeInfo
 from mbrl_controller.episodes.reader import read_episode, read_info
 from mbrl_controller.episodes.recovery import FolderRecovery, Recovery, recover, recover_folder
@@ -24,7 +24,7 @@ def cut(claw, path: Path, lost: int = 0, count: int = 5) -> Path:
     info = EpisodeInfo("s", 3, seed=9, model_version="v0002", extra={"note": "x"})
     writer = EpisodeWriter(path, claw, info, flush_s=0.0)
     for k in range(count):
-        writer.write("/joint_states", messages.joint_state(["j"], [float(k)], k + 1), 10 * k + 7, 10 * k)
+        writer.write("/joint_states", ros_messages.joint_state(["j"], [float(k)], k + 1), 10 * k + 7, 10 * k)
     writer.abandon()
     part = path.with_name(path.name + ".part")
     content = part.read_bytes()
@@ -48,7 +48,7 @@ def test_a_recovered_file_is_the_same_episode_with_the_same_times(claw, tmp_path
     assert [p.name for p in tmp_path.iterdir()] == ["e.mcap"]
     assert read_info(done.path) == info
     found, closed = read(done.path)
-    sent = [messages.encode(messages.joint_state(["j"], [float(k)], k + 1)) for k in range(5)]
+    sent = [ros_messages.encode(ros_messages.joint_state(["j"], [float(k)], k + 1)) for k in range(5)]
     assert found == [("/joint_states", 10 * k + 7, 10 * k, sent[k]) for k in range(5)]
     assert closed == {
         "reason": "recovered",

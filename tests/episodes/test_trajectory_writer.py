@@ -16,7 +16,7 @@ from mbrl_controller.base.errors import EpisodeError
 from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import parse_contract
-from mbrl_controller.episodes import messages
+from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.metadata import EpisodeInfo
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.trajectory_writer import write_trajectory
@@ -69,7 +69,7 @@ def test_states_that_were_measured_before_their_tick_have_the_stamp_of_then(claw
     write_trajectory(path, claw, EpisodeInfo("s", 0), states, commands, goals, measured=measured, start_ns=START)
     episode = read_episode(path)
     for series in episode.sources.values():
-        assert series.stamps.tolist() == [START + messages.to_ns(t) for t in measured]
+        assert series.stamps.tolist() == [START + ros_messages.to_ns(t) for t in measured]
     assert episode.commands.stamps.tolist() == [START + k * PERIOD for k in range(3)]
     assert np.array_equal(transitions(episode).state, states[:3])
     with pytest.raises(EpisodeError, match="3 measurement times for 4 states"):

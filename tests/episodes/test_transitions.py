@@ -17,10 +17,10 @@ from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import load_contract, parse_contract
 from mbrl_controller.contract.state_assembly import split_state
-from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.messages import source_message
+from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.metadata import EpisodeInfo
 from mbrl_controller.episodes.reader import read_episode
+from mbrl_controller.episodes.ros_messages import source_message
 from mbrl_controller.episodes.transitions import Transitions, transitions
 from mbrl_controller.episodes.writer import EpisodeWriter
 
@@ -40,12 +40,12 @@ def log(contract, states, commands, offset=0, period=PERIOD):
         for source, values in zip(contract.sources, split_state(contract, state), strict=True):
             rows.append((f"/{source.topic}", source_message(source, values, T0 + k * period - offset)))
     for k, command in enumerate(commands):
-        rows.append(("/controller/command", messages.joint_state(contract.action.names, command, T0 + k * period)))
+        rows.append(("/controller/command", ros_messages.joint_state(contract.action.names, command, T0 + k * period)))
     return rows
 
 
 def event(kind, stamp):
-    return "/controller/episode", messages.json_string({"event": kind, "stamp": stamp / 1e9})
+    return "/controller/episode", ros_messages.json_string({"event": kind, "stamp": stamp / 1e9})
 
 
 def found(path: Path, contract, rows) -> Transitions:
@@ -85,7 +85,7 @@ def test_command_stamps_may_have_passed_through_float_seconds(tmp_path, made_up)
     rows = log(claw, states, [], offset=-77)
     for k, command in enumerate(commands):
         stamp = round((T0 + 77 + k * PERIOD) / 1e9 * 1e6) * 1_000  # to the us, up or down
-        rows.append(("/controller/command", messages.joint_state(claw.action.names, command, stamp)))
+        rows.append(("/controller/command", ros_messages.joint_state(claw.action.names, command, stamp)))
     got = found(tmp_path / "e.mcap", claw, rows)
     assert np.array_equal(got.state, states[:7])
     assert np.array_equal(got.next_state, states[1:8])
@@ -103,7 +103,9 @@ def test_the_last_command_counts_only_if_it_was_in_force_for_a_period(tmp_path, 
 
 def test_a_gap_in_the_commands_is_skipped_and_seen_in_the_steps(tmp_path, made_up):
     states, commands, _ = made_up(claw, 6)
-    rows = [r for r in log(claw, states, commands) if messages.stamp_ns(r[1]) != T0 + 3 * PERIOD or "comm" not in r[0]]
+    rows = [
+        r for r in log(claw, states, commands) if ros_messages.stamp_ns(r[1]) != T0 + 3 * PERIOD or "comm" not in r[0]
+    ]
     got = found(tmp_path / "e.mcap", claw, rows)
     assert got.step.tolist() == [0, 1, 4]
     assert np.array_equal(got.action, commands[[0, 1, 4]])
@@ -111,7 +113,7 @@ def test_a_gap_in_the_commands_is_skipped_and_seen_in_the_steps(tmp_path, made_u
 
 
 def command_at(stamp, value=0.0):
-    return "/controller/command", messages.joint_state(claw.action.names, np.full(len(claw.action), value), stamp)
+    return "/controller/command", ros_messages.joint_state(claw.action.names, np.full(len(claw.action), value), stamp)
 
 
 def states_at(state, *stamps):
@@ -126,7 +128,7 @@ def states_at(state, *stamps):
     ("apart", "follow"), [(0.07, False), (0.079, False), (0.081, True), (0.119, True), (0.121, False), (0.2, False)]
 )
 def test_commands_follow_each_other_within_a_fifth_of_a_period(tmp_path, made_up, apart, follow):
-    state, step = made_up(claw, 1)[0][0], messages.to_ns(apart)
+    state, step = made_up(claw, 1)[0][0], ros_messages.to_ns(apart)
     rows = [*states_at(state, T0, T0 + step), command_at(T0), command_at(T0 + step)]
     got = found(tmp_path / "e.mcap", claw, rows)
     assert got.step.tolist() == ([0] if follow else [])
@@ -136,7 +138,7 @@ def test_commands_follow_each_other_within_a_fifth_of_a_period(tmp_path, made_up
 @pytest.mark.parametrize(("in_force", "kept"), [(0.079, False), (0.081, True), (0.1, True), (0.5, True)])
 def test_the_last_command_was_in_force_for_nearly_a_period_or_does_not_count(tmp_path, made_up, in_force, kept):
     """How long it stayed so after that does not matter: what it led to is seen after a period."""
-    (state, after), end = made_up(claw, 1)[0], T0 + messages.to_ns(in_force)
+    (state, after), end = made_up(claw, 1)[0], T0 + ros_messages.to_ns(in_force)
     rows = [*states_at(state, T0), *states_at(after, min(end, T0 + PERIOD)), *states_at(state, T0 + 3 * PERIOD)]
     got = found(tmp_path / "e.mcap", claw, [event("begin", T0), *rows, command_at(T0), event("end", end)])
     assert np.array_equal(got.next_state, [after] if kept else np.zeros((0, len(after))))
@@ -152,7 +154,7 @@ def test_a_sample_is_as_old_as_its_source_and_a_period_allow(tmp_path, made_up, 
     document["state"][1]["max_age_s"] = max_age_s
     contract = parse_contract(yaml.safe_dump(document))
     state = made_up(claw, 1)[0][0]
-    measured = [T0 + k * PERIOD - messages.to_ns(age) for k in range(2)]
+    measured = [T0 + k * PERIOD - ros_messages.to_ns(age) for k in range(2)]
     rows = [row for row in states_at(state, *measured) if "valve" in row[0]]
     rows += [row for row in states_at(state, T0, T0 + PERIOD) if "valve" not in row[0]]
     got = found(tmp_path / "e.mcap", contract, [*rows, command_at(T0), command_at(T0 + PERIOD)])
@@ -212,11 +214,13 @@ def test_steps_count_periods_from_the_first_command_of_the_episode(tmp_path, mad
 def test_a_stale_or_missing_state_is_skipped(tmp_path, made_up):
     states, commands, _ = made_up(claw, 6)
     rows = log(claw, states, commands)
-    without = [r for r in rows if not (r[0] == "/valve/joint_states" and messages.stamp_ns(r[1]) == T0 + 3 * PERIOD)]
+    without = [
+        r for r in rows if not (r[0] == "/valve/joint_states" and ros_messages.stamp_ns(r[1]) == T0 + 3 * PERIOD)
+    ]
     got = found(tmp_path / "e.mcap", claw, without)
     assert got.step.tolist() == [0, 1, 4]
     assert got.skipped["no fresh sample on valve/joint_states"] == 2
-    without = [r for r in rows if not (r[0] == "/valve/joint_states" and messages.stamp_ns(r[1]) == T0)]
+    without = [r for r in rows if not (r[0] == "/valve/joint_states" and ros_messages.stamp_ns(r[1]) == T0)]
     got = found(tmp_path / "e.mcap", claw, without)
     assert got.skipped["no sample yet on valve/joint_states"] == 1
 
@@ -269,7 +273,7 @@ def test_commands_are_read_by_joint_name(tmp_path, made_up):
     order = [4, 0, 3, 1, 2, 8, 7, 6, 5]
     for k, command in enumerate(commands):
         names = [claw.action.names[i] for i in order]
-        rows.append(("/controller/command", messages.joint_state(names, command[order], T0 + k * PERIOD)))
+        rows.append(("/controller/command", ros_messages.joint_state(names, command[order], T0 + k * PERIOD)))
     rows += [event("begin", T0), event("end", T0 + 2 * PERIOD)]
     assert np.array_equal(found(tmp_path / "e.mcap", claw, rows).action, commands)
 
@@ -307,7 +311,7 @@ def test_odd_events_do_no_harm(tmp_path, made_up):
         '{"event": "begin", "stamp": NaN}',
         '{"event": 3, "stamp": 1}',
     ]
-    rows = [("/controller/episode", messages.string(text)) for text in odd] + log(claw, states, commands)
+    rows = [("/controller/episode", ros_messages.string(text)) for text in odd] + log(claw, states, commands)
     assert len(found(tmp_path / "e.mcap", claw, rows)) == 2
 
 
@@ -346,7 +350,7 @@ def test_what_is_read_for_transitions_alone_gives_the_same_ones(tmp_path, steps,
                 order.append(stamp + rng.normal() * rng.choice([0, 1e5, 1e8]))
     for k in range(steps):
         stamp = T0 + k * PERIOD + int(rng.choice([0, 0, 0, PERIOD // 3]))
-        rows.append(("/controller/command", messages.joint_state(poses.action.names, rng.random(24) / 10, stamp)))
+        rows.append(("/controller/command", ros_messages.joint_state(poses.action.names, rng.random(24) / 10, stamp)))
         order.append(stamp)
     rows = [rows[i] for i in np.argsort(order, kind="stable")]
     rows += [event("begin", T0), event("end", T0 + steps * PERIOD)][: rng.integers(3)]
@@ -362,13 +366,13 @@ def test_of_a_fast_sensor_only_what_is_needed_is_decoded(tmp_path, made_up, monk
     states, commands, _ = made_up(claw, 200)
     rows = log(claw, states, commands[::20], period=PERIOD // 20)[: -len(commands[::20])]
     rows += [
-        ("/controller/command", messages.joint_state(claw.action.names, command, T0 + k * PERIOD))
+        ("/controller/command", ros_messages.joint_state(claw.action.names, command, T0 + k * PERIOD))
         for k, command in enumerate(commands[::20])
     ]
     assert len(found(tmp_path / "e.mcap", claw, rows)) == 9
     counted = []
-    decode = messages.decode
-    monkeypatch.setattr(messages, "decode", lambda *given: counted.append(given[1]) or decode(*given))
+    decode = ros_messages.decode
+    monkeypatch.setattr(ros_messages, "decode", lambda *given: counted.append(given[1]) or decode(*given))
     episode = read_episode(tmp_path / "e.mcap", only_for_transitions=True)
     assert {topic: len(series) for topic, series in episode.sources.items()} == dict.fromkeys(episode.sources, 10)
     assert len(counted) == 30  # two sources, and the commands

@@ -14,7 +14,7 @@ from mcap.reader import make_reader
 
 from mbrl_controller.base.errors import EpisodeError
 from mbrl_controller.contract import ros_types
-from mbrl_controller.episodes import messages
+from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.metadata import CLOSED_RECORD, RECORD, EpisodeInfo
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.recovery import recover_folder
@@ -24,14 +24,14 @@ INFO = EpisodeInfo("s", 0)
 
 
 def joint(k: int):
-    return messages.joint_state(["j"], [float(k)], k + 1)
+    return ros_messages.joint_state(["j"], [float(k)], k + 1)
 
 
 def test_messages_have_the_times_at_which_they_came_and_were_sent(claw, tmp_path):
     with EpisodeWriter(tmp_path / "e.mcap", claw, INFO) as writer:
         writer.write("/joint_states", joint(0), 50, 40)
         writer.write("/joint_states", joint(1), 60)
-        writer.write_raw("/other", ros_types.JOINT_STATE, messages.encode(joint(2)), -5, -7)
+        writer.write_raw("/other", ros_types.JOINT_STATE, ros_messages.encode(joint(2)), -5, -7)
         assert writer.messages == 3
     with (tmp_path / "e.mcap").open("rb") as file:
         reader = make_reader(file)
@@ -41,10 +41,10 @@ def test_messages_have_the_times_at_which_they_came_and_were_sent(claw, tmp_path
         metadata = {m.name: m.metadata for m in reader.iter_metadata()}
     assert [(m.log_time, m.publish_time, m.sequence) for _, _, m in found] == [(50, 40, 0), (60, 60, 1), (0, 0, 2)]
     assert [c.topic for _, c, _ in found] == ["/joint_states", "/joint_states", "/other"]
-    assert [m.data for _, _, m in found] == [messages.encode(joint(k)) for k in range(3)]
+    assert [m.data for _, _, m in found] == [ros_messages.encode(joint(k)) for k in range(3)]
     (schema,) = summary.schemas.values()  # two topics of one type
     assert (schema.name, schema.encoding) == (ros_types.JOINT_STATE, "ros2msg")
-    assert schema.data.decode() == messages.definition(ros_types.JOINT_STATE)[0]
+    assert schema.data.decode() == ros_messages.definition(ros_types.JOINT_STATE)[0]
     assert metadata[RECORD] == writer.info.to_metadata(claw)
     assert metadata[CLOSED_RECORD] == {"reason": "end", "messages": "3"}
 
@@ -80,7 +80,7 @@ def test_messages_reach_the_disk_every_flush_s_and_not_with_each(claw, tmp_path,
         return sum(len(series) for series in read_episode(part).sources.values())
 
     def write(k: int) -> None:
-        state = messages.joint_state(claw.sources[1].joints, [float(k)], k + 1, [0.0])
+        state = ros_messages.joint_state(claw.sources[1].joints, [float(k)], k + 1, [0.0])
         writer.write("/valve/joint_states", state, k + 1)
 
     for k, (after, expected) in enumerate([(0.0, 0), (0.4, 0), (0.5, 3), (0.9, 3), (1.1, 5), (1.2, 5)]):

@@ -22,7 +22,7 @@ from mcap.writer import CompressionType, Writer
 from mbrl_controller.base.errors import DatasetError, EpisodeError, MessageError
 from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import parse_contract
-from mbrl_controller.episodes import messages
+from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.mcap_scan import McapScan, Message, Metadata
 from mbrl_controller.episodes.metadata import CLOSED_RECORD, RECORD, EpisodeInfo
 from mbrl_controller.episodes.reader import read_episode, read_info
@@ -182,9 +182,9 @@ class Change:
                 if each.channel.type_name != ros_types.STRING:
                     continue
                 with contextlib.suppress(MessageError, ValueError):  # damaged already
-                    event = json.loads(messages.decode(each.data, ros_types.STRING).data)
+                    event = json.loads(ros_messages.decode(each.data, ros_types.STRING).data)
                     text = json.dumps(edited(event, self.edits))
-                    logged[i] = each._replace(data=messages.encode(messages.string(text)))
+                    logged[i] = each._replace(data=ros_messages.encode(ros_messages.string(text)))
         return replace(content, messages=logged)
 
 
@@ -236,8 +236,8 @@ def test_events_with_a_stamp_that_is_no_time(tmp_path: Path, good: Content, stam
     logged = []
     for message in good.messages:
         if message.channel.type_name == ros_types.STRING:
-            event = json.loads(messages.decode(message.data, ros_types.STRING).data) | {"stamp": stamp}
-            message = message._replace(data=messages.encode(messages.json_string(event)))
+            event = json.loads(ros_messages.decode(message.data, ros_types.STRING).data) | {"stamp": stamp}
+            message = message._replace(data=ros_messages.encode(ros_messages.json_string(event)))
         logged.append(message)
     path.write_bytes(replace(good, messages=logged).to_bytes(CompressionType.NONE))
     check(path)

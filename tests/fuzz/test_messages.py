@@ -28,7 +28,7 @@ from mbrl_controller.control.safety import SILENT, Safety
 from mbrl_controller.control.session import ControlSession
 from mbrl_controller.control.state_input import StateInput
 from mbrl_controller.control.steps import Step
-from mbrl_controller.episodes import messages
+from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.recorder import Recorder
 from mbrl_controller.planning.catalog import make_planner
 
@@ -173,20 +173,20 @@ def test_a_pose_from_nowhere_is_refused_and_the_next_is_taken(far: float) -> Non
     """Its velocity would overflow at the next pose, which would be refused for that, and so would all that follow."""
     reader = SourceReader(CONTRACT.sources[2])
     with pytest.raises(MessageError, match=r"ball_b\.position\.z"):
-        reader.read(messages.pose(1_000_000, "palm", np.array([0.0, 0.0, far])))
+        reader.read(ros_messages.pose(1_000_000, "palm", np.array([0.0, 0.0, far])))
     for k in range(2, 9):
-        reader.read(messages.pose(k * 1_000_000, "palm", np.zeros(3)))
+        reader.read(ros_messages.pose(k * 1_000_000, "palm", np.zeros(3)))
 
 
 def test_bytes(fuzz) -> None:
     counted = fuzz("messages: bytes")
     stamp_ns = 1_000_000_000_000
     good = [
-        (0, messages.joint_state(JOINTS, [0.1, 0.2], stamp_ns)),
-        (1, messages.odometry(stamp_ns, "palm", np.zeros(3), np.zeros(3))),
-        (2, messages.pose(stamp_ns, "palm", np.zeros(3))),
+        (0, ros_messages.joint_state(JOINTS, [0.1, 0.2], stamp_ns)),
+        (1, ros_messages.odometry(stamp_ns, "palm", np.zeros(3), np.zeros(3))),
+        (2, ros_messages.pose(stamp_ns, "palm", np.zeros(3))),
     ]
-    encoded = [(CONTRACT.sources[i], messages.encode(message)) for i, message in good]
+    encoded = [(CONTRACT.sources[i], ros_messages.encode(message)) for i, message in good]
 
     @counted.settings()
     @given(st.integers(0, 2), cuts)
@@ -196,7 +196,7 @@ def test_bytes(fuzz) -> None:
         content = damaged(content, changes, encoded[0][1])
         with counted.one():
             with np.errstate(all="ignore"):
-                sample = SourceReader(source).read(messages.decode(content, source.type))
+                sample = SourceReader(source).read(ros_messages.decode(content, source.type))
             assert np.isfinite(sample.values).all()
             assert len(sample.values) == len(source.entries())
 
@@ -260,13 +260,13 @@ def record(folder: Path, offered: list[tuple[str, bytes]]) -> str:
     names = {role: f"/{role}" for role in (*TOPICS, "command", "episode", "goal", "tick")}
     recorder = Recorder(CONTRACT, folder, names, after_s=0.0, flush_s=60.0)
     kinds = {"joint_states": ros_types.JOINT_STATE, "episode": ros_types.STRING, "goal": ros_types.TRAJECTORY}
-    command = messages.encode(messages.joint_state(JOINTS, [0.0, 0.1], 1_000_000_000_000))
+    command = ros_messages.encode(ros_messages.joint_state(JOINTS, [0.0, 0.1], 1_000_000_000_000))
     recorder.start()
     for role, data in [
         *offered,
-        ("episode", messages.encode(messages.json_string(EVENT | {"session": "last"}))),
+        ("episode", ros_messages.encode(ros_messages.json_string(EVENT | {"session": "last"}))),
         ("command", command),
-        ("episode", messages.encode(messages.json_string(EVENT | {"event": "end"}))),
+        ("episode", ros_messages.encode(ros_messages.json_string(EVENT | {"event": "end"}))),
     ]:
         recorder.offer(names[role], kinds.get(role, ros_types.JOINT_STATE), data, 1)
     recorder.stop()
@@ -278,7 +278,7 @@ def test_events(fuzz, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The recorder keeps the next episode whatever it was sent before, and writes nowhere but in its folder."""
     monkeypatch.setattr(os, "fsync", lambda fd: None)
     counted, folders = fuzz("messages: logged"), itertools.count()
-    command = messages.encode(messages.joint_state(JOINTS, [0.0, 0.1], 1_000_000_000_000))
+    command = ros_messages.encode(ros_messages.joint_state(JOINTS, [0.0, 0.1], 1_000_000_000_000))
 
     @counted.settings()
     @given(
@@ -293,7 +293,7 @@ def test_events(fuzz, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for role, kind, changes, byte_changes, damage in offered:
             data = command
             if role == "episode":
-                data = messages.encode(messages.json_string(edited(EVENT | {"event": kind}, changes)))
+                data = ros_messages.encode(ros_messages.json_string(edited(EVENT | {"event": kind}, changes)))
             sent.append((role, damaged(data, byte_changes) if damage else data))
         with counted.one():
             record(folder, sent)
@@ -308,6 +308,6 @@ def test_events(fuzz, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("value", ["\ud800", "\0", "../../up", 10**400, 1e300, [[]], "x" * 100_000])
 def test_odd_events(tmp_path: Path, key: str, value: Any) -> None:
     odd = [EVENT | {key: value}, EVENT | {"event": "end", key: value}]
-    begin, end = (messages.encode(messages.json_string(event)) for event in odd)
-    command = messages.encode(messages.joint_state(JOINTS, [0.0, 0.1], 1_000_000_000_000))
+    begin, end = (ros_messages.encode(ros_messages.json_string(event)) for event in odd)
+    command = ros_messages.encode(ros_messages.joint_state(JOINTS, [0.0, 0.1], 1_000_000_000_000))
     assert not record(tmp_path, [("episode", begin), ("command", command), ("episode", end)])

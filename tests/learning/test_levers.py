@@ -23,8 +23,8 @@ from mbrl_controller.rollouts import collect, evaluate
 from mbrl_controller.rollouts.config import RolloutConfig, resolve
 from mbrl_controller.rollouts.episode import EpisodeRunner
 from mbrl_controller.rollouts.pool import EpisodePool
-from mbrl_controller.simulation.hand import HandSimulation
-from mbrl_controller.simulation.options import SimOptions
+from mbrl_controller.simulation.hand_simulation import HandSimulation
+from mbrl_controller.simulation.sim_options import SimOptions
 
 from ..rollout_calls import roll_out
 from .test_run import learn, resume, same

@@ -16,7 +16,7 @@ from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.contract import load_contract
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.transitions import transitions
-from mbrl_controller.simulation.hand import HandSimulation
+from mbrl_controller.simulation.hand_simulation import HandSimulation
 
 pytestmark = pytest.mark.ros
 CONTRACT = share_dir() / "config" / "claw_valve.yaml"

@@ -27,9 +27,9 @@ from std_srvs.srv import Trigger
 from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.contract import load_contract
 from mbrl_controller.contract.state_assembly import split_state
-from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.messages import source_message
+from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.reader import read_episode
+from mbrl_controller.episodes.ros_messages import source_message
 from mbrl_controller.episodes.transitions import transitions
 from mbrl_controller.nodes import qos
 
@@ -74,7 +74,7 @@ class Hand:
         now = time.time_ns()
         state = self.rng.uniform(-0.3, 0.3, len(CLAW.task.state))
         for publisher, source, values in zip(self.sources, CLAW.sources, split_state(CLAW, state), strict=True):
-            publisher.publish(messages.encode(source_message(source, values, now)))
+            publisher.publish(ros_messages.encode(source_message(source, values, now)))
         return now
 
     def tick(self) -> None:

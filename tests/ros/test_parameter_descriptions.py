@@ -29,7 +29,7 @@ from mbrl_controller.nodes.sim import SPECS as SIM
 from mbrl_controller.nodes.sim import Sim
 from mbrl_controller.planning.catalog import PLANNERS
 from mbrl_controller.planning.risk import Risk
-from mbrl_controller.simulation.options import SimOptions
+from mbrl_controller.simulation.sim_options import SimOptions
 
 NUMBERS = {
     ParameterType.PARAMETER_INTEGER,

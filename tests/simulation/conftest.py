@@ -14,7 +14,7 @@ from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.contract import RobotContract, load_contract
 
 if TYPE_CHECKING:
-    from mbrl_controller.simulation.hand import HandSimulation
+    from mbrl_controller.simulation.hand_simulation import HandSimulation
 
 CONTRACTS = {"baoding": "adroit_baoding.yaml", "valve": "claw_valve.yaml"}
 
@@ -45,6 +45,6 @@ def valve(contract_of) -> HandSimulation:
 
 
 def simulated(contract: RobotContract) -> HandSimulation:
-    from mbrl_controller.simulation.hand import HandSimulation
+    from mbrl_controller.simulation.hand_simulation import HandSimulation
 
     return HandSimulation(contract)

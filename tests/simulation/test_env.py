@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mbrl_controller.simulation.env import HandEnv
-from mbrl_controller.simulation.hand import HandSimulation
-from mbrl_controller.simulation.options import PERTURBED, SimOptions
+from mbrl_controller.simulation.hand_simulation import HandSimulation
+from mbrl_controller.simulation.sim_options import PERTURBED, SimOptions
 
 
 def test_a_perfect_env_is_the_simulation(contract):

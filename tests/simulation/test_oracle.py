@@ -8,9 +8,9 @@ import time
 import numpy as np
 import pytest
 
-from mbrl_controller.simulation.hand import HandSimulation
-from mbrl_controller.simulation.options import SimOptions
+from mbrl_controller.simulation.hand_simulation import HandSimulation
 from mbrl_controller.simulation.oracle import OracleRollout
+from mbrl_controller.simulation.sim_options import SimOptions
 
 
 @pytest.mark.parametrize("threads", [1, 2])

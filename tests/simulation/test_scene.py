@@ -12,9 +12,9 @@ import pytest
 from mbrl_controller.base.errors import ContractError
 from mbrl_controller.contract.contract import parse_contract
 from mbrl_controller.simulation import scene as scene_module
-from mbrl_controller.simulation.hand import HandSimulation
-from mbrl_controller.simulation.options import SimOptions
+from mbrl_controller.simulation.hand_simulation import HandSimulation
 from mbrl_controller.simulation.scene import available, load_scene, start_qpos
+from mbrl_controller.simulation.sim_options import SimOptions
 
 
 def test_every_world_has_a_shipped_contract(contract_of):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mbrl_controller.base.errors import ContractError
-from mbrl_controller.simulation.options import NOMINAL, PERTURBED, SimOptions, preset
 from mbrl_controller.simulation.sensor_model import ActuatorDelay, SensorModel, noise_levels
+from mbrl_controller.simulation.sim_options import NOMINAL, PERTURBED, SimOptions, preset
 
 ENTRIES = ["FFJ1.position", "FFJ1.velocity", "ball_a.position.x", "ball_a.velocity.z", "valve.position"]
 

@@ -17,9 +17,9 @@ from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.state_assembly import split_state
 from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.dynamics.data import TransitionSet
-from mbrl_controller.episodes import messages
-from mbrl_controller.episodes.messages import source_message
+from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.metadata import EpisodeInfo
+from mbrl_controller.episodes.ros_messages import source_message
 from mbrl_controller.episodes.trajectory_writer import write_trajectory
 from mbrl_controller.episodes.writer import EpisodeWriter
 from mbrl_controller.training.dataset import load_dataset
@@ -78,18 +78,18 @@ def long_log(path: Path, seconds: int, rate: int = 100) -> Path:
     rng = np.random.default_rng(0)
     state = np.where([n.endswith("position.z") for n in ADROIT.task.state.names], 0.2, 0.1)
     sensed = [
-        (source.topic, source.type, bytearray(messages.encode(source_message(source, values, 0))))
+        (source.topic, source.type, bytearray(ros_messages.encode(source_message(source, values, 0))))
         for source, values in zip(ADROIT.sources, split_state(ADROIT, state), strict=True)
     ]
-    command = messages.joint_state(ADROIT.action.names, rng.uniform(-0.1, 0.1, len(ADROIT.action)), 0)
-    told = [("command", ros_types.JOINT_STATE, bytearray(messages.encode(command)))]
-    tick = messages.encode(messages.multi_array(rng.random(19), [f"label_{i}" for i in range(19)]))
+    command = ros_messages.joint_state(ADROIT.action.names, rng.uniform(-0.1, 0.1, len(ADROIT.action)), 0)
+    told = [("command", ros_types.JOINT_STATE, bytearray(ros_messages.encode(command)))]
+    tick = ros_messages.encode(ros_messages.multi_array(rng.random(19), [f"label_{i}" for i in range(19)]))
     writer = EpisodeWriter(path, ADROIT, EpisodeInfo("s", 0, source="logger"), flush_s=1e9, fsync=False)
     names = writer.info.topics
     for k in range(seconds * rate + 1):
-        now = T0 + k * messages.NANO // rate
+        now = T0 + k * ros_messages.NANO // rate
         for topic, kind, data in sensed + (told if k % (rate // 10) == 0 else []):
-            struct.pack_into("<iI", data, 4, *divmod(now, messages.NANO))
+            struct.pack_into("<iI", data, 4, *divmod(now, ros_messages.NANO))
             writer.write_raw(names[topic], kind, bytes(data), now)
         if k % (rate // 10) == 0:
             writer.write_raw(names["tick"], ros_types.MULTI_ARRAY, tick, now)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.contract.contract import parse_contract
 from mbrl_controller.rollouts.policies import RandomMotion
-from mbrl_controller.simulation.hand import HandSimulation
-from mbrl_controller.simulation.options import PERTURBED, SimOptions
+from mbrl_controller.simulation.hand_simulation import HandSimulation
 from mbrl_controller.simulation.scene import load_scene
+from mbrl_controller.simulation.sim_options import PERTURBED, SimOptions
 
 
 def drive(hand, seed, steps):

@@ -12,9 +12,9 @@ import numpy as np
 
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.simulation.options import NOMINAL, SimOptions
 from mbrl_controller.simulation.randomise import Nominal, randomise_physics, randomise_start
 from mbrl_controller.simulation.scene import Scene, load_scene, start_qpos
+from mbrl_controller.simulation.sim_options import NOMINAL, SimOptions
 from mbrl_controller.tasks.spaces import Array
 
 START_ATTEMPTS = 20
