@@ -1,11 +1,11 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""From the moment at which a state was measured to the moment at which a new command acts.
+"""Bridges the delay from a state's measurement to the effect of a new command.
 
-In between, commands that were sent before are in force: they are replayed through the model, so that a plan begins
-from the state that it will meet. Times of sending decide: what was sent at s acts from s + lead on, whatever the lead
-is, so the last `delay` seconds of sending are what is in force from the measurement to the effect.
+Meanwhile earlier commands are in force. They are replayed through the model, so that a plan begins at the state that it
+will meet. A command sent at s acts from s + lead on, for any lead. So the commands sent in the last `delay` seconds are
+those in force from the measurement to the effect.
 """
 
 from __future__ import annotations
@@ -33,10 +33,13 @@ class Delay:
 
 
 def estimate(kind: DelayKind, given: float, age: float = 0.0, execution: float = 0.0) -> Delay:
-    """The delay by what is known. `given` (s): from a command to its effect.
+    """Estimate the delay.
 
-    `measured` adds the state's `age` (s, tick less stamp) and what the controller itself takes until it sends
-    (`execution`, s). A stamp from the future or one that is not a number counts as no age.
+    Args:
+        kind: none; given: `given` alone; measured: `given`, `age` and `execution`.
+        given: s, from a command to its effect.
+        age: s, of the state: tick less stamp. A stamp from the future or one that is not a number counts as no age.
+        execution: s, from the tick to the command.
     """
     if kind == "none":
         return Delay()
@@ -46,8 +49,8 @@ def estimate(kind: DelayKind, given: float, age: float = 0.0, execution: float =
 
 
 class SentCommands:
-    """What was sent when. A command sent at the same time as one before, or earlier (the clock went back), takes its
-    place."""
+    """The commands sent, with their times. A command sent at the time of an earlier one, or before it (the clock jumped
+    back), replaces it."""
 
     def __init__(self) -> None:
         self._sent: deque[tuple[float, Array]] = deque(maxlen=REMEMBERED)
@@ -81,12 +84,17 @@ class Replay:
 
 
 def commands_in_force(sent: SentCommands, now: float, delay: float | Array, period: float) -> Replay:
-    """The commands in force during the last `delay` seconds of sending before `now` (s), cut into control periods
-    that end there. In each it is the command sent last before the middle: ticks jitter, and one that another soon
-    superseded does not count. Time before the first command is left out: the hand rests.
+    """The commands sent in the last `delay` seconds, cut into control periods that end at `now`.
 
-    Where a state's entries [S] were measured at different times, so is `delay` [S]: as many whole periods as the newest
-    entry needs, and what is left for each.
+    Each period has the command sent last before its middle: ticks jitter, and a command that was soon superseded does
+    not count. Time before the first command is left out, because the hand rests.
+
+    Args:
+        sent: the commands.
+        now: s.
+        delay: s; one for each entry [S] if these were measured at different times. The whole periods are those of the
+            newest entry; the fraction is what is left for each.
+        period: s.
     """
     count = math.floor(np.min(delay) / period + WHOLE)
     fraction = np.maximum(np.asarray(delay) / period - count, 0.0)
@@ -100,8 +108,8 @@ def commands_in_force(sent: SentCommands, now: float, delay: float | Array, peri
 
 
 def predict(model: RolloutModel, spec: VectorSpec, state: Array, replay: Replay) -> Array:
-    """`state` [S] after the replay, by the mean of the model's members. The model knows whole periods only: of the
-    first, a fraction of the change that it predicts is taken."""
+    """`state` [S] after the replay, by the mean of the model's members. The model knows whole periods only, so for the
+    first, partial one the same fraction of the predicted change is used."""
     if replay.first is not None:
         change = spec.difference(_mean(model.rollout(state, replay.first[None, None])), state)
         state = state + replay.fraction * change

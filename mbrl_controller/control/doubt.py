@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Why what is logged at a tick must not be learnt from: written by the controller, read by `episodes.exclusions`."""
+"""Why a tick's log must not be used for training: written by the controller, read by `episodes.exclusions`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import IntEnum
 
 
 class Doubt(IntEnum):
-    """Why what was logged at a tick is not what happened to the hand: the tick's entry `doubt`."""
+    """Why the log of a tick may not be what happened to the hand: the tick's entry `doubt`."""
 
     NONE = 0
     UNHEARD = 1  # nobody took the commands

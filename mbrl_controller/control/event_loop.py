@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Ticks made by what arrives instead of by time: each full set of states gets its command."""
+"""Ticks on events instead of by time: in lockstep each complete set of states gets its command."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POLL = 0.02  # s between looks at `ready`
 
 
 class EventTriggeredLoop:
-    """Calls `tick` once for each `trigger`, on a thread of its own, as soon as `ready` says so."""
+    """Calls `tick` once for each `trigger`, on its own thread, as soon as `ready` returns true."""
 
     def __init__(
         self,
@@ -44,11 +44,11 @@ class EventTriggeredLoop:
         self._thread = start_thread(self._run, self._name)
 
     def trigger(self) -> None:
-        """A tick is wanted; several before it is made are one."""
+        """Request a tick. Several requests before it is made count as one."""
         self._wanted.set()
 
     def stop(self) -> None:
-        """Let the tick in progress end, then join the thread."""
+        """Finish the tick in progress, then join the thread."""
         self._stop.set()
         self._wanted.set()
         if self._thread is not None and self._thread is not threading.current_thread():

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Noise on the planned actions, so that a session shows more of the hand than what its controller would choose."""
+"""Noise on the planned actions, so that a session explores more than its controller would."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from mbrl_controller.tasks.spaces import Array
 
 class ExplorationNoise:
     """n_t = beta u_t + (1 - beta) n_{t-1}, filtered as the planner's candidates are, so that it moves the fingers
-    instead of shaking them. An episode's seed alone says what it is."""
+    instead of shaking them. It depends on the episode's seed alone."""
 
     def __init__(self, joints: int, seed: int = 0) -> None:
         self._joints = joints
         self.reset(seed)
 
     def reset(self, seed: int) -> None:
-        """Begin anew, from no noise: an episode of this seed begins."""
+        """Start from no noise: an episode of this seed begins."""
         self._rng = np.random.default_rng([seed, 1])  # the planner's numbers come from the seed itself
         self._noise = np.zeros(self._joints)
 

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a command may be, given where the joints are and what was sent before. Arrays [A] of joint angles, rad."""
+"""The allowed commands, given the measured joints and the last command. Arrays [A] of joint angles, rad."""
 
 from __future__ import annotations
 
@@ -30,8 +30,14 @@ class Window:
 
 
 def allowed(action: ActionSpace, position: Array | None, last: Array | None, max_jump: float) -> Window:
-    """Joint limits; what the contract's rate lets each joint reach in one period from its measured `position`; and no
-    further from the `last` command than `max_jump` times that. None: not known, or not sent."""
+    """The window of allowed commands.
+
+    Args:
+        action: joint limits, and the reach: what `max_rate` allows a joint in one period.
+        position: measured; a command lies within the reach of it. None: not known.
+        last: the last command. None: nothing was sent.
+        max_jump: largest change from `last`, in reaches.
+    """
     reach = action.max_rate * action.period
     lower, upper = action.lower, action.upper
     if position is not None:
@@ -42,7 +48,7 @@ def allowed(action: ActionSpace, position: Array | None, last: Array | None, max
 
 
 def obstacle(action: ActionSpace, position: Array | None, last: Array | None, max_jump: float) -> str:
-    """Why there is no command that keeps all limits, by the first joint at fault; empty if there is one."""
+    """Why no command keeps all limits, by the first joint at fault; empty if one does. Arguments as for `allowed`."""
     crossed = allowed(action, position, last, max_jump).crossed
     if position is None or not crossed.any():
         return ""

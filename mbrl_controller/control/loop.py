@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""A loop at a fixed rate on a thread of its own, by absolute times of the monotonic clock."""
+"""A loop at a fixed rate on its own thread, by absolute times of the monotonic clock."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from mbrl_controller.control.pacing import TickScheduler, TickTime
 from mbrl_controller.control.realtime import sleep_until
 from mbrl_controller.control.timing import LoopStatistics
 
-NEAR = 0.01  # s before a tick from which on stop() no longer ends the sleep
-SPIN = 2e-4  # s before a tick from which on the thread watches the clock instead of sleeping
+NEAR = 0.01  # s before a tick; from then on stop() no longer ends the sleep
+SPIN = 2e-4  # s before a tick; from then on the thread watches the clock instead of sleeping
 STACK_BYTES = 1 << 20  # the default of 8 MiB makes mlockall expensive
 
 
 class FixedRateLoop:
     """Calls `tick` at start, start + period, start + 2 period, ...
 
-    A tick that overruns skips the periods it covered, and one that would begin over half a period late is skipped: they
-    are counted in `statistics.missed` and never made up for in a bunch. After each tick `in_slack`, if given, is called
-    with the time (s) until the next one. An exception in either goes to `on_error`, and the loop ends.
+    A tick that overruns skips the periods it covers. A tick that would begin more than half a period late is skipped.
+    `statistics.missed` counts both; no burst makes up for them. After each tick `in_slack`, if given, gets the time (s)
+    until the next one. An exception in either goes to `on_error`, and the loop ends.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class FixedRateLoop:
         return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
-        """Begin ticking; the first tick is due at once. Returns when priority and affinity were asked for."""
+        """Begin to tick; the first tick is due at once. Returns once priority and affinity were requested."""
         if self.running:
             raise RuntimeError(f"{self._name} runs already")
         self._stop.clear()
@@ -64,7 +64,7 @@ class FixedRateLoop:
         ready.wait()
 
     def stop(self) -> None:
-        """Let the tick in progress end, then join the thread. From within a tick, the loop ends after it."""
+        """Finish the tick in progress, then join the thread. Called within a tick, it ends the loop after that tick."""
         self._stop.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
@@ -72,53 +72,53 @@ class FixedRateLoop:
 
     @property
     def wall_period(self) -> float:
-        """How long a period takes, s of time.monotonic."""
+        """Duration of a period in s of time.monotonic."""
         return self.period
 
     def _run(self, ready: threading.Event) -> None:
         self.denied = apply_scheduling(self._priority, self._cpus)
         ready.set()
         try:
-            self._go_round()
+            self._run_ticks()
         except Exception as error:
             self._on_error(error)
 
-    def _go_round(self) -> None:
+    def _run_ticks(self) -> None:
         pacer, statistics, previous = TickScheduler(self._now(), self.period), self.statistics, math.nan
         while self._wait_until(pacer.due):
             when = pacer.begin(self._now())
             if when is None:
                 continue
             statistics.missed += when.missed
-            told = self._told(when)
-            self._tick(told)
+            wall_when = self._as_monotonic(when)
+            self._tick(wall_when)
             ended = time.monotonic()
             pacer.end(self._now())
             statistics.ticks += 1
             statistics.lateness.add(when.lateness)
-            statistics.execution.add(ended - told.began)
+            statistics.execution.add(ended - wall_when.began)
             if not math.isnan(previous):
                 statistics.period.add(when.began - previous)
             previous = when.began
             if self._in_slack is not None:
                 self._in_slack(self._wall(pacer.due - self._now()))
 
-    # --- the loop's own clock, which another kind of loop may replace ---------------------------------------------
+    # --- the loop's clock, which a subclass may replace -----------------------------------------------------------
 
     def _now(self) -> float:
-        """s of the clock that periods are of."""
+        """s, the clock in which periods are counted."""
         return time.monotonic()
 
-    def _told(self, when: TickTime) -> TickTime:
+    def _as_monotonic(self, when: TickTime) -> TickTime:
         """`when` in s of time.monotonic."""
         return when
 
     def _wall(self, seconds: float) -> float:
-        """s of time.monotonic that so much of the loop's clock takes."""
+        """`seconds` of the loop's clock in s of time.monotonic."""
         return seconds
 
     def _wait_until(self, due: float) -> bool:
-        """Sleep, then watch the clock; False as soon as the loop is to end."""
+        """Sleep, then watch the clock; False once the loop must end."""
         while not self._stop.is_set():
             left = due - time.monotonic()
             if left <= 0:
@@ -142,7 +142,7 @@ def start_thread(run: Callable[..., None], name: str, *args: object) -> threadin
 
 
 def apply_scheduling(priority: int, cpus: Sequence[int]) -> list[str]:
-    """Ask for SCHED_FIFO (0: leave it) and for these CPUs (none: all), for the calling thread; what was denied."""
+    """Request SCHED_FIFO (0: leave it) and these CPUs (none: all) for the calling thread; returns what was denied."""
     denied = []
     if priority:
         try:

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which tick is due when: arithmetic only, so that it can be tested without waiting."""
+"""When each tick is due: arithmetic only, so that tests need not wait."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class TickTime:
 
 
 class TickScheduler:
-    """Ticks at start, start + period, start + 2 period, ... (s), each told when it begins and when it has ended.
+    """Schedules ticks at start, start + period, start + 2 period, ... (s). Report each begin and each end.
 
     Due times are computed from the index and never summed, so rounding does not grow with time. Periods that pass
-    while a tick runs, or half pass before it begins, are skipped and counted; none is made up for.
+    while a tick runs, or half pass before it begins, are skipped and counted; nothing makes up for them.
     """
 
     def __init__(self, start: float, period: float) -> None:
@@ -43,8 +43,8 @@ class TickScheduler:
         return self._due(self._index)
 
     def begin(self, now: float) -> TickTime | None:
-        """The tick that begins at `now` (s), not before `due`: the newest that is due by then. None if that is over
-        half a period ago: the next one is waited for."""
+        """The tick that begins at `now` (s), which is not before `due`: the newest one due by then. None if that was
+        due more than half a period ago; wait for the next one."""
         newest = max(self._index, self._newest(now))
         if now - self._due(newest) > MAX_LATENESS * self._period:
             self._skipped, self._index = self._skipped + newest + 1 - self._index, newest + 1
@@ -54,7 +54,7 @@ class TickScheduler:
         return TickTime(newest, self._due(newest), now, missed)
 
     def end(self, now: float) -> None:
-        """The tick that was begun has ended at `now` (s); the next is the first that is not yet due then."""
+        """The current tick ended at `now` (s). The next one is the first that is not yet due then."""
         newest = self._newest(now)
         following = max(self._index + 1, newest if self._due(newest) >= now else newest + 1)
         self._skipped, self._index = following - self._index - 1, following

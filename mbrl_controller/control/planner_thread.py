@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""A planner on a thread of its own, so that a plan which takes too long cannot hold up the loop."""
+"""A planner on its own thread, so that a slow plan cannot stall the loop."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Solve = Callable[[PlanRequest, float | None], Solution]
 
 
 class PlannerThread:
-    """Works on one request at a time. What is not ready when its deadline passes is thrown away when it comes.
+    """Works on one request at a time. A plan that misses its deadline is discarded when it is ready.
 
-    `solve` must be free of side effects (ControllerCore.solve is): a late one goes on while the loop does.
+    `solve` must be free of side effects, as ControllerCore.solve is: a late one still runs beside the loop.
     """
 
     def __init__(self, solve: Solve, priority: int = 0, cpus: Sequence[int] = ()) -> None:

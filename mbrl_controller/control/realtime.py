@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a loop asks of the whole process: threads that run at once, memory in RAM, garbage that waits."""
+"""Real-time settings of the whole process: scheduling of threads, locked memory, garbage collection in slack time."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _MCL_CURRENT, _MCL_FUTURE = 1, 2
 _CAP_IPC_LOCK = 14
 _TIMER_ABSTIME = 1
 
-SWITCH_S = 5e-4  # s for which another thread may go on in Python when the loop wakes; by itself Python allows 5 ms
+SWITCH_S = 5e-4  # s that another thread may keep the GIL when the loop wakes; Python's default is 5 ms
 
-YOUNG_OBJECTS = 700  # new objects from which on a collection is worth its time, and
+YOUNG_OBJECTS = 700  # new objects that make a collection worth its time
 PER_GENERATION = 10  # collections of a generation before the next older one: Python's own thresholds
 EXPECTED_S = 0.002  # of a collection, before the first
 MARGIN = 2.0  # times what the last one took, to be expected of the next
@@ -35,7 +35,7 @@ class _Timespec(ctypes.Structure):
 def sleep_until(moment: float) -> None:
     """Sleep until `moment` (s, time.monotonic), or until a signal comes.
 
-    What holds this thread up on its way into the sleep does not make the sleep end later, as it would with a duration.
+    With an absolute time, a delay on the way into the sleep does not make the sleep end later.
     """
     whole = int(moment)
     wanted = _Timespec(whole, int(1e9 * (moment - whole)))
@@ -43,7 +43,7 @@ def sleep_until(moment: float) -> None:
 
 
 def lock_memory() -> list[str]:
-    """Keep this process's memory, present and future, in RAM; what was denied, as for apply_scheduling.
+    """Keep this process's memory, present and future, in RAM; returns what was denied, as apply_scheduling does.
 
     Under a finite limit nothing is locked: allocations beyond it would fail, in the middle of the run.
     """
@@ -91,12 +91,11 @@ def _status(name: str) -> str:
 
 
 class RealtimeProcess:
-    """What a process does for its loop while that runs.
+    """Settings of the process while its loop runs.
 
-    Its threads give up Python's lock soon (SWITCH_S). `priority`: all of them are scheduled before ordinary work
-    (SCHED_FIFO, 0: left as they are), for one that waits for a core while it holds Python's lock, or one of DDS, holds
-    up the loop; loop and planner ask for more themselves. `lock_memory`: memory is kept in RAM. `gc_in_slack`: garbage
-    is collected by `in_slack` alone.
+    A thread descheduled while it holds the GIL or a DDS mutex stalls the loop, so with `priority` all threads get
+    SCHED_FIFO (0: left as they are); loop and planner request more themselves. Threads give up the GIL soon (SWITCH_S).
+    `lock_memory` keeps memory in RAM. With `gc_in_slack`, garbage is collected in `in_slack` only.
     """
 
     def __init__(self, *, priority: int = 0, lock_memory: bool = False, gc_in_slack: bool = False) -> None:
@@ -107,11 +106,11 @@ class RealtimeProcess:
 
     @property
     def in_slack(self) -> Callable[[float], None] | None:
-        """To be called after each tick with the time left (s), unless None."""
+        """Call it after each tick with the time left (s), unless it is None."""
         return self._collector.collect if self._collector is not None else None
 
     def start(self) -> None:
-        """Ask, when everything is loaded and before the loop's own threads are made."""
+        """Apply the settings, once everything is loaded and before the loop's threads are made."""
         self._switch_before = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_S)
         if self._collector is not None:
@@ -122,7 +121,7 @@ class RealtimeProcess:
             self.denied += lock_memory()
 
     def stop(self) -> None:
-        """Everything as before `start`, where that was called; the loop's threads have ended."""
+        """Restore what was before `start`, if that was called. The loop's threads must have ended."""
         if self._switch_before is None:
             return
         sys.setswitchinterval(self._switch_before)
@@ -148,10 +147,10 @@ class RealtimeProcess:
 
 
 class SlackCollector:
-    """Python's garbage collector, kept out of the ticks of a loop: it works only in the time that one has to spare.
+    """Keeps Python's garbage collector out of the ticks: it runs only in the slack between them.
 
-    What is there at the start is set aside; of what comes after, new objects are collected often and old ones
-    seldom, as Python would, but in `collect` and only where the next tick is further away than it should take.
+    Objects from before the start are frozen. Later ones are collected as Python would, new ones often and old ones
+    seldom, but only in `collect`, and only if the next tick is further away than the collection should take.
     """
 
     def __init__(self) -> None:
@@ -169,13 +168,13 @@ class SlackCollector:
         gc.freeze()
 
     def stop(self) -> None:
-        """Everything as before `start`."""
+        """Restore what was before `start`."""
         gc.unfreeze()
         if self._was_enabled:
             gc.enable()
 
     def collect(self, left: float) -> None:
-        """Collect if there is enough garbage and it should take less than `left` (s)."""
+        """Collect if there is enough garbage and collecting it should take less than `left` (s)."""
         if gc.get_count()[0] < YOUNG_OBJECTS:
             return
         oldest = 0

@@ -1,11 +1,11 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The one place that decides what may be sent, and in which state the controller is.
+"""Decides what may be sent, and holds the controller's safety state. Nothing is sent but through here.
 
-inactive -> ready -> running -> holding (recoverable) -> stopped (latched: only `clear_stop` leaves it); and handed_over
-while someone else commands the hand (only `take_back` leaves it for ready). Both latches lie in the process's
-`Standing`: a new Safety finds them as they were. Every transition keeps its reason.
+inactive -> ready -> running -> holding (recoverable) -> stopped (latched; only `clear_stop` leaves it). handed_over
+means that someone else commands the hand (only `take_back` leaves it for ready). Both latches are kept in the process's
+`Standing`, so a new Safety finds them. Every transition keeps its reason.
 """
 
 from __future__ import annotations
@@ -42,7 +42,12 @@ class Safety:
         safe: str = "hold",
         standing: Standing | None = None,
     ) -> None:
-        """`standing`: what was latched before; None: nothing was."""
+        """Args:
+        action: limits and rates of the joints.
+        config: options; None: the defaults.
+        safe: the safe command: hold, or neutral.
+        standing: what is latched in this process; None: nothing.
+        """
         self.action = action
         self.config = config or SafetyConfig()
         self.safe = safe
@@ -54,12 +59,12 @@ class Safety:
 
     @property
     def state(self) -> SafetyState:
-        """Where it stands."""
+        """The present state."""
         return SafetyState.STOPPED if self.standing.stop is not None else self._unstopped
 
     @property
     def reason(self) -> str:
-        """Of the state."""
+        """Why it is in this state."""
         stop, hand_over = self.standing.stop, self.standing.hand_over
         if stop is not None:
             return stop.reason
@@ -67,7 +72,7 @@ class Safety:
 
     @property
     def is_active(self) -> bool:
-        """Whether it would send commands, were nothing latched."""
+        """Whether it would send commands if nothing were latched."""
         return self._state is not SafetyState.INACTIVE
 
     @property
@@ -76,8 +81,8 @@ class Safety:
         return self.standing.transitions
 
     def change(self, after: SafetyState, reason: str, now: float = 0.0) -> bool:
-        """Go to `after`; False, and the state stays, where that transition does not exist. Activation and deactivation
-        count under a latch, too: they decide where undoing it leads to."""
+        """Go to `after`; False, without a change, if there is no such transition. Activation and deactivation count
+        under a latch, too: they decide which state follows it."""
         before = self.state
         if after is SafetyState.STOPPED:
             self.standing.latch_stop(reason, now, before)
@@ -95,8 +100,8 @@ class Safety:
         return self.state is after
 
     def clear_stop(self, reason: str, now: float = 0.0) -> bool:
-        """Leave `stopped`: a person's decision. To `ready`, to `handed_over` where the hand still is someone else's, or
-        to `inactive`. False if not stopped."""
+        """Leave `stopped`, by a person's decision: for `ready`, for `handed_over` if someone else still has the hand,
+        or for `inactive`. False if it is not stopped."""
         hand_over, after = self.standing.hand_over, self._unstopped
         if hand_over is not None and after is SafetyState.HANDED_OVER:
             return self.standing.clear_stop(hand_over.reason, now, after)
@@ -105,7 +110,8 @@ class Safety:
         return self.standing.clear_stop(reason, now, after)
 
     def hand_over(self, reason: str, now: float = 0.0) -> bool:
-        """Send nothing more, also after the next activation: someone else commands the hand. False if that was so."""
+        """Send nothing more, also after the next activation: someone else commands the hand. False if that was so
+        already."""
         before = self.state
         if not self.standing.latch_hand_over(reason, now):
             return False
@@ -114,7 +120,8 @@ class Safety:
         return True
 
     def take_back(self, reason: str, now: float = 0.0) -> bool:
-        """Be `ready` again, and start from where the hand is. False if it was not handed over; a stop stays."""
+        """Return to READY; the next command starts at the measured position. False if it was not handed over. A stop
+        stays."""
         before = self.state
         if not self.standing.clear_hand_over():
             return False
@@ -125,12 +132,12 @@ class Safety:
 
     @property
     def _unstopped(self) -> SafetyState:
-        """What the state is without a stop."""
+        """The state without a stop."""
         handed_over = self.standing.hand_over is not None and self.is_active
         return SafetyState.HANDED_OVER if handed_over else self._state
 
     def _rest(self) -> None:
-        """Under a latch nothing runs or holds; once it is undone, all begins anew."""
+        """Under a latch nothing runs or holds; once it is cleared, everything starts from READY."""
         self._running = 0
         if self.is_active:
             self._state = SafetyState.READY
@@ -141,7 +148,7 @@ class Safety:
 
     @property
     def last_command(self) -> Array | None:
-        """The command sent last [A], None before the first."""
+        """The last command [A]; None before the first."""
         return self._last_command
 
     @property
@@ -150,19 +157,19 @@ class Safety:
         return self.standing.hand_over is not None
 
     def forget_command(self) -> None:
-        """The hand was moved by someone else: the next command starts from where it is."""
+        """Someone else has moved the hand: the next command starts at the measured position."""
         self._last_command = None
 
     def obstacle(self, position: Array | None) -> str:
-        """Why no command can be sent while the joints are at `position` [A] (None: not known); empty if one can."""
+        """Why no command is allowed with the joints at `position` [A] (None: not known); empty if one is."""
         return obstacle(self.action, position, self._last_command, self.config.max_jump)
 
     def command(self, target: Array, position: Array) -> Array:
-        """The command [A] for a planned `target`, from where the joints are. Raises ValueError if they are not finite
-        or if there is an `obstacle`."""
+        """The command [A] for a planned `target` with the joints at `position`. Raises ValueError if either is not
+        finite or if there is an `obstacle`."""
         if not (np.isfinite(target).all() and np.isfinite(position).all()):
             raise ValueError("non-finite target or position")
-        # A tolerance: 0.3 s are three periods of 0.1 s, whatever their sum comes to.
+        # A tolerance for rounding: 0.3 s are three periods of 0.1 s.
         speed = (self._running + 1) * self.action.period / self.config.ramp_s if self.config.ramp_s else np.inf
         if speed < 1 + 1e-9:
             target = self._slowed(target, position, speed)
@@ -171,9 +178,9 @@ class Safety:
         return command
 
     def safe_command(self, position: Array | None) -> Array | None:
-        """What keeps the hand safe: the last command (it keeps the grip), or the way to neutral where the contract
-        says so; from the measured `position` [A] where nothing was sent yet. None where nothing is known at all, or
-        there is an `obstacle`."""
+        """The safe command: the last command, which keeps the grip, or a step towards neutral if the contract says so.
+        Before the first command it starts at the measured `position` [A]. None if neither is known, or if there is an
+        `obstacle`."""
         if position is not None and not np.isfinite(position).all():
             position = None
         held = self._last_command if self._last_command is not None else position
@@ -191,7 +198,7 @@ class Safety:
         return np.clip(target, start - reach, start + reach)
 
     def _send(self, target: Array, position: Array | None) -> Array:
-        """The limits come last: they hold whatever was asked for."""
+        """The limits come last, so they hold for every request."""
         problem = self.obstacle(position)
         if problem:
             raise ValueError(problem)

@@ -1,18 +1,19 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Whether a topic's messages come from one sender or from several, by the numbers that each gives to its own."""
+"""Whether a topic's messages come from one sender or several, by the sequence number that each sender counts."""
 
 from __future__ import annotations
 
-HEARD_S = 1.0  # who was not heard for so long has fallen silent
+HEARD_S = 1.0  # a sender not heard for this long has fallen silent
 
 
 class Senders:
-    """A sender counts its messages upwards, so one that is not above the last of any sender known is another's.
+    """Each sender counts its messages upwards. A number that is not above the last one of any known sender belongs to
+    a new sender.
 
-    Numbers may be missing: what is lost leaves a gap, and never makes two senders of one. Two senders whose numbers
-    happen to fit each other are told apart as soon as the one with the lower numbers is heard again.
+    Lost messages leave gaps and never split one sender in two. Two senders whose numbers happen to interleave are told
+    apart once the one with the lower numbers is heard again.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""A steady clock that runs as fast as simulated time does, and a loop that ticks by it."""
+"""A steady clock that runs at the speed of simulated time, and a loop that ticks by it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from mbrl_controller.control.loop import FixedRateLoop
 from mbrl_controller.control.pacing import TickTime
 
-JUMP_S = 1.0  # of simulated time: a longer step of the clock is a jump, in which no time passes
+JUMP_S = 1.0  # of simulated time: a longer step of the clock is a jump and counts as no time
 WINDOW_S = 2.0  # of wall time, over which the speed of the clock is measured
-SHORTEST_S = 0.2  # of wall time, from which its speed is known
+SHORTEST_S = 0.2  # of wall time: the speed is measured over at least this
 PAUSE_S = 0.5  # of wall time without a step: the clock stood still, and its speed is measured anew
 SLOWEST, FASTEST = 1e-3, 1e3  # times real time
 STILL = 1.2  # of a period without a step, after which the clock stands still; as for a source of states
@@ -25,9 +25,9 @@ POLL_S = 0.05  # how long the end of the loop may take
 
 
 class SimulatedTime:
-    """Elapsed simulated time: what the clock's steps add up to, without its jumps. It never goes back.
+    """Elapsed simulated time: the sum of the clock's steps without its jumps. It never goes back.
 
-    Told of the clock by one thread, waited for by another.
+    One thread feeds it with `tell`; another waits for it.
     """
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class SimulatedTime:
 
     @property
     def speed(self) -> float:
-        """How fast it passes: 1 is real time, .5 half as fast. While that is not known, what it was before."""
+        """Its speed: 1 is real time, .5 half as fast. The last known value while it cannot be measured."""
         with self._change:
             self._measure()
             return self._speed
@@ -87,14 +87,14 @@ class SimulatedTime:
             self._speed = min(max(speed, SLOWEST), FASTEST)
 
     def wait(self, due: float, timeout: float) -> bool:
-        """Wait until so much has elapsed (s); False where that takes longer than `timeout` (s, wall time)."""
+        """Wait until `due` s have elapsed; False if that takes longer than `timeout` (s, wall time)."""
         with self._change:
             return self._change.wait_for(lambda: self._elapsed >= due, max(timeout, 0.0))
 
 
 class SimulatedRateLoop(FixedRateLoop):
-    """A FixedRateLoop whose periods are of simulated time. While that stands still, `stalled` is called about once in a
-    period, with for how long (s, wall time) it has.
+    """A FixedRateLoop whose periods are counted in simulated time. While that stands still, `stalled` is called about
+    once in a period, with the duration of the standstill (s, wall time).
 
     `statistics` count period and lateness in simulated time, and execution in wall time.
     """
@@ -121,7 +121,7 @@ class SimulatedRateLoop(FixedRateLoop):
     def _now(self) -> float:
         return self._clock.now()
 
-    def _told(self, when: TickTime) -> TickTime:
+    def _as_monotonic(self, when: TickTime) -> TickTime:
         began = time.monotonic()
         return TickTime(when.index, began - when.lateness / self._clock.speed, began, when.missed)
 
@@ -129,15 +129,15 @@ class SimulatedRateLoop(FixedRateLoop):
         return seconds / self._clock.speed
 
     def _wait_until(self, due: float) -> bool:
-        said = 0.0  # s of standing still that `stalled` was told of
+        reported = 0.0  # s of standstill already passed to `stalled`
         while not self._stop.is_set():
             limit = STILL * self.wall_period
             if self._clock.wait(due, min(limit, POLL_S)):
                 return True
             still = self._clock.still_s()
-            if still < said:
-                said = 0.0  # it moved meanwhile
-            if still >= limit and still - said >= self.wall_period:
-                said = still
+            if still < reported:
+                reported = 0.0  # it moved meanwhile
+            if still >= limit and still - reported >= self.wall_period:
+                reported = still
                 self._stalled(still)
         return False

@@ -1,10 +1,10 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What holds for as long as the process lives, whatever it is configured for, and how often that is done again.
+"""State that lives as long as the process: latches, and the numbers of epochs and episodes.
 
-A controller is configured, cleaned up and configured again; each time its safety, core and session are new ones. What
-a person or a fault latched must not be forgotten by that, and a number that was given must not be given again.
+A controller may be configured, cleaned up and configured again; each time its safety, core and session are new. That
+must not clear what a person or a fault latched, and must not give a number twice.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class Transition:
 
 @dataclass(frozen=True)
 class Latch:
-    """What stays until a person undoes it: why, and since when (s, node clock)."""
+    """Stays until a person clears it: why, and since when (s, node clock)."""
 
     reason: str
     time: float
 
 
 class Standing:
-    """The latched stop, the hand-over, the changes of state so far, and the numbers given. One a process."""
+    """The latched stop, the hand-over, the transitions so far, and the numbers given. One per process."""
 
     def __init__(self) -> None:
         self.stop: Latch | None = None
@@ -57,7 +57,7 @@ class Standing:
         self._lock = threading.Lock()
 
     def latch_stop(self, reason: str, now: float, before: SafetyState = SafetyState.INACTIVE) -> bool:
-        """Stop until `clear_stop`, from the state `before`; False where it was stopped: the first reason stays."""
+        """Stop until `clear_stop`, from the state `before`; False if it was stopped already: the first reason stays."""
         if self.stop is not None:
             return False
         self.stop = Latch(reason, now)
@@ -65,7 +65,7 @@ class Standing:
         return True
 
     def clear_stop(self, reason: str, now: float, after: SafetyState = SafetyState.INACTIVE) -> bool:
-        """A person's decision: be in the state `after`; False if it was not stopped."""
+        """A person's decision: go to the state `after`; False if it was not stopped."""
         if self.stop is None:
             return False
         self.stop = None
@@ -73,7 +73,7 @@ class Standing:
         return True
 
     def latch_hand_over(self, reason: str, now: float) -> bool:
-        """Someone else commands the hand, until `clear_hand_over`; False if that was so."""
+        """Someone else commands the hand, until `clear_hand_over`; False if that was so already."""
         if self.hand_over is not None:
             return False
         self.hand_over = Latch(reason, now)
@@ -91,7 +91,7 @@ class Standing:
             self.count += 1
 
     def changes_since(self, count: int) -> tuple[list[Transition], int]:
-        """What came after the first `count` changes, as far as it is kept, and how many there are now."""
+        """The transitions after the first `count`, as far as they are kept, and how many there are now."""
         with self._lock:
             new = min(self.count - count, len(self.transitions))
             return list(self.transitions)[len(self.transitions) - new :], self.count

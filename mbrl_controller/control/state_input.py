@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What arrives from the sensors, between the thread that receives it and the thread that plans on it."""
+"""Sensor data between the thread that receives it and the thread that plans on it."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Rejections:
 class StateInput:
     """The newest state, unless something is wrong with it. Thread-safe.
 
-    Age is watched twice: by when the newest measurement was received (steady clock), which notices at once that none
-    follows, whatever the clocks say; and by its stamp, which notices a source that is always late. A measurement that
-    is older than the newest, or a repeated one, is not used and does not count as received.
+    Age is checked twice. The time of receipt of the newest measurement (steady clock) shows at once that a source is
+    silent, whatever the clocks say. Its stamp shows a source that is always late. A measurement that is repeated, or
+    older than the newest, is not used and does not count as received.
     """
 
     def __init__(
@@ -45,7 +45,11 @@ class StateInput:
         on_complete: Callable[[], None] | None = None,
         rejections: Rejections | None = None,
     ) -> None:
-        """`rejections`: those of before, which are counted on."""
+        """Args:
+        contract: names the sources.
+        on_complete: called when every source has sent since the last call.
+        rejections: the counts so far; None: start from zero.
+        """
         self.contract = contract
         self._assembler = StateAssembler(contract)
         self._on_complete = on_complete
@@ -54,14 +58,14 @@ class StateInput:
         self._received: dict[str, float] = {}  # the newest measurement, s
         self._problem: dict[str, str] = {}
         self._fresh: set[str] = set()
-        self._since = -math.inf  # what was received before is not taken in, s
+        self._since = -math.inf  # s; messages received before are ignored
         self._rejections = rejections or Rejections()
         for source in contract.sources:
             self._rejections.counts.setdefault(source.topic, 0)
 
     def reset(self, since: float = -math.inf) -> None:
-        """Forget what arrived so far; nothing is known until every source has sent again. What was received before
-        `since` (s, time.monotonic) is not taken in any more."""
+        """Forget what has arrived; no state is known until every source has sent again. Messages received before
+        `since` (s, time.monotonic) are ignored."""
         with self._lock:
             self._since = max(self._since, since)
             self._assembler.reset()
@@ -95,7 +99,7 @@ class StateInput:
     def observation(self, now: float | None, clock: float | None) -> Observation:
         """The newest state; raises MessageError saying why there is none to plan on.
 
-        `now` (s, time.monotonic) and `clock` (s, the stamps' clock) are what ages are counted from; None: not checked.
+        Ages count up to `now` (s, time.monotonic) and `clock` (s, the stamps' clock); None: not checked.
         """
         with self._lock:
             if self._problem:
@@ -107,7 +111,7 @@ class StateInput:
                 stamped = self._assembler.samples[source.topic].stamp
                 age = -math.inf if clock is None else clock - stamped
                 if stamped == 0.0 and age > source.max_age_s:
-                    # Told before its silence, which follows: the next stamp is no newer.
+                    # Reported before the silence that follows: the next stamp is no newer.
                     raise MessageError(f"{source.topic}: unstamped: {UNSTAMPED}")
                 if now is not None:
                     self._refuse_silence(source, now)
@@ -119,7 +123,7 @@ class StateInput:
             return Observation(state, stamp, self._stamps() - stamp)
 
     def _refuse_the_future(self, clock: float) -> None:
-        """Forget measurements from the future: they would keep out all that follow, until their time has come."""
+        """Forget measurements from the future: they would shut out all later ones until their time has come."""
         ahead = {}
         for source in self.contract.sources:
             early = self._assembler.samples[source.topic].stamp - clock

@@ -1,10 +1,10 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a person who names only a task gets: its contract and how it is planned.
+"""Defaults of a task: its contract, and how it is planned and trained.
 
-A package says so in its config/tasks.yaml; a task class may bring `defaults` of the same form, for those who bring a
-contract.
+They are in config/tasks.yaml of the package that brings the task. A task class may have `defaults` of the same form, for
+those who bring a contract.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mbrl_controller.tasks.catalog import TASKS
 
 
 class Defaults(BaseModel):
-    """Planner options are by planner; what one does not name keeps the planner's own default."""
+    """Options of a task. Planner options are listed by planner; others keep the planner's own default."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

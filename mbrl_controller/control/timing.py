@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Streaming statistics of times since the start. Memory is bounded, however long that is ago."""
+"""Streaming statistics of times since the start, in bounded memory."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _BUCKETS = math.ceil(math.log(LONGEST / SHORTEST) / _LOG_RATIO) + 1  # on either
 
 @dataclass(frozen=True)
 class Summary:
-    """What a series of times came to, s; NaN where nothing was added yet.
+    """Statistics of a series of times, s; NaN before the first value.
 
-    Percentiles are of all values, to .5 % of their distance from the centre, or to 1 µs where that is more.
+    Percentiles are of all values, exact to .5 % of their distance from the centre, or to 1 µs if that is more.
     """
 
     count: int
@@ -64,7 +64,7 @@ class RunningStatistics:
         return self._last
 
     def add(self, value: float) -> None:
-        """Take in a value (Welford's recurrence: no sum of squares that loses its digits)."""
+        """Add a value, by Welford's recurrence: a sum of squares would lose digits."""
         distance = min(max(abs(value - self._centre), SHORTEST), LONGEST)
         bucket = math.floor(math.log(distance / SHORTEST) / _LOG_RATIO)
         with self._lock:
@@ -77,7 +77,7 @@ class RunningStatistics:
             self._last = value
 
     def summary(self) -> Summary:
-        """Where the series stands. The percentiles are searched on the caller's thread, outside the lock."""
+        """Statistics so far. The percentiles are computed on the caller's thread, outside the lock."""
         with self._lock:
             count, mean, squares = self._count, self._mean, self._squares
             low, high, last = self._min, self._max, self._last
@@ -89,7 +89,7 @@ class RunningStatistics:
 
 
 def _percentiles(counts: NDArray[np.int64], shares: list[float]) -> Array:
-    """The middles (s from the centre) of the buckets of the smallest values that so many of all do not exceed."""
+    """Percentiles (s from the centre) at these shares: the middles of their buckets."""
     total = np.cumsum(counts)
     places = np.searchsorted(total, np.ceil(np.array(shares) * total[-1])) - _BUCKETS + 0.5
     middles: Array = np.sign(places) * SHORTEST * np.exp(_LOG_RATIO * np.abs(places))
@@ -97,7 +97,8 @@ def _percentiles(counts: NDArray[np.int64], shares: list[float]) -> Array:
 
 
 class LoopStatistics:
-    """Timing of a loop, in s: period between ticks' starts (`period` is the one meant), lateness, execution."""
+    """Timing of a loop, s: period from one tick's start to the next (`period`: the intended one), lateness,
+    execution."""
 
     def __init__(self, period: float = 0.0) -> None:
         self.period = RunningStatistics(period)
