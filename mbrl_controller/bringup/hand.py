@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The nodes of one hand in a launch: a controller, its logger and, in simulation, the hand itself."""
+"""Launches the nodes of one hand: controller, logger and, in simulation, the hand."""
 
 from __future__ import annotations
 

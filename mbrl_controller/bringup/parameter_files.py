@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Parameter files that are not there, or are for other nodes: to ROS that is at most a warning, and defaults rule."""
+"""Refuses parameter files that are missing or for other nodes. ROS warns at most, and uses the defaults."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The controller's place among the other nodes: whether its commands are taken, its states are one publisher's, and
-its stop buttons are heard."""
+"""The controller's place in the ROS graph: whether somebody takes its commands, each state has one publisher, and every
+stop button is heard."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class CommandArbiter(graph.Publishers):
 
 
 class ControllerGraph:
-    """Watches it at every tick, and tells a session to hold. `matched`: subscriptions that the publisher of the command
-    topic is matched with."""
+    """Checks the graph at every tick, and makes a session hold. `matched` counts the subscriptions matched with the
+    publisher of the command topic."""
 
     def __init__(self, node: Node, command: Command, profile: QoSProfile, matched: Callable[[], int]) -> None:
         self._node, self._matched = node, matched
@@ -43,19 +43,20 @@ class ControllerGraph:
         self._requests: list[tuple[graph.Unheard, bool]] = []
         self._looked = -math.inf
         self._disputed = ""
-        self._told: set[str] = set()
+        self._known: set[str] = set()
 
     def add_requests(self, topic: str, *profiles: QoSProfile, matters: bool) -> None:
-        """Watch a topic to which this node subscribes with `profiles`; `matters`: hold while a publisher of it is not
-        heard."""
+        """Watch a topic to which this node subscribes with `profiles`; `matters`: hold while one of its publishers
+        cannot be heard."""
         self._requests.append((graph.Unheard(self._node, topic, *profiles), matters))
 
     def nobody_listens(self) -> str:
-        """Why commands would reach nobody who follows them; empty if they do."""
+        """Why nobody would follow the commands; empty if somebody does."""
         return self._listeners.missing(self._matched())
 
     def holds(self, session: ControlSession, stamp: float) -> bool:
-        """Hold, at a tick of time `stamp` (s) whose messages were taken, where there is a reason; whether there is."""
+        """Hold if there is a reason; whether there is. Call it at a tick of time `stamp` (s), after taking its
+        messages."""
         self._disputed = next(filter(None, [state.dispute(time.monotonic()) for state in self.states]), "")
         if session.core.safety.state in SILENT:
             return False
@@ -75,7 +76,7 @@ class ControllerGraph:
         return bool(nobody) and session.core.safety.reason != nobody
 
     def look(self, active: bool) -> None:
-        """Ask discovery anew, some times a second: who comes may take the place of another who leaves."""
+        """Ask discovery again, a few times a second: one node may leave as another comes."""
         if active:
             self._listeners.look(self._matched())
         else:
@@ -88,11 +89,11 @@ class ControllerGraph:
                 topic.look()
 
     def errors(self) -> list[str]:
-        """What must not be so, and what to do."""
+        """What is wrong, and what to do about it."""
         return [text for text in (self._disputed, *self._deaf(matters=True)) if text]
 
     def warnings(self, active: bool) -> list[str]:
-        """What messages are lost, and why; `active`: whether commands are to be heard."""
+        """Which messages are lost, and why; `active`: somebody should hear the commands."""
         found = [text for state in self.states for text in (*state.incompatible(), state.idle(self._disputed)) if text]
         found += self._deaf(matters=False)
         if active:
@@ -105,7 +106,7 @@ class ControllerGraph:
         return [str(topic) for topic, does in self._requests if does is matters and topic.found()]
 
     def new_problems(self, problems: list[str]) -> list[str]:
-        """Those that were not there when this was last asked."""
-        new = [text for text in problems if text not in self._told]
-        self._told = set(problems)
+        """Those that were not there at the last call."""
+        new = [text for text in problems if text not in self._known]
+        self._known = set(problems)
         return new

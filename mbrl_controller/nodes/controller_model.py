@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""From a version's name to a model that the controller can plan with."""
+"""Loads the model that the options name."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The controller's parameters: the table, and the configurations that they make."""
+"""The controller's parameters: their table, and the options made of them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ RENAMED = {
 
 
 class Thresholds(BaseModel):
-    """When /diagnostics warns; shares are of the ticks of about the last second."""
+    """Thresholds of warnings on /diagnostics; shares are of the ticks of about the last second."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -59,7 +59,7 @@ class Thresholds(BaseModel):
 
 @dataclass(frozen=True)
 class ControllerOptions:
-    """What the parameters say, checked."""
+    """The options in the parameters, checked."""
 
     contract: Path
     models_dir: str
@@ -86,7 +86,7 @@ class ControllerOptions:
     e_stop_deadline_s: float
 
     def period(self, contract_period: float) -> float:
-        """s from tick to tick; raises MbrlError for another than the contract's, unless `any_rate` allows it."""
+        """s from tick to tick; raises MbrlError if it is not the contract's, unless `any_rate` allows it."""
         if self.any_rate and self.rate:
             return 1.0 / self.rate
         check_rate(self.rate, contract_period)
@@ -98,32 +98,33 @@ class ControllerOptions:
 
 
 GENERAL = [
-    Spec("autostart", False, "configure and activate by itself, where no launch file does", read_only=True),
+    Spec("autostart", False, "configure and activate at the start, where no launch file does it", read_only=True),
     Spec("contract", "", "robot contract: a path, or a file of the package's config/; empty: adroit_baoding.yaml"),
     Spec("models_dir", "", "model registry; empty: $MBRL_HOME/models, then the shipped models", read_only=True),
-    Spec("model_version", "current", "version to serve, for example v0003; ~/load_model serves a new one", live=True),
-    Spec("backend", "onnx", "what serves the model: onnx on the CPU, or torch on the GPU (the CPU where there is none)",
+    Spec("model_version", "current", "version to plan with, for example v0003; ~/load_model loads a new one",
+         live=True),
+    Spec("backend", "onnx", "runs the model: onnx on the CPU, or torch on the GPU (on the CPU if there is none)",
          choices=BACKENDS),
-    Spec("precision", "auto", "precision of the model file: int8 or fp32; auto: int8 where the version has it and it "
+    Spec("precision", "auto", "precision of the model file: int8 or fp32; auto: int8 if the version has it and it "
          "runs here", live=True, choices=PRECISIONS),
     Spec("planner.name", "pddm", "planning algorithm", choices=tuple(PLANNERS)),
-    Spec("rate", 0.0, "control rate; must be the contract's, which the model was trained at; 0.0: the contract's",
+    Spec("rate", 0.0, "control rate; must be the contract's, at which the model was trained; 0.0: the contract's",
          unit="Hz", lower=0.0, upper=1000.0),
-    Spec("any_rate", False, "take any `rate`, to time the loop in simulation: plans still count in the model's period"),
-    Spec("lockstep", False, "tick when a full new set of states arrives (simulation) instead of by time"),
-    Spec("deadline_fraction", 0.8, "part of the period after which a plan is late", unit="control periods", live=True,
+    Spec("any_rate", False, "accept any `rate`, to time the loop in simulation; plans keep the model's period"),
+    Spec("lockstep", False, "tick when a complete new state arrives (simulation) instead of by time"),
+    Spec("deadline_fraction", 0.8, "time after the tick at which a plan is late", unit="control periods", live=True,
          lower=0.1, upper=1.0),
-    Spec("threads", 1, "the model's CPU threads; one keeps its pace best on a busy machine", unit=NO_UNIT, lower=1,
+    Spec("threads", 1, "CPU threads of the model; one is steadiest on a busy machine", unit=NO_UNIT, lower=1,
          upper=64),
     Spec("e_stop_deadline_s", 0.0, "time without a message on e_stop after which an active controller stops; also when "
-         "the topic's last publisher leaves; 0.0: none need come", unit="s", live=True, lower=0.0, upper=3600.0),
-    Spec("reset_service", "", "service (std_srvs/Trigger) that puts the object back, called where auto_reset is true"),
+         "the topic's last publisher leaves; 0.0 disables", unit="s", live=True, lower=0.0, upper=3600.0),
+    Spec("reset_service", "", "service (std_srvs/Trigger) that puts the object back; called if auto_reset is true"),
     Spec("session", "", "name of this session's episodes; empty: time of activation (UTC)"),
-    Spec("scheduling_priority", 0, "SCHED_FIFO priority of the planner; the loop has one more, all other threads have "
+    Spec("scheduling_priority", 0, "SCHED_FIFO priority of the planner; the loop gets one more, all other threads "
          "one less; 0: normal scheduling", unit=NO_UNIT, lower=0, upper=98),
     Spec("cpus", [-1], "CPUs for loop and planner; [-1]: all", unit=NO_UNIT, lower=-1, upper=MOST_CPUS - 1),
     Spec("lock_memory", False, "keep the process's memory in RAM while active (mlockall)"),
-    Spec("gc_in_slack", True, "while active, collect garbage only after a tick, where there is time before the next"),
+    Spec("gc_in_slack", True, "while active, collect garbage only in the slack between two ticks"),
 ]  # fmt: skip
 CORE = tuple(name for name in ControllerConfig.model_fields if name != "risk")
 SESSION_LIVE = {"episode_s", "auto_reset", "exploration_noise", "noise_smoothing"}
@@ -139,7 +140,7 @@ def general_specs() -> list[Spec]:
     goal = Spec(
         "goal_options",
         "",
-        "what is fixed of the task's goal: direction=clockwise, period=4 (a YAML mapping is still taken)",
+        "fixed options of the task's goal: direction=clockwise, period=4 (a YAML mapping is still accepted)",
         live=True,
         normal=lambda text: format_options(_goal_options(text)),
     )
@@ -164,7 +165,7 @@ def planner_specs(planner: str) -> list[Spec]:
 
 
 def all_planner_specs() -> list[Spec]:
-    """The options of all planners, each once; they start from their own defaults when one is chosen."""
+    """The options of all planners, each once; the chosen planner's defaults apply."""
     return list({spec.name: spec for name in reversed(list(PLANNERS)) for spec in planner_specs(name)}.values())
 
 
@@ -208,7 +209,7 @@ def read_options(values: dict[str, Any]) -> ControllerOptions:
         gc_in_slack=values["gc_in_slack"],
         e_stop_deadline_s=values["e_stop_deadline_s"],
     )
-    # Its options are checked by what it is made of; how many joints there are, only the contract knows.
+    # Making a planner checks its options. Only the contract knows the number of joints.
     scale = options.planner_options.get("joint_scale")
     options.make_planner((len(scale) if isinstance(scale, Sized) else 0) or 1)
     return options
@@ -224,7 +225,7 @@ def check_rate(rate: float, period: float) -> None:
 
 
 def task_values(task: str, planner: str) -> dict[str, Any]:
-    """Parameter values for a task where nobody gave others: the planner's own, then config/tasks.yaml."""
+    """Default parameter values of a task: the planner's own, overridden by config/tasks.yaml."""
     fields = PLANNERS[planner].config_type.model_fields
     values = {f"planner.{name}": field.default for name, field in fields.items()}
     defaults = planner_defaults(task, planner)
@@ -238,7 +239,7 @@ def task_values(task: str, planner: str) -> dict[str, Any]:
 
 
 def check_goal_options(contract: RobotContract, o: ControllerOptions) -> None:
-    """Draw a goal once: what the task refuses is refused now and not at the next episode."""
+    """Sample a goal once, so that wrong options are refused now and not at the next episode."""
     try:
         contract.task.sample_goal(np.random.default_rng(0), **o.session.goal_options)
     except (GoalError, TypeError, ValueError, ArithmeticError) as error:
@@ -256,7 +257,7 @@ def find_contract(text: str) -> Path:
 
 
 def expanded(parameter: str, text: str) -> Path:
-    """A path that a parameter gives, with ~ as the home folder; raises MbrlError where that is nobody's."""
+    """A path given by a parameter, with ~ as the home folder; raises MbrlError if there is no such user."""
     try:
         return user_path(text)
     except MbrlError as error:

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the controller publishes of each step."""
+"""Publishes each step: the command, and the record of it."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class ControllerOutput:
             self._publish_plan(step, step.tick.solution)
 
     def publish_event(self, event: EpisodeEvent) -> None:
-        """Tell that an episode begins or ends."""
+        """Announce that an episode begins or ends."""
         document = {
             "event": event.event,
             "episode": event.episode,

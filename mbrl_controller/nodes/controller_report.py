@@ -18,12 +18,12 @@ from mbrl_controller.nodes.controller_options import Thresholds
 from mbrl_controller.nodes.diagnostics import ERROR, OK, WARN
 from mbrl_controller.nodes.tick_shares import TickCounts, TickShares
 
-REPORT_S = 1.0  # between two reports where nothing special is to be told
+REPORT_S = 1.0  # between two reports if nothing has changed
 
 
 @dataclass
 class Counters:
-    """What happened outside of the loop since the process began, but for late plans: since activation."""
+    """Events outside the loop since the process began; late plans count since activation."""
 
     goals_refused: int = 0
     last_goal_refusal: str = ""
@@ -31,12 +31,12 @@ class Counters:
     last_model_refusal: str = ""
     counted: TickCounts = field(default_factory=TickCounts)  # since activation
     rejections: Rejections = field(default_factory=Rejections)
-    transport: list[str] = field(default_factory=list)  # what messages cannot arrive, and why
-    misled: list[str] = field(default_factory=list)  # what of the state or the e-stops must not be trusted
+    transport: list[str] = field(default_factory=list)  # which messages cannot arrive, and why
+    misled: list[str] = field(default_factory=list)  # which states or e-stops must not be trusted
 
 
 def latches(standing: Standing) -> dict[str, object]:
-    """What a person has to undo, with when it began (s, node clock)."""
+    """The latches that a person must clear, and since when (s, node clock)."""
     return {
         name: "none" if latch is None else f"{latch.reason} (at {latch.time:.3f} s)"
         for name, latch in (("latched stop", standing.stop), ("hand-over", standing.hand_over))
@@ -44,7 +44,7 @@ def latches(standing: Standing) -> dict[str, object]:
 
 
 def unconfigured(standing: Standing, transition: str) -> tuple[int, str, dict[str, object]]:
-    """Level, message and values while there is no session; `transition`: how the last one went."""
+    """Level, message and values while unconfigured; `transition`: the result of the last one."""
     level, message, reason, state = ERROR if " failed: " in transition else OK, transition, transition, "inactive"
     if standing.stop is not None:
         level, reason, state = ERROR, standing.stop.reason, "stopped"
@@ -79,7 +79,20 @@ class ControllerReport:
         denied: list[str],
         other_commanders: list[str],
     ) -> tuple[int, str, dict[str, object]]:
-        """Level, message and values; `period` (s): the loop's; `model`: the values that tell of the model."""
+        """Level, message and values.
+
+        Args:
+            session: of the controller.
+            loop: timing of the loop since activation.
+            counters: of the process.
+            thresholds: of warnings.
+            period: s, of the loop.
+            lockstep: the loop has no rate.
+            active: the node is active.
+            model: values that describe the model.
+            denied: what the system did not grant.
+            other_commanders: nodes that command the same hand.
+        """
         safety = session.core.safety
         level, message = self._safety_level(safety.state, safety.reason, active)
         if not active and level == OK and safety.standing.hand_over is not None:
@@ -146,7 +159,16 @@ class ControllerReport:
 def what_follows(
     standing: Standing, session: ControlSession | None, *, active: bool, ticking: bool, problem: str, reset_service: str
 ) -> str:
-    """In words. `session`: None while unconfigured; `problem`: why the state could not be used until now."""
+    """What follows a reset or a hand-over, in words.
+
+    Args:
+        standing: the latches.
+        session: None while unconfigured.
+        active: the node is active.
+        ticking: the loop runs.
+        problem: why the state could not be used until now; empty if it could.
+        reset_service: name of the service that resets the scene.
+    """
     obstacles = []
     if standing.stop is not None:
         obstacles.append(f"stopped until ~/reset: {standing.stop.reason}")

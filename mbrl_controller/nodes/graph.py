@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Who else is on a topic, and whether messages can pass: what discovery knows of publishers and subscriptions."""
+"""Publishers and subscriptions of a topic as discovery knows them, and whether messages can pass between them."""
 
 from __future__ import annotations
 

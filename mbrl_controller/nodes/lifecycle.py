@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""One lifecycle base for all nodes: transitions that tell what went wrong, and a clean way out.
+"""The base of all lifecycle nodes: transitions that say what went wrong, and a clean exit.
 
 Subclasses fill `setup` (configure), `start` (activate), `stop` (deactivate) and `teardown` (clean up).
 """
@@ -33,7 +33,7 @@ from mbrl_controller.nodes.spinning import Spinner
 
 @dataclass(frozen=True)
 class LifecycleChange:
-    """A transition that was tried, and what came of it; reason is empty after success."""
+    """An attempted transition and its result; reason is empty after success."""
 
     stamp: float  # s, node clock
     transition: str
@@ -42,7 +42,7 @@ class LifecycleChange:
 
 
 class ManagedNode(LifecycleNode):
-    """Transitions never raise: a failed one leaves the node alive in the state before, with `reason` saying why."""
+    """Transitions never raise: after a failed one the node stays in its state, and `reason` says why."""
 
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(name, **options)
@@ -60,17 +60,17 @@ class ManagedNode(LifecycleNode):
         """Activate; raise MbrlError to stay inactive."""
 
     def stop(self) -> None:
-        """Deactivate. Also called on the way out; the safe command belongs first."""
+        """Deactivate, with the safe command first. Also called on the way out."""
 
     def halt(self) -> None:
-        """Called first on the way out, on another thread than the executor's, while callbacks may still run: be still
-        at once, and let none of them wait. Nothing may be destroyed here."""
+        """Called first on the way out, on another thread than the executor's, while callbacks may still run: stop
+        moving at once, and release waiting callbacks. Destroy nothing here."""
 
     def teardown(self) -> None:
-        """Undo `setup`, also a half-done one."""
+        """Undo `setup`, even if it failed half-way."""
 
     def reason_changed(self) -> None:
-        """Called after each transition that was tried."""
+        """Called after each attempted transition."""
 
     # --- state --------------------------------------------------------------------------------------------------
 
@@ -97,7 +97,7 @@ class ManagedNode(LifecycleNode):
             return wanted() and self.lifecycle_state == "inactive" and self.trigger_activate() == done
 
     def give_up(self, reason: str) -> None:
-        """Deactivate by itself, because activation turned out to be wrong."""
+        """Deactivate, because activation turned out to be wrong."""
         with self._transition_lock:
             if self.is_active:
                 self.trigger_deactivate()
@@ -106,7 +106,7 @@ class ManagedNode(LifecycleNode):
                 self.reason_changed()
 
     def bring_down(self) -> None:
-        """Deactivate and clean up, from whatever state, without raising."""
+        """Deactivate and clean up from any state, without raising."""
         with self._transition_lock:
             if self.lifecycle_state == "active":
                 self.trigger_deactivate()
@@ -151,7 +151,7 @@ class ManagedNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Back to unconfigured, from where a person can try again; whatever was begun is ended."""
+        """End everything and return to unconfigured, from where a person can try again."""
         for undo in (self.stop, self.teardown):
             self._attempt(undo)
         return TransitionCallbackReturn.SUCCESS

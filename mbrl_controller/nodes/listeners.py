@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Who takes the hand's commands: sent to nobody, they would be logged as if the hand had followed them."""
+"""Who takes the hand's commands. Commands that nobody takes would be logged as if the hand had followed them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rclpy.qos import QoSProfile
 from mbrl_controller.nodes import graph
 from mbrl_controller.nodes.graph import Endpoint
 
-UNNAMED_S = 3.0  # a node whose name is not known for so long has none: a driver that is no ROS node
+UNNAMED_S = 3.0  # an endpoint without a name for this long has none: a driver that is no ROS node
 # Nodes that listen to whatever there is, by how their names begin. Also hidden ones (`_ros2cli_1234`), and loggers.
 RECORDERS = ("rosbag2_", "rqt", "rviz", "foxglove_bridge", "rosbridge_", "plotjuggler")
 LOGGER = "logger"
@@ -30,9 +30,9 @@ class _Seen:
 class Listeners:
     """Subscriptions of the command topic, at every tick. Two threads may ask.
 
-    Who only records does not drive the hand: hidden nodes, as ros2cli's are, the usual recorders and viewers, and nodes
-    called `logger` or `<something>_logger`, as this package's own. Where the contract names the hand's `driver`, that
-    node alone counts.
+    Recorders do not drive the hand: hidden nodes, such as ros2cli's, the usual recorders and viewers, and nodes called
+    `logger` or `<something>_logger`, as this package's own is. If the contract names the hand's `driver`, only that
+    node counts.
     """
 
     def __init__(self, node: Node, topic: str, kind: str, profile: QoSProfile, driver: str | None) -> None:

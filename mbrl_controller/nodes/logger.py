@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Keeps every transition: one MCAP file an episode; and starts retraining between sessions.
+"""Logs every transition, one MCAP file per episode, and starts retraining between sessions.
 
 A logger that fails never stops the control: a full disk ends the logging of an episode and is shown on /diagnostics.
 """
@@ -44,13 +44,13 @@ RECORDED = {
 }
 
 SPECS = [
-    Spec("autostart", False, "configure and activate by itself, where no launch file does", read_only=True),
+    Spec("autostart", False, "configure and activate at the start, where no launch file does it", read_only=True),
     Spec("contract", "", "robot contract: a path, or a file of the package's config/; empty: adroit_baoding.yaml"),
     Spec("log_dir", "", "folder of the episodes; empty: $MBRL_HOME/episodes", read_only=True),
     Spec("controller", "controller", "name of the controller's node, whose topics are logged"),
-    Spec("before_s", 1.0, "time kept from before an episode's first command", lower=0.0, upper=60.0),
-    Spec("flush_s", 0.2, "time after which what was received is on its way to the disk", lower=0.0, upper=0.4),
-    Spec("queue_size", 20_000, "most that may wait for the disk; more are dropped, and counted", unit="messages",
+    Spec("before_s", 1.0, "recorded time before an episode's first command", lower=0.0, upper=60.0),
+    Spec("flush_s", 0.2, "longest time before received messages are written", lower=0.0, upper=0.4),
+    Spec("queue_size", 20_000, "maximum number waiting for the disk; more are dropped and counted", unit="messages",
          lower=1, upper=1_000_000),
     # Read only, as are all folders: who can reach the node could have it run or write anything.
     Spec("retrain_command", "", "what ~/retrain runs; empty: this package's retrain job for the contract's task",

@@ -1,13 +1,13 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Subscriptions and services that no executor serves: they are read when their reader wants to.
+"""Subscriptions and services outside every executor: their reader polls them.
 
-rclpy's executors build their wait set anew, in Python, for every message. At a hundred messages a second and topic that
-takes the interpreter lock from the planner, which needs it back after each call into ONNX Runtime. A multi-threaded
-executor is worse: while a callback waits for its thread, Fast DDS reports the subscription's event handlers as long as
-the message is there, so that the executor spins without pause and keeps the lock from everyone, the callback included.
-So the nodes spin on one thread, and what comes often or takes long is here.
+rclpy's executors rebuild their wait set, in Python, for every message. At a hundred messages a second and topic that
+takes the GIL from the planner, which needs it back after each call into ONNX Runtime. A multi-threaded executor is
+worse. While a callback waits for its thread, Fast DDS keeps reporting the subscription's event handlers, so the
+executor spins without pause and keeps the GIL from everyone, the callback included. So the nodes spin on one thread,
+and frequent messages and slow services are handled here.
 """
 
 from __future__ import annotations
@@ -64,11 +64,14 @@ def take_all(
     since: float = -math.inf,
     heard: Callable[[int | None, float], None] = lambda number, received: None,
 ) -> int:
-    """Hand every message that waits, oldest first, to `callback`, with when it was received (s, time.monotonic); how
-    many they were. `heard` gets the number that its publisher gave to each, and the same time.
+    """Take every waiting message, oldest first; returns how many.
 
-    `since` (s, time.monotonic): when they were last taken; nothing here can have been received before. DDS says by the
-    time of day when it received a message, and that may jump.
+    Args:
+        subscription: made by `polled_subscription`.
+        callback: gets each message and when it was received (s, time.monotonic).
+        since: s, time.monotonic, of the last call; no message can have been received before. DDS stamps receipt by the
+            time of day, which may jump.
+        heard: gets each message's sequence number at its publisher, and the same time.
     """
     count = 0
     with subscription.handle:
@@ -84,7 +87,7 @@ def take_all(
 
 
 class SlowService:
-    """A service whose callback may take its time: it runs on a thread of its own, one request after the other."""
+    """A service with a slow callback, which runs on its own thread, one request at a time."""
 
     def __init__(self, node: Node, kind: type, name: str, callback: Callable[[Any, Any], Any]) -> None:
         self._node, self._callback = node, callback

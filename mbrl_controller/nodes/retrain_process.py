@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The retrain job as a process of its own: one at a time, at the lowest priority, its output in a file."""
+"""The retrain job as a child process: one at a time, at the lowest priority, its output in a file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATIENCE_S = 5.0
 
 
 class RetrainProcess:
-    """Starts it, looks after it, ends it with the node."""
+    """Starts the job, watches it, and ends it with the node."""
 
     def __init__(self, command: Sequence[str], log_folder: Path) -> None:
         self._command, self._folder = list(command), log_folder

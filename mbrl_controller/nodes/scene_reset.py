@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Asks whoever can to put the object back, until it is done."""
+"""Asks a service to put the object back, until it succeeds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ANSWER_S = 30.0
 
 
 class SceneReset:
-    """A std_srvs/Trigger client. `ask` may be called from any thread; `poll` must be called now and then."""
+    """A std_srvs/Trigger client. `ask` may be called from any thread; call `poll` regularly."""
 
     def __init__(self, node: ManagedNode, service: str, done: Callable[[], None]) -> None:
         self._node, self._done = node, done

@@ -28,14 +28,14 @@ from mbrl_controller.nodes.sim_runners import RESET_WAIT_S, LockstepRunner, Real
 from mbrl_controller.simulation.sim_options import PRESETS, SimOptions, preset
 
 SPECS = [
-    Spec("autostart", True, "configure and activate by itself", read_only=True),
+    Spec("autostart", True, "configure and activate at the start", read_only=True),
     Spec("contract", "", "robot contract: a path, or a file of the package's config/; empty: adroit_baoding.yaml"),
     Spec("seed", 0, "seed of the first start; each reset takes the next one", unit=NO_UNIT, lower=0),
-    Spec("preset", "nominal", "what sensors, delays and physics are like", choices=tuple(PRESETS)),
-    Spec("lockstep", False, "one state a control period, and none before the last one is answered by a command"),
+    Spec("preset", "nominal", "sensors, delays and physics", choices=tuple(PRESETS)),
+    Spec("lockstep", False, "one state per control period; each waits for the command that answers the last"),
     Spec("state_rate", 100.0, "rate of the states in real time", unit="Hz", lower=1.0, upper=1000.0),
-    Spec("publish_clock", True, "publish /clock; false where another simulator does: one graph has one clock"),
-    Spec("viewer_port", 0, "port of this machine at which a view of the scene is served; 0: none", unit=NO_UNIT,
+    Spec("publish_clock", True, "publish /clock; false if another simulator does: one graph has one clock"),
+    Spec("viewer_port", 0, "local port of a web view of the scene; 0: none", unit=NO_UNIT,
          lower=0, upper=65535),
     *specs_of(SimOptions, "options."),
 ]  # fmt: skip

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What moves the simulated hand and publishes its states: time itself, or the commands that answer them."""
+"""Moves the simulated hand and publishes its states: by time, or (lockstep) for each command."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ECHOES = 2  # repeated answers to a repeated state that may still be under way
 
 
 class Runner:
-    """What both ways of passing time share: topics, commands, resets."""
+    """Common to both runners: topics, commands, resets."""
 
     lockstep = False
 

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Follows a node's ROS time where that comes from /clock."""
+"""Follows a node's ROS time if it comes from /clock."""
 
 from __future__ import annotations
 

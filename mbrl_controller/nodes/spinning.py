@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""A node's callbacks on a thread of their own."""
+"""Runs a node's callbacks on their own thread."""
 
 from __future__ import annotations
 

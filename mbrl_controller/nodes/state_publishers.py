@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Who publishes a state: of two that say different things, one is wrong, and nobody can tell which."""
+"""Publishers of a state: if two disagree one is wrong, and nobody can tell which."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from mbrl_controller.nodes import graph
 class StatePublishers:
     """Watches the publishers of one state topic, at every tick.
 
-    Discovery alone would not do: a driver that was killed stays in it for some 20 s after another has taken its place.
-    So publishers count that were heard within a second; one that has just come counts for as long, whether it was heard
-    or not. Where the middleware does not number messages, all that discovery knows of count.
+    Discovery alone is not enough: a killed driver stays in it for some 20 s after another has taken its place. So those
+    publishers count that were heard within the last second; a new one counts for one second whether heard or not. If
+    the middleware does not number messages, all publishers in discovery count.
     """
 
     def __init__(self, node: Node, source: Source, profile: QoSProfile) -> None:

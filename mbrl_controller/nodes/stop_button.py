@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The topic `e_stop`: who presses the button, also before this process began, and whether it is still there."""
+"""The topic `e_stop`: presses of the button, also from before this process began, and whether it is still there."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ KEPT_S = 0.2  # in which what a known publisher keeps arrives
 
 
 class StopButton:
-    """Hears `true` on the topic in whatever state the node is, and each press once.
+    """Hears `true` on the topic in every state of the node, and each press once.
 
-    A volatile subscription hears every reliable publisher, but nothing from before it was matched. One that is
-    transient local hears what its publishers keep, but no volatile publisher, and makes each of these warn that it is
-    not heard; so there is one only where a publisher keeps something. What is kept may come again, by the other
-    subscription or after a publisher was lost and found: told apart by the time it was published, it does not undo a
-    reset.
+    A volatile subscription hears every reliable publisher, but nothing from before it was matched. A transient local
+    one hears what its publishers keep, but no volatile publisher, and each of these would warn that it is not heard.
+    So there is one only where a publisher keeps something. A kept press may arrive again, through the other
+    subscription or after its publisher was lost and found. It is recognised by its time of publication, so it does
+    not undo a reset.
     """
 
     def __init__(self, node: Node, on_press: Callable[[], object]) -> None:

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What share of the ticks of late was missed, and of their plans too late."""
+"""Shares of missed ticks and of late plans in the last second or so."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TickCounts:
-    """Counts since the loop's start, all taken between two ticks: a late plan is counted before its tick has ended, so
-    counts read in between would not belong together."""
+    """Counts since the loop's start, all taken between two ticks. Within a tick they would not belong together: a late
+    plan is counted before its tick has ended."""
 
     ticks: int = 0
     missed: int = 0
@@ -19,16 +19,16 @@ class TickCounts:
 
 
 class TickShares:
-    """Of one activation: shares of the ticks since the report before. Where less than half of `window` ticks came since
-    then, since the one before that: of a tick or two, a share says nothing."""
+    """Shares of the ticks since the last report of this activation. If fewer than half of `window` ticks came since,
+    they count from the report before that: a share of one or two ticks says nothing."""
 
     def __init__(self) -> None:
         self._base = self._previous = TickCounts()
 
     def add(self, now: TickCounts, window: float) -> tuple[float, float] | None:
-        """Shares of missed ticks (of those due) and of late plans (of those made); None where no tick came since.
+        """Shares of missed ticks (of those due) and of late plans (of those made); None if no tick came since.
 
-        `window`: ticks due between two reports, as they come when nothing special is to be told.
+        `window`: ticks due between two regular reports.
         """
         if now.ticks == self._base.ticks:
             return None

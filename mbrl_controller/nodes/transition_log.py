@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The log's lines about changes of the safety state."""
+"""Log lines about transitions of the safety state."""
 
 from __future__ import annotations
 
@@ -19,48 +19,48 @@ WARNED = {SafetyState.HOLDING, SafetyState.STOPPED, SafetyState.HANDED_OVER}
 
 
 class TransitionLog:
-    """Tells each change into stopped, handed over and inactive; of others at most one a second and state, with how many
-    were left out. Thread-safe."""
+    """Logs every transition to stopped, handed over and inactive; of others at most one a second and state, with the
+    number left out. Thread-safe."""
 
     def __init__(self, standing: Standing, logger: Any, clock: Callable[[], float] = time.monotonic) -> None:
         self._standing, self._logger, self._clock = standing, logger, clock
-        self._seen = 0
+        self._count = 0
         self._quiet_until: dict[SafetyState, float] = {}  # s, of `clock`
-        self._kept_back: dict[SafetyState, tuple[Transition, int]] = {}  # the last one, and how many
+        self._delayed: dict[SafetyState, tuple[Transition, int]] = {}  # the last one, and how many
         self._lock = threading.Lock()
 
     def write(self) -> bool:
-        """Tell what is new; whether there was anything. To be called again and again."""
+        """Log what is new; whether there was anything. Call it regularly."""
         with self._lock:
-            seen, now = self._seen, self._clock()
-            changes, self._seen = self._standing.changes_since(seen)
-            self._tell_kept_back(now, all_of_them=False)
-            forgotten = self._seen - seen - len(changes)
+            seen, now = self._count, self._clock()
+            changes, self._count = self._standing.changes_since(seen)
+            self._log_delayed(now, all_of_them=False)
+            forgotten = self._count - seen - len(changes)
             if forgotten > 0:
                 self._logger.warning(f"{forgotten} changes of state came too fast to be told")
             for change in changes:
                 self._take(change, now)
-            return self._seen > seen
+            return self._count > seen
 
     def _take(self, change: Transition, now: float) -> None:
         kind = change.after
         if kind in ALWAYS:
-            self._tell_kept_back(now, all_of_them=True)  # in the order in which it happened
-            self._tell(change, 0)
+            self._log_delayed(now, all_of_them=True)  # in the order in which it happened
+            self._log(change, 0)
         elif now >= self._quiet_until.get(kind, now):
             self._quiet_until[kind] = now + QUIET_S
-            self._tell(change, 0)
+            self._log(change, 0)
         else:
-            self._kept_back[kind] = change, self._kept_back.get(kind, (change, 0))[1] + 1
+            self._delayed[kind] = change, self._delayed.get(kind, (change, 0))[1] + 1
 
-    def _tell_kept_back(self, now: float, all_of_them: bool) -> None:
-        for kind, (change, count) in list(self._kept_back.items()):
+    def _log_delayed(self, now: float, all_of_them: bool) -> None:
+        for kind, (change, count) in list(self._delayed.items()):
             if all_of_them or now >= self._quiet_until[kind]:
-                del self._kept_back[kind]
+                del self._delayed[kind]
                 self._quiet_until[kind] = now + QUIET_S
-                self._tell(change, count - 1)
+                self._log(change, count - 1)
 
-    def _tell(self, change: Transition, left_out: int) -> None:
+    def _log(self, change: Transition, left_out: int) -> None:
         text = f"{change.before.value} -> {change.after.value}: {change.reason}"
         if left_out:
             text += f" ({left_out} more like this left out)"
