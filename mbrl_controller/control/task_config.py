@@ -3,8 +3,8 @@
 
 """Defaults of a task: its contract, and how it is planned and trained.
 
-They are in config/tasks.yaml of the package that brings the task. A task class may have `defaults` of the same form, for
-those who bring a contract.
+They are in config/tasks.yaml of the package that brings the task. A task class may have `defaults` of the same form,
+for those who bring a contract.
 """
 
 from __future__ import annotations
