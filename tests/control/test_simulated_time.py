@@ -171,3 +171,54 @@ def test_an_error_while_the_clock_stands_still_ends_the_loop() -> None:
     assert done.wait(10)
     loop.stop()
     assert isinstance(caught[0], ZeroDivisionError)
+
+
+def test_the_longest_step_counts_and_a_longer_one_is_a_jump() -> None:
+    assert told([(0.1, JUMP_S)]).now() == JUMP_S
+    assert told([(0.1, JUMP_S + 1e-6)]).now() == 0.0
+    assert told([(0.1, 0.5), (0.1, 0.5)]).now() == 1.0
+
+
+def test_before_its_speed_can_be_measured_it_is_real_time() -> None:
+    assert SimulatedTime().speed == 1.0
+    assert told([]).speed == 1.0
+    assert told([(0.1, 0.05)]).speed == 1.0
+
+
+def test_what_had_elapsed_before_the_oldest_step_known_is_what_had_elapsed_then() -> None:
+    clock = told([(0.01, 0.01)] * 2000)
+    oldest = clock.at(0.0)
+    assert 0.0 < oldest < clock.now()
+    assert clock.at(100.0 + oldest + 0.005) == pytest.approx(oldest)
+    assert clock.at(100.0 + oldest + 0.015) == pytest.approx(oldest + 0.01)
+
+
+def test_a_time_said_again_is_no_step() -> None:
+    clock = SimulatedTime()
+    now = time.monotonic()
+    clock.tell(7.0, now - 2.0)
+    clock.tell(7.0, now)
+    assert 2.0 <= clock.still_s() < 60.0
+    clock.tell(7.5, now)
+    assert clock.still_s() < 60.0
+    assert clock.now() == 0.5
+
+
+def test_waiting_ends_in_time_or_when_it_is_due() -> None:
+    clock = told([(0.1, 0.5)])
+    assert clock.wait(0.5, 0.0)
+    began = time.monotonic()
+    assert not clock.wait(0.6, -1.0)
+    assert time.monotonic() - began < 0.9
+
+
+def test_a_loop_hands_on_what_every_loop_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: dict[str, Any] = {}
+    monkeypatch.setattr(
+        "mbrl_controller.control.loop.FixedRateLoop.__init__", lambda self, *arguments, **more: taken.update(more)
+    )
+    kept: dict[str, Any] = {"on_error": print, "in_slack": print, "priority": 3, "cpus": (1,)}
+    SimulatedRateLoop(PERIOD, print, clock=SimulatedTime(), stalled=print, **kept)
+    assert taken == kept
+    SimulatedRateLoop(PERIOD, print, clock=SimulatedTime(), stalled=print, on_error=print)
+    assert (taken["priority"], taken["in_slack"], taken["cpus"]) == (0, None, ())
