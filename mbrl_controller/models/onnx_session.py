@@ -1,11 +1,11 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""ONNX Runtime sessions as models are served by, and which kernels multiply their 8-bit numbers.
+"""ONNX Runtime sessions for models, and the choice of kernels for 8-bit products.
 
-x86 without VNNI multiplies 8-bit numbers of mixed sign (U8S8) by an instruction that saturates: sums come out wrong and
-nothing says so. ONNX Runtime can use U8U8 kernels instead, which are exact and a little slower. They are chosen only
-where this processor needs them, since the option slows down VNNI as well.
+x86 without VNNI multiplies unsigned by signed 8-bit numbers (U8S8) with an instruction that saturates: sums are wrong,
+without any error. ONNX Runtime's U8U8 kernels are exact, and slower also on VNNI. They are used only on processors that
+need them.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _PRODUCT = base64.b64decode(
 
 
 def open_session(content: bytes, threads: int = 1) -> ort.InferenceSession:
-    """A session for a model file's `content` on the CPU; raises whatever ONNX Runtime does. One thread keeps its pace
-    best when the machine is busy with other things."""
+    """A CPU session for a model file's `content`; raises ONNX Runtime's errors. With one thread, timing varies least
+    on a busy machine."""
     return _open(content, threads, int8_kernels())
 
 
@@ -47,7 +47,7 @@ def int8_mode() -> Int8Mode:
 
 
 def int8_kernels() -> Kernels:
-    """The kernels that 8-bit products run on in this process."""
+    """The kernels of 8-bit products in this process."""
     mode = int8_mode()
     if mode == "U8S8" or mode == "U8U8":
         return mode
@@ -56,8 +56,7 @@ def int8_kernels() -> Kernels:
 
 @functools.cache
 def u8s8_saturates() -> bool:
-    """Whether this processor's products of unsigned with signed 8-bit numbers are cut at 16 bit: found by multiplying
-    the largest."""
+    """Whether this processor's U8S8 products saturate at 16 bit; it multiplies the largest numbers to find out."""
     session = _open(_PRODUCT, 1, "U8S8")
     depth = 64
     (found,) = session.run(["c"], {"a": np.full((8, depth), 255, np.uint8), "b": np.full((depth, 16), 127, np.int8)})

@@ -1,12 +1,12 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a model file may contain, found from its bytes before ONNX Runtime gets them.
+"""Validates the bytes of a model file before ONNX Runtime gets them.
 
-ONNX can do what no model of ours does: keep weights in other files, which the runtime would read, compute the sizes of
-arrays from other arrays, loop, name operators of other libraries. So a file is refused unless it is made of the few
-operators that dynamics/export.py writes. With those, sizes depend on nothing but the number of candidates: a file that
-runs once within bounds (models/sandbox.py) stays within them.
+ONNX allows much that no model here needs: weights in other files, which the runtime would read, array sizes computed
+from other arrays, loops, operators of other libraries. So a file may contain only the few operators that
+dynamics/export.py writes. With those, array sizes depend only on the number of candidates: a file that runs once within
+limits (models/sandbox.py) stays within them.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ OPERATORS = {
          "QuantizeLinear", "Relu", "Reshape", "Sin", "Slice", "Split", "Sqrt", "Sub", "Transpose"},
     "com.microsoft": {"MatMulIntegerToFloat"},
 }  # fmt: skip
-MAX_PARTS = 50_000  # messages in the file; Baoding's models have some hundred
+MAX_PARTS = 50_000  # protobuf messages in the file; Baoding's models have a few hundred
 
-# Field numbers of onnx.proto3 on the ways from a ModelProto to its nodes and tensors.
+# Field numbers of onnx.proto3 on the paths from a ModelProto to its nodes and tensors.
 _TENSOR, _SPARSE, _ENTRY = "tensor", "sparse", "entry"
 _FIELDS: dict[str, dict[int, str]] = {
     "model": {7: "graph", 14: _ENTRY, 20: "training", 25: "function"},
@@ -42,7 +42,7 @@ _OP_TYPE, _DOMAIN = 4, 7  # of a node
 
 
 def validate_onnx(content: bytes, path: Path) -> None:
-    """Raises ModelError, naming the file at `path`, for bytes that must not be loaded."""
+    """Raises ModelError with the file's `path` if the bytes must not be loaded."""
     if not content:
         raise ModelError(f"{path}: the file is empty")
     parts, notes, unknown = 0, 0, ""
@@ -63,24 +63,24 @@ def validate_onnx(content: bytes, path: Path) -> None:
                 elif number in _FIELDS[kind]:
                     parts += 1
                     if parts > MAX_PARTS:
-                        raise ModelError(f"{path}: has more than {MAX_PARTS} parts, which no model of ours has")
+                        raise ModelError(f"{path}: has more than {MAX_PARTS} parts")
                     stack.append((_FIELDS[kind][number], value))
             if kind == "node":
                 unknown = unknown or _unknown_operator(operator, domain)
             elif kind == _SPARSE:
-                raise ModelError(f"{path}: has sparse weights, which no model of ours has")
+                raise ModelError(f"{path}: has sparse weights, which are not supported")
             elif kind == _ENTRY:
                 notes += len(message)
                 if notes > MAX_TEXT_BYTES:
-                    raise ModelError(f"{path}: says more than {MAX_TEXT_BYTES // 1024} KiB about itself")
+                    raise ModelError(f"{path}: has more than {MAX_TEXT_BYTES // 1024} KiB of metadata")
     except (IndexError, ValueError) as error:
         raise ModelError(f"{path}: not an ONNX file, or damaged") from error
     if unknown:
-        raise ModelError(f"{path}: uses the operator {unknown}, which no model of ours does")
+        raise ModelError(f"{path}: unsupported ONNX operator {unknown}")
 
 
 def _unknown_operator(operator: bytes, domain: bytes) -> str:
-    """How to call it; empty if it is one of ours."""
+    """Its name for an error; empty if it is a supported operator."""
     name, library = (text.decode(errors="replace") for text in (operator, domain))
     if name in OPERATORS.get("" if library == "ai.onnx" else library, ()):
         return ""

@@ -1,9 +1,9 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a model file says about itself, and whether it fits the robot and task it is asked to serve.
+"""The description of a model, and whether the model fits a robot and a task.
 
-The fields travel as metadata inside the ONNX file (key `mbrl_controller`, JSON) and again in its card.
+It is stored as metadata in the ONNX file (key `mbrl_controller`, JSON) and on the version's card.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ class ModelSpec(BaseModel):
     transitions: int = 0
     metrics: dict[str, float] = Field(default_factory=dict)
     delta_scale: tuple[float, ...] = ()  # [S] std of one step's change in training, the unit of disagreement
-    # See planning.risk.disagreement; None: no limit known. NaN or infinity would switch the check off.
+    # See models/disagreement.py; None: no limit known. NaN or infinity would disable the check.
     disagreement_limit: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    geometry: HandGeometry | None = None  # of the contact features that it computes from the state; None: it has none
+    geometry: HandGeometry | None = None  # for contact features computed from the state; None: it has none
 
     @model_validator(mode="after")
     def _geometry_fits(self) -> ModelSpec:
@@ -90,7 +90,7 @@ class ModelSpec(BaseModel):
         return VectorSpec(self.state_names, self.state_units, self.periodic)
 
     def check_fits(self, task: Task, action: ActionSpace) -> None:
-        """Raises ModelError naming every difference between this model and what it is asked to serve."""
+        """Raises ModelError with every difference between this model and the task and action space."""
         wrong = []
         if self.task != task.name:
             wrong.append(f"it was trained for task {self.task!r}, not {task.name!r}")
@@ -138,7 +138,7 @@ class ModelSpec(BaseModel):
 def check_format(text: str | bytes, where: str, within: str | None = None) -> None:
     """Raises ModelError if the JSON object `text` (or its entry `within`) is of another format.
 
-    A newer format may differ in any field: say that first, rather than complain about its fields.
+    A newer format may differ in any field, so this error comes before errors of single fields.
     """
     try:
         document = json.loads(text)
@@ -156,7 +156,7 @@ def describe_validation(error: ValidationError) -> str:
 
 
 def _said(part: dict[str, Any]) -> str:
-    """Pydantic's words; its "Extra inputs are not permitted" would leave a person to guess."""
+    """Pydantic's message, except for its unclear "Extra inputs are not permitted"."""
     return "there is no entry of this name" if part["type"] == "extra_forbidden" else str(part["msg"])
 
 

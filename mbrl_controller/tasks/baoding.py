@@ -3,8 +3,8 @@
 
 """Baoding balls: turn two balls around each other in the palm.
 
-Reward, drop height and targets follow PDDM's released environment (google-research/pddm); see docs/tasks.md for
-what was kept and what was changed. All positions are in the contract's object frame: x across the palm, y along the
+Reward, drop height and targets follow PDDM's released environment (google-research/pddm); docs/tasks.md lists
+what is the same and what differs. All positions are in the contract's object frame: x across the palm, y along the
 fingers, z up, in metres.
 """
 
@@ -28,7 +28,7 @@ from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec, wrap_angle
 
 BALLS = ("ball_a", "ball_b")
 SHORTEST = 0.5  # s, period of the targets
-MOST = 1000.0  # m, s or rad: beyond it, an option is a mistake
+MOST = 1000.0  # m, s or rad; a larger option is a mistake
 
 
 class Baoding(Task):
@@ -87,7 +87,7 @@ class Baoding(Task):
         self.phase, self.period = phase, period
         self.drop_height, self.risk_height, self.reach = drop_height, risk_height, reach
         hand, a, b = list(range(n)), list(range(n, n + 6)), list(range(n + 6, n + 12))
-        # The balls are alike: what one does, the other would.
+        # The balls are interchangeable.
         self.symmetries = (Symmetry("swap balls", tuple(hand + b + a), tuple(range(n))),)
 
     def reward(self, state: Array, action: Array, goal: Array) -> Array:
@@ -102,14 +102,14 @@ class Baoding(Task):
         return np.asarray((state[..., a] < self.drop_height) | (state[..., b] < self.drop_height))
 
     def at_risk(self, state: Array) -> Mask:
-        """A ball lower than the palm has left it, long before it reaches the height at which PDDM counts a drop."""
+        """A ball below the palm has left it, long before the height at which PDDM counts a drop."""
         a, b = self._z
         return np.asarray((state[..., a] < self.risk_height) | (state[..., b] < self.risk_height))
 
     def sample_goal(self, rng: np.random.Generator, /, **options: Any) -> Goal:
-        """Options: `direction`, `period` (s), `phase` (rad; drawn within +-0.3 of the task's own if absent; `observed`:
-        where the balls are at the first state seen), `lead` (rad; the targets wait for the balls when so far ahead). Or
-        `place` alone: ball_a goes to one of four places (0 to 3, or `any` of them), ball_b may go where it likes."""
+        """A random goal. Options: `direction`; `period` (s); `phase` (rad; default: within +-0.3 of the task's own;
+        `observed`: the balls' phase in the first state); `lead` (rad; the targets wait when this far ahead of the
+        balls). Or `place` alone: ball_a goes to one of four places (0 to 3, or `any`), ball_b anywhere."""
         if "place" in options:
             return self._placed(rng, options)
         known = ("direction", "lead", "period", "phase")
@@ -141,7 +141,7 @@ class Baoding(Task):
     def _placed(self, rng: np.random.Generator, options: dict[str, Any]) -> Goal:
         place = options["place"]
         if len(options) > 1:
-            raise GoalError(f"{self.name}: `place` goes with no other option, got {sorted(options)}")
+            raise GoalError(f"{self.name}: `place` cannot be combined with other options, got {sorted(options)}")
         if place == "any":
             place = int(rng.integers(len(PLACES)))
         if isinstance(place, bool) or place not in range(len(PLACES)):
@@ -149,12 +149,12 @@ class Baoding(Task):
         return BallPlacementGoal(PLACES[place], self._xy[1])
 
     def ball_angle(self, state: Array) -> float:
-        """Where the balls are on the targets' ellipse in a state [S]: rad, of ball_a as seen from ball_b."""
+        """The balls' angle (rad) on the targets' ellipse in a state [S]: of ball_a as seen from ball_b."""
         x, y = (state[self._xy[0]] - state[self._xy[1]]) / np.array(self.radii)
         return float(np.arctan2(y, x))
 
     def turn_objects(self, positions: Array, angle: float) -> Array:
-        """Turned on ellipses of the targets' shape and centre, so that they still lie in the palm."""
+        """Positions turned on ellipses with the targets' shape and centre, so that they stay in the palm."""
         turned = np.array(positions)
         x, y = ((turned[:, :2] - self.center) / self.radii).T
         cos, sin = np.cos(angle), np.sin(angle)
@@ -179,7 +179,7 @@ class Baoding(Task):
         dropped = bool(self.dropped(states).any())
         on_palm = end
         while dropped and on_palm > 1 and self.at_risk(states[on_palm - 1]):
-            on_palm -= 1  # a ball that flies off sideways has not been turned
+            on_palm -= 1  # a ball that leaves the palm sideways does not count as turned
         turned = self._signed_turn(states[:on_palm], goals[:on_palm])
         return EpisodeMetrics(
             episode_return=self.total_return(states, actions, goals),
@@ -195,19 +195,19 @@ class Baoding(Task):
         return np.column_stack([np.reshape(goal, (2, 2)), np.full(2, self.marker_height)])
 
     def _distance(self, state: Array, goal: Array, ball: int) -> Array:
-        # Column by column: a planner asks for thousands of states, and NumPy is slow along an axis of two.
+        # Column by column: a planner evaluates thousands of states, and NumPy is slow along an axis of two.
         column = self._xy[ball].start
         x = state[..., column] - goal[..., 2 * ball]
         y = state[..., column + 1] - goal[..., 2 * ball + 1]
         return np.sqrt(x * x + y * y)
 
     def _signed_turn(self, states: Array, goals: Array) -> float:
-        """Degrees the line between the balls turned, positive in the direction in which the targets turned."""
+        """Degrees by which the line between the balls turned, positive in the targets' direction."""
         if len(states) < 2:
             return 0.0
         line = states[:, self._xy[1]] - states[:, self._xy[0]]
         turn = wrap_angle(np.diff(np.arctan2(line[:, 1], line[:, 0]))).sum()
-        # On an ellipse the angle must be read in its own parameter, but its sign is the same.
+        # Only the sign is used, and it is the same as that of the ellipse's parameter.
         aim = goals[:, 2:] - goals[:, :2]
         asked = wrap_angle(np.diff(np.arctan2(aim[:, 1], aim[:, 0]))).sum()
         return float(np.degrees(turn) * (np.sign(asked) or 1.0))

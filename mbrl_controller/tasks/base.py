@@ -1,9 +1,9 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a task is: pure array functions over a state, an action and a goal. No ROS, no MuJoCo, no networks.
+"""The base of all tasks: pure array functions of state, action and goal. No ROS, no MuJoCo, no networks.
 
-A new reward needs no retraining, because models predict physics and never preference.
+A new reward needs no retraining, because models predict physics, not rewards.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec
 
 
 class Goal(Protocol):
-    """What is asked over time."""
+    """The goal as a function of time."""
 
     def at(self, times: Array) -> Array:
         """Goal vectors [..., G] at `times` [...] in seconds since the episode began."""
@@ -29,7 +29,7 @@ class Goal(Protocol):
 
 @runtime_checkable
 class ObservingGoal(Goal, Protocol):
-    """A goal that depends on what happens. Whoever runs an episode shows it each state before it is asked for."""
+    """A goal that depends on the states. In an episode, `observe` gets each state before the next `at`."""
 
     def observe(self, state: Array, time: float) -> None:
         """The state [S] at `time` (s since the episode began)."""
@@ -38,7 +38,7 @@ class ObservingGoal(Goal, Protocol):
 
 @dataclass(frozen=True)
 class WaypointGoal:
-    """Goals that change at given times: `values[i]` [G] holds from `times[i]` (s) on; the last stays."""
+    """Goals that change at given times: `values[i]` [G] is valid from `times[i]` (s) on, the last one for ever."""
 
     times: Array
     values: Array
@@ -77,7 +77,7 @@ class Symmetry:
 
 @dataclass(frozen=True)
 class EpisodeMetrics:
-    """What people ask of one episode; a value a task does not define is NaN."""
+    """Metrics of one episode; a metric that a task does not define is NaN."""
 
     episode_return: float
     time_kept: float  # s until the drop, or the whole episode
@@ -112,40 +112,40 @@ class Task(ABC):
 
     @abstractmethod
     def reward(self, state: Array, action: Array, goal: Array) -> Array:
-        """Reward [...] of one step: `action` led to `state`, where `goal` was asked. Drops are not in it."""
+        """Reward [...] of one step in which `action` led to `state` under `goal`, without the cost of a drop."""
 
     @abstractmethod
     def dropped(self, state: Array) -> Mask:
-        """Whether the object is lost [...]: the episode is over."""
+        """Whether the object is lost [...], which ends the episode."""
 
     def at_risk(self, state: Array) -> Mask:
-        """Whether a planner should count the object as lost [...]: earlier than `dropped`, to keep a margin."""
+        """Whether a planner should treat the object as lost [...]; earlier than `dropped`, as a margin."""
         return self.dropped(state)
 
     @abstractmethod
     def sample_goal(self, rng: np.random.Generator, /, **options: Any) -> Goal:
-        """A goal of an episode, randomised; options fix what a person chose (for example `direction`)."""
+        """A random goal for an episode; options fix parts of it (for example `direction`)."""
 
     def waiting(self, goal: Goal, lead: float) -> Goal:
-        """`goal`, but where it goes round by the clock one that waits when it is `lead` (rad) ahead of the objects."""
+        """The goal that a planner sees: a time-driven `goal` waits when it is `lead` (rad) ahead of the objects."""
         return goal
 
     @abstractmethod
     def check_goal(self, goal: Array) -> None:
-        """Raises GoalError, saying which entry is outside which range, unless goals [..., G] can be asked."""
+        """Raises GoalError with the entry and its range if goals [..., G] are outside it."""
 
     @abstractmethod
     def metrics(self, states: Array, actions: Array, goals: Array, period: float) -> EpisodeMetrics:
         """Metrics of an episode: states [T+1, S], actions [T, A], goals [T+1, G], one row every `period` seconds."""
 
     def markers(self, goal: Array) -> Array:
-        """Points [K, 3] (m, the objects' frame) that show a person where goal [G] wants the objects; may be none."""
+        """Points [K, 3] (m, the objects' frame) at which goal [G] wants the objects, for display; may be none."""
         return np.zeros((0, 3))
 
     def turn_objects(self, positions: Array, angle: float) -> Array:
-        """Start positions [K, 3] (m) of the objects, in their names' order, moved on by `angle` (rad) around the hand.
+        """Start positions [K, 3] (m) of the objects, in their names' order, turned by `angle` (rad) around the palm.
 
-        Raises ContractError where the task has nothing that goes round.
+        Raises ContractError if the task has no objects that turn.
         """
         raise ContractError(f"{self.name}: it has no objects whose start could be turned")
 
@@ -167,7 +167,7 @@ class Task(ABC):
         return value
 
     def total_return(self, states: Array, actions: Array, goals: Array) -> float:
-        """Return of an episode, with every step after a drop charged `drop_cost`."""
+        """Return of an episode; from a drop on, each step costs `drop_cost`."""
         rewards = self.reward(states[1:], actions, goals[1:])
         lost = np.maximum.accumulate(self.dropped(states[1:]))
         return float(rewards.sum() - self.drop_cost * lost.sum())
@@ -179,7 +179,7 @@ class Task(ABC):
 
 
 def goal_number(task: str, name: str, value: object) -> float:
-    """A goal option as a number; raises GoalError naming it."""
+    """A goal option as a number; raises GoalError with its name."""
     try:
         if isinstance(value, int | float | str):
             return float(value)

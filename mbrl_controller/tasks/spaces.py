@@ -1,9 +1,9 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Named vectors: what each entry of a state, an action or a goal means.
+"""Named vectors: the name and unit of each entry of a state, an action or a goal.
 
-A model, a contract and a task agree when their `VectorSpec`s are equal; nothing is ever matched by position alone.
+A model, a contract and a task agree if their `VectorSpec`s are equal; entries are never matched by position alone.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class VectorSpec:
     """Names and SI units of the entries of a vector, in order.
 
     Names are `<source>.<quantity>[.<axis>]`, for example `FFJ3.position` or `ball_a.velocity.x`.
-    `periodic` holds the indices of unbounded angles (rad), whose differences are taken modulo one turn.
+    `periodic`: indices of unbounded angles (rad); their differences are wrapped to one turn.
     """
 
     names: tuple[str, ...]
@@ -44,14 +44,14 @@ class VectorSpec:
         return len(self.names)
 
     def index(self, name: str) -> int:
-        """Position of `name`; raises KeyError with the known names."""
+        """Index of `name`; raises KeyError with the known names."""
         try:
             return self.names.index(name)
         except ValueError:
             raise KeyError(f"no entry {name!r}; entries are {', '.join(self.names)}") from None
 
     def indices(self, names: Sequence[str]) -> NDArray[np.intp]:
-        """Positions of several names, in the order asked for."""
+        """Indices of `names`, in their order."""
         return np.array([self.index(name) for name in names], dtype=np.intp)
 
     def difference(self, later: Array, earlier: Array) -> Array:
@@ -70,10 +70,10 @@ def wrap_angle(angle: Array) -> Array:
 
 @dataclass(frozen=True)
 class ActionSpace:
-    """Joint position targets (rad) and how a planner's numbers in [-1, 1] become them.
+    """Joint position targets (rad), and their map from a planner's actions in [-1, 1].
 
-    0 is the neutral pose, +-1 lies `stroke` of the way from there to the joint's limit (PDDM: 0.9).
-    A target further from the joint's position than `max_rate * period` is cut there, as PDDM does at each step.
+    0 is the neutral pose; +-1 is `stroke` (PDDM: 0.9) of the way from there to the joint's limit. `limit` clips a
+    target to `max_rate * period` from the joint's position, as PDDM does at each step.
     """
 
     names: tuple[str, ...]
@@ -119,7 +119,7 @@ class ActionSpace:
         return target
 
     def to_normalised(self, target: Array) -> Array:
-        """Inverse of `to_target`, cut to [-1, 1]; a joint without room on one side gives 0 there."""
+        """Inverse of `to_target`, clipped to [-1, 1]; 0 on a side where a joint has no range."""
         up = self.stroke * (self.upper - self.neutral)
         down = self.stroke * (self.neutral - self.lower)
         offset = np.asarray(target) - self.neutral
@@ -127,9 +127,9 @@ class ActionSpace:
         return np.clip(np.divide(offset, room, out=np.zeros_like(offset), where=room > 0), -1.0, 1.0)
 
     def limit(self, target: Array, position: Array) -> Array:
-        """`target` [..., A] (rad) cut to what `position` [..., A] can reach in one period, then to the joint limits.
+        """`target` [..., A] (rad), clipped to what `position` [..., A] reaches in one period, then to the joint limits.
 
-        The limits come last: they hold even where a joint was pushed outside them.
+        The limits come last, so that they hold even for a joint that was pushed beyond them.
         """
         reach = self.max_rate * self.period
         return np.clip(np.clip(target, position - reach, position + reach), self.lower, self.upper)

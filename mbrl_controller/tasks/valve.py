@@ -30,9 +30,14 @@ class Valve(Task):
     def __init__(
         self, joints: tuple[str, ...], *, valve: str = "valve", fold: int = 1, mirrored: tuple[str, ...] = ()
     ) -> None:
-        """`fold`: claw and valve look the same after 1/fold of a turn, which takes each finger's joints (listed finger
-        by finger, in the direction of positive rotation) to the next finger's. `mirrored`: they also look the same in
-        a mirror through the first finger and the axis, where these joints change sign (absent: they do not)."""
+        """
+        Args:
+            joints: finger by finger, in the direction of positive rotation.
+            valve: name of the valve's joint.
+            fold: claw and valve are symmetric under 1/fold of a turn, which maps each finger to the next.
+            mirrored: joints that change sign under a reflection through the first finger and the axis, if claw and
+                valve are symmetric under it; empty: they are not.
+        """
         super().__init__(joints)
         if fold < 1 or len(joints) % fold:
             raise ValueError(f"fold {fold} does not divide the {len(joints)} joints")
@@ -52,7 +57,7 @@ class Valve(Task):
         self.symmetries = tuple(self._symmetry(turns, fold, mirrored if flip else ()) for turns, flip in moves)
 
     def _symmetry(self, turns: int, fold: int, mirrored: tuple[str, ...]) -> Symmetry:
-        """A rotation by `turns`/`fold` of a turn, after the mirror if `mirrored` is not empty."""
+        """A rotation by `turns`/`fold` of a turn, after the reflection if `mirrored` is not empty."""
         n = len(self.joints)
         fingers = np.arange(n).reshape(fold, -1)
         if mirrored:
@@ -80,7 +85,7 @@ class Valve(Task):
         return np.zeros(state.shape[:-1], dtype=bool)
 
     def sample_goal(self, rng: np.random.Generator, /, **options: Any) -> Goal:
-        """Options: `angle` (rad), or `direction` to fix the sign of the drawn angle, +-U(pi/2, pi) as in PDDM."""
+        """A random goal, +-U(pi/2, pi) as in PDDM. Options: `angle` (rad), or `direction` to fix the sign."""
         unknown = set(options) - {"angle", "direction"}
         if unknown:
             raise GoalError(f"{self.name}: unknown goal options {sorted(unknown)}; known: angle, direction")
@@ -115,5 +120,5 @@ class Valve(Task):
         )
 
     def _error(self, state: Array, goal: Array) -> Array:
-        """Angle (rad) still to turn, the short way [...]."""
+        """Remaining angle (rad) [...], the short way round."""
         return np.abs(wrap_angle(state[..., self._angle] - goal[..., 0]))

@@ -252,7 +252,7 @@ def test_an_operator_that_is_not_ours_is_refused_wherever_it_is(tmp_path, operat
     for i, other in enumerate((node, helper.make_node("Relu", ["c"], ["y"], then_branch=branch))):
         model = graph_model()
         model.graph.node.append(other)
-        refused(written(tmp_path / f"{i}.onnx", model), f"uses the operator {named}")
+        refused(written(tmp_path / f"{i}.onnx", model), f"unsupported ONNX operator {named}")
 
 
 def test_sparse_weights_are_refused(tmp_path) -> None:
@@ -270,7 +270,7 @@ def test_a_file_of_very_many_parts_or_words_is_refused(tmp_path) -> None:
     refused(written(tmp_path / "parts.onnx", model), "parts")
     model = graph_model()
     model.metadata_props.add(key="poem", value="x" * model_file.MAX_TEXT_BYTES)
-    refused(written(tmp_path / "words.onnx", model), "KiB about itself")
+    refused(written(tmp_path / "words.onnx", model), "KiB of metadata")
 
 
 def test_what_was_read_is_loaded_whatever_becomes_of_the_file(good) -> None:

@@ -154,7 +154,7 @@ FAULTS: dict[str, tuple[Callable[[Path, Path], None], str]] = {
     "a pipe for a model file": (pipe, "no regular file"),
     "model.onnx of 200 GiB": (oversize("model.onnx"), "larger than"),
     "card.json of 200 GiB": (oversize("card.json"), "larger than"),
-    "description of 32 MiB": (much_to_say, "KiB about itself"),
+    "description of 32 MiB": (much_to_say, "KiB of metadata"),
     "custom operator": (custom_operator, "'Run' of 'evil.org'"),
     "constant of 4 TB": (huge_constant, "'ConstantOfShape'"),
     "weights declared as 1 TB": (huge_initialiser, "model.onnx"),
