@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Launch arguments: what they are, and their values, checked where the launch file is included."""
+"""Launch arguments and their checked values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 
 
 def shared(*path: str) -> PathJoinSubstitution:
-    """A file of this package, wherever it is installed."""
+    """A file in this package's share folder."""
     return PathJoinSubstitution([FindPackageShare(PACKAGE), *path])
 
 
@@ -91,7 +91,7 @@ def hand_arguments() -> list[Action]:
 
 
 def sim_arguments() -> list[Action]:
-    """Further arguments where a simulated hand is run."""
+    """Further arguments of launch files with a simulated hand."""
     return [
         DeclareLaunchArgument(
             "sim_params", default_value=shared("config", "sim.yaml"), description="parameters of the sim"
@@ -107,7 +107,7 @@ def sim_arguments() -> list[Action]:
 
 @dataclass(frozen=True)
 class HandSettings:
-    """What the arguments of a hand say, as plain values. None: not given."""
+    """Values of a hand's arguments. None: not given."""
 
     contract: Path
     model: str
@@ -125,7 +125,7 @@ class HandSettings:
 
 
 def read_hand(context: LaunchContext, nodes: Sequence[str]) -> HandSettings:
-    """The arguments' values where `context` is now; raises MbrlError naming the argument at fault."""
+    """The arguments' values in `context`; raises MbrlError naming the argument at fault."""
     logged, respawn, required = (_switch(context, name) is True for name in ("log", "respawn", "required"))
     if respawn and required:
         raise MbrlError("launch arguments respawn and required: what is started again cannot end the launch; choose")
@@ -164,7 +164,7 @@ def text(context: LaunchContext, argument: str) -> str:
 
 
 def contract_file(given: str) -> Path:
-    """The contract's file; raises MbrlError where there is none."""
+    """The contract's file; raises MbrlError if there is none."""
     try:
         path = config_file(given or "adroit_baoding.yaml")
     except MbrlError as error:

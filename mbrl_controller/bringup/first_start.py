@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The one time that a launch itself takes nodes through their states."""
+"""The first start: a launch configures and activates its nodes once."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ STATES = {"configure": ("unconfigured", "inactive"), "activate": ("inactive", "a
 
 @dataclass(frozen=True)
 class Step:
-    """A transition to ask a node for."""
+    """A transition to request from a node."""
 
     node: LifecycleNode
     transition: str  # configure or activate
 
 
 class FirstStart(Action):
-    """Asks for the steps one after the other, each once the one before has succeeded.
+    """Requests the steps one after the other, each once the one before has succeeded.
 
-    A refusal ends it, and so does the end of a node that is `needed`; the steps of others that ended are skipped. It
-    acts on answers to its own requests alone: a person's transitions, before or after, are theirs.
+    A refusal ends it, and so does the end of the `needed` node; steps of other nodes that ended are skipped. It acts
+    only on answers to its own requests, so a person's transitions do not disturb it.
 
     `has_ended` tells whether a node's first process is gone: nobody would ever answer.
     """
@@ -49,11 +49,11 @@ class FirstStart(Action):
         self._done: asyncio.Task[None] | None = None
 
     def execute(self, context: LaunchContext) -> None:
-        """Begin; the launch goes on meanwhile."""
+        """Begin, beside the rest of the launch."""
         self._done = context.asyncio_loop.create_task(self._run(context))
 
     def get_asyncio_future(self) -> asyncio.Task[None] | None:
-        """What launch waits for before it calls itself idle."""
+        """Launch waits for this before it is idle."""
         return self._done
 
     async def _run(self, context: LaunchContext) -> None:
@@ -94,7 +94,7 @@ class FirstStart(Action):
 
 
 class _Request:
-    """A call of a node's service, sent as soon as somebody takes it."""
+    """A call of a node's service, sent as soon as the service is there."""
 
     def __init__(self, context: LaunchContext, node: LifecycleNode, service: str, kind: Any, **fields: Any) -> None:
         self._client = get_ros_node(context).create_client(kind, f"{node.node_name}/{service}")
@@ -114,6 +114,6 @@ class _Request:
 
 
 def _commands(steps: Sequence[Step]) -> Iterator[str]:
-    """What a person types to do the steps."""
+    """Commands by which a person does the steps."""
     for step in steps:
         yield f"ros2 lifecycle set {step.node.node_name} {step.transition}"

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The place in a launch where a hand is included, kept for nodes that are started when the launch has left it."""
+"""The scope in which a hand is included, kept for nodes that start after the launch has left it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Scope:
         self._environment = dict(context.environment)
 
     def around(self, action: Action) -> Action:
-        """The action, to be executed as if it stood where this scope was taken."""
+        """The action, executed as if it stood where this scope was taken."""
         return GroupAction([OpaqueFunction(function=self._enter), action])
 
     def _enter(self, context: LaunchContext) -> None:
