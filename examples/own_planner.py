@@ -39,7 +39,7 @@ class LocalSearchPlanner(Planner):
         search.mean, search.predicted_return = search.best, search.best_return
 
 
-PLANNERS.add(LocalSearchPlanner.name, LocalSearchPlanner)  # a part of the package adds itself in planning/catalog.py
+PLANNERS.add(LocalSearchPlanner.name, LocalSearchPlanner)  # an installed package uses an entry point: docs/own_task.md
 
 if __name__ == "__main__":
     for name in ("pddm", LocalSearchPlanner.name):

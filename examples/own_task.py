@@ -24,7 +24,7 @@ class SpinValve(Valve):
         return state[..., valve]
 
 
-TASKS.add("valve", SpinValve)  # in place of the package's, before a contract is read; a new one has its own name
+TASKS.add("valve", SpinValve)  # in place of ours, before a contract is read; a new task: docs/own_task.md
 
 if __name__ == "__main__":
     config = RolloutConfig("valve", goal_options={"direction": "counterclockwise"})  # which way degrees count
