@@ -11,7 +11,7 @@ Rooms, from the ground up; each imports only from itself and from those above it
     contract    which topics and joints make up a state (`contract`); messages to vectors (`state_assembly`)
     planning    planners (`catalog`; `pddm` is the soft mean), their noise, the objective (`objective`, `risk`)
     control     one tick without ROS: `core` plans, `limits` and `safety` bound the command, `standing` latches stops,
-                `session` runs episodes, `loop` keeps the rate
+                `session` steps, `episode_manager` begins and ends episodes, `loop` keeps the rate
     episodes    MCAP logs: `recorder` and `writer`, `reader`; `transitions` pairs states with commands
     simulation  MuJoCo scenes and sensors; the simulator as a planning model (`oracle`)
     dynamics    the ensemble in torch: `ensemble`, `loss`, `trainer`, `export` to ONNX
