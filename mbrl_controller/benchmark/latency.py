@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 
@@ -20,9 +20,10 @@ from mbrl_controller.benchmark.settings import Settings, UnavailableError
 from mbrl_controller.benchmark.subprocess_run import isolated, reason
 from mbrl_controller.benchmark.timing import Times, in_turn, one_core, paced, percentiles
 from mbrl_controller.benchmark.workload import CANDIDATES, HORIZON, Case, model_files, paper_sized, served
+from mbrl_controller.models.spec import Precision
 
 RATE = 10.0  # Hz, the control rate
-PRECISIONS: tuple[Literal["fp32", "int8"], ...] = ("fp32", "int8")
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 LIBRARIES = {"numpy": gemm.numpy_products, "onnxruntime": gemm.onnxruntime_products}
 
 

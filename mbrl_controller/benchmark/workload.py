@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from mbrl_controller.control.task_config import contract_for, planner_defaults
 from mbrl_controller.models.loading import LoadedModel, select_model_file
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.models.registry import Registry
-from mbrl_controller.models.spec import ModelSpec
+from mbrl_controller.models.spec import ModelSpec, Precision
 from mbrl_controller.planning.base import Planner, PlannerState
 from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.planning.objective import RolloutObjective
@@ -138,7 +138,7 @@ class _PaperSizedTask(Baoding):
         self.state = VectorSpec(self.state.names + more, self.state.units + ("m",) * len(more))
 
 
-def paper_sized(folder: Path, precision: Literal["fp32", "int8"]) -> Case:
+def paper_sized(folder: Path, precision: Precision) -> Case:
     """The plan that the issue measures, with random weights in a model file in `folder`. Needs torch and onnx."""
     from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
     from mbrl_controller.dynamics.export import export_onnx

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import onnx
@@ -19,10 +18,8 @@ from mbrl_controller.dynamics.onnx_graph import RUNTIME_DOMAIN, RUNTIME_OPSET, N
 from mbrl_controller.dynamics.quantisation import quantise
 from mbrl_controller.models.golden_samples import INT8_RMS_TOLERANCE, GoldenSamples
 from mbrl_controller.models.onnx_session import open_session
-from mbrl_controller.models.spec import ModelSpec
+from mbrl_controller.models.spec import ModelSpec, Precision
 from mbrl_controller.tasks.spaces import Array
-
-Precision = Literal["fp32", "int8"]
 
 # Old enough for the ONNX Runtime of every ROS 2 distribution since Humble (1.7 reads IR 7 and opset 13).
 OPSET, IR_VERSION = 13, 7

@@ -21,7 +21,7 @@ from mbrl_controller.control.task_config import contract_for, planner_defaults
 from mbrl_controller.models.card import PRECISIONS, ServedPrecision
 from mbrl_controller.models.loading import BACKENDS, Backend, select_model_file
 from mbrl_controller.models.registry import Registry
-from mbrl_controller.models.spec import describe_validation
+from mbrl_controller.models.spec import Precision, describe_validation
 from mbrl_controller.planning.base import RENAMED
 from mbrl_controller.rollouts.episode import EpisodeSpec, PolicyName
 from mbrl_controller.simulation.sim_options import SimOptions, preset
@@ -66,7 +66,7 @@ class ResolvedRollout:
     contract: RobotContract
     version: str
     digest: str
-    precision: Literal["", "fp32", "int8"] = ""
+    precision: Precision | Literal[""] = ""
     fallback: str = ""
 
 
