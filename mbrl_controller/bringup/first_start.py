@@ -38,7 +38,7 @@ class FirstStart(Action):
     A refusal ends it, and so does the end of the `needed` node; steps of other nodes that ended are skipped. It acts
     only on answers to its own requests, so a person's transitions do not disturb it.
 
-    `has_ended` tells whether a node's first process is gone: nobody would ever answer.
+    `has_ended` says whether a node's first process is gone: nobody would ever answer.
     """
 
     def __init__(

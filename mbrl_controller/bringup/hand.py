@@ -120,7 +120,7 @@ class _Hand:
         def fail(context: LaunchContext) -> None:
             raise RuntimeError(self._crash)
 
-        # As an event of its own, so that all other handlers of the process's end are heard first.
+        # As a separate event, so that all other handlers of the process's end are heard first.
         return [TimerAction(period=0.0, actions=[OpaqueFunction(function=fail)])]
 
     def _described(self, name: str, parameters: dict[str, Any], times: bool = False) -> dict[str, Any]:

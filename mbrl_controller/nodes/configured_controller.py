@@ -58,7 +58,7 @@ class ConfiguredController:
             options: may be replaced while it lives.
             standing: what is latched in this process.
             counters: count what is rejected and refused.
-            on_load_model: answers ~/load_version, on a thread of its own.
+            on_load_model: answers ~/load_model, on its own thread.
         """
         self.contract, self.options = contract, options
         self.period = options.period(contract.action.period)

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the controller tells people: its entry on /diagnostics, and what follows a reset or a hand-over."""
+"""What the controller reports: its entry on /diagnostics, and what follows a reset or a hand-over."""
 
 from __future__ import annotations
 

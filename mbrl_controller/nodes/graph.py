@@ -20,7 +20,7 @@ from rclpy.qos import (
 )
 
 UNKNOWN = "another node"  # whose name is still being discovered, or which is no ROS node
-_FOR_EVER_NS = 2**63 - 1  # as discovery tells of a duration that nobody set
+_FOR_EVER_NS = 2**63 - 1  # how discovery reports a duration that nobody set
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _full_name(name: str, namespace: str) -> str:
 
 
 def _plain(profile: QoSProfile) -> QoSProfile:
-    """As its node set it. rclpy takes an infinite duration that discovery tells of for one that was asked for."""
+    """As its node set it. rclpy takes an infinite duration from discovery for a requested one."""
     for policy in ("deadline", "lifespan", "liveliness_lease_duration"):
         if getattr(profile, policy).nanoseconds >= _FOR_EVER_NS:
             setattr(profile, policy, Duration())

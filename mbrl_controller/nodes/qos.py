@@ -53,7 +53,7 @@ def command(period: float | None) -> QoSProfile:
 
 
 def offered_on(node: Node, topic: str, usual: OfferedQos) -> list[OfferedQos]:
-    """What the publishers of `topic` offer, as far as discovery tells; `usual` for what it does not, such as depths.
+    """What the publishers of `topic` offer, as far as discovery knows; `usual` for the rest, such as depths.
 
     Empty where there is no publisher. May be called on any thread.
     """

@@ -86,7 +86,7 @@ class StopButton:
         return ""
 
     def _subscribe(self, profile: QoSProfile, matched: Callable[[Any], object] | None = None) -> Any:
-        # controller_graph.py tells who cannot be heard
+        # controller_graph.py reports who cannot be heard
         events = SubscriptionEventCallbacks(matched=matched, use_default_callbacks=False)  # type: ignore[arg-type]
         return self._node.create_subscription(Bool, TOPIC, self._hear, profile, event_callbacks=events)  # type: ignore[arg-type]
 
