@@ -5,7 +5,7 @@
 
 Rooms, from the ground up; each imports only from itself and from those above it in this list:
 
-    base        errors, files, console, processes, units, option overrides, plugins
+    base        errors, files, processes, units, option overrides, plugins
     tasks       reward, goals and failure of each task; state and action vectors (`spaces`)
     models      versions on disk (`registry`), loading one safely (`loading`), running it (`onnx_ensemble`)
     contract    which topics and joints make up a state (`contract`); messages to vectors (`state_assembly`)

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from mbrl_controller.base.tables import print_rows
-from mbrl_controller.benchmark.settings import Settings
-from mbrl_controller.benchmark.subprocess_run import isolated
+from mbrl_controller.benchmark.settings import Settings, Table
+from mbrl_controller.benchmark.subprocess_run import run_in_subprocess
 from mbrl_controller.benchmark.timing import WARM_UP, percentiles
 from mbrl_controller.benchmark.workload import served
 from mbrl_controller.planning.base import Objective, Planner, PlannerState
@@ -29,7 +28,7 @@ ITERATIONS = 10  # at most
 def run(settings: Settings) -> dict[str, Any]:
     """The part: see `measure`. Needs the simulator, for the states planned from."""
     states, seeds = (30, 1) if settings.quick else (50, 2)
-    return isolated("anytime", "measure", task=settings.task, states=states, seeds=seeds)
+    return run_in_subprocess(measure, task=settings.task, states=states, seeds=seeds)
 
 
 def measure(task: str, states: int, seeds: int, period: float = PERIOD) -> dict[str, Any]:
@@ -99,7 +98,9 @@ def _gain(deadlines_ms: Sequence[float], returns: Array, i: int, j: int) -> dict
     }
 
 
-def show(figures: dict[str, Any]) -> None:
-    """Print the tables."""
-    print_rows(f"plans under a deadline, one every {1e3 * PERIOD:g} ms", figures["rows"])
-    print_rows("return gained by the longer deadline, paired by start", figures["gains"])
+def tables(figures: dict[str, Any]) -> list[Table]:
+    """Titles and rows of the tables to print."""
+    return [
+        (f"plans under a deadline, one every {1e3 * PERIOD:g} ms", figures["rows"]),
+        ("return gained by the longer deadline, paired by start", figures["gains"]),
+    ]

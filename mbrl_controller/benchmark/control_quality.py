@@ -19,8 +19,7 @@ import numpy as np
 
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.os_process import usable_cores
-from mbrl_controller.base.tables import print_rows
-from mbrl_controller.benchmark.settings import Settings
+from mbrl_controller.benchmark.settings import Settings, Table
 from mbrl_controller.benchmark.subprocess_run import reason
 from mbrl_controller.control.task_config import contract_for, planner_defaults
 from mbrl_controller.models.registry import Registry
@@ -114,10 +113,12 @@ def paired(
     return figures
 
 
-def show_quantised(figures: dict[str, Any]) -> None:
-    """Print the tables."""
-    print_rows("the same version in 32 and in 8 bit, same seeds", figures["rows"])
-    print_rows("int8 less fp32, paired by seed", figures["pairs"])
+def quantised_tables(figures: dict[str, Any]) -> list[Table]:
+    """Titles and rows of the tables to print."""
+    return [
+        ("the same version in 32 and in 8 bit, same seeds", figures["rows"]),
+        ("int8 less fp32, paired by seed", figures["pairs"]),
+    ]
 
 
 def samples(settings: Settings) -> dict[str, Any]:
@@ -195,13 +196,14 @@ def equal_to_700(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def show_samples(figures: dict[str, Any]) -> None:
-    """Print the tables."""
+def samples_tables(figures: dict[str, Any]) -> list[Table]:
+    """Titles and rows of the tables to print."""
     hidden = {"options", "version", "degrees_turned_median", "goal_error_median"}
-    print_rows("control against candidates a tick", [
-        {k: v for k, v in row.items() if k not in hidden} for row in figures["rows"]
-    ])  # fmt: skip
-    print_rows("candidates that reach the mean return of PDDM as released", figures["equal_to_700"])
+    rows = [{k: v for k, v in row.items() if k not in hidden} for row in figures["rows"]]
+    return [
+        ("control against candidates a tick", rows),
+        ("candidates that reach the mean return of PDDM as released", figures["equal_to_700"]),
+    ]
 
 
 def run_episodes(config: RolloutConfig, episodes: int, seed: int = SEED) -> tuple[list[EpisodeTrajectory], Any]:

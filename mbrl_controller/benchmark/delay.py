@@ -18,8 +18,8 @@ import numpy as np
 from mbrl_controller.base import machine
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.files import write_json
-from mbrl_controller.base.tables import print_rows
 from mbrl_controller.benchmark.control_quality import TASKS, paired, run_episodes
+from mbrl_controller.benchmark.settings import Table
 from mbrl_controller.control.config import ControllerConfig, DelayKind
 from mbrl_controller.control.delay import SentCommands, commands_in_force, predict
 from mbrl_controller.control.task_config import planner_defaults
@@ -126,8 +126,10 @@ def _steps(record: EpisodeTrajectory, period: float) -> Any:
         sent.add(now, command)
 
 
-def show(report: dict[str, Any]) -> None:
-    """Print the tables."""
-    print_rows(f"control under latency, {report['episodes']} episodes each, 95 % intervals", report["rows"])
-    print_rows("with less without compensation, paired by seed", report["pairs"])
-    print_rows("error of the state that a plan begins from, in deviations of one step's change", report["errors"])
+def tables(report: dict[str, Any]) -> list[Table]:
+    """Titles and rows of the tables to print."""
+    return [
+        (f"control under latency, {report['episodes']} episodes each, 95 % intervals", report["rows"]),
+        ("with less without compensation, paired by seed", report["pairs"]),
+        ("error of the state that a plan begins from, in deviations of one step's change", report["errors"]),
+    ]

@@ -14,10 +14,9 @@ from typing import Any, get_args
 import numpy as np
 
 from mbrl_controller.base.errors import MbrlError
-from mbrl_controller.base.tables import print_rows
 from mbrl_controller.benchmark import gemm
-from mbrl_controller.benchmark.settings import Settings, UnavailableError
-from mbrl_controller.benchmark.subprocess_run import isolated, reason
+from mbrl_controller.benchmark.settings import Settings, Table, UnavailableError
+from mbrl_controller.benchmark.subprocess_run import reason, run_in_subprocess
 from mbrl_controller.benchmark.timing import Times, in_turn, one_core, paced, percentiles
 from mbrl_controller.benchmark.workload import CANDIDATES, HORIZON, Case, model_files, paper_sized, served
 from mbrl_controller.models.spec import Precision
@@ -29,7 +28,7 @@ LIBRARIES = {"numpy": gemm.numpy_products, "onnxruntime": gemm.onnxruntime_produ
 
 def run(settings: Settings) -> dict[str, Any]:
     """The part: see `measure`."""
-    return isolated("latency", "measure", repeats=10 if settings.quick else 60, tasks=["baoding", "valve"])
+    return run_in_subprocess(measure, repeats=10 if settings.quick else 60, tasks=["baoding", "valve"])
 
 
 def measure(
@@ -144,11 +143,13 @@ def headline(figures: dict[str, Any]) -> dict[str, float]:
     return {}
 
 
-def show(figures: dict[str, Any]) -> None:
-    """Print the tables."""
+def tables(figures: dict[str, Any]) -> list[Table]:
+    """Titles and rows of the tables to print."""
     size = f"N={figures['candidates']}, H={figures['horizon']}, one core, one thread, {figures['repeats']} repeats"
-    print_rows(f"one plan, {size}; ratio to the faster float32 GEMM", figures["rows"])
-    print_rows("the same plan with and without idle gaps", figures["control_rate"])
+    return [
+        (f"one plan, {size}; ratio to the faster float32 GEMM", figures["rows"]),
+        ("the same plan with and without idle gaps", figures["control_rate"]),
+    ]
 
 
 def _served_case(task: str, options: dict[str, Any], file: Path) -> Case:

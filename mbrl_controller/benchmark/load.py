@@ -15,17 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from mbrl_controller.base.console import console
-from mbrl_controller.base.tables import print_rows
-from mbrl_controller.benchmark.settings import Settings
-from mbrl_controller.benchmark.subprocess_run import isolated
+from mbrl_controller.benchmark.settings import Settings, Table
+from mbrl_controller.benchmark.subprocess_run import run_in_subprocess
 from mbrl_controller.benchmark.timing import percentiles
 from mbrl_controller.benchmark.workload import Served, served
 from mbrl_controller.control.loop import FixedRateLoop, apply_scheduling, start_thread
 from mbrl_controller.control.pacing import TickTime
 from mbrl_controller.control.planner_thread import PlannerThread
 from mbrl_controller.control.steps import Observation
-from mbrl_controller.stack.cpu_load import burners
+from mbrl_controller.stack.cpu_load import cpu_load
 
 RATES = (10.0, 20.0, 50.0)  # Hz
 # The controller node's defaults: the share of the period after which a plan is late, and how much earlier the planner
@@ -72,9 +70,8 @@ def measure(
     rows: list[dict[str, Any]] = []
     refused: dict[str, list[str]] = {}
     for c in conditions:
-        with burners(cores, c.load_niceness) if c.busy else nullcontext():
-            answer = isolated(
-                "load", "measure_loop", task=task, rates=list(rates), seconds=seconds, pinned=c.pinned,
+        with cpu_load(cores, c.load_niceness) if c.busy else nullcontext():
+            answer = run_in_subprocess(measure_loop, task=task, rates=list(rates), seconds=seconds, pinned=c.pinned,
                 priority=c.priority, frozen=c.frozen, required=c.required,
             )  # fmt: skip
         if answer["refused"]:
@@ -161,11 +158,14 @@ def _probe(priority: int, cpus: Sequence[int]) -> list[str]:
     return refused
 
 
-def show(figures: dict[str, Any]) -> None:
-    """Print the table; what was refused stands where its figures would."""
+def tables(figures: dict[str, Any]) -> list[Table]:
+    """Titles and rows of the tables to print; where the system refused something, the reason stands in for figures."""
     measured = {row["conditions"] for row in figures["rows"]}
-    refused = {name: f"refused: {'; '.join(why)}" for name, why in figures["refused"].items()}
-    rows = [*figures["rows"], *({"conditions": f"{n}: {why}"} for n, why in refused.items() if n not in measured)]
-    print_rows(f"control loop for {figures['seconds']:g} s each, {figures['cores']} processes as load", rows)
-    for name in measured & set(refused):
-        console.print(f"{name}, but what was {refused[name]}", markup=False, soft_wrap=True)
+    refused = {name: "; ".join(why) for name, why in figures["refused"].items()}
+    rows = [
+        *figures["rows"],
+        *({"conditions": f"{n}: refused: {why}"} for n, why in refused.items() if n not in measured),
+    ]
+    found = [(f"control loop for {figures['seconds']:g} s each, {figures['cores']} processes as load", rows)]
+    without = [{"conditions": name, "refused": why} for name, why in refused.items() if name in measured]
+    return [*found, ("measured although the system refused", without)] if without else found

@@ -1,22 +1,19 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""`mbrl benchmark loop`: how well the service keeps time, as it is on a robot: three processes over DDS."""
+"""`mbrl benchmark loop`: how well the nodes keep time as on a robot, in three processes over DDS."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from mbrl_controller.base.files import write_json
 from mbrl_controller.base.resources import home_dir
-from mbrl_controller.stack.launcher import run_service, watch
-from mbrl_controller.stack.processes import ProcessGroup
-from mbrl_controller.stack.timed_run import describe, line, not_granted, plan_timed, show
-from mbrl_controller.stack.timing import TickFigures
-
-PLAIN_EVERY_S = 10.0
+from mbrl_controller.stack.timed_run import describe, run_timed, timed_config
+from mbrl_controller.stack.timing import LoopTimingStats
 
 
 def run(
@@ -24,41 +21,37 @@ def run(
     *,
     seconds: float = 60.0,
     rate: float | None = None,
-    busy_cores: int = 0,
+    stress_cores: int = 0,
     realtime: bool = True,
     model: str = "current",
     seed: int = 0,
     json_file: Path | None = None,
-) -> dict[str, Any]:
-    """Run the service for `seconds` at `rate` (Hz), print how it kept time, return it (and write it to `json_file`).
+    on_progress: Callable[[float, LoopTimingStats], None] = lambda elapsed, stats: None,
+) -> tuple[dict[str, Any], bool]:
+    """Run the nodes and measure their timing; returns the report, and False if Ctrl-C ended it. No episode is kept.
 
-    `busy_cores` processes load the machine meanwhile; `realtime` asks the system for REALTIME. The episodes are logged
-    and thrown away. Raises MbrlError, also when a node fails, and KeyboardInterrupt after an orderly stop.
+    Args:
+        task: name of the task.
+        seconds: length of the run.
+        rate: of the loop, Hz; None for the model's own.
+        stress_cores: number of processes that load the machine meanwhile.
+        realtime: ask the system for SCHED_FIFO and locked memory.
+        model: model version.
+        seed: seed of the planner and of the simulated hand.
+        json_file: where the report is written.
+        on_progress: called a few times a second with the time passed (s) and the figures so far.
+
+    Raises:
+        MbrlError: the nodes cannot be run, or one of them fails.
     """
-    base = home_dir() / "benchmark"
-    plan = plan_timed("loop", task, base, rate=rate, realtime=realtime, model=model, seed=seed)
-    figures = TickFigures(1.0 / plan.rate)
-    refused: list[str] = []
-    report = describe(plan, busy_cores, realtime) | {"seconds": seconds}
-
-    def control(group: ProcessGroup) -> None:
-        from mbrl_controller.stack.monitor import ServiceMonitor
-
-        with ServiceMonitor(plan.contract, figures.add) as monitor:
-            monitor.prepare(group)
-            monitor.begin(group)
-            watch(seconds, group, lambda elapsed: line(elapsed, figures), plain_every=PLAIN_EVERY_S)
-            monitor.catch_up(group)
-            refused[:] = not_granted(monitor.reports)
-
+    config = timed_config("loop", task, home_dir() / "benchmark", rate=rate, realtime=realtime, model=model, seed=seed)
+    stats = LoopTimingStats(1.0 / config.rate)
+    report = describe(config, stress_cores, realtime) | {"seconds": seconds}
     try:
-        finished = run_service(plan, control, busy_cores)
+        finished = run_timed(config, stats, seconds, report, lambda elapsed, group: on_progress(elapsed, stats))
     finally:
-        shutil.rmtree(plan.folder, ignore_errors=True)
-    report |= figures.summary() | {"refused": refused}
-    show(report)
+        shutil.rmtree(config.folder, ignore_errors=True)
+    report |= stats.summary()
     if json_file is not None:
         write_json(json_file, report)
-    if not finished:
-        raise KeyboardInterrupt
-    return report
+    return report, finished

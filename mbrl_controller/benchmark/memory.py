@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from mbrl_controller.base.tables import print_rows
-from mbrl_controller.benchmark.settings import Settings, UnavailableError
-from mbrl_controller.benchmark.subprocess_run import isolated
+from mbrl_controller.benchmark.settings import Settings, Table, UnavailableError
+from mbrl_controller.benchmark.subprocess_run import run_in_subprocess
 from mbrl_controller.benchmark.workload import served
 from mbrl_controller.control.core import ControllerCore
 from mbrl_controller.control.steps import Observation
@@ -28,7 +27,7 @@ DEADLINES_MS = (5.0, 10.0, 20.0, None)
 
 def run(settings: Settings) -> dict[str, Any]:
     """The part: see `measure`."""
-    return isolated("memory", "measure", task=settings.task, plans=1_000 if settings.quick else 10_000)
+    return run_in_subprocess(measure, task=settings.task, plans=1_000 if settings.quick else 10_000)
 
 
 def measure(task: str, plans: int) -> dict[str, Any]:
@@ -79,7 +78,7 @@ def resident_kib() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1024
 
 
-def show(figures: dict[str, Any]) -> None:
-    """Print the table."""
+def tables(figures: dict[str, Any]) -> list[Table]:
+    """Title and rows of the table to print."""
     names = ("plans", "after_warm_up_mib", "after_mib", "highest_mib", "growth_kib_per_1000_plans")
-    print_rows("resident memory of a planning process", [{name: figures[name] for name in names}])
+    return [("resident memory of a planning process", [{name: figures[name] for name in names}])]

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""A measurement in a process of its own: with one thread a library, and with nothing left by what ran before."""
+"""A measurement in a fresh process: one thread per library, and nothing left over from earlier measurements."""
 
 from __future__ import annotations
 
@@ -11,32 +11,36 @@ import json
 import os
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ParamSpec
 
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.extras import missing_extra
 from mbrl_controller.base.os_process import ONE_THREAD
 from mbrl_controller.benchmark.settings import UnavailableError
 
-PACKAGE = "mbrl_controller.benchmark"
+P = ParamSpec("P")
 
 
-def isolated(module: str, function: str, **arguments: Any) -> dict[str, Any]:
-    """Call `function` of this folder's `module` in a fresh process; arguments and result are plain data.
+def run_in_subprocess(
+    function: Callable[P, dict[str, Any]], *positional: P.args, **arguments: P.kwargs
+) -> dict[str, Any]:
+    """Call `function`, which is at the top level of its module, in a fresh process.
 
-    Raises UnavailableError with the child's reason, MbrlError when it failed.
+    Arguments and result are plain data, as JSON has it. Raises UnavailableError with the child's reason, and MbrlError
+    if the child failed.
     """
     child = subprocess.run(
-        [sys.executable, "-m", f"{PACKAGE}.subprocess_run", module, function],
-        input=json.dumps(arguments),
+        [sys.executable, "-m", __name__, function.__module__, function.__name__],
+        input=json.dumps([positional, arguments]),
         capture_output=True,
         text=True,
         env={**os.environ, **ONE_THREAD},
     )
     if child.returncode != 0:
         last = (child.stderr.strip().splitlines() or ["no message"])[-1]
-        raise MbrlError(f"{module}.{function}: exit code {child.returncode}: {last}")
-    answer: dict[str, Any] = json.loads(child.stdout)
+        raise MbrlError(f"{function.__module__}.{function.__name__}: exit code {child.returncode}: {last}")
+    answer = json.loads(child.stdout)
     if "unavailable" in answer:
         raise UnavailableError(answer["unavailable"])
     result: dict[str, Any] = answer["result"]
@@ -51,14 +55,13 @@ def reason(error: Exception) -> str:
 
 
 def main() -> None:
-    """The child: the call on its arguments, the arguments as JSON on stdin, the answer as JSON on stdout."""
+    """The child: arguments as JSON on stdin, the answer as JSON on stdout."""
     module, function = sys.argv[1:]
-    arguments = json.load(sys.stdin)
+    positional, arguments = json.load(sys.stdin)
     answer: dict[str, Any]
     with contextlib.redirect_stdout(sys.stderr):  # libraries print; stdout is for the answer
         try:
-            call = getattr(importlib.import_module(f"{PACKAGE}.{module}"), function)
-            answer = {"result": call(**arguments)}
+            answer = {"result": getattr(importlib.import_module(module), function)(*positional, **arguments)}
         except (MbrlError, ModuleNotFoundError) as error:
             answer = {"unavailable": reason(error)}
     json.dump(answer, sys.stdout)

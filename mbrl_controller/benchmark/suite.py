@@ -6,48 +6,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from importlib import import_module
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mbrl_controller.base import machine
-from mbrl_controller.base.console import console
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.files import write_json
-from mbrl_controller.base.tables import print_rows
-from mbrl_controller.benchmark import latency
-from mbrl_controller.benchmark.settings import Settings
+from mbrl_controller.benchmark import anytime, backends, control_quality, external, latency, load, memory
+from mbrl_controller.benchmark.settings import Settings, Table
 from mbrl_controller.benchmark.subprocess_run import reason
 
-Part = Callable[[Settings], dict[str, Any]]
 HEADLINES = ("plan_cpu_ms", "gemm_fp32_cpu_ms", "ratio_to_gemm", "speedup_over_fastest_peer")  # null: not measured
 
 
-def _of(module: str, function: str) -> Callable[..., Any]:
-    """`function` of this folder's `module`, imported when it is called: parts need different packages."""
-    return lambda *arguments: getattr(import_module(f"{__package__}.{module}"), function)(*arguments)
+def _rows(figures: dict[str, Any]) -> list[Table]:
+    return [("", figures["rows"])] if figures["rows"] else []
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the benchmark."""
+
+    run: Callable[[Settings], dict[str, Any]]
+    tables: Callable[[dict[str, Any]], list[Table]] = _rows  # of what `run` returned
 
 
 # In the order in which they run; each is also a key of the report.
-PARTS: dict[str, Part] = {
-    "latency": _of("latency", "run"),
-    "peers": _of("peers_part", "run"),
-    "torch": _of("torch_part", "run"),
-    "memory": _of("memory", "run"),
-    "anytime": _of("anytime", "run"),
-    "load": _of("load", "run"),
-    "quantised": _of("control_quality", "quantised"),
-    "samples": _of("control_quality", "samples"),
-}
-# How a part's figures are printed; without an entry, their `rows` are.
-SHOW: dict[str, Callable[[dict[str, Any]], None]] = {
-    "latency": _of("latency", "show"),
-    "memory": _of("memory", "show"),
-    "anytime": _of("anytime", "show"),
-    "load": _of("load", "show"),
-    "quantised": _of("control_quality", "show_quantised"),
-    "samples": _of("control_quality", "show_samples"),
+PARTS = {
+    "latency": Part(latency.run, latency.tables),
+    "peers": Part(external.run),
+    "torch": Part(backends.run),
+    "memory": Part(memory.run, memory.tables),
+    "anytime": Part(anytime.run, anytime.tables),
+    "load": Part(load.run, load.tables),
+    "quantised": Part(control_quality.quantised, control_quality.quantised_tables),
+    "samples": Part(control_quality.samples, control_quality.samples_tables),
 }
 
 
@@ -80,9 +74,11 @@ def run(
     for name in names:
         on_begin(name)
         try:
-            figures = PARTS[name](settings)
+            figures = PARTS[name].run(settings)
             if name == "samples" and settings.plot is not None:
-                _of("plots", "plot_samples")(figures["rows"], settings.plot)
+                from mbrl_controller.benchmark.plots import plot_samples
+
+                plot_samples(figures["rows"], settings.plot)
         except (MbrlError, ModuleNotFoundError, OSError) as error:
             figures = {"skipped": reason(error)}
         _enter(report, name, figures)
@@ -90,31 +86,6 @@ def run(
             write_json(json_file, report)
         on_part(name, figures)
     return report
-
-
-def show(name: str, figures: dict[str, Any]) -> None:
-    """Print a part's figures, or why there are none."""
-    if "skipped" in figures:
-        console.print(f"{name}: skipped: {figures['skipped']}", markup=False, soft_wrap=True)
-    elif name in SHOW:
-        SHOW[name](figures)
-    elif figures["rows"]:
-        print_rows(name, figures["rows"])
-    for what, why in figures.get("missing", {}).items():
-        console.print(f"{name}: without {what}: {why}", markup=False, soft_wrap=True)
-
-
-def show_machine(found: dict[str, Any]) -> None:
-    """Print what the figures are measured on."""
-    for name, value in found.items():
-        console.print(f"{name.replace('_', ' ')}: {value}", markup=False, highlight=False, soft_wrap=True)
-
-
-def show_headlines(report: dict[str, Any]) -> None:
-    """Print the figures that come first in the report, as far as they were measured."""
-    for name in HEADLINES:
-        if report[name] is not None:
-            console.print(f"{name}: {report[name]:.3g}", markup=False, highlight=False)
 
 
 def _enter(report: dict[str, Any], name: str, figures: dict[str, Any]) -> None:

@@ -1,16 +1,16 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""`mbrl benchmark`: what planning takes on this machine, how well the service keeps time, and what latency costs."""
+"""`mbrl benchmark`: cost of planning, timing of the nodes, and control under latency."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from mbrl_controller.base.console import error_console
+from mbrl_controller.cli.console import LiveLine, error_console, say
 from mbrl_controller.cli.errors import report_errors
 from mbrl_controller.cli.options import (
     TASKS,
@@ -21,53 +21,56 @@ from mbrl_controller.cli.options import (
     SeedOption,
     StressCoresOption,
 )
+from mbrl_controller.cli.stack import timing_line
+from mbrl_controller.cli.tables import print_rows, print_timing
 
 app = typer.Typer(help="Measure planning, timing and control on this machine.", no_args_is_help=True)
+LOOP_EVERY_S = 10.0  # between lines where there is no terminal
 
 
 @app.command()
 @report_errors
 def planner(
     task: Annotated[str, typer.Option(help=f"whose current model the parts plan with: {TASKS}")] = "baoding",
-    part: Annotated[
-        list[str] | None, typer.Option("--part", help="measure this part only, repeatable (default: all)")
-    ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="fewer repeats: sizes, no percentiles to rely on")] = False,
+    part: Annotated[list[str] | None, typer.Option("--part", help="only this part, repeatable (default: all)")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="fewer repeats; percentiles are then unreliable")] = False,
     peers_python: Annotated[
-        Path | None, typer.Option(help="Python interpreter that has the other planners' packages")
+        Path | None, typer.Option(help="Python interpreter with the other libraries' packages")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="draw return against candidates into this PNG")] = None,
+    plot: Annotated[Path | None, typer.Option(help="draw return against samples into this PNG")] = None,
     json: JsonOption = None,
 ) -> None:
-    """What a plan takes, how it keeps deadlines, its memory, the loop under load, and how well each planner controls.
+    """Cost of a plan, deadlines, memory, the loop under load, other libraries, and how well each planner controls.
 
-    All parts take the better part of an hour, most of it `samples`: with --json, that one goes on where it was stopped.
+    All parts take almost an hour, mostly `samples`: with --json, that part resumes where it was stopped.
     """
-    from mbrl_controller.benchmark import suite as job
     from mbrl_controller.benchmark.settings import Settings
+    from mbrl_controller.benchmark.suite import HEADLINES, run
     from mbrl_controller.control.task_config import contract_path
 
     contract_path(task)  # an unknown task is refused before any part is measured
-    report = job.run(
+    report = run(
         Settings(task=task, quick=quick, peers_python=peers_python, plot=plot),
         part,
         json,
-        # A line and no spinner: its thread would be part of what is measured.
+        # A line rather than a spinner: a spinner's thread would be measured, too.
         on_begin=lambda name: error_console.print(f"{name} ..."),
-        on_part=job.show,
-        on_machine=job.show_machine,
+        on_part=_show_part,
+        on_machine=_show_machine,
     )
-    job.show_headlines(report)
+    for name in HEADLINES:
+        if report[name] is not None:
+            say(f"{name}: {report[name]:.3g}")
 
 
 @app.command()
 @report_errors
 def delay(
     task: Annotated[list[str] | None, typer.Option(help=f"{TASKS}, repeatable (default: all)")] = None,
-    episodes: Annotated[int, typer.Option(min=1, help="episodes of each row, on the same seeds")] = 24,
+    episodes: Annotated[int, typer.Option(min=1, help="episodes per row, on the same seeds")] = 24,
     json: JsonOption = None,
 ) -> None:
-    """Control under 0 to 150 ms of latency, with and without compensation for it, in simulation."""
+    """Control under 0 to 150 ms of latency, with and without compensation, in simulation."""
     from mbrl_controller.benchmark import control_quality
     from mbrl_controller.benchmark import delay as job
 
@@ -77,7 +80,8 @@ def delay(
         json,
         on_begin=lambda what: error_console.print(f"{what} ...", highlight=False),
     )
-    job.show(report)
+    for title, rows in job.tables(report):
+        print_rows(title, rows)
 
 
 @app.command()
@@ -85,20 +89,49 @@ def delay(
 def loop(
     task: Annotated[str, typer.Option(help=f"what the hand does during the run: {TASKS}")] = "baoding",
     rate: LoopRateOption = None,
-    seconds: Annotated[float, typer.Option(min=2.0, help="how long, s")] = 60.0,
+    seconds: Annotated[float, typer.Option(min=2.0, help="length of the run, s")] = 60.0,
     stress_cores: StressCoresOption = 0,
     realtime: RealtimeOption = True,
     model: ModelOption = "current",
     seed: SeedOption = 0,
     json: JsonOption = None,
 ) -> None:
-    """How well the service keeps time: sim, controller and logger as processes, for a while at a rate.
+    """How well sim, controller and logger keep time as processes.
 
-    A rate other than the model's own is for timing only: plans still count in the model's period.
+    A rate other than the model's own is for timing only: a plan still counts in the model's period.
     """
-    from mbrl_controller.benchmark import loop as job
+    from mbrl_controller.benchmark.loop import run
 
-    job.run(
-        task, rate=rate, seconds=seconds, busy_cores=stress_cores, realtime=realtime, model=model, seed=seed,
-        json_file=json,
-    )  # fmt: skip
+    with LiveLine(timing_line, LOOP_EVERY_S) as live:
+        report, finished = run(
+            task,
+            seconds=seconds,
+            rate=rate,
+            stress_cores=stress_cores,
+            realtime=realtime,
+            model=model,
+            seed=seed,
+            json_file=json,
+            on_progress=live.show,
+        )
+    print_timing(report)
+    if not finished:
+        raise KeyboardInterrupt
+
+
+def _show_part(name: str, figures: dict[str, Any]) -> None:
+    """Print a part's tables, or why it was skipped, and what is missing in it."""
+    from mbrl_controller.benchmark.suite import PARTS
+
+    if "skipped" in figures:
+        say(f"{name}: skipped: {figures['skipped']}")
+    else:
+        for title, rows in PARTS[name].tables(figures):
+            print_rows(title or name, rows)
+    for what, why in figures.get("missing", {}).items():
+        say(f"{name}: without {what}: {why}")
+
+
+def _show_machine(found: dict[str, Any]) -> None:
+    for name, value in found.items():
+        say(f"{name.replace('_', ' ')}: {value}")

@@ -11,8 +11,8 @@ import typer
 
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.plugins import Catalog
-from mbrl_controller.base.tables import print_rows
 from mbrl_controller.cli.errors import report_errors, warn
+from mbrl_controller.cli.tables import print_rows
 
 Group = Literal["training", "planner", "controller", "learn", "sim"]
 

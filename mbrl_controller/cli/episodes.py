@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from mbrl_controller.base.console import console
+from mbrl_controller.cli.console import console
 from mbrl_controller.cli.errors import FAILED, report_errors
 
 app = typer.Typer(help="Logged episodes: list, info, recover.", no_args_is_help=True)

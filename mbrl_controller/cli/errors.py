@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 import typer
 from rich.markup import escape
 
-from mbrl_controller.base.console import error_console
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.extras import missing_extra
 from mbrl_controller.base.resources import write_hint
+from mbrl_controller.cli.console import error_console
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from mbrl_controller.base.console import console, say
 from mbrl_controller.base.overrides import parse_overrides
+from mbrl_controller.cli.console import console, say
 from mbrl_controller.cli.errors import INTERRUPTED, report_errors
 from mbrl_controller.cli.options import ContractOption, JsonOption, ModelsOption, ProcessesOption, TaskArgument
 
@@ -49,15 +49,14 @@ def learn(
 
     Ctrl-C stops it; --resume continues, also after a crash or kill.
     """
-    from mbrl_controller.cli import learn_progress as display
-    from mbrl_controller.cli.retrain_progress import stop_flag
+    from mbrl_controller.cli.progress import LearnDisplay, stop_flag
     from mbrl_controller.learning import publish
     from mbrl_controller.learning import run as job
 
     settings = parse_overrides("--set", options)
     settings |= {name: value for name, value in (("env_steps", env_steps), ("rounds", rounds)) if value is not None}
     settings |= {"through_ros": True} if through_ros else {}
-    with stop_flag() as stop, display.LearnDisplay() as callback:
+    with stop_flag() as stop, LearnDisplay() as callback:
         learned = job.run(
             task,
             seed=seed or 0,

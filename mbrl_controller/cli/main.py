@@ -12,10 +12,10 @@ from typing import Annotated, Literal
 import typer
 
 from mbrl_controller import __version__
-from mbrl_controller.base.console import say
 from mbrl_controller.base.deprecated import show_renamed
 from mbrl_controller.base.overrides import parse_overrides
 from mbrl_controller.cli import benchmark, catalogs, episodes, learn, models, stack
+from mbrl_controller.cli.console import episode_bar, say
 from mbrl_controller.cli.errors import INTERRUPTED, REFUSED, report_errors, warn
 from mbrl_controller.cli.options import (
     CommandGroup,
@@ -91,7 +91,7 @@ def evaluate(
     card: Annotated[bool, typer.Option("--card", help="keep the figures on the version's card")] = False,
 ) -> None:
     """Score a model or a floor on fixed seeds, in simulation and faster than real time."""
-    from mbrl_controller.cli.tables import evaluation_table, progress_of_episodes
+    from mbrl_controller.cli.tables import print_evaluation
     from mbrl_controller.rollouts import evaluate as job
     from mbrl_controller.rollouts.config import RolloutConfig
 
@@ -111,7 +111,7 @@ def evaluate(
         contract=contract,
         goal_options=parse_overrides("--goal", goal),
     )
-    with progress_of_episodes(episodes) as on_episode:
+    with episode_bar(episodes) as on_episode:
         report = job.run(
             config,
             episodes=episodes,
@@ -121,7 +121,7 @@ def evaluate(
             on_card=card,
             on_episode=on_episode,
         )
-    evaluation_table(report)
+    print_evaluation(report)
 
 
 @app.command()
@@ -181,7 +181,6 @@ def collect(
     processes: ProcessesOption = None,
 ) -> None:
     """Log episodes from simulation, faster than real time, as the logger would have written them."""
-    from mbrl_controller.cli.tables import progress_of_episodes
     from mbrl_controller.rollouts import collect as job
     from mbrl_controller.rollouts.config import RolloutConfig
 
@@ -201,7 +200,7 @@ def collect(
         contract=contract,
         goal_options=parse_overrides("--goal", goal),
     )
-    with progress_of_episodes(episodes) as on_episode:
+    with episode_bar(episodes) as on_episode:
         done = job.run(
             config,
             episodes=episodes,
@@ -235,7 +234,8 @@ def retrain(
     models_dir: ModelsOption = None,
 ) -> None:
     """Learn the next model version from the log. Ctrl-C stops at a checkpoint; --resume goes on from there."""
-    from mbrl_controller.cli import retrain_progress as display
+    from mbrl_controller.cli.progress import RetrainDisplay, stop_flag
+    from mbrl_controller.cli.tables import print_retrain
     from mbrl_controller.training import retrain as job
     from mbrl_controller.training.retrain_plan import RetrainRequest
 
@@ -253,9 +253,9 @@ def retrain(
         notes=notes,
         threads=threads,
     )
-    with display.stop_flag() as stop, display.Display() as callback:
+    with stop_flag() as stop, RetrainDisplay() as callback:
         result = job.run(request, stop.is_set, callback)
-    display.show_result(result)
+    print_retrain(result)
     if result.status in ("refused", "stopped"):
         raise typer.Exit({"refused": REFUSED, "stopped": INTERRUPTED}[result.status])
 

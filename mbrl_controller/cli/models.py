@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from mbrl_controller.base.console import console
+from mbrl_controller.cli.console import console
 from mbrl_controller.cli.errors import REFUSED, report_errors
 from mbrl_controller.cli.options import TASKS, ContractOption, ModelsOption, TaskArgument
 

@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import importlib.util
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.extras import how_to_install
+from mbrl_controller.cli.console import LiveLine, console, error_console
 from mbrl_controller.cli.errors import report_errors
 from mbrl_controller.cli.options import (
     JsonOption,
@@ -19,6 +23,13 @@ from mbrl_controller.cli.options import (
     StressCoresOption,
     TaskArgument,
 )
+from mbrl_controller.cli.tables import print_entries, print_resources, print_timing
+
+if TYPE_CHECKING:
+    from mbrl_controller.stack.demo_recorder import DemoRecord
+    from mbrl_controller.stack.timing import LoopTimingStats
+
+DEMO_EVERY_S, SOAK_EVERY_S = 5.0, 60.0  # between lines where there is no terminal
 
 
 @report_errors
@@ -31,16 +42,34 @@ def demo(
     seed: SeedOption = 0,
     json: JsonOption = None,
 ) -> None:
-    """A simulated hand, the controller and the logger as real ROS 2 processes, with a live view."""
-    from mbrl_controller.stack import demo as job
+    """Run a simulated hand, the controller and the logger as real ROS 2 processes, with a live view."""
+    from mbrl_controller.stack.demo import run
 
-    job.run(task, seconds=seconds, rate=rate, headless=headless, model=model, seed=seed, json_file=json)
+    if not headless and importlib.util.find_spec("mjviser") is None:
+        error_console.print(f"no viewer: {how_to_install('viewer')} (or --headless)", markup=False, soft_wrap=True)
+        headless = True
+    with LiveLine(demo_line, DEMO_EVERY_S) as live:
+        report, finished = run(
+            task,
+            seconds=seconds,
+            rate=rate,
+            viewer=not headless,
+            model=model,
+            seed=seed,
+            json_file=json,
+            on_note=lambda text: console.print(text, soft_wrap=True),
+            on_progress=live.show,
+        )
+    print_entries(report, hidden=["folder"])
+    console.print(f"episodes in {report['folder']}", soft_wrap=True)
+    if not finished:
+        raise KeyboardInterrupt
 
 
 @report_errors
 def soak(
     task: TaskArgument = "baoding",
-    minutes: Annotated[float, typer.Option(min=0.05, help="how long")] = 60.0,
+    minutes: Annotated[float, typer.Option(min=0.05, help="length of the run")] = 60.0,
     rate: LoopRateOption = None,
     stress_cores: StressCoresOption = 0,
     realtime: RealtimeOption = True,
@@ -48,13 +77,55 @@ def soak(
     seed: SeedOption = 0,
     json: JsonOption = None,
 ) -> None:
-    """The service for hours: missed ticks, memory, threads, open files and the log over time.
+    """Run the nodes for hours: missed ticks, memory, threads, open files and log size over time.
 
-    A rate other than the model's own is for timing only: plans still count in the model's period.
+    A rate other than the model's own is for timing only: a plan still counts in the model's period.
     """
-    from mbrl_controller.stack import soak as job
+    from mbrl_controller.stack.soak import FINISHED, INTERRUPTED, run
 
-    job.run(
-        task, minutes=minutes, rate=rate, busy_cores=stress_cores, realtime=realtime, model=model, seed=seed,
-        json_file=json,
-    )  # fmt: skip
+    with LiveLine(timing_line, SOAK_EVERY_S) as live:
+        report = run(
+            task,
+            minutes=minutes,
+            rate=rate,
+            stress_cores=stress_cores,
+            realtime=realtime,
+            model=model,
+            seed=seed,
+            json_file=json,
+            on_begin=lambda every, file: console.print(f"a sample every {every:g} s in {file}", soft_wrap=True),
+            on_progress=live.show,
+        )
+    print_timing(report)
+    print_resources(report)
+    if report["ended"] == INTERRUPTED:
+        raise KeyboardInterrupt
+    if report["ended"] != FINISHED:
+        raise MbrlError(report["ended"])
+
+
+def demo_line(elapsed: float, record: DemoRecord) -> str:
+    """The demo at this moment."""
+    row = record.rows[-1]
+    parts = [
+        f"{elapsed:5.1f} s",
+        f"tick {len(record.rows)}",
+        f"missed {row['missed_ticks']:.0f}",
+        f"late {1e3 * row['lateness']:.2f} ms",
+        f"reward {row['reward']:.3g}",
+    ]
+    metrics = record.episodes[-1].metrics(record.task, record.period) if record.episodes else None
+    if metrics is not None:
+        parts.append(f"return {metrics.episode_return:.3g}")
+        parts.append(f"turned {metrics.degrees_turned:.0f} deg")
+        parts.append(f"goal error {metrics.final_goal_error:.3g} {record.task.goal_unit}")
+    return " | ".join(part for part in parts if "nan" not in part)
+
+
+def timing_line(elapsed: float, stats: LoopTimingStats) -> str:
+    """The timing of the loop so far."""
+    s = stats.summary()
+    return (
+        f"{elapsed:5.1f} s | tick {s['ticks']} | missed {s['missed']} | late plans {s['late_plans']} | lateness p99.9 "
+        f"{s['lateness_p99_9_ms']:.3f} ms, max {s['lateness_max_ms']:.3f} ms"
+    )

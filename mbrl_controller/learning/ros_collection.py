@@ -17,7 +17,7 @@ from mbrl_controller.base.overrides import format_options
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.learning.config import LearnPlan
 from mbrl_controller.learning.schedule import EpisodeBatch
-from mbrl_controller.stack.launcher import ServicePlan, run_service
+from mbrl_controller.stack.launcher import StackConfig, run_stack
 from mbrl_controller.stack.processes import ProcessGroup
 
 AGAIN = "_again"  # the underscore is in no behaviour's name
@@ -32,7 +32,7 @@ def batch_folders(base: Path, batch: EpisodeBatch) -> list[Path]:
 
 
 def collect_through_ros(
-    service: ServicePlan,
+    config: StackConfig,
     batch: EpisodeBatch,
     on_episode: Callable[[], None],
     should_stop: Callable[[], bool],
@@ -42,7 +42,7 @@ def collect_through_ros(
     Episodes that were logged before count. The episode that runs at the end is kept, as far as it came.
 
     Args:
-        service: the nodes, as `service_plan` makes them.
+        config: the nodes, as `stack_config` makes them.
         batch: how many episodes.
         on_episode: called for each logged episode.
         should_stop: asked while waiting for the next one.
@@ -53,30 +53,30 @@ def collect_through_ros(
     Raises:
         MbrlError: a process fails, or nothing is logged.
     """
-    from mbrl_controller.stack.monitor import ServiceMonitor
+    from mbrl_controller.stack.monitor import StackMonitor
 
-    base = service.folder.parent
+    base = config.folder.parent
     seen = _logged(base, batch)
     for _ in range(min(seen, batch.episodes)):
         on_episode()
     if seen >= batch.episodes:
         return True
-    patience = service.controller["episode_s"] + PATIENCE_S
+    patience = config.controller["episode_s"] + PATIENCE_S
     complete = False
 
     def control(group: ProcessGroup) -> None:
         nonlocal complete
-        with ServiceMonitor(service.contract, lambda row: None) as monitor:
+        with StackMonitor(config.contract, lambda row: None) as monitor:
             monitor.prepare(group)
             monitor.begin(group)
             complete = _wait(base, batch, seen, patience, group, on_episode, should_stop)
 
-    if not run_service(service, control):
+    if not run_stack(config, control):
         raise KeyboardInterrupt
     return complete
 
 
-def service_plan(
+def stack_config(
     plan: LearnPlan,
     batch: EpisodeBatch,
     *,
@@ -85,7 +85,7 @@ def service_plan(
     version: str,
     models_dir: Path,
     episodes_dir: Path,
-) -> ServicePlan:
+) -> StackConfig:
     """The nodes with what the batch's RolloutConfig says, and the name of a new session.
 
     Args:
@@ -118,7 +118,7 @@ def service_plan(
         # ROS has no type for an empty list, which is the planner's default anyway.
         **{f"planner.{option}": value for option, value in rollout.planner_options.items() if value != []},
     }
-    return ServicePlan(
+    return StackConfig(
         contract_path=contract_file,
         contract=contract,
         version=version,

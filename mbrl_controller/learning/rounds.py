@@ -20,7 +20,7 @@ from mbrl_controller.learning.callbacks import LearnCallback
 from mbrl_controller.learning.config import ACCEPTANCE_SEEDS, LearnPlan
 from mbrl_controller.learning.log import Row, RunLog, StepKind
 from mbrl_controller.learning.logged_episodes import summarise_logged
-from mbrl_controller.learning.ros_collection import batch_folders, collect_through_ros, service_plan
+from mbrl_controller.learning.ros_collection import batch_folders, collect_through_ros, stack_config
 from mbrl_controller.learning.schedule import EpisodeBatch, random_batches, recent, round_batches
 from mbrl_controller.models.card import Version
 from mbrl_controller.models.registry import NO_FALLBACK_FILE, Registry
@@ -105,7 +105,7 @@ class RoundRunner:
 
     def _log(self, batch: EpisodeBatch, version: str) -> None:
         """Through the nodes."""
-        service = service_plan(
+        config = stack_config(
             self.plan,
             batch,
             contract=self.contract,
@@ -114,7 +114,7 @@ class RoundRunner:
             models_dir=self.models,
             episodes_dir=self.episodes,
         )
-        enough = collect_through_ros(service, batch, self.callback.on_episode_end, self.should_stop)
+        enough = collect_through_ros(config, batch, self.callback.on_episode_end, self.should_stop)
         if not enough:
             raise StoppedError
 

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Other work for a machine: processes that multiply matrices, one thread each."""
+"""Artificial CPU load: processes that multiply matrices, one thread each."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from mbrl_controller.base.os_process import ONE_THREAD
 
 
 @contextmanager
-def burners(count: int, niceness: int = 0) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """`count` processes at full load while the block runs; `niceness` up to 19 makes them yield to others."""
+def cpu_load(count: int, niceness: int = 0) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Run `count` processes at full load during the block; with `niceness` up to 19 they yield to others."""
     processes: list[subprocess.Popen[bytes]] = []
     try:
         for _ in range(count):
             command = [sys.executable, "-m", "mbrl_controller.stack.cpu_load", str(niceness), str(os.getpid())]
             environment = {**os.environ, **ONE_THREAD}
-            # Ctrl-C is for the parent, which then ends them.
+            # In a session of their own: Ctrl-C reaches the parent alone, which then ends them.
             processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, start_new_session=True))
         for process in processes:
             assert process.stdout is not None
             if not process.stdout.readline():
-                raise MbrlError("a process that should load the machine did not start")
+                raise MbrlError("a process that should load the CPU did not start")
         yield processes
     finally:
         for process in processes:
@@ -39,7 +39,7 @@ def burners(count: int, niceness: int = 0) -> Iterator[list[subprocess.Popen[byt
 
 
 def main() -> None:
-    """One of the processes; ends with the parent at the latest."""
+    """One load process; it ends with its parent."""
     import numpy as np
 
     niceness, parent = int(sys.argv[1]), int(sys.argv[2])
@@ -47,7 +47,7 @@ def main() -> None:
         os.nice(niceness)
     matrix = np.random.default_rng(0).standard_normal((256, 256)) / 16
     result = np.empty_like(matrix)
-    print("busy", flush=True)
+    print("started", flush=True)
     while os.getppid() == parent:
         for _ in range(100):
             np.matmul(matrix, matrix, out=result)

@@ -1,25 +1,36 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a demo came to: rows of ticks, episodes with their metrics, and the figures at the end."""
+"""What happens in a demo: a node that records ticks, states, commands and goals, and the figures made from them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import JointState
+from trajectory_msgs.msg import JointTrajectory
 
+from mbrl_controller.base.errors import MessageError
+from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.contract.state_assembly import StateAssembler
+from mbrl_controller.nodes import qos
+from mbrl_controller.nodes.controller_output import SOURCES
+from mbrl_controller.nodes.messages import message_class
+from mbrl_controller.stack.monitor import StackMonitor
 from mbrl_controller.tasks.base import EpisodeMetrics, Task
 from mbrl_controller.tasks.spaces import Array
 
-PLAN = 3.0  # the tick row's `source`: a fresh plan
+FRESH_PLAN = float(SOURCES.index("plan"))  # `source` of a tick's row
 
 
 @dataclass
 class DemoEpisode:
-    """One episode as it was seen on the topics."""
+    """One episode as seen on the topics."""
 
     number: int
     states: list[Array] = field(default_factory=list)  # [T+1][S]
@@ -34,7 +45,7 @@ class DemoEpisode:
 
 
 class DemoRecord:
-    """Filled by the monitor, tick by tick, on its thread."""
+    """Rows of the ticks, and episodes. The recorder fills it tick by tick, on its thread."""
 
     def __init__(self, task: Task, period: float) -> None:
         self.task, self.period = task, period
@@ -43,9 +54,9 @@ class DemoRecord:
         self.first_plan: float | None = None  # time.monotonic() at the first planned command
 
     def add(self, row: dict[str, float], seen: tuple[Array, Array, Array] | None, now: float) -> None:
-        """A tick's row, with the state, command and goal that it belongs to, if all were there."""
+        """Add a tick's row, and its state, command and goal (None unless all were received)."""
         self.rows.append(row)
-        if row["source"] == PLAN and self.first_plan is None:
+        if row["source"] == FRESH_PLAN and self.first_plan is None:
             self.first_plan = now
         if seen is None or not np.isfinite(row["episode_time"]):
             return
@@ -61,7 +72,7 @@ class DemoRecord:
         return values[np.isfinite(values)]
 
     def summary(self) -> dict[str, Any]:
-        """The figures at the end; None where there is nothing to tell."""
+        """Figures of the whole demo; None where there is no value."""
         found = [episode.metrics(self.task, self.period) for episode in self.episodes]
         metrics = [m for m in found if m is not None]
         last: Mapping[str, float] = self.rows[-1] if self.rows else {}
@@ -83,13 +94,58 @@ class DemoRecord:
         }
 
 
+class DemoRecorder(StackMonitor):
+    """Fills a record with the rows, states, commands and goals of the ticks."""
+
+    hears = frozenset({"tick", "command", "goal"})
+
+    def __init__(self, contract: RobotContract, record: DemoRecord) -> None:
+        super().__init__(contract, lambda row: record.add(row, self._seen(), time.monotonic()))
+        self._assembler = StateAssembler(contract)
+        self._newest: dict[str, bytes] = {}
+        self._command: Array | None = None
+        self._goal: Array | None = None
+
+    def _listen(self) -> None:
+        for source in self.contract.sources:
+            # Raw bytes: only those of a tick are parsed, since parsing all would take time from the planner.
+            self._node.create_subscription(
+                message_class(source.type), source.topic, self._keep(source.topic), qos.SENSOR, raw=True
+            )
+        self._node.create_subscription(JointState, "controller/command", self._on_command, qos.RECORD)
+        self._node.create_subscription(JointTrajectory, "controller/goal", self._on_goal, qos.RECORD)
+        super()._listen()
+
+    def _keep(self, topic: str) -> Callable[[bytes], None]:
+        def keep(data: bytes) -> None:
+            self._newest[topic] = data
+
+        return keep
+
+    def _on_command(self, message: Any) -> None:
+        self._command = np.array(message.position)
+
+    def _on_goal(self, message: Any) -> None:
+        self._goal = np.array(message.points[0].positions)
+
+    def _seen(self) -> tuple[Array, Array, Array] | None:
+        """State [S], command [A] (rad) and goal [G] of the tick whose row has arrived."""
+        if self._command is None or self._goal is None:
+            return None
+        try:
+            for source in self.contract.sources:
+                if source.topic in self._newest:
+                    message = deserialize_message(self._newest[source.topic], message_class(source.type))
+                    self._assembler.update(source.topic, message)
+            return self._assembler.vector()[0], self._command, self._goal
+        except MessageError:
+            return None  # the controller reports the reason
+
+
 def _p99_ms(values: Array) -> float | None:
     return float(1e3 * np.percentile(values, 99)) if len(values) else None
 
 
-def _finite(values: list[float]) -> list[float]:
-    return [value for value in values if np.isfinite(value)]
-
-
 def _mean(values: list[float]) -> float | None:
-    return float(np.mean(finite)) if (finite := _finite(values)) else None
+    finite = [value for value in values if np.isfinite(value)]
+    return float(np.mean(finite)) if finite else None

@@ -1,40 +1,37 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The service as it is on a robot, for jobs to run: sim, controller and logger as processes of their own."""
+"""Start and stop the nodes as on a robot: sim, controller and logger, each in its own process."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from rich.live import Live
-
-from mbrl_controller.base.console import console
 from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.task_config import contract_for, contract_path
 from mbrl_controller.models.registry import Registry
-from mbrl_controller.stack.cpu_load import burners
+from mbrl_controller.stack.cpu_load import cpu_load
 from mbrl_controller.stack.processes import ProcessGroup, free_domain, local_environment, ros_arguments
 
-STOP_ORDER = ("controller", "logger", "sim")  # the hand's master first, and nothing is logged of an unmoved hand
+STOP_ORDER = ("controller", "logger", "sim")  # first what moves the hand; the logger before the hand stops
 NEEDED = ("rclpy", "mujoco")
 REFRESH_S = 0.25
-STATES_A_TICK = 2.0  # at least, for a loop that is faster than the sim's own rate allows for
-STATE_RATES = (100.0, 1000.0)  # Hz, the sim's default and the most it takes
+STATES_PER_TICK = 2.0  # at least, for loops too fast for the sim's default rate
+STATE_RATES = (100.0, 1000.0)  # Hz, the sim's default and its maximum
 
 
 @dataclass(frozen=True)
-class ServicePlan:
-    """What is run, and below which folder its episodes are kept."""
+class StackConfig:
+    """Which task, model and rate the nodes run, and where the episodes are logged."""
 
     contract_path: Path
     contract: RobotContract
@@ -43,16 +40,16 @@ class ServicePlan:
     log_dir: Path
     seed: int
     rate: float  # Hz
-    controller: dict[str, Any] = field(default_factory=dict)  # parameters beyond those of every service
+    controller: dict[str, Any] = field(default_factory=dict)  # parameters besides those in `parameters`
     sim: dict[str, Any] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
-        """Where the session's episodes are."""
+        """Folder of the session's episodes."""
         return self.log_dir / self.contract.task.name / self.session
 
     def parameters(self) -> dict[str, dict[str, Any]]:
-        """Each node's parameters."""
+        """Parameters by node."""
         contract = str(self.contract_path)
         lowest, highest = STATE_RATES
         return {
@@ -60,7 +57,7 @@ class ServicePlan:
                 "autostart": True,
                 "contract": contract,
                 "seed": self.seed,
-                "state_rate": min(max(lowest, STATES_A_TICK * self.rate), highest),
+                "state_rate": min(max(lowest, STATES_PER_TICK * self.rate), highest),
                 **self.sim,
             },
             "controller": {
@@ -79,7 +76,7 @@ class ServicePlan:
         }
 
 
-def plan_service(
+def make_config(
     kind: str,
     task: str,
     log_dir: Path,
@@ -89,11 +86,22 @@ def plan_service(
     model: str = "current",
     seed: int = 0,
     controller: dict[str, Any] | None = None,
-) -> ServicePlan:
-    """Everything that can be wrong is found here, before a process is started. `kind` begins the session's name.
+) -> StackConfig:
+    """A checked configuration: invalid input is found here, before any process starts.
 
-    `rate` (Hz): None for the model's own; another is refused unless `any_rate`. Raises MbrlError, and
-    ModuleNotFoundError for what is not installed.
+    Args:
+        kind: first part of the session's name.
+        task: name of the task.
+        log_dir: folder for episodes.
+        rate: of the control loop, Hz; None for the model's own.
+        any_rate: also accept a rate other than the model's own.
+        model: model version.
+        seed: seed of the planner and of the simulated hand.
+        controller: further parameters of the controller.
+
+    Raises:
+        MbrlError: the task, version or rate does not exist or fit.
+        ModuleNotFoundError: ROS or MuJoCo is not installed.
     """
     require_modules()
     from mbrl_controller.nodes.controller_options import check_rate
@@ -103,7 +111,7 @@ def plan_service(
         check_rate(rate or 0.0, contract.action.period)
     version = Registry().resolve(task, model)
     version.check_digest().spec.check_fits(contract.task, contract.action)
-    return ServicePlan(
+    return StackConfig(
         contract_path=contract_path(task),
         contract=contract,
         version=version.name,
@@ -116,69 +124,48 @@ def plan_service(
 
 
 def require_modules() -> None:
-    """Raises ModuleNotFoundError now, rather than as the failure of a process later."""
+    """Raise ModuleNotFoundError here, rather than in a child process later."""
     for module in NEEDED:
         if importlib.util.find_spec(module) is None:
             raise ModuleNotFoundError(f"No module named {module!r}", name=module)
 
 
-def run_service(plan: ServicePlan, control: Callable[[ProcessGroup], None], busy_cores: int = 0) -> bool:
-    """Start the nodes, call `control`, stop them in order; False if Ctrl-C came. Raises MbrlError for one that fails.
-
-    `busy_cores`: so many processes load the machine meanwhile.
-    """
-    interrupted = False
-    environment = local_environment(free_domain())
-    os.environ.update(environment)  # the monitor is a node in this process
-    with ProcessGroup(environment, STOP_ORDER) as group:
-        try:
-            for name, own in plan.parameters().items():
-                files = [share_dir() / "config" / f"{name}.yaml"]
-                group.start(name, f"mbrl_controller.nodes.{name}", ros_arguments(files, own))
-            with burners(busy_cores):
-                control(group)
-        except KeyboardInterrupt:
-            interrupted = True
-        group.stop()
-        if not interrupted:
-            group.check()
-    return not interrupted
-
-
-def watch(
-    seconds: float,
-    group: ProcessGroup,
-    line: Callable[[float], str],
-    *,
-    plain_every: float,
-    each: Callable[[float], None] = lambda elapsed: None,
-) -> None:
-    """Look on for `seconds`: show `line` of the time passed (s), call `each` with it; MbrlError when a node fails.
-
-    The line lives on a terminal; elsewhere it is printed each `plain_every` s.
-    """
-    began = time.monotonic()
-    with _display(line, plain_every) as show:
-        while (elapsed := time.monotonic() - began) < seconds:
-            group.check()
-            each(elapsed)
-            show(elapsed)
-            time.sleep(min(REFRESH_S, max(0.0, seconds - (time.monotonic() - began))))
-    group.check()
-
-
 @contextmanager
-def _display(line: Callable[[float], str], plain_every: float) -> Iterator[Callable[[float], None]]:
-    if console.is_terminal:
-        with Live(console=console, refresh_per_second=1 / REFRESH_S, transient=True) as live:
-            yield lambda elapsed: live.update(line(elapsed))
-        return
-    last = 0.0
+def running_nodes(parameters: Mapping[str, Mapping[str, Any]]) -> Iterator[ProcessGroup]:
+    """Run a node with its config file and `parameters` for each name, on a ROS domain of their own.
 
-    def show(elapsed: float) -> None:
-        nonlocal last
-        if elapsed - last >= plain_every:
-            last = elapsed
-            console.print(line(elapsed), soft_wrap=True)
+    The domain is set in this process, too: a monitor in the block is a node beside them. They are stopped in order at
+    the end. Raises MbrlError if one failed.
+    """
+    environment = local_environment(free_domain())
+    os.environ.update(environment)
+    with ProcessGroup(environment, STOP_ORDER) as group:
+        for name, own in parameters.items():
+            files = [share_dir() / "config" / f"{name}.yaml"]
+            group.start(name, f"mbrl_controller.nodes.{name}", ros_arguments(files, own))
+        yield group
+        group.stop()
+        group.check()
 
-    yield show
+
+def run_stack(config: StackConfig, control: Callable[[ProcessGroup], None], stress_cores: int = 0) -> bool:
+    """Start the nodes, call `control`, stop them in order; False after Ctrl-C. Raises MbrlError if a node fails.
+
+    `stress_cores` processes load the machine while `control` runs.
+    """
+    try:
+        with running_nodes(config.parameters()) as group, cpu_load(stress_cores):
+            control(group)
+    except KeyboardInterrupt:
+        return False
+    return True
+
+
+def watch(seconds: float, group: ProcessGroup, each: Callable[[float], None]) -> None:
+    """Wait for `seconds` and call `each` with the time passed (s) meanwhile; raises MbrlError when a node fails."""
+    began = time.monotonic()
+    while (elapsed := time.monotonic() - began) < seconds:
+        group.check()
+        each(elapsed)
+        time.sleep(min(REFRESH_S, max(0.0, seconds - (time.monotonic() - began))))
+    group.check()

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""A job's own node beside a service: takes the nodes through their lifecycle and hears what the controller tells."""
+"""A node beside the running nodes: changes their lifecycle states and receives the controller's records."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ FIRST_TICK_S = 20.0
 CATCH_UP_S = 60.0
 
 
-class ServiceMonitor:
-    """A node on a thread of its own, for the time of a `with` block; `on_row` gets each tick's row, on that thread."""
+class StackMonitor:
+    """A node that spins on its own thread within a `with` block; `on_row` gets each tick's row on that thread."""
 
-    hears = frozenset({"tick"})  # of the controller's records
+    hears = frozenset({"tick"})  # the controller's records that it subscribes to
 
     def __init__(self, contract: RobotContract, on_row: Callable[[dict[str, float]], None]) -> None:
         self.contract = contract
-        self.reports: dict[str, dict[str, str]] = {}  # the newest values on /diagnostics, by the status's name
+        self.reports: dict[str, dict[str, str]] = {}  # newest values on /diagnostics, by status name
         self._on_row = on_row
-        self._newest_row = 0.0  # s, stamp of the newest row
+        self._newest_row = 0.0  # s, stamp
 
-    def __enter__(self) -> ServiceMonitor:
+    def __enter__(self) -> StackMonitor:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self._node = rclpy.create_node("monitor")
         self._listen()
@@ -60,11 +60,11 @@ class ServiceMonitor:
         rclpy.try_shutdown()
 
     def prepare(self, group: ProcessGroup) -> None:
-        """Everything up to the controller's activation."""
+        """Configure the nodes, activate the logger, and wait until all are connected."""
         for name in ("logger", "controller"):
             self.change(name, "configure", group)
         self.change("logger", "activate", group)
-        self.wait_until_connected(2, group)  # this process and the logger
+        self.wait_until_connected(2, group)  # this node and the logger
 
     def begin(self, group: ProcessGroup) -> None:
         """Activate the controller and wait for its first tick."""
@@ -72,19 +72,19 @@ class ServiceMonitor:
         wait_for(lambda: self._newest_row, "the controller does not tick", FIRST_TICK_S, group)
 
     def catch_up(self, group: ProcessGroup) -> None:
-        """Wait for the rows of all ticks until now: on a busy machine this process is behind."""
+        """Wait for the rows of all ticks until now: on a busy machine this node lags behind."""
         now = time.time()
         wait_for(lambda: self._newest_row >= now, "the controller's rows do not arrive", CATCH_UP_S, group)
 
     def change(self, name: str, transition: str, group: ProcessGroup) -> None:
-        """Ask a lifecycle node for a transition; raises ProcessError with its last words if it refuses."""
+        """Request a lifecycle transition; raises ProcessError with the node's last output if it refuses."""
         node = self._node
         changes = node.create_client(ChangeState, f"{name}/change_state")
         states = node.create_client(GetState, f"{name}/get_state")
         for client in (changes, states):
             wait_for(client.service_is_ready, f"{name}: no lifecycle service", DISCOVERY_S, group)
         transition_id, goal = TRANSITIONS[transition]
-        # An answer can get lost where the node has not yet discovered who asks.
+        # A response can get lost if the node has not yet discovered this client.
         for _ in range(TIMES_ASKED):
             answer = changes.call_async(ChangeState.Request(transition=Transition(id=transition_id)))
             if is_true_within(answer.done, ANSWER_S, group) and answer.result().success:
@@ -98,8 +98,10 @@ class ServiceMonitor:
         raise MbrlError(f"{name}: {transition} unanswered, asked {TIMES_ASKED} times")
 
     def wait_until_connected(self, listeners: int, group: ProcessGroup) -> None:
-        """Wait until the state topics have their publisher and the controller's records `listeners` subscribers, this
-        process among them for what it hears."""
+        """Wait until each state topic has a publisher and each of the controller's records has `listeners` subscribers.
+
+        One of them is this node, for the records that it subscribes to.
+        """
         node = self._node
         for source in self.contract.sources:
             topic = source.topic

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Nodes as child processes: started with parameters, watched, stopped in order, never left behind."""
+"""Nodes as child processes: started with parameters, watched, stopped in order, and never left running."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ PATIENCE_S = (8.0, 3.0)  # after SIGINT, after SIGTERM; then SIGKILL
 
 
 class ProcessError(MbrlError):
-    """A child process that failed; the message holds its last words."""
+    """A child process that failed; the message contains its last output."""
 
 
 def local_environment(domain: int) -> dict[str, str]:
-    """Variables that keep a ROS graph on this machine, apart from others on it, and closed to other machines.
+    """Variables that keep a ROS graph on this machine, separate from others on it and closed to other machines.
 
-    UDP on the loopback interface: shared memory gains nothing here, and what a killed process leaves of it in /dev/shm
-    breaks later ones.
+    UDP on the loopback interface: shared memory gains nothing here, and the segments that a killed process leaves in
+    /dev/shm break later ones.
     """
     loopback = str(share_dir() / "config" / "security" / "loopback.xml")
     return {
@@ -45,13 +45,13 @@ def local_environment(domain: int) -> dict[str, str]:
         "FASTDDS_DEFAULT_PROFILES_FILE": loopback,  # of Fast DDS 3 (Kilted)
         "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4",
         "RCUTILS_LOGGING_BUFFERED_STREAM": "0",
-        "OMP_NUM_THREADS": "1",  # small matrices: threads would only fight for the cores
+        "OMP_NUM_THREADS": "1",  # small matrices: threads would only compete for the cores
         "PYTHONUNBUFFERED": "1",
     }
 
 
 def free_domain() -> int:
-    """A ROS domain whose first discovery port nobody listens on; raises MbrlError when there is none."""
+    """A ROS domain whose first discovery port is free; raises MbrlError when there is none."""
     domains = list(range(1, 102))
     random.shuffle(domains)
     for domain in domains:
@@ -65,7 +65,7 @@ def free_domain() -> int:
 
 
 def ros_arguments(params_files: Sequence[Path] = (), params: Mapping[str, Any] | None = None) -> list[str]:
-    """Command-line arguments that give a node its parameters; `params` come after the files and win."""
+    """Command-line arguments with a node's parameters; `params` override the files."""
     arguments = ["--ros-args"]
     for path in params_files:
         arguments += ["--params-file", str(path)]
@@ -76,7 +76,14 @@ def ros_arguments(params_files: Sequence[Path] = (), params: Mapping[str, Any] |
 
 
 class Child:
-    """One process of the group; its output goes to a file of which the end is shown if it fails."""
+    """One process of the group. Its output goes to the file `log`; an error shows the end of it.
+
+    Args:
+        name: of the node.
+        command: program and arguments.
+        environment: variables besides those of this process.
+        log: file for its output.
+    """
 
     def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         self.name, self.log = name, log
@@ -88,13 +95,13 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C reaches the parent alone, which then stops them in order
+                start_new_session=True,  # Ctrl-C reaches the parent alone, which stops them in order
                 preexec_fn=die_with_parent,
             )
 
     @property
     def running(self) -> bool:
-        """Whether it is still there."""
+        """Whether the process still runs."""
         return self.process.poll() is None
 
     def last_words(self, lines: int = 15) -> str:
@@ -102,7 +109,7 @@ class Child:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def stop(self) -> None:
-        """SIGINT, then SIGTERM, then SIGKILL, with patience in between."""
+        """Send SIGINT, then SIGTERM, then SIGKILL, until the process ends."""
         self.asked_to_stop = True
         for number, patience in zip((signal.SIGINT, signal.SIGTERM), PATIENCE_S, strict=True):
             if not self.running:
@@ -117,7 +124,7 @@ class Child:
             self.process.wait()
 
     def check(self) -> None:
-        """Raises ProcessError if it ended unasked, or with an error."""
+        """Raise ProcessError if the process ended without being asked to, or with an error."""
         code = self.process.poll()
         if code is None or (self.asked_to_stop and code == 0):
             return
@@ -126,7 +133,7 @@ class Child:
 
 
 class ProcessGroup:
-    """Children that end with the `with` block, the last listed in `stop_order` last."""
+    """Child processes that end with the `with` block, in the order `stop_order`."""
 
     def __init__(self, environment: Mapping[str, str], stop_order: Sequence[str]) -> None:
         self._environment, self._stop_order = environment, stop_order
@@ -141,12 +148,12 @@ class ProcessGroup:
         return child
 
     def check(self) -> None:
-        """Raises ProcessError for the first child that failed."""
+        """Raise ProcessError for the first child that failed."""
         for child in self.children.values():
             child.check()
 
     def stop(self) -> None:
-        """Stop them in order; all are stopped even if one of them fails or a signal comes in between."""
+        """Stop all in order, even if one fails or a signal arrives meanwhile."""
         try:
             for name in self._stop_order:
                 if name in self.children:
@@ -168,13 +175,20 @@ class ProcessGroup:
 
 
 def wait_for(condition: Callable[[], object], what: str, timeout: float, group: ProcessGroup) -> None:
-    """Poll `condition` until it is true; raises MbrlError after `timeout` s, or as soon as a child fails."""
+    """Poll `condition` until it is true; raises MbrlError after `timeout` s, or when a child fails.
+
+    Args:
+        condition: is called about 50 times a second.
+        what: begins the error's text.
+        timeout: s.
+        group: the processes that must keep running.
+    """
     if not is_true_within(condition, timeout, group):
         raise MbrlError(f"{what}: not within {timeout:.0f} s")
 
 
 def is_true_within(condition: Callable[[], object], timeout: float, group: ProcessGroup) -> bool:
-    """Poll `condition` for up to `timeout` s; raises MbrlError as soon as a child fails."""
+    """Poll `condition` for up to `timeout` s; raises MbrlError when a child fails."""
     deadline = time.monotonic() + timeout
     while not condition():
         group.check()

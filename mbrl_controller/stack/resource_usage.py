@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a running process takes of the machine, and how memory goes over time."""
+"""Memory, threads and open files of a running process, and the trend of its memory."""
 
 from __future__ import annotations
 
@@ -14,30 +14,35 @@ import numpy as np
 
 from mbrl_controller.base.errors import MbrlError
 
-WARM_UP = 0.2  # share of the samples before memory is judged: caches and pools reach their size
-SPREADS = 2.0  # a trend within so many standard deviations of the samples about it is none
+WARM_UP = 0.2  # share of the samples to ignore: caches and pools still fill
+SPREADS = 2.0  # a rise below this many standard deviations of the samples about the line counts as none
 
 
 @dataclass(frozen=True)
-class Footprint:
-    """One look at a process."""
+class ResourceUsage:
+    """What one process uses at one moment."""
 
-    rss_mib: float  # resident, shared pages counted whole
-    pss_mib: float  # resident, shared pages divided among those who share them
+    rss_mib: float  # resident memory, shared pages counted in full
+    pss_mib: float  # resident memory, shared pages divided among the processes that share them
     threads: int
     files: int  # open descriptors
 
 
-def footprint(pid: int) -> Footprint:
-    """Of process `pid`, from /proc; raises MbrlError where that does not tell."""
+def resource_usage(pid: int) -> ResourceUsage:
+    """Of process `pid`, from /proc; raises MbrlError where that cannot be read."""
     folder = Path("/proc") / str(pid)
     try:
         memory = (folder / "smaps_rollup").read_text()
         status = (folder / "status").read_text()
         files = len(os.listdir(folder / "fd"))
-        return Footprint(_entry(memory, "Rss") / 1024, _entry(memory, "Pss") / 1024, _entry(status, "Threads"), files)
+        return ResourceUsage(
+            rss_mib=_entry(memory, "Rss") / 1024,
+            pss_mib=_entry(memory, "Pss") / 1024,
+            threads=_entry(status, "Threads"),
+            files=files,
+        )
     except (OSError, StopIteration, ValueError) as error:
-        raise MbrlError(f"what process {pid} takes of the machine cannot be read from {folder}: {error}") from error
+        raise MbrlError(f"resource usage of process {pid} cannot be read from {folder}: {error}") from error
 
 
 def _entry(text: str, name: str) -> int:
@@ -46,7 +51,7 @@ def _entry(text: str, name: str) -> int:
 
 @dataclass(frozen=True)
 class Trend:
-    """Where a series goes after its warm-up; NaN with fewer than three samples there."""
+    """Straight line through a series after its warm-up; NaN with fewer than three samples there."""
 
     begin: float  # of the fitted line, in the series' unit
     end: float
@@ -55,7 +60,7 @@ class Trend:
 
     @property
     def verdict(self) -> str:
-        """Whether the line's rise is more than the samples' own scatter about it."""
+        """Whether the line rises or falls by more than the samples scatter about it."""
         if not np.isfinite(self.slope):
             return "too short to tell"
         rise = self.end - self.begin

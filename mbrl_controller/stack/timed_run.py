@@ -1,74 +1,79 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a run of the service that is timed has: how the loop is asked to keep time, and how it did."""
+"""Runs of the nodes that measure how well the control loop keeps time: for `mbrl benchmark loop` and `mbrl soak`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from mbrl_controller.base import machine
-from mbrl_controller.base.console import console
-from mbrl_controller.base.tables import print_rows
-from mbrl_controller.stack.launcher import ServicePlan, plan_service
-from mbrl_controller.stack.timing import FIGURES, TickFigures
+from mbrl_controller.stack.launcher import StackConfig, make_config, run_stack, watch
+from mbrl_controller.stack.processes import ProcessGroup
+from mbrl_controller.stack.timing import LoopTimingStats
 
-# What docs/timing.md says to set on a robot, and what the nodes do by default.
+# What docs/timing.md recommends on a robot, and what the nodes do by default.
 REALTIME = {"scheduling_priority": 50, "lock_memory": True, "gc_in_slack": True}
 ORDINARY = {"scheduling_priority": 0, "lock_memory": False, "gc_in_slack": True}
-REPORT = "controller: control"
+STATUS = "controller: control"
 
 
-def plan_timed(
+def timed_config(
     kind: str, task: str, log_dir: Path, *, rate: float | None, realtime: bool, model: str, seed: int
-) -> ServicePlan:
-    """A service whose loop ticks at `rate` (Hz), whatever the model's own is (None); raises MbrlError."""
-    settings = REALTIME if realtime else ORDINARY
-    return plan_service(
-        kind, task, log_dir, rate=rate, any_rate=True, model=model, seed=seed, controller=dict(settings)
-    )
+) -> StackConfig:
+    """A configuration whose loop may tick at any rate; see `make_config`. `realtime` asks the system for REALTIME."""
+    return make_config(
+        kind, task, log_dir, rate=rate, any_rate=True, model=model, seed=seed,
+        controller=dict(REALTIME if realtime else ORDINARY),
+    )  # fmt: skip
 
 
-def describe(plan: ServicePlan, busy_cores: int, realtime: bool) -> dict[str, Any]:
-    """What a report is about: what is run, on which machine, and what the system is asked for."""
+def describe(config: StackConfig, stress_cores: int, realtime: bool) -> dict[str, Any]:
+    """The head of a report: what runs, on which machine, and what it asks of the system. Nothing is refused yet."""
     return {
         "machine": machine.describe(),
-        "task": plan.contract.task.name,
-        "model": plan.version,
-        "rate_hz": plan.rate,
-        "model_rate_hz": 1.0 / plan.contract.action.period,
-        "busy_cores": busy_cores,
+        "task": config.contract.task.name,
+        "model": config.version,
+        "rate_hz": config.rate,
+        "model_rate_hz": 1.0 / config.contract.action.period,
+        "busy_cores": stress_cores,
         "asked": dict(REALTIME if realtime else ORDINARY),
+        "refused": [],
     }
 
 
-def not_granted(reports: dict[str, dict[str, str]]) -> list[str]:
-    """What the controller says on /diagnostics that the system refused it."""
-    return [text for text in reports.get(REPORT, {}).get("not granted", "").split("; ") if text]
+def run_timed(
+    config: StackConfig,
+    stats: LoopTimingStats,
+    seconds: float,
+    report: dict[str, Any],
+    each: Callable[[float, ProcessGroup], None],
+    at_end: Callable[[ProcessGroup], None] = lambda group: None,
+) -> bool:
+    """Run the nodes for `seconds`; False after Ctrl-C. Raises MbrlError if a node fails.
 
+    Args:
+        config: the nodes' configuration.
+        stats: gets the row of each tick.
+        seconds: from the first tick on.
+        report: what `describe` returned; `refused` is filled with what the system did not grant, also after a failure.
+        each: called a few times a second with the time passed (s) and the processes.
+        at_end: called once all rows have arrived, while the nodes still run.
+    """
+    from mbrl_controller.stack.monitor import StackMonitor
 
-def line(elapsed: float, figures: TickFigures) -> str:
-    """The present, for the one who waits."""
-    s = figures.summary()
-    return (
-        f"{elapsed:5.1f} s | tick {s['ticks']} | missed {s['missed']} | late plans {s['late_plans']} | lateness p99.9 "
-        f"{s['lateness_p99_9_ms']:.3f} ms, max {s['lateness_max_ms']:.3f} ms"
-    )
+    def control(group: ProcessGroup) -> None:
+        with StackMonitor(config.contract, stats.add) as monitor:
+            monitor.prepare(group)
+            monitor.begin(group)
+            try:
+                watch(seconds, group, lambda elapsed: each(elapsed, group))
+                monitor.catch_up(group)
+                at_end(group)
+            finally:
+                not_granted = monitor.reports.get(STATUS, {}).get("not granted", "")
+                report["refused"] = [text for text in not_granted.split("; ") if text]
 
-
-def show(report: dict[str, Any]) -> None:
-    """Print the figures."""
-    counts = {name: report[name] for name in ("ticks", "missed", "late_plans", "rows_lost")}
-    rates = f"{report['rate_hz']:g} Hz" + ("" if not report["busy_cores"] else f", {report['busy_cores']} cores busy")
-    print_rows(f"{report['task']} {report['model']}, {rates}, {report['seconds']:.0f} s", [counts])
-    print_rows(
-        "times, ms",
-        [
-            {"what": name} | {key.replace("_", "."): report[f"{name}_{key}_ms"] for key in FIGURES}
-            for name in ("lateness", "execution", "period")
-        ],
-    )
-    asked = ", ".join(f"{name} {value}" for name, value in report["asked"].items())
-    refused = "; ".join(report["refused"]) or "nothing"
-    console.print(f"asked of the system: {asked}; refused: {refused}", markup=False, highlight=False, soft_wrap=True)
+    return run_stack(config, control, report["busy_cores"])

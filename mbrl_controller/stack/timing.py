@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a controller's ticks came to, from the rows it publishes; memory is bounded, so for any length of time."""
+"""Timing of the control loop, from the rows that the controller publishes; in bounded memory."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any
 
 from mbrl_controller.control.timing import LoopStatistics
 
-FIGURES = {"p50": "p50", "p99": "p99", "p99_9": "p999", "max": "max"}  # in a report: in a Summary
+PERCENTILES = {"p50": "p50", "p99": "p99", "p99_9": "p999", "max": "max"}  # name in a report: in a Summary
 
 
-class TickFigures:
-    """Filled row by row on one thread, read on any. `period` (s): the loop's."""
+class LoopTimingStats:
+    """Add rows on one thread, read on any. `period` (s) is the loop's."""
 
     def __init__(self, period: float) -> None:
         self._period = period
         self._statistics = LoopStatistics(period)
         self._late_plans = 0
         self._first = self._last = math.nan  # s, stamps
-        self._lateness, self._missed = math.nan, 0  # of the row before
-        self._worst: float | None = None  # lateness since it was last asked for, s
+        self._lateness, self._missed = math.nan, 0  # of the previous row
+        self._worst: float | None = None  # lateness since `take_worst_ms`, s
 
     def add(self, row: dict[str, float]) -> None:
-        """A tick's row."""
+        """Add the row of one tick."""
         s, lateness, missed = self._statistics, row["lateness"], int(row["missed_ticks"])
         if not s.ticks:
             self._first = row["stamp"]
@@ -42,16 +42,16 @@ class TickFigures:
 
     @property
     def seconds(self) -> float:
-        """s from the first tick to the end of the last one's period."""
+        """Time from the first tick to the end of the last one's period, s."""
         return self._last - self._first + self._period if self._statistics.ticks else 0.0
 
     def take_worst_ms(self) -> float | None:
-        """The greatest lateness since this was last asked, ms; None if there was no tick."""
+        """The greatest lateness since the previous call, ms; None if there was no tick."""
         worst, self._worst = self._worst, None
         return None if worst is None else 1e3 * worst
 
     def counts(self) -> dict[str, int]:
-        """Ticks, missed ticks and late plans so far; `rows_lost`: ticks of which this process did not hear."""
+        """Ticks, missed ticks and late plans so far; `rows_lost`: ticks whose row was not received."""
         s = self._statistics
         ticks, missed = s.ticks, s.missed
         span = round(self.seconds / self._period)
@@ -63,9 +63,9 @@ class TickFigures:
         }
 
     def summary(self) -> dict[str, Any]:
-        """The counts, and `<lateness, execution, period>_<p50, p99, p99_9, max>_ms`; NaN where there is nothing."""
+        """The counts, and `<lateness, execution, period>_<p50, p99, p99_9, max>_ms`; NaN without ticks."""
         figures: dict[str, Any] = dict(self.counts())
         for name in ("lateness", "execution", "period"):
             found = getattr(self._statistics, name).summary()
-            figures |= {f"{name}_{key}_ms": 1e3 * getattr(found, value) for key, value in FIGURES.items()}
+            figures |= {f"{name}_{key}_ms": 1e3 * getattr(found, value) for key, value in PERCENTILES.items()}
         return figures

@@ -17,14 +17,13 @@ import pytest
 from typer.testing import CliRunner
 
 from mbrl_controller.base.errors import MbrlError
-from mbrl_controller.benchmark import anytime, latency, load, memory, peers_part, timing, workload
-from mbrl_controller.benchmark import subprocess_run as isolated
-from mbrl_controller.benchmark import suite as planner
-from mbrl_controller.benchmark.peers import PeerResult
+from mbrl_controller.benchmark import anytime, external, latency, load, memory, suite, timing, workload
+from mbrl_controller.benchmark.external import PeerResult
 from mbrl_controller.benchmark.settings import Settings, UnavailableError
+from mbrl_controller.benchmark.subprocess_run import run_in_subprocess
 from mbrl_controller.cli.main import app
 from mbrl_controller.planning.catalog import make_planner
-from mbrl_controller.stack import cpu_load as burners
+from mbrl_controller.stack.cpu_load import cpu_load
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 TINY = {"num_samples": 8, "horizon": 2}
@@ -59,14 +58,13 @@ def fake_parts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         "memory": UnavailableError("no [/proc] here"),
         "load": {"rows": [{"a": 1, "b_p50": math.nan, "b_p99": 2.0}]},
     }
-    monkeypatch.setattr(planner, "PARTS", {name: part(name, figures) for name, figures in parts.items()})
-    monkeypatch.setattr(planner, "SHOW", {})
+    monkeypatch.setattr(suite, "PARTS", {name: suite.Part(part(name, figures)) for name, figures in parts.items()})
     return ran
 
 
 def test_a_report_has_the_promised_keys(fake_parts: list[str], tmp_path: Path) -> None:
     file = tmp_path / "report.json"
-    planner.run(Settings(), None, file)
+    suite.run(Settings(), None, file)
     report = json.loads(file.read_text())
     assert fake_parts == ["latency", "peers", "memory", "load"]
     assert report["plan_cpu_ms"] == 10.0
@@ -84,7 +82,7 @@ def test_a_report_has_the_promised_keys(fake_parts: list[str], tmp_path: Path) -
 
 
 def test_what_was_not_measured_is_null(fake_parts: list[str]) -> None:
-    report = planner.run(Settings(), ["load"])
+    report = suite.run(Settings(), ["load"])
     assert fake_parts == ["load"]
     assert "latency" not in report
     assert report["plan_cpu_ms"] is report["speedup_over_fastest_peer"] is None
@@ -104,14 +102,14 @@ def test_the_command_prints_tables_skips_and_headlines(fake_parts: list[str], tm
 
 def test_an_unknown_part_is_refused_with_the_known_names() -> None:
     with pytest.raises(MbrlError, match=r"unknown part 'speed'; known: latency, .*load"):
-        planner.run(Settings(), ["latency", "speed"])
+        suite.run(Settings(), ["latency", "speed"])
     result = CliRunner().invoke(app, ["benchmark", "planner", "--part", "speed"])
     assert result.exit_code == 2
 
 
 def test_parts_run_in_their_own_order() -> None:
-    assert planner.chosen(["load", "latency"]) == ["latency", "load"]
-    assert planner.chosen([]) == planner.chosen(None) == list(planner.PARTS)
+    assert suite.chosen(["load", "latency"]) == ["latency", "load"]
+    assert suite.chosen([]) == suite.chosen(None) == list(suite.PARTS)
 
 
 def test_the_reported_time_is_the_measured_one() -> None:
@@ -182,8 +180,8 @@ def test_peers_are_told_by_planner_and_the_missing_by_name(monkeypatch: pytest.M
         PeerResult("one", "1.0", {"MPPI": 90.0, "CEM": 95.0}, "a note"),
         PeerResult("two", reason="not installed"),
     ]
-    monkeypatch.setattr(peers_part, "peer_results", lambda python, timeout_s: results)
-    figures = peers_part.run(Settings())
+    monkeypatch.setattr(external, "peer_results", lambda python, timeout_s: results)
+    figures = external.run(Settings())
     assert figures["cpu_ms"] == {"one MPPI": 90.0, "one CEM": 95.0}
     assert figures["missing"] == {"two": "not installed"}
     assert [row["planner"] for row in figures["rows"]] == ["MPPI", "CEM"]
@@ -227,15 +225,15 @@ def test_anytime_from_simulated_states() -> None:
     assert low <= figures["gains"][-1]["gain_mean"] <= high
 
 
-def test_the_loop_under_load_counts_its_ticks(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_loop_under_load_counts_its_ticks() -> None:
     conditions = [load.Conditions("busy, frozen", frozen=True, load_niceness=19)]
     figures = load.measure("valve", [50.0], 0.3, conditions)
     (row,) = figures["rows"]
     assert row["ticks"] >= 1
     for name in ("execution_ms", "lateness_ms"):
         assert row[f"{name}_p50"] <= row[f"{name}_p95"] <= row[f"{name}_p99"]
-    load.show(figures)
-    assert "busy, frozen" in capsys.readouterr().out
+    ((_, rows),) = load.tables(figures)
+    assert rows[0]["conditions"] == "busy, frozen"
 
 
 def test_a_slow_planner_shows_in_the_loops_row(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,18 +254,20 @@ def test_a_slow_planner_shows_in_the_loops_row(monkeypatch: pytest.MonkeyPatch) 
     assert load.loop_row(s, s.rest(), 20.0, 0.3)["late_plans"] > 0
 
 
-def test_what_the_system_refuses_stands_in_place_of_figures(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_the_system_refuses_stands_in_place_of_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "apply_scheduling", lambda priority, cpus: ["SCHED_FIFO priority 50: not today"])
     answer = load.measure_loop("valve", [10.0], 0.1, pinned=False, priority=50, frozen=False, required=True)
     assert answer == {"rows": [], "refused": ["SCHED_FIFO priority 50: not today"]}
-    load.show({"cores": 2, "seconds": 1.0, "rows": [{"conditions": "all"}], "refused": {"fifo": answer["refused"]}})
-    assert "fifo: refused: SCHED_FIFO priority 50: not today" in capsys.readouterr().out
+    refused = dict.fromkeys(("fifo", "all"), answer["refused"])
+    (_, rows), (_, without) = load.tables(
+        {"cores": 2, "seconds": 1.0, "rows": [{"conditions": "all"}], "refused": refused}
+    )
+    assert rows[1] == {"conditions": "fifo: refused: SCHED_FIFO priority 50: not today"}
+    assert without == [{"conditions": "all", "refused": "SCHED_FIFO priority 50: not today"}]
 
 
-def test_burners_end_with_the_block() -> None:
-    with burners.burners(2, niceness=19) as processes:
+def test_load_processes_end_with_the_block() -> None:
+    with cpu_load(2, niceness=19) as processes:
         assert [process.poll() for process in processes] == [None, None]
         assert os.getpriority(os.PRIO_PROCESS, processes[0].pid) == 19
     assert all(process.poll() is not None for process in processes)
@@ -275,9 +275,9 @@ def test_burners_end_with_the_block() -> None:
 
 def test_a_child_answers_or_says_why_not() -> None:
     with pytest.raises(UnavailableError, match="unknown task 'chess'"):
-        isolated.isolated("memory", "measure", task="chess", plans=1)
-    with pytest.raises(MbrlError, match=r"memory\.nothing: exit code 1: AttributeError"):
-        isolated.isolated("memory", "nothing")
+        run_in_subprocess(memory.measure, task="chess", plans=1)
+    with pytest.raises(MbrlError, match=r"memory\.measure: exit code 1: TypeError"):
+        run_in_subprocess(memory.measure, "valve", plans="many")
 
 
 def test_a_missing_package_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 
 from mbrl_controller.base.errors import ModelError
-from mbrl_controller.benchmark.torch_backend import measure
+from mbrl_controller.benchmark.backends import measure_torch
 from mbrl_controller.dynamics import torch_rollout
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.export import export_onnx
@@ -283,7 +283,7 @@ def test_the_loader_gives_the_backend_that_is_asked_for(file) -> None:
 
 
 def test_the_benchmark_times_rollouts(file) -> None:
-    figures = measure(file, candidates=8, horizon=3, repeats=5)
+    figures = measure_torch(file, candidates=8, horizon=3, repeats=5)
     assert 0 < figures["wall_ms_median"] <= figures["wall_ms_p99"]
     assert figures["device"] == TorchEnsemble.load(file).device_name
 

@@ -88,7 +88,7 @@ def test_the_nodes_get_what_lockstep_would_plan_with(tmp_path: Path) -> None:
     }
     plan = make_plan("baoding", settings=settings)
     (bold,) = schedule.round_batches(plan, contract_for("baoding"), 1, 0)
-    nodes = ros_collect.service_plan(
+    nodes = ros_collect.stack_config(
         plan,
         bold,
         contract=contract_for("baoding"),

@@ -366,7 +366,7 @@ def test_a_common_grid_goes_as_far_as_every_run() -> None:
 
 
 def test_times_are_read_as_people_say_them() -> None:
-    from mbrl_controller.cli.learn_progress import duration
+    from mbrl_controller.cli.progress import duration
 
     assert [duration(s) for s in (5.2, 65, 3723, 600)] == ["5 s", "1:05", "1:02:03", "10:00"]
 

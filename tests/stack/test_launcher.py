@@ -128,7 +128,7 @@ def test_ctrl_c_ends_a_soak_with_its_report(home: Path) -> None:
     process.send_signal(signal.SIGINT)
     code, out, err = finish(process)
     assert code == 130, out + err
-    assert "what the nodes take" in out
+    assert "resources of the nodes" in out
     assert not nodes_of(home)
 
 

@@ -21,8 +21,8 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.nodes.spinning import Spinner
-from mbrl_controller.stack import monitor as service_monitor
-from mbrl_controller.stack.monitor import ServiceMonitor
+from mbrl_controller.stack import monitor as stack_monitor
+from mbrl_controller.stack.monitor import StackMonitor
 from mbrl_controller.stack.processes import ProcessError
 
 from ..ros.conftest import ros_env  # noqa: F401 (fixture)
@@ -61,14 +61,14 @@ class Node:
 
 
 @pytest.fixture
-def monitor(monkeypatch: pytest.MonkeyPatch) -> Iterator[ServiceMonitor]:
-    monkeypatch.setattr(service_monitor, "ANSWER_S", 0.3)
-    with ServiceMonitor(contract_for("valve"), lambda row: None) as made:
+def monitor(monkeypatch: pytest.MonkeyPatch) -> Iterator[StackMonitor]:
+    monkeypatch.setattr(stack_monitor, "ANSWER_S", 0.3)
+    with StackMonitor(contract_for("valve"), lambda row: None) as made:
         yield made
 
 
 @pytest.mark.parametrize("takes", [0.0, 0.45, 0.8])
-def test_a_transition_counts_once_it_is_made_however_late_the_answer(monitor: ServiceMonitor, takes: float) -> None:
+def test_a_transition_counts_once_it_is_made_however_late_the_answer(monitor: StackMonitor, takes: float) -> None:
     node = Node(takes)
     try:
         monitor.change("logger", "configure", GROUP)
@@ -77,7 +77,7 @@ def test_a_transition_counts_once_it_is_made_however_late_the_answer(monitor: Se
         node.close()
 
 
-def test_a_refusal_is_told_with_the_nodes_last_words(monitor: ServiceMonitor) -> None:
+def test_a_refusal_is_told_with_the_nodes_last_words(monitor: StackMonitor) -> None:
     node = Node(0.0, succeeds=False)
     try:
         with pytest.raises(ProcessError, match=r"logger refused to configure(.|\n)*no disk"):
@@ -87,7 +87,7 @@ def test_a_refusal_is_told_with_the_nodes_last_words(monitor: ServiceMonitor) ->
         node.close()
 
 
-def test_a_node_that_never_answers_is_an_error(monitor: ServiceMonitor) -> None:
+def test_a_node_that_never_answers_is_an_error(monitor: StackMonitor) -> None:
     node = Node(0.0)
     begun, held = threading.Event(), threading.Event()
     node.node.create_timer(0.01, lambda: (begun.set(), held.wait(20.0)))

@@ -14,17 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbrl_controller.base.errors import MbrlError
-from mbrl_controller.stack.resource_usage import footprint, trend
+from mbrl_controller.stack.resource_usage import resource_usage, trend
 
 
 def test_threads_files_and_memory_are_seen_to_come() -> None:
-    before = footprint(os.getpid())
+    before = resource_usage(os.getpid())
     leave = threading.Event()
     thread = threading.Thread(target=leave.wait)
     thread.start()
     block = bytearray(os.urandom(1 << 20) * 64)  # touched, so resident
     with open(os.devnull) as file:
-        after = footprint(os.getpid())
+        after = resource_usage(os.getpid())
         assert not file.closed
     leave.set()
     thread.join()
@@ -38,7 +38,7 @@ def test_threads_files_and_memory_are_seen_to_come() -> None:
 
 def test_a_process_that_is_gone_is_an_error_with_its_number() -> None:
     with pytest.raises(MbrlError, match=r"process 4194305"):
-        footprint(4_194_305)  # one more than Linux gives
+        resource_usage(4_194_305)  # one more than Linux gives
 
 
 @given(st.floats(-50, 50), st.floats(0, 500), st.integers(10, 200))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbrl_controller.stack.timing import TickFigures
+from mbrl_controller.stack.timing import LoopTimingStats
 
 PERIOD = 0.1
 
@@ -28,7 +28,7 @@ def row(index: int, missed: int = 0, lateness: float = 0.0, execution: float = 0
 
 
 def test_a_run_in_time() -> None:
-    figures = TickFigures(PERIOD)
+    figures = LoopTimingStats(PERIOD)
     for i in range(100):
         figures.add(row(i, lateness=1e-4 if i != 50 else 3e-3, execution=math.nan if i == 0 else 0.02))
     found = figures.summary()
@@ -43,7 +43,7 @@ def test_a_run_in_time() -> None:
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=50))
 def test_ticks_and_misses_add_up_to_the_time(skipped: list[int]) -> None:
-    figures, index, missed = TickFigures(PERIOD), 0, 0
+    figures, index, missed = LoopTimingStats(PERIOD), 0, 0
     figures.add(row(0))
     for gap in skipped:
         missed += gap
@@ -57,14 +57,14 @@ def test_ticks_and_misses_add_up_to_the_time(skipped: list[int]) -> None:
 
 
 def test_rows_that_did_not_arrive_are_no_misses() -> None:
-    figures = TickFigures(PERIOD)
+    figures = LoopTimingStats(PERIOD)
     for index in (0, 1, 2, 6, 7):
         figures.add(row(index))
     assert figures.counts() == {"ticks": 5, "missed": 0, "late_plans": 0, "rows_lost": 3}
 
 
 def test_the_worst_is_that_since_it_was_asked_for() -> None:
-    figures = TickFigures(PERIOD)
+    figures = LoopTimingStats(PERIOD)
     assert figures.take_worst_ms() is None
     figures.add(row(0, lateness=0.002))
     figures.add(row(1, lateness=0.001))
@@ -75,7 +75,7 @@ def test_the_worst_is_that_since_it_was_asked_for() -> None:
 
 
 def test_nothing_heard_is_nothing_counted() -> None:
-    figures = TickFigures(PERIOD)
+    figures = LoopTimingStats(PERIOD)
     assert set(figures.counts().values()) == {0}
     assert figures.seconds == 0.0
     assert math.isnan(figures.summary()["lateness_p99_9_ms"])

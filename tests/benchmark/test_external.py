@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mbrl_controller.benchmark import peers
-from mbrl_controller.benchmark.peers import CHECKOUT_ONLY, FOLDER, PeerResult, peer_results, run_peers
+from mbrl_controller.benchmark.external import CHECKOUT_ONLY, FOLDER, PeerResult, peer_results
 
 ANSWER = {"peer": "fake planner", "version": "1.2", "cpu_ms": {"MPPI": 141.2, "CEM": 99}, "rows": {}, "note": "of two"}
 
@@ -32,15 +31,12 @@ def test_figures_are_read_from_the_last_line(tmp_path: Path) -> None:
     assert result == PeerResult("fake planner", "1.2", {"MPPI": 141.2, "CEM": 99.0}, "of two")
 
 
-def test_all_scripts_run_but_what_they_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_scripts_run_but_what_they_share(tmp_path: Path) -> None:
     (tmp_path / "common.py").write_text(f"import json\nANSWER = {ANSWER}\n")
     (tmp_path / "a.py").write_text("from common import ANSWER, json\nprint(json.dumps(ANSWER))\n")
     (tmp_path / "b.py").write_text("raise SystemExit('no')\n")
     assert [result.peer for result in peer_results(folder=tmp_path)] == ["fake planner", "b"]
     assert not (tmp_path / "__pycache__").exists()
-
-    monkeypatch.setattr(peers, "peer_results", lambda *_: peer_results(folder=tmp_path))
-    assert run_peers() == {"fake planner MPPI": 141.2, "fake planner CEM": 99.0}
 
 
 def test_script_has_one_thread_and_its_own_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,20 +1,109 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a person sees of a learning run: a line for each step, bars for the run and the step at hand, the time left."""
+"""Progress of training and learning runs on stderr, and stopping them at a checkpoint."""
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
-from mbrl_controller.base.console import error_console
+from mbrl_controller.cli.console import error_console
 from mbrl_controller.dynamics.train_config import TrainConfig
 from mbrl_controller.dynamics.training_state import EpochReport
 from mbrl_controller.learning.callbacks import LearnCallback
 from mbrl_controller.learning.config import LearnPlan
 from mbrl_controller.learning.log import Row, StepKind
+from mbrl_controller.training.callbacks import RetrainCallback
+
+
+@contextmanager
+def stop_flag() -> Iterator[threading.Event]:
+    """Set by the first Ctrl-C or SIGTERM, so that the run ends at a checkpoint; the second one interrupts."""
+    flag = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if flag.is_set():
+            raise KeyboardInterrupt
+        flag.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield flag
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Rate(ProgressColumn):
+    """Files or epochs a second."""
+
+    def render(self, task: Task) -> Text:
+        """See ProgressColumn."""
+        return Text("" if task.speed is None else f"{task.speed:.3g}/s")
+
+
+class RetrainDisplay(RetrainCallback):
+    """Progress on stderr while it is entered."""
+
+    def __init__(self) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            Rate(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        self._progress = Progress(*columns, console=error_console)
+        self._files = self._progress.add_task("episodes", visible=False)
+        self._epochs = self._progress.add_task("epochs", visible=False)
+        self._stage = ""
+
+    def __enter__(self) -> RetrainDisplay:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def on_read_start(self, total: int) -> None:
+        """See RetrainCallback."""
+        self._progress.update(self._files, total=total, visible=True)
+
+    def on_file_read(self, path: Path) -> None:
+        """See RetrainCallback."""
+        self._progress.advance(self._files)
+
+    def on_stage(self, text: str) -> None:
+        """See RetrainCallback."""
+        self._progress.console.print(text, markup=False, highlight=False)
+
+    def on_epoch_end(self, report: EpochReport, config: TrainConfig) -> None:
+        """See RetrainCallback."""
+        total = config.max_epochs if report.stage == "one-step" else config.horizon_epochs
+        if report.stage != self._stage:  # the next stage's epochs have a pace of their own
+            self._stage = report.stage
+            self._progress.reset(self._epochs)
+        text = f"{report.stage}, loss {sum(report.best_loss) / len(report.best_loss):.3g}"
+        self._progress.update(self._epochs, description=text, completed=report.epoch, total=total, visible=True)
 
 
 class LearnDisplay(LearnCallback):
@@ -107,7 +196,7 @@ def line(row: Row) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: 45 s, 12:05, 1:02:03."""
+    """`seconds` as 45 s, 12:05 or 1:02:03."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

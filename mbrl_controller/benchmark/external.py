@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from mbrl_controller.base.os_process import ONE_THREAD
+from mbrl_controller.benchmark.settings import Settings
 
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "peers"
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "peers"  # only in a checkout
+TIMEOUT_S = 600.0  # for each script; some compile first
 SHARED = "common.py"  # what the scripts import; not one of them
 CHECKOUT_ONLY = "benchmarks/ comes with the source checkout only"
 # An environment of the caller's would lead the interpreter away from its own packages.
@@ -35,12 +37,18 @@ class PeerResult:
     reason: str | None = None  # None where it was measured
 
 
-def run_peers(python: Path | None = None, timeout_s: float = 300) -> dict[str, float]:
-    """`<peer> <planner>` -> CPU ms of a plan, of the peers that could be measured; see peer_results."""
+def run(settings: Settings) -> dict[str, Any]:
+    """CPU time (ms) of a plan of the same size by planner; `missing` gives the reason for each peer without one."""
+    results = peer_results(settings.peers_python, TIMEOUT_S)
+    rows = [
+        {"peer": result.peer, "version": result.version, "planner": planner, "cpu_ms": cpu_ms, "note": result.note}
+        for result in results
+        for planner, cpu_ms in result.cpu_ms.items()
+    ]
     return {
-        f"{result.peer} {planner}": milliseconds
-        for result in peer_results(python, timeout_s)
-        for planner, milliseconds in result.cpu_ms.items()
+        "rows": rows,
+        "cpu_ms": {f"{row['peer']} {row['planner']}": row["cpu_ms"] for row in rows},
+        "missing": {result.peer: result.reason for result in results if result.reason is not None},
     }
 
 
