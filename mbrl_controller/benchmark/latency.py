@@ -32,9 +32,9 @@ def run(settings: Settings) -> dict[str, Any]:
 
 
 def measure(
-    repeats: int, tasks: Sequence[str], candidates: int = CANDIDATES, horizon: int = HORIZON, issue: bool = True
+    repeats: int, tasks: Sequence[str], candidates: int = CANDIDATES, horizon: int = HORIZON, paper: bool = True
 ) -> dict[str, Any]:
-    """Times in ms of a plan of `candidates` x `horizon` with the issue's network and with each task's current model.
+    """Times in ms of a plan of `candidates` x `horizon` with PDDM's Baoding network and with each task's current model.
 
     What cannot be measured is in `missing`, with the reason.
     """
@@ -48,9 +48,9 @@ def measure(
             missing[name] = reason(error)
 
     with tempfile.TemporaryDirectory(prefix="mbrl-") as folder, one_core():
-        if issue:
+        if paper:
             for precision in PRECISIONS:
-                attempt(f"issue {precision}", partial(paper_sized, Path(folder), precision))
+                attempt(f"paper {precision}", partial(paper_sized, Path(folder), precision))
         for task in tasks:
             try:
                 files, refused = model_files(task)
@@ -132,12 +132,12 @@ def measure_pace(cases: Sequence[Case], repeats: int) -> list[dict[str, Any]]:
 
 
 def headline(figures: dict[str, Any]) -> dict[str, float]:
-    """The issue's figures: the plan of the paper's size in the served precision, and its yardstick."""
+    """The headline figures: the plan of the size in PDDM's paper in the served precision, and its yardstick."""
     for row in figures.get("rows", []):
-        if (row["case"], row["what"], row["by"]) == ("issue", "plan", "int8"):
+        if (row["case"], row["what"], row["by"]) == ("paper", "plan", "int8"):
             return {
                 "plan_cpu_ms": row["cpu_ms"],
-                "gemm_fp32_cpu_ms": figures["gemm_fp32_cpu_ms"]["issue"],
+                "gemm_fp32_cpu_ms": figures["gemm_fp32_cpu_ms"]["paper"],
                 "ratio_to_gemm": row["ratio_to_gemm"],
             }
     return {}

@@ -29,7 +29,7 @@ from mbrl_controller.tasks.baoding import Baoding
 from mbrl_controller.tasks.base import Goal
 from mbrl_controller.tasks.spaces import ActionSpace, Array, VectorSpec
 
-# The plan that the issue measures: the paper's Baoding task.
+# The plan of the size in PDDM's paper: its Baoding task.
 CANDIDATES, HORIZON = 700, 7
 JOINTS, STATES, HIDDEN, MEMBERS = 24, 46, (500, 500), 3
 
@@ -139,7 +139,7 @@ class _PaperSizedTask(Baoding):
 
 
 def paper_sized(folder: Path, precision: Precision) -> Case:
-    """The plan that the issue measures, with random weights in a model file in `folder`. Needs torch and onnx."""
+    """The plan of the size in PDDM's paper, with random weights in a model file in `folder`. Needs torch and onnx."""
     from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
     from mbrl_controller.dynamics.export import export_onnx
 
@@ -161,4 +161,4 @@ def paper_sized(folder: Path, precision: Precision) -> Case:
         goal=task.sample_goal(np.random.default_rng(0)).at(0.1 * np.arange(1, HORIZON + 1)),
     )
     planner = make_planner("pddm", JOINTS, {"num_samples": CANDIDATES, "horizon": HORIZON, "iterations": 1})
-    return Case("issue", planner, objective, model.ensemble.spec)
+    return Case("paper", planner, objective, model.ensemble.spec)

@@ -30,7 +30,7 @@ def write_trajectory(
     commands: Array,
     goals: Array | None = None,
     ticks: Mapping[str, Sequence[float] | Array] | None = None,
-    reason: str = "time-out",
+    reason: str = "timeout",
     events: Sequence[Mapping[str, Any]] = (),
     measured: Sequence[float] | Array | None = None,
     start_ns: int = START_NS,

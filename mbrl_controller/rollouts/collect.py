@@ -116,7 +116,7 @@ def write_episode(path: Path, contract: RobotContract, info: EpisodeInfo, trajec
         goals=trajectory.goals,
         ticks=ticks,
         measured=trajectory.stamps,
-        reason="dropped" if trajectory.metrics.dropped else "time-out",
+        reason="drop" if trajectory.metrics.dropped else "timeout",
     )
 
 

@@ -51,9 +51,9 @@ def fake_parts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return run
 
-    row = {"case": "issue", "what": "plan", "by": "int8", "cpu_ms": 10.0, "ratio_to_gemm": 0.5}
+    row = {"case": "paper", "what": "plan", "by": "int8", "cpu_ms": 10.0, "ratio_to_gemm": 0.5}
     parts: dict[str, dict | Exception] = {
-        "latency": {"rows": [row], "gemm_fp32_cpu_ms": {"issue": 20.0}, "missing": {"issue fp32": "no reason"}},
+        "latency": {"rows": [row], "gemm_fp32_cpu_ms": {"paper": 20.0}, "missing": {"paper fp32": "no reason"}},
         "peers": {"cpu_ms": {"slow": 90.0, "slower": 120.0}, "missing": {"absent": "not installed"}, "rows": []},
         "memory": UnavailableError("no [/proc] here"),
         "load": {"rows": [{"a": 1, "b_p50": math.nan, "b_p99": 2.0}]},
@@ -94,7 +94,7 @@ def test_the_command_prints_tables_skips_and_headlines(fake_parts: list[str], tm
     result = CliRunner().invoke(app, ["benchmark", "planner", "--quick", "--json", str(file)])
     assert result.exit_code == 0, result.output
     assert "memory: skipped: no [/proc] here" in result.output
-    assert "latency: without issue fp32: no reason" in result.output
+    assert "latency: without paper fp32: no reason" in result.output
     assert "plan_cpu_ms: 10" in result.output
     assert "cores usable" in result.output
     assert json.loads(file.read_text())["quick"] is True
@@ -145,7 +145,7 @@ def test_one_core_is_given_back() -> None:
 
 
 def test_latency_of_a_served_model() -> None:
-    figures = latency.measure(3, ["valve"], candidates=8, horizon=2, issue=False)
+    figures = latency.measure(3, ["valve"], candidates=8, horizon=2, paper=False)
     rows = {(row["what"], row["by"]): row for row in figures["rows"]}
     plan, product = rows["plan", "fp32"], rows["gemm", "numpy"]
     assert plan["network"] == "3x(30-250-250-20)"
@@ -155,10 +155,10 @@ def test_latency_of_a_served_model() -> None:
     assert plan["ratio_to_gemm"] == pytest.approx(plan["cpu_ms"] / yardstick)
     assert product["ratio_to_gemm"] >= 1.0
     assert [row["called"] for row in figures["control_rate"]] == ["back to back", "10 Hz"]
-    assert latency.headline(figures) == {}  # the issue's size was not measured
+    assert latency.headline(figures) == {}  # that size was not measured
 
 
-def test_the_plan_of_the_issue_is_the_papers(tmp_path: Path) -> None:
+def test_the_plan_called_paper_is_the_papers(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     case = workload.paper_sized(tmp_path, "int8")
     assert (case.network, case.spec.precision) == ("3x(70-500-500-46)", "int8")
@@ -172,7 +172,7 @@ def test_the_plan_of_the_issue_is_the_papers(tmp_path: Path) -> None:
 def test_no_model_at_all_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MBRL_HOME", str(tmp_path / "empty"))
     with pytest.raises(UnavailableError, match="valve: no model of task"):
-        latency.measure(1, ["valve"], issue=False)
+        latency.measure(1, ["valve"], paper=False)
 
 
 def test_peers_are_told_by_planner_and_the_missing_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,5 +286,5 @@ def test_a_missing_package_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(latency, "paper_sized", without_torch)
     figures = latency.measure(1, ["valve"], candidates=4, horizon=1)
-    assert ".[train]" in figures["missing"]["issue int8"]
+    assert ".[train]" in figures["missing"]["paper int8"]
     assert {row["case"] for row in figures["rows"]} == {"valve"}
