@@ -19,16 +19,14 @@ from mbrl_controller.control.limits import allowed, obstacle
 from mbrl_controller.control.standing import SafetyState, Standing, Transition
 from mbrl_controller.tasks.spaces import ActionSpace, Array
 
-__all__ = ["ALLOWED", "SILENT", "Safety", "SafetyState", "Transition"]
+__all__ = ["SILENT", "Safety", "SafetyState", "Transition"]
 
 SILENT = {SafetyState.INACTIVE, SafetyState.STOPPED, SafetyState.HANDED_OVER}  # nothing is sent
-ALLOWED = {
-    SafetyState.INACTIVE: {SafetyState.READY, SafetyState.STOPPED},
-    SafetyState.READY: {SafetyState.RUNNING, SafetyState.HOLDING, SafetyState.INACTIVE, SafetyState.STOPPED},
-    SafetyState.RUNNING: {SafetyState.HOLDING, SafetyState.READY, SafetyState.INACTIVE, SafetyState.STOPPED},
-    SafetyState.HOLDING: {SafetyState.RUNNING, SafetyState.READY, SafetyState.INACTIVE, SafetyState.STOPPED},
-    SafetyState.STOPPED: set(),
-    SafetyState.HANDED_OVER: {SafetyState.INACTIVE, SafetyState.STOPPED},
+ALLOWED = {  # where nothing is latched
+    SafetyState.INACTIVE: {SafetyState.READY},
+    SafetyState.READY: {SafetyState.RUNNING, SafetyState.HOLDING, SafetyState.INACTIVE},
+    SafetyState.RUNNING: {SafetyState.HOLDING, SafetyState.READY, SafetyState.INACTIVE},
+    SafetyState.HOLDING: {SafetyState.RUNNING, SafetyState.READY, SafetyState.INACTIVE},
 }
 
 

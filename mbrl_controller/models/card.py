@@ -38,7 +38,7 @@ class ModelCard(BaseModel):
     int8_sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")  # None: there is no 8-bit file
     int8_figures: dict[str, float] = Field(default_factory=dict)  # compared with the fp32 file
     int8_refused: str = ""  # why one was made and rejected
-    measured: dict[str, str] = Field(default_factory=dict)  # as in episodes/meaning.py; empty: an older card
+    measured: dict[str, str] = Field(default_factory=dict)  # as in episodes/data_schema.py; empty: an older card
 
     @property
     def precisions(self) -> str:

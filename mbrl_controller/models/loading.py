@@ -1,7 +1,8 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The one way to load a model: `load_model` selects a version's file, checks it, and returns a model to plan with.
+"""How a controller loads a version: `load_model` selects a file, checks it, and returns a model to plan with. Rollouts
+select in one process (`select_model_file`) and load in others (`load_ensemble`).
 
 A file goes through these checks, of which each raises ModelError: the card's digest (card.py), the operators and sizes
 of the graph (onnx_validation.py), a first run in a process of its own where `sandbox_size` is given (sandbox.py), and a

@@ -81,11 +81,6 @@ class ControllerOutput:
             self._target = None
 
     @property
-    def is_open(self) -> bool:
-        """Whether this controller is on the hand's command topic."""
-        return self._target is not None
-
-    @property
     def listeners(self) -> int:
         """Subscriptions matched on the hand's command topic."""
         return 0 if self._target is None else int(self._target.get_subscription_count())

@@ -83,7 +83,7 @@ class PlannerState:
     mean: Array  # [H, A], already shifted to the time of the next plan
     last_action: Array  # [A], executed last
     seed: int
-    tick: int = 0  # number of plans so far; seeds the next plan's random numbers together with `seed`
+    tick: int = 0  # control steps so far; seeds the next plan's random numbers together with `seed`
     elites: Array | None = None  # [K, H, A], best candidates of the last plan, shifted like the mean
 
     def rng(self) -> np.random.Generator:

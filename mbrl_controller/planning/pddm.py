@@ -69,7 +69,9 @@ class PddmPlanner(GaussianPlanner):
     def _refine(self, search: Search, candidates: Candidates, returns: Array) -> None:
         c = self.config
         fixed = c.inverse_temperature
-        weights = soft_weights(returns, adapted_temperature(returns, c.ess_fraction) if c.ess_fraction else fixed)
+        weights = soft_weights(
+            returns, adapted_inverse_temperature(returns, c.ess_fraction) if c.ess_fraction else fixed
+        )
         search.mean = np.einsum("n,nha->ha", weights.astype(np.float32), candidates).astype(float)
         alive = weights > 0
         search.predicted_return = float((weights[alive] * returns[alive]).sum())
@@ -83,7 +85,7 @@ def soft_weights(returns: Array, inverse_temperature: float) -> Array:
     return weights
 
 
-def adapted_temperature(returns: Array, share: float) -> float:
+def adapted_inverse_temperature(returns: Array, share: float) -> float:
     """The inverse temperature at which the effective sample size 1 / sum(w^2) is `share` of the finite `returns` [N].
 
     Bisects its logarithm, between almost flat weights and the best candidate alone.

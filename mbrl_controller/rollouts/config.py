@@ -110,11 +110,11 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
 
 
 def _core(config: RolloutConfig, default: ControllerConfig) -> ControllerConfig:
-    options = with_new_names(config.core_options, CORE_RENAMED, "core ")
+    options = with_new_names(config.core_options, CORE_RENAMED, "controller option ")
     try:
         return ControllerConfig(**((config.core or default).model_dump() | options))
     except ValidationError as error:
-        raise MbrlError(f"core options: {describe_validation(error)}") from error
+        raise MbrlError(f"controller options: {describe_validation(error)}") from error
 
 
 def _sim_options(config: RolloutConfig) -> SimOptions:

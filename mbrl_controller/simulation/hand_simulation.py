@@ -159,11 +159,6 @@ class HandSimulation:
         return np.array(self.data.qvel[self.scene.joint_qvel])
 
     @property
-    def joint_efforts(self) -> Array:
-        """[A] N m, of the actuators."""
-        return np.array(self.data.actuator_force[self.scene.actuators])
-
-    @property
     def held_target(self) -> Array:
         """[A] rad, the command in force."""
         return np.array(self.data.ctrl[self.scene.actuators])

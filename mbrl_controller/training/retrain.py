@@ -3,7 +3,7 @@
 
 """From logged episodes to the next model version, or to the reason why there is none.
 
-Everything happens in a run folder; the registry is touched once, at the end, by renames. A run that was stopped or
+Everything happens in a run folder; at the end the version is added to the registry, whole. A run that was stopped or
 killed continues with `resume`, to the result it would have had.
 """
 
@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 
 from mbrl_controller.base.errors import DatasetError
+from mbrl_controller.base.files import write_atomically
 from mbrl_controller.base.resources import home_dir
 from mbrl_controller.base.run_folder import mark_done, new_run, newest_unfinished, only_process
 from mbrl_controller.control.task_config import planner_defaults
@@ -47,6 +48,7 @@ from mbrl_controller.training.retrain_plan import (
 )
 
 LOCK_FILE = ".retraining"
+ADDED_FILE = "added"  # in a run's folder: `created` of the version that it adds to the registry
 MIN_TRANSITIONS = 200
 MIN_EPISODES = 2
 SAMPLES = 512  # validation rows by which an export is checked
@@ -121,14 +123,14 @@ def run(
             plan = make_plan(request, registry)
             inputs = check_plan(plan, registry)
             folder = new_run(base, plan.model_dump_json(indent=2))
-        job = _Run(plan, inputs, folder, registry, callback or RetrainCallback())
-        data = read(job)
-        fitted = train(job, data, request.threads, should_stop)
+        this = _Run(plan, inputs, folder, registry, callback or RetrainCallback())
+        data = read(this)
+        fitted = train(this, data, request.threads, should_stop)
         if fitted.stopped:
             return RetrainResult("stopped", "stopped; --resume continues", folder, None, {}, {}, data.dataset)
-        validation = validate(job, data, fitted)
-        card = package(job, data, fitted, validation)
-        status, reason, version = publish(job, card, validation.failed)
+        validation = validate(this, data, fitted)
+        card = package(this, data, fitted, validation)
+        status, reason, version = publish(this, card, validation.failed)
         mark_done(folder, f"{status}: {reason}\n")
         return RetrainResult(status, reason, folder, version, validation.metrics, validation.baseline, data.dataset)
 
@@ -230,10 +232,21 @@ def publish(run: _Run, card: ModelCard, failed: str) -> tuple[Status, str, Versi
     plan = run.plan
     if failed and not plan.force:
         return "refused", f"{failed} (--force adds it all the same; report: {run.files / 'report.md'})", None
-    version = run.registry.add(plan.task, run.files, card)
+    version = _added_before(run)
+    if version is None:
+        write_atomically(run.folder / ADDED_FILE, card.spec.created.encode())
+        version = run.registry.add(plan.task, run.files, card)
     if plan.promote:
         run.registry.promote(plan.task, version.name)
     return "promoted" if plan.promote else "added", failed or _why_added(run), version
+
+
+def _added_before(run: _Run) -> Version | None:
+    """The version that this run added before it was killed, by the moment noted in its folder; None: it added none."""
+    note = run.folder / ADDED_FILE
+    created = note.read_text() if note.exists() else ""
+    own = (version for version in run.registry.versions(run.plan.task) if not version.shipped)
+    return next((version for version in own if created and version.card().spec.created == created), None)
 
 
 def _export(run: _Run, data: _Data, fitted: FitResult, spec: ModelSpec) -> ModelSpec:

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from mbrl_controller.base.errors import MbrlError
-from mbrl_controller.benchmark import control_quality as closed_loop
-from mbrl_controller.benchmark import plots
+from mbrl_controller.benchmark import control_quality, plots
 from mbrl_controller.benchmark.control_quality import CONTESTANTS, Contestant
 from mbrl_controller.benchmark.settings import Settings
 from mbrl_controller.control.task_config import planner_defaults
@@ -52,7 +51,7 @@ def test_pairs_are_compared_seed_by_seed() -> None:
     base = rng.normal(size=40) * 100  # seeds differ far more than files do
     one = [record(False, v) for v in base]
     two = [record(i < 3, v + 0.5) for i, v in enumerate(base)]
-    figures = closed_loop.paired(one, two)
+    figures = control_quality.paired(one, two)
     assert figures["episode_return_difference"] == pytest.approx(0.5)
     assert figures["episode_return_difference_ci95"] == pytest.approx((0.5, 0.5))
     assert figures["degrees_turned_difference"] == pytest.approx(1.0)
@@ -64,37 +63,37 @@ def one_job(monkeypatch) -> dict:
     """A second of valve with eight candidates."""
     job = {"task": "valve", "dynamics": "learned", "planner": "ours", "with": "pddm", "options": {"num_samples": 8},
            "candidates": 8, "episodes": 2, "seconds": 0.5}  # fmt: skip
-    monkeypatch.setattr(closed_loop, "_jobs", lambda quick: iter([job]))
-    monkeypatch.setattr(closed_loop, "usable_cores", lambda: 1)
+    monkeypatch.setattr(control_quality, "_jobs", lambda quick: iter([job]))
+    monkeypatch.setattr(control_quality, "usable_cores", lambda: 1)
     return job
 
 
 def test_rows_that_are_done_are_not_measured_again(one_job, tmp_path: Path, monkeypatch) -> None:
     settings = Settings(json_file=tmp_path / "report.json")
-    first = closed_loop.samples(settings)
+    first = control_quality.samples(settings)
     assert first["rows"][0]["candidates"] == 8
-    monkeypatch.setattr(closed_loop, "run_episodes", lambda *a: pytest.fail("measured again"))
-    assert closed_loop.samples(settings) == first
+    monkeypatch.setattr(control_quality, "run_episodes", lambda *a: pytest.fail("measured again"))
+    assert control_quality.samples(settings) == first
     one_job["options"] = {"num_samples": 9}  # another planner is another row
     with pytest.raises(pytest.fail.Exception):
-        closed_loop.samples(settings)
+        control_quality.samples(settings)
 
 
 def test_without_a_file_nothing_is_kept(one_job, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert closed_loop.samples(Settings())["rows"]
+    assert control_quality.samples(Settings())["rows"]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_file_of_rows_is_named(one_job, tmp_path: Path) -> None:
     (tmp_path / "report.samples.jsonl").write_text("{")
     with pytest.raises(MbrlError, match=r"report\.samples\.jsonl"):
-        closed_loop.samples(Settings(json_file=tmp_path / "report.json"))
+        control_quality.samples(Settings(json_file=tmp_path / "report.json"))
 
 
 def test_the_same_seeds_give_the_same_records(one_job) -> None:
     who = RolloutConfig("valve", planner_options={"num_samples": 8}, seconds=0.5)
-    one, two = (closed_loop.run_episodes(who, 2)[0] for _ in range(2))
+    one, two = (control_quality.run_episodes(who, 2)[0] for _ in range(2))
     assert all(np.array_equal(a.states, b.states) for a, b in zip(one, two, strict=True))
     assert not np.array_equal(one[0].states, one[1].states)
 
@@ -107,7 +106,7 @@ def row(planner: str, candidates: int, value: float) -> dict:
 def test_candidates_equal_to_700_of_pddm() -> None:
     rows = [row("PDDM as released", n, v) for n, v in ((100, -30.0), (700, -20.0), (1400, -10.0))]
     rows += [row("ours", 50, -25.0), row("ours", 100, -19.0), row("ours", 200, -18.0), row("other", 1400, -21.0)]
-    found = {r["planner"]: r["reached_with"] for r in closed_loop.equal_to_700(rows)}
+    found = {r["planner"]: r["reached_with"] for r in control_quality.equal_to_700(rows)}
     assert found == {"PDDM as released": 700, "ours": 100, "other": "-"}
 
 
@@ -117,7 +116,7 @@ def test_the_picture_is_drawn(tmp_path: Path) -> None:
 
 
 def test_all_jobs_can_be_prepared() -> None:
-    jobs = list(closed_loop._jobs(quick=False))
+    jobs = list(control_quality._jobs(quick=False))
     assert {j["task"] for j in jobs} == {"baoding", "valve"}
     assert {j["dynamics"] for j in jobs} == {"learned", "oracle"}
     for job in jobs:

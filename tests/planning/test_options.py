@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.planning.base import Planner, PlannerState
 from mbrl_controller.planning.catalog import make_planner
-from mbrl_controller.planning.pddm import adapted_temperature, soft_weights
+from mbrl_controller.planning.pddm import adapted_inverse_temperature, soft_weights
 
 ACTIONS, HORIZON = 3, 6
 sampling_planners = pytest.mark.parametrize("name", ["pddm", "cem", "icem"])
@@ -118,17 +118,17 @@ def test_every_kind_of_noise_goes_with_every_planner(name: str, noise: str) -> N
 
 @given(st.integers(2, 400), st.floats(0.02, 1.0), st.floats(1e-6, 1e6), st.integers(0, 99))
 @settings(max_examples=60, deadline=None)
-def test_adapted_temperature_gives_the_share_asked_for_at_any_scale(
+def test_adapted_inverse_temperature_gives_the_share_asked_for_at_any_scale(
     n: int, share: float, scale: float, seed: int
 ) -> None:
     returns = np.random.default_rng(seed).normal(size=n) * scale - 3 * scale
-    weights = soft_weights(returns, adapted_temperature(returns, share))
+    weights = soft_weights(returns, adapted_inverse_temperature(returns, share))
     assert 1 / (weights @ weights) == pytest.approx(max(1.0, share * n), rel=0.05, abs=0.05)
 
 
-def test_adapted_temperature_takes_equal_and_missing_returns() -> None:
-    assert np.isfinite(adapted_temperature(np.full(5, -2.0), 0.5))
-    assert np.isfinite(adapted_temperature(np.array([-np.inf, 1.0, 2.0, -np.inf]), 0.5))
+def test_adapted_inverse_temperature_takes_equal_and_missing_returns() -> None:
+    assert np.isfinite(adapted_inverse_temperature(np.full(5, -2.0), 0.5))
+    assert np.isfinite(adapted_inverse_temperature(np.array([-np.inf, 1.0, 2.0, -np.inf]), 0.5))
 
 
 def test_an_effective_share_makes_a_plan_blind_to_the_scale_of_the_reward() -> None:

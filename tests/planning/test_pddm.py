@@ -12,7 +12,7 @@ import pytest
 
 from mbrl_controller.planning.base import PlannerState
 from mbrl_controller.planning.catalog import make_planner
-from mbrl_controller.planning.pddm import adapted_temperature, soft_weights
+from mbrl_controller.planning.pddm import adapted_inverse_temperature, soft_weights
 
 H, A = 4, 2
 
@@ -84,10 +84,10 @@ def test_the_plan_is_the_weighted_mean_of_the_candidates_and_so_is_its_return() 
 def test_an_effective_share_is_kept_to_where_it_is_asked_for() -> None:
     """Two thirds of the weight to one of two: kappa is what makes the sample size 1 / (1/9 + 4/9)."""
     returns = np.array([0.0, 1.0])
-    assert adapted_temperature(returns, 0.9) == pytest.approx(np.log(2), rel=0.01)
-    assert adapted_temperature(returns - 5, 0.9) == pytest.approx(np.log(2), rel=0.01)
-    assert adapted_temperature(100 * returns, 0.9) == pytest.approx(np.log(2) / 100, rel=0.01)
-    assert adapted_temperature(np.array([0.0, 1.0, -np.inf]), 0.9) == pytest.approx(np.log(2), rel=0.01)
-    assert adapted_temperature(np.ones(3), 0.9) == 1.0
+    assert adapted_inverse_temperature(returns, 0.9) == pytest.approx(np.log(2), rel=0.01)
+    assert adapted_inverse_temperature(returns - 5, 0.9) == pytest.approx(np.log(2), rel=0.01)
+    assert adapted_inverse_temperature(100 * returns, 0.9) == pytest.approx(np.log(2) / 100, rel=0.01)
+    assert adapted_inverse_temperature(np.array([0.0, 1.0, -np.inf]), 0.9) == pytest.approx(np.log(2), rel=0.01)
+    assert adapted_inverse_temperature(np.ones(3), 0.9) == 1.0
     with np.errstate(over="ignore"):
-        assert adapted_temperature(np.array([-1e308, 1e308]), 0.9) == 1.0  # their difference is no number
+        assert adapted_inverse_temperature(np.array([-1e308, 1e308]), 0.9) == 1.0  # their difference is no number

@@ -207,6 +207,27 @@ def test_a_killed_run_leaves_the_registry_and_resumes(tmp_path: Path, valve_epis
     assert json.loads(plan.read_text()) == content
 
 
+@pytest.mark.parametrize("at", ["add", "promote"])
+def test_a_run_killed_after_its_version_was_added_adds_no_other(
+    tmp_path: Path, valve_episodes: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    real = getattr(Registry, at)
+
+    def killed_after(*arguments: object) -> None:
+        real(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Registry, at, killed_after)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path, valve_episodes, force=True)
+    (before,) = Registry(tmp_path / "models").versions("valve")
+    resumed = run(tmp_path, valve_episodes, resume=True)
+    assert resumed.status == "promoted"
+    assert [version.name for version in Registry(tmp_path / "models").versions("valve")] == [before.name]
+    assert Registry(tmp_path / "models").current("valve").name == before.name
+
+
 def test_two_retrains_at_once_are_refused(tmp_path: Path, valve_episodes: Path) -> None:
     """Into one registry, also where their runs are in different folders."""
     inner: list[str] = []
