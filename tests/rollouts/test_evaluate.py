@@ -339,8 +339,8 @@ def test_torch_plans_as_onnx_runtime_does(trained: Path) -> None:
         ({"sim": "perfect"}, "nominal, perturbed"),
         ({"episodes": 0}, "episodes"),
         ({"policy": "hold", "goal_options": {"speed": 1}}, "speed"),
-        ({"core_options": {"drop_price": 1}}, "core options: drop_price"),
-        ({"core_options": {"drop_cost": -1}}, "core options: drop_cost"),
+        ({"core_options": {"drop_price": 1}}, "options: drop_price"),
+        ({"core_options": {"drop_cost": -1}}, "options: drop_cost"),
     ],
 )
 def test_what_does_not_exist_is_named(trained: Path, change: dict, said: str) -> None:
