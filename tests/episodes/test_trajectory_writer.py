@@ -56,7 +56,7 @@ def test_states_commands_and_goals_are_stamped_with_their_tick(contract, tmp_pat
     times = [point.time_from_start for goal in sent for point in goal.points]
     assert [(time.sec, time.nanosec) for time in times] == [(0, 0)] * 4  # it is asked from its stamp on
     assert all(series.stamps.tolist() == ticks for series in episode.sources.values())
-    assert episode.closed["reason"] == "time-out"
+    assert episode.closed["reason"] == "timeout"
     assert not episode.ticks
     none = write_trajectory(tmp_path / "f.mcap", contract, EpisodeInfo("s", 0), states, commands)
     assert len(read_episode(none).goals) == 0
