@@ -158,6 +158,7 @@ def test_latency_of_a_served_model() -> None:
     assert latency.headline(figures) == {}  # that size was not measured
 
 
+@pytest.mark.usefixtures("own_int8")
 def test_the_plan_called_paper_is_the_papers(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     case = workload.paper_sized(tmp_path, "int8")

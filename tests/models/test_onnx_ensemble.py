@@ -296,16 +296,19 @@ def eight_bit(path: Path, off: float) -> Path:
     return written(path, model)
 
 
+@pytest.mark.usefixtures("own_int8")
 @pytest.mark.parametrize("off", [0.0, 0.02, 0.04])
 def test_an_8_bit_file_near_its_network_is_served(tmp_path, off) -> None:
     OnnxEnsemble.load(eight_bit(tmp_path / "m.onnx", off))
 
 
+@pytest.mark.usefixtures("own_int8")
 @pytest.mark.parametrize("off", [0.06, 0.1, 0.5])
 def test_an_8_bit_file_far_from_its_network_is_refused(tmp_path, off) -> None:
     refused(eight_bit(tmp_path / "m.onnx", off), f"by {off:.2g} of one step's change")
 
 
+@pytest.mark.usefixtures("own_int8")
 def test_an_8_bit_file_without_its_rows_is_refused(tmp_path) -> None:
     model = graph_model(SPEC.model_copy(update={"precision": "int8"}))
     refused(written(tmp_path / "m.onnx", model), "the rows it is checked on")
