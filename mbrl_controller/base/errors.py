@@ -40,3 +40,8 @@ class EpisodeError(MbrlError):
 
 class DatasetError(MbrlError):
     """Too little, or inconsistent, training data."""
+
+
+def one_line(error: Exception) -> str:
+    """The text of an error that a library raised, on one line and not too long."""
+    return " ".join(str(error).split())[:300]

@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.plugins import Catalog
 from mbrl_controller.cli.errors import report_errors, warn
 from mbrl_controller.cli.tables import print_rows
@@ -84,15 +83,9 @@ def options(
     if group == "planner":
         model, title = PLANNERS[planner].config_type, f"options of planner {planner}"
     elif group == "learn":
-        model = _learn_plan()
+        from mbrl_controller.learning.config import LearnPlan
+
+        model = LearnPlan  # type: ignore[assignment]
     else:
         model = {"training": TrainConfig, "controller": ControllerConfig, "sim": SimOptions}[group]  # type: ignore[assignment]
     print_rows(title, list(option_rows(model)))
-
-
-def _learn_plan() -> type:
-    try:
-        from mbrl_controller.learning.config import LearnPlan
-    except ModuleNotFoundError as error:
-        raise MbrlError(f"options of learn: {error}") from error
-    return LearnPlan

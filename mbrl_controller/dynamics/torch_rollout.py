@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mbrl_controller.base.errors import ModelError
+from mbrl_controller.base.errors import ModelError, one_line
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.import_onnx import network_of
 from mbrl_controller.models.files import ModelFile
@@ -84,7 +84,7 @@ class TorchEnsemble:
             if model.device.type == "cuda":
                 torch.cuda.synchronize(model.device)  # the weights are there before another stream reads them
         except (RuntimeError, AssertionError) as error:  # an unknown or absent device; a GPU that is full
-            raise ModelError(f"{path}: cannot be moved to {device}: {_one_line(error)}") from error
+            raise ModelError(f"{path}: cannot be moved to {device}: {one_line(error)}") from error
         model._compare(reference)
         return model
 
@@ -125,7 +125,7 @@ class TorchEnsemble:
             with self._lock, torch.inference_mode(), torch.cuda.stream(self._stream):
                 states = self._prepared(N, H)(state, actions)
         except RuntimeError as error:  # a GPU that is full, or gone
-            raise ModelError(f"{self.path}: {self.device_name}: {_one_line(error)}") from error
+            raise ModelError(f"{self.path}: {self.device_name}: {one_line(error)}") from error
         return states.transpose(1, 2, 0, 3)
 
     def warm_up(self, candidates: int, horizon: int, repeats: int = 3) -> None:
@@ -145,7 +145,7 @@ class TorchEnsemble:
                     found.capture(self._stream)
                 except RuntimeError as error:
                     # Step by step gives the same numbers more slowly, and the deadline is monitored: keep planning.
-                    self._captures, self.capture_failure = False, _one_line(error)
+                    self._captures, self.capture_failure = False, one_line(error)
             while len(self._horizons) >= MAX_CACHED_SIZES:
                 self._horizons.popitem(last=False)
             self._horizons[size] = found
@@ -166,7 +166,7 @@ class TorchEnsemble:
         try:
             difference = np.abs(self.predict(state, action) - reference.predict(state, action))
         except RuntimeError as error:
-            raise ModelError(f"{self.path}: cannot run on {self.device}: {_one_line(error)}") from error
+            raise ModelError(f"{self.path}: cannot run on {self.device}: {one_line(error)}") from error
         # A state far from zero has coarse float32 steps, which are not the network's fault.
         worst = float(np.max((difference - 4 * np.spacing(np.abs(state, dtype=np.float32))) / self.delta_scale))
         if not worst <= TOLERANCE:
@@ -221,7 +221,3 @@ class _Horizon:
         for step, target in enumerate(targets):
             current = self._network(current, target)
             states[step].copy_(current)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

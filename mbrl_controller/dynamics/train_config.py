@@ -21,7 +21,7 @@ class TrainConfig(BaseModel):
 
     ensemble_size: Count = Field(default=3, ge=1, le=64, description="networks that learn from the same data")
     hidden: tuple[int, ...] = Field(default=(500, 500), description="width of each hidden layer")
-    learning_rate: Number = Field(default=1e-3, gt=0, le=1, description="Adam's, of the first stage")
+    learning_rate: Number = Field(default=1e-3, gt=0, le=1, description="AdamW's, of the first stage")
     batch: Count = Field(default=512, ge=1, description="transitions in a gradient step")
     max_epochs: Count = Field(default=40, ge=0, le=10_000, description="passes over the data in the first stage")
     patience: Count = Field(default=5, ge=1, description="epochs without a better validation loss, then the stage ends")
@@ -35,7 +35,7 @@ class TrainConfig(BaseModel):
         default=5, ge=1, le=50, description="steps of the predictions in the second stage; 1: no second stage"
     )
     horizon_epochs: Count = Field(default=20, ge=0, le=10_000, description="passes over the data in the second stage")
-    horizon_learning_rate: Number = Field(default=4e-4, gt=0, le=1, description="Adam's, of the second stage")
+    horizon_learning_rate: Number = Field(default=4e-4, gt=0, le=1, description="AdamW's, of the second stage")
     loss_weights: dict[str, float] = Field(
         default_factory=dict, description="by the beginning of a state entry's name; the longest that fits counts"
     )

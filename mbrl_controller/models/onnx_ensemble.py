@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from mbrl_controller.base.errors import MbrlError, ModelError
+from mbrl_controller.base.errors import MbrlError, ModelError, one_line
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.golden_samples import INT8_RMS_TOLERANCE, GoldenSamples
 from mbrl_controller.models.onnx_session import INT8_VARIABLE, Kernels, int8_kernels, int8_mode, open_session
@@ -64,7 +64,7 @@ class OnnxEnsemble:
         except MbrlError:  # a wrong MBRL_INT8 is not the file's fault
             raise
         except Exception as error:  # ONNX Runtime's errors have no other common base
-            raise ModelError(f"{path}: ONNX Runtime cannot load it: {_one_line(error)}") from error
+            raise ModelError(f"{path}: ONNX Runtime cannot load it: {one_line(error)}") from error
         spec = ModelSpec.from_metadata(metadata, str(path))
         try:
             _check_interface(session, spec, path)
@@ -153,7 +153,7 @@ class OnnxEnsemble:
         try:
             result = self._step(np.zeros(shape, np.float32), np.zeros((2, len(spec.action_names)), np.float32))
         except Exception as error:
-            raise ModelError(f"{self.path}: it cannot be run: {_one_line(error)}") from error
+            raise ModelError(f"{self.path}: it cannot be run: {one_line(error)}") from error
         if result.shape != shape or not np.isfinite(result).all():
             raise ModelError(f"{self.path}: its prediction from rest is not a finite {shape} array")
 
@@ -185,7 +185,3 @@ def _check_interface(session: ort.InferenceSession, spec: ModelSpec, path: Path)
         wrong.append("delta_scale must be positive and finite")
     if wrong:
         raise ModelError(f"{path}: bad model description: {'; '.join(wrong)}")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

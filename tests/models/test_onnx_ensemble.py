@@ -22,7 +22,7 @@ from mbrl_controller.models import files as model_file
 from mbrl_controller.models import onnx_validation as onnx_content
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.golden_samples import GoldenSamples
-from mbrl_controller.models.onnx_ensemble import OnnxEnsemble, _one_line
+from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.models.spec import METADATA_KEY, ModelSpec
 from mbrl_controller.tasks.spaces import ActionSpace, VectorSpec
 
@@ -373,8 +373,3 @@ def test_warming_up_makes_the_room_that_plans_of_this_size_need(good) -> None:
     assert asked == [((S,), (8, 4, A))] * 3
     buffer = rollout(np.zeros(S), np.zeros((8, 4, A))).base
     assert buffer.size >= 5 * E * 8 * S
-
-
-def test_what_onnx_runtime_says_is_told_in_one_short_line() -> None:
-    text = _one_line(RuntimeError("first line\n   second\tpart " + "x" * 1000))
-    assert text == "first line second part " + "x" * 277
