@@ -7,16 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import settings
 
 from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.control.config import ControllerConfig, SafetyConfig
 from mbrl_controller.control.core import ControllerCore
 from mbrl_controller.control.safety import Safety
 from mbrl_controller.planning.catalog import make_planner
-
-settings.register_profile("control", deadline=None)  # how long an example takes says nothing on a busy machine
-settings.load_profile("control")
 
 CONTRACT = """
 format_version: 1

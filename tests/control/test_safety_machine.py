@@ -186,7 +186,8 @@ class Machine(RuleBasedStateMachine):
     @rule(what=intervention)
     def intervene(self, what: str) -> None:
         session, before = self.session, self.core.safety.state
-        taken = what in ("reset", "enter")
+        activated = what == "enter" and before in (SafetyState.INACTIVE, SafetyState.STOPPED)
+        taken = what == "reset" or activated
         if what == "stop":
             session.stop("e-stop", self.clock)
             assert self.core.safety.state is SafetyState.STOPPED
@@ -203,7 +204,7 @@ class Machine(RuleBasedStateMachine):
             session.scene_was_reset(self.steady)
         elif what == "leave":
             session.leave(self.clock)
-        elif what == "enter" and before in (SafetyState.INACTIVE, SafetyState.STOPPED):  # activation
+        elif activated:
             session.enter(self.clock)
         if before is SafetyState.STOPPED and what != "reset":
             assert self.core.safety.state is SafetyState.STOPPED
