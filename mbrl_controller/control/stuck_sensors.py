@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.tasks.spaces import Array
+from mbrl_controller.tasks.spaces import Array, parse_entry
 
 # Of what max_rate allows in a period:
 MIN_MOTION_FRACTION = 0.25  # a command that changes by this much moves a joint measurably
@@ -62,7 +62,8 @@ class StuckSensorMonitor:
         state, names = contract.task.state, contract.action.names
         for source in contract.sources:
             entries = source.entries()
-            joints = [i for i, name in enumerate(names) if f"{name}.position" in entries]
+            measured = {entry.owner for entry in map(parse_entry, entries) if entry.quantity == "position"}
+            joints = [i for i, name in enumerate(names) if name in measured]
             moved = np.array(joints or range(len(names)), dtype=np.intp)
             self._sources.append(_Source(source.topic, state.indices(entries), moved, not joints))
 

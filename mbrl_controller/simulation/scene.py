@@ -24,7 +24,7 @@ from mbrl_controller.base.errors import ContractError
 from mbrl_controller.base.shares import shared_files
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.models.spec import describe_validation
-from mbrl_controller.tasks.spaces import Array
+from mbrl_controller.tasks.spaces import Array, parse_entry
 
 Vector3 = tuple[float, float, float]
 
@@ -258,7 +258,8 @@ def _joint_id(model: mujoco.MjModel, name: str) -> int:
 
 def _state_entry(model: mujoco.MjModel, name: str, objects: dict[str, int]) -> int:
     """Index of a state entry in concatenate(qpos, qvel); adds free bodies to `objects`."""
-    owner, quantity, *axis = name.split(".")
+    entry = parse_entry(name)
+    owner = entry.owner
     joint = _joint_id(model, owner)
     if joint < 0:
         body = int(mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, owner))
@@ -267,12 +268,14 @@ def _state_entry(model: mujoco.MjModel, name: str, objects: dict[str, int]) -> i
         raise ContractError(f"the simulated world has no joint or object {owner!r} for the state's {name}")
     # int(): MuJoCo 4.0.0's enums do not compare equal to NumPy integers.
     free = int(model.jnt_type[joint]) == int(mujoco.mjtJoint.mjJNT_FREE)
-    if free != bool(axis):
+    if free != entry.is_object:
         raise ContractError(f"the state's {name} does not match the simulated {owner!r}")
     if free:
         objects[owner] = int(model.jnt_bodyid[joint])
-    offset = "xyz".index(axis[0]) if axis else 0
-    if quantity == "position":
+    if entry.quantity not in ("position", "velocity"):
+        raise ContractError(f"the state's {name} cannot be simulated")
+    offset = "xyz".index(entry.component) if entry.is_object else 0
+    if entry.quantity == "position":
         return int(model.jnt_qposadr[joint]) + offset
     return int(model.nq + model.jnt_dofadr[joint]) + offset
 

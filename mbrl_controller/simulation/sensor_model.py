@@ -14,21 +14,21 @@ from collections.abc import Sequence
 import numpy as np
 
 from mbrl_controller.simulation.sim_options import SimOptions
-from mbrl_controller.tasks.spaces import Array
+from mbrl_controller.tasks.spaces import Array, parse_entry
 
 TIME_TOLERANCE = 1e-9  # s; times are sums of floating point steps
 
 
 def noise_levels(entries: Sequence[str], options: SimOptions) -> Array:
-    """Standard deviation [n] of each state entry, by its name: objects' entries end in an axis, joints' do not."""
+    """Standard deviation [n] of each state entry, by its name; 0 for what has no option."""
     levels = {
         (False, "position"): options.joint_noise,
         (False, "velocity"): options.joint_velocity_noise,
         (True, "position"): options.object_noise,
         (True, "velocity"): options.object_velocity_noise,
     }
-    parts = [entry.split(".") for entry in entries]
-    return np.array([levels[len(part) > 2, part[1]] for part in parts])
+    parts = [parse_entry(entry) for entry in entries]
+    return np.array([levels.get((part.is_object, part.quantity), 0.0) for part in parts])
 
 
 class SensorModel:

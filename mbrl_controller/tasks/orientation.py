@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from mbrl_controller.tasks.spaces import AXES as AXES
 from mbrl_controller.tasks.spaces import Array
 
 _TINY = 1e-9  # below it a direction is no direction
-AXES = tuple(f"{axis}_axis.{component}" for axis in "xy" for component in "xyz")  # of an entry's name, in order
 IDENTITY = np.array([1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
 IDENTITY.setflags(write=False)
 

@@ -8,8 +8,10 @@ A model, a contract and a task agree if their `VectorSpec`s are equal; entries a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,12 +22,53 @@ from mbrl_controller.base.errors import ContractError
 Array = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]
 
+AXES = tuple(f"{axis}_axis.{component}" for axis in "xy" for component in "xyz")  # of an orientation, in order
+_ENTRY = re.compile(
+    r"(?P<owner>.+)\.(?:"
+    r"(?P<joint>position|velocity|effort|value)"
+    r"|(?P<object>position|velocity|angular_velocity)\.(?P<axis>[xyz])"
+    r"|orientation\.(?P<turned>[xy]_axis\.[xyz]))",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class EntryName:
+    """The parts of a state entry's name: `FFJ3.position`, `ball_a.velocity.x`, `cube.orientation.x_axis.y`.
+
+    `owner`: joint, object or element of an array, which may have dots. `quantity`: position, velocity and effort of a
+    joint; position, velocity, orientation and angular_velocity of an object; value of an array's element.
+    `component`: empty for joints and arrays, an axis for objects, one of `AXES` for orientations.
+    """
+
+    owner: str
+    quantity: str
+    component: str = ""
+
+    @property
+    def is_object(self) -> bool:
+        """Whether the owner is an object in space."""
+        return bool(self.component)
+
+
+def parse_entry(name: str) -> EntryName:
+    """Split a state entry's name; raises ContractError for a name of another form."""
+    found = _ENTRY.fullmatch(name)
+    if found is None:
+        raise ContractError(
+            f"state entry {name!r}: expected <joint>.position, .velocity or .effort; <object>.position.x, .velocity.x, "
+            ".angular_velocity.x or .orientation.x_axis.x; or <name>.value"
+        )
+    owner, joint, thing, axis, turned = found.groups()
+    return EntryName(owner, joint or thing or "orientation", axis or turned or "")
+
 
 @dataclass(frozen=True)
 class VectorSpec:
     """Names and SI units of the entries of a vector, in order.
 
-    Names are `<source>.<quantity>[.<axis>]`, for example `FFJ3.position` or `ball_a.velocity.x`.
+    Names of a state's entries are those of `EntryName`. An object's orientation is the six entries of `AXES`, one after
+    the other; what is not is refused with ValueError.
     `periodic`: indices of unbounded angles (rad); their differences are wrapped to one turn.
     """
 
@@ -39,9 +82,25 @@ class VectorSpec:
         twice = {name for name in self.names if self.names.count(name) > 1}
         if twice:
             raise ValueError(f"names occur twice: {sorted(twice)}")
+        _ = self.orientations  # checks them
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @cached_property
+    def orientations(self) -> tuple[int, ...]:
+        """Index of the first of each orientation's six entries, ascending."""
+        starts = [i for i, name in enumerate(self.names) if name.endswith(f".orientation.{AXES[0]}")]
+        whole: set[int] = set()
+        for i in starts:
+            owner = self.names[i].removesuffix(AXES[0])
+            if self.names[i : i + 6] == tuple(owner + axis for axis in AXES):
+                whole.update(range(i, i + 6))
+        for i, name in enumerate(self.names):
+            found = _ENTRY.fullmatch(name)
+            if found is not None and found["turned"] and i not in whole:
+                raise ValueError(f"{name}: an orientation must have these six entries in a row: {', '.join(AXES)}")
+        return tuple(starts)
 
     def index(self, name: str) -> int:
         """Index of `name`; raises KeyError with the known names."""
