@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from mbrl_controller.base.errors import ContractError
 from mbrl_controller.base.yaml_text import load_yaml
+from mbrl_controller.contract.fields import Angle, Name, Range, Strict, Topic
 from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.catalog import make_task
@@ -29,35 +30,16 @@ from mbrl_controller.tasks.spaces import ActionSpace
 # plan made just before the limit is sent within two periods of the last measurement.
 DEFAULT_SILENCE_PERIODS = 1.2
 
-Name = Annotated[str, Field(pattern=r"^\P{C}{1,200}$")]  # no control characters: used in messages and files
-Topic = Annotated[str, Field(pattern=r"^(~/|/)?[A-Za-z_][0-9A-Za-z_]*(/[A-Za-z_][0-9A-Za-z_]*)*$", max_length=200)]
-Angle = Annotated[float, Field(ge=-1e6, le=1e6)]
 
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Range(_Strict):
-    """Valid measurements, in SI units of the entry; values outside are sensor faults."""
-
-    lower: float
-    upper: float
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Range:
-        if not self.lower < self.upper:
-            raise ValueError(f"lower {self.lower} is not below upper {self.upper}")
-        return self
-
-
-class _Source(_Strict):
+class _Source(Strict):
     topic: Topic
     max_age_s: float = Field(default=0.25, gt=0, le=60, description="a state with an older stamp is stale")
     max_silence_s: float | None = Field(
         default=None, gt=0, le=60, description="longest time without a newer measurement; None: 1.2 control periods"
     )
-    valid: dict[Literal["position", "velocity"], Range] = Field(default_factory=dict, description="by quantity")
+    valid: dict[Literal["position", "velocity"], Range] = Field(
+        default_factory=dict, description="measurements by quantity, SI units; what is outside is a sensor fault"
+    )
     publishers: Literal["one", "several"] = Field(
         default="one", description="one: hold while several nodes publish the topic; several: use the newest message"
     )
@@ -95,7 +77,7 @@ class OdometrySource(_ObjectSource):
     type: Literal["nav_msgs/msg/Odometry"]
 
 
-class VelocityFilter(_Strict):
+class VelocityFilter(Strict):
     """Velocity from successive positions: difference quotient and first-order low-pass filter."""
 
     kind: Literal["low_pass"] = "low_pass"
@@ -112,7 +94,7 @@ class PoseSource(_ObjectSource):
 Source = Annotated[JointSource | OdometrySource | PoseSource, Field(discriminator="type")]
 
 
-class Joint(_Strict):
+class Joint(Strict):
     """A commanded joint: limits (rad) and largest rate (rad/s) of its position target."""
 
     name: Name
@@ -122,7 +104,7 @@ class Joint(_Strict):
     max_rate: float = Field(gt=0, le=1e6)
 
 
-class Command(_Strict):
+class Command(Strict):
     """Destination of targets: ros2_control's forward command controller or joint trajectory controller."""
 
     topic: Topic
@@ -139,7 +121,7 @@ class Command(_Strict):
     joints: tuple[Joint, ...] = Field(min_length=1)
 
 
-class ContractFile(_Strict):
+class ContractFile(Strict):
     """The YAML document."""
 
     format_version: Literal[1]
