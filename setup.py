@@ -127,6 +127,7 @@ setup(
         "console_scripts": [f"{name} = {code}" for name, code in (EXECUTABLES if INTO_LIB else COMMANDS).items()],
         "mbrl_controller.tasks": [
             "baoding = mbrl_controller.tasks.baoding:Baoding",
+            "reach = mbrl_controller.tasks.reach:Reach",
             "valve = mbrl_controller.tasks.valve:Valve",
         ],
         "mbrl_controller.planners": [

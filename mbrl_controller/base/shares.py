@@ -51,8 +51,9 @@ def shared_file(folder: str, name: str) -> Path | None:
 
 
 def config_file(text: str) -> Path:
-    """A path as a person gives it, or a file of a package's config/ by its bare name."""
+    """A path as a person gives it, or a file of a package's config/ by its name there, such as hands/leap_v1.yaml."""
     path = user_path(text)
-    if path.is_absolute() or os.path.exists(path) or len(path.parts) != 1:
+    if path.is_absolute() or os.path.exists(path) or ".." in path.parts:
         return path
-    return shared_file("config", path.name) or share_dir() / "config" / path
+    found = shared_file("config", text)
+    return found or (share_dir() / "config" / path if len(path.parts) == 1 else path)

@@ -195,7 +195,6 @@ def _checked(text: str) -> RobotContract:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ContractError(f"command.joints names {', '.join(twice)} twice")
-    task = make_task(file.task, tuple(names), file.task_options)
     action = ActionSpace(
         names=tuple(names),
         lower=np.array([j.lower for j in file.command.joints]),
@@ -205,6 +204,7 @@ def _checked(text: str) -> RobotContract:
         period=file.control_period_s,
         stroke=file.command.stroke,
     )
+    task = make_task(file.task, tuple(names), file.task_options, action)
     given = [entry for source in file.state for entry in source.entries()]
     missing = [name for name in task.state.names if name not in given]
     extra = [name for name in given if name not in task.state.names]

@@ -11,6 +11,7 @@ from typing import Any
 from mbrl_controller.base.errors import ContractError
 from mbrl_controller.base.plugins import Catalog, subclass_of
 from mbrl_controller.tasks.base import Task
+from mbrl_controller.tasks.spaces import ActionSpace
 
 TASKS: Catalog[type[Task]] = Catalog(
     "mbrl_controller.tasks",
@@ -20,14 +21,21 @@ TASKS: Catalog[type[Task]] = Catalog(
 )
 
 
-def make_task(name: str, joints: tuple[str, ...], options: dict[str, Any] | None = None) -> Task:
-    """The task called `name` for a hand with these joints; raises ContractError for unknown names or options."""
+def make_task(
+    name: str, joints: tuple[str, ...], options: dict[str, Any] | None = None, space: ActionSpace | None = None
+) -> Task:
+    """The task called `name` for a hand with these joints; raises ContractError for unknown names or options.
+
+    A task whose constructor takes `space` gets the joints' limits.
+    """
     cls = TASKS[name]
-    known = [p for p in inspect.signature(cls).parameters if p != "joints"]
+    parameters = inspect.signature(cls).parameters
+    given: dict[str, Any] = {"space": space} if "space" in parameters else {}
+    known = [p for p in parameters if p not in ("joints", "space")]
     unknown = set(options or {}) - set(known)
     if unknown:
         raise ContractError(f"task {name}: unknown options {sorted(unknown)}; known: {', '.join(known)}")
     try:
-        return cls(tuple(joints), **(options or {}))
-    except (TypeError, ValueError, LookupError, ArithmeticError) as error:
+        return cls(tuple(joints), **given, **(options or {}))
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
         raise ContractError(f"task {name}: {error}") from error

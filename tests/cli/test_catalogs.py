@@ -76,7 +76,7 @@ def test_evaluate_runs_a_planner_and_a_task_of_the_catalogs(toys: Path, tmp_path
 @pytest.mark.parametrize("command", [("evaluate",), ("benchmark", "planner"), ("learn",), ("models", "show")])
 def test_help_names_the_tasks_of_the_catalog(toys: Path, command: tuple[str, ...]) -> None:
     said = run(*command, "--help")
-    assert "baoding, knob, valve" in " ".join(said.split())
+    assert "baoding, knob, reach, valve" in " ".join(said.split())
     assert "{tasks}" not in said
 
 
