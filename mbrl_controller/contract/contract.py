@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from mbrl_controller.base.errors import ContractError
 from mbrl_controller.base.yaml_text import load_yaml
-from mbrl_controller.contract.fields import Angle, Name, Range, Strict, Topic
+from mbrl_controller.contract.commands import Command
+from mbrl_controller.contract.fields import SINCE_2, Name, Strict
+from mbrl_controller.contract.sources import Source
 from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.catalog import make_task
@@ -31,111 +33,33 @@ from mbrl_controller.tasks.spaces import ActionSpace
 DEFAULT_SILENCE_PERIODS = 1.2
 
 
-class _Source(Strict):
-    topic: Topic
-    max_age_s: float = Field(default=0.25, gt=0, le=60, description="a state with an older stamp is stale")
-    max_silence_s: float | None = Field(
-        default=None, gt=0, le=60, description="longest time without a newer measurement; None: 1.2 control periods"
-    )
-    valid: dict[Literal["position", "velocity"], Range] = Field(
-        default_factory=dict, description="measurements by quantity, SI units; what is outside is a sensor fault"
-    )
-    publishers: Literal["one", "several"] = Field(
-        default="one", description="one: hold while several nodes publish the topic; several: use the newest message"
-    )
-
-
-class JointSource(_Source):
-    """Joints from sensor_msgs/JointState, found by name in any order."""
-
-    type: Literal["sensor_msgs/msg/JointState"]
-    joints: tuple[Name, ...] = Field(min_length=1)
-    fields: tuple[Literal["position", "velocity"], ...] = ("position",)
-    ignore_unknown: bool = Field(default=False, description="allow other joints in the message, such as an arm's")
-
-    def entries(self) -> list[str]:
-        """State entries from this source, in order."""
-        return [f"{joint}.{quantity}" for quantity in self.fields for joint in self.joints]
-
-
-class _ObjectSource(_Source):
-    object: Name
-    frame: Name = Field(default="world", description="required frame_id of the messages")
-
-    def entries(self) -> list[str]:
-        """State entries from this source, in order."""
-        return [f"{self.object}.{quantity}.{axis}" for quantity in ("position", "velocity") for axis in "xyz"]
-
-
-class OdometrySource(_ObjectSource):
-    """An object from nav_msgs/Odometry.
-
-    The twist is in the pose's frame if child_frame_id equals frame_id. Otherwise it is in the child frame, as in
-    REP-105, and is rotated by the pose.
-    """
-
-    type: Literal["nav_msgs/msg/Odometry"]
-
-
-class VelocityFilter(Strict):
-    """Velocity from successive positions: difference quotient and first-order low-pass filter."""
-
-    kind: Literal["low_pass"] = "low_pass"
-    time_constant_s: float = Field(default=0.03, ge=0)
-
-
-class PoseSource(_ObjectSource):
-    """An object from geometry_msgs/PoseStamped, its velocity estimated by a filter."""
-
-    type: Literal["geometry_msgs/msg/PoseStamped"]
-    velocity_filter: VelocityFilter = VelocityFilter()
-
-
-Source = Annotated[JointSource | OdometrySource | PoseSource, Field(discriminator="type")]
-
-
-class Joint(Strict):
-    """A commanded joint: limits (rad) and largest rate (rad/s) of its position target."""
-
-    name: Name
-    lower: Angle
-    upper: Angle
-    neutral: Angle
-    max_rate: float = Field(gt=0, le=1e6)
-
-
-class Command(Strict):
-    """Destination of targets: ros2_control's forward command controller or joint trajectory controller."""
-
-    topic: Topic
-    type: Literal["std_msgs/msg/Float64MultiArray", "trajectory_msgs/msg/JointTrajectory"]
-    stroke: float = Field(default=0.9, gt=0, le=1)
-    safe: Literal["hold", "neutral"] = Field(
-        default="hold",
-        description="safe command: hold the last command, and so the grip, or move to neutral at the rate limit",
-    )
-    driver: Name | None = Field(
-        default=None,
-        description="name of the node that receives the commands; None: any node that does not only record",
-    )
-    joints: tuple[Joint, ...] = Field(min_length=1)
-
-
 class ContractFile(Strict):
     """The YAML document."""
 
-    format_version: Literal[1]
+    format_version: Literal[1, 2]
     robot: Name
+    scene: Annotated[Name | None, SINCE_2] = Field(default=None, description="simulated world: a file beside this one")
     task: str
     task_options: dict[str, Any] = Field(default_factory=dict)
     control_period_s: float = Field(gt=0, le=10)
     state: tuple[Source, ...] = Field(min_length=1)
     command: Command
 
+    @field_validator("scene")
+    @classmethod
+    def _beside(cls, scene: str | None) -> str | None:
+        if scene is not None and (scene.startswith("/") or ".." in scene.split("/")):
+            raise ValueError(f"a file beside the contract or below, not {scene!r}")
+        return scene
+
     @model_validator(mode="after")
-    def _unique_topics(self) -> ContractFile:
+    def _consistent(self) -> ContractFile:
+        if self.format_version == 1 and (new := self.new_in_2()):
+            raise ValueError(f"{', '.join(new)}: needs format_version: 2")
+        keys = [source.key for source in self.state]
         topics = [source.topic for source in self.state]
-        if len(set(topics)) != len(topics):
+        alone = [source.topic for source in self.state if source.key == source.topic]
+        if len(set(keys)) != len(keys) or any(topics.count(topic) > 1 for topic in alone):
             raise ValueError("two state sources share a topic; merge them into one")
         if self.command.topic in topics:
             raise ValueError(f"the command topic {self.command.topic} is a state's topic as well")
@@ -151,6 +75,7 @@ class RobotContract:
     task: Task
     action: ActionSpace
     order: np.ndarray  # task state = concatenated sources[order]; read-only
+    folder: Path | None = None  # where the file lies, for the files that it names; None: inside an episode
 
     @property
     def digest(self) -> str:
@@ -171,10 +96,11 @@ class RobotContract:
         )
 
 
-def parse_contract(text: str, where: str = "contract") -> RobotContract:
+def parse_contract(text: str, where: str = "contract", folder: Path | None = None) -> RobotContract:
     """Parse a contract's YAML text; raises ContractError naming `where`, the entry and the fault."""
     try:
-        return _checked(text)
+        contract = _checked(text)
+        return contract if folder is None else replace(contract, folder=folder)
     except ContractError as error:
         raise ContractError(f"{where}: {error}") from error
 
@@ -225,4 +151,4 @@ def load_contract(path: str | Path) -> RobotContract:
         text = path.read_text()
     except (OSError, ValueError) as error:  # not text, or a NUL in the path
         raise ContractError(f"{path}: cannot be read: {error}") from error
-    return parse_contract(text, str(path))
+    return parse_contract(text, str(path), path.parent)

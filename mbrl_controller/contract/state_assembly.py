@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from mbrl_controller.base.errors import MessageError
-from mbrl_controller.contract.contract import JointSource, OdometrySource, PoseSource, RobotContract, Source
+from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.contract.sources import JointSource, ObjectSource, OdometrySource, PoseSource, Source
 from mbrl_controller.tasks.spaces import Array
 
 # SI units; larger values are rejected, whatever the contract allows. A velocity computed from such positions could
@@ -66,6 +67,8 @@ class SourceReader:
         source = self.source
         if isinstance(source, JointSource):
             return self._joints(source, message)
+        if not isinstance(source, ObjectSource):
+            raise MessageError(f"{source.topic}: {source.type} cannot be read")
         frame = message.header.frame_id
         if frame != source.frame:
             raise MessageError(f"{source.topic}: frame_id is {frame!r}, the contract says {source.frame!r}")
@@ -196,8 +199,8 @@ def split_state(contract: RobotContract, state: Array) -> list[Array]:
 
 def _order_of(names: tuple[str, ...], source: JointSource) -> np.ndarray:
     twice = sorted({name for name in names if names.count(name) > 1})
-    missing = [joint for joint in source.joints if joint not in names]
-    unknown = [name for name in names if name not in source.joints]
+    missing = [joint for joint in source.names if joint not in names]
+    unknown = [name for name in names if name not in source.names]
     problems = [f"joint {', '.join(twice)} named twice"] if twice else []
     problems += [f"joint {', '.join(missing)} missing"] if missing else []
     if unknown and not source.ignore_unknown:
@@ -210,7 +213,7 @@ def _order_of(names: tuple[str, ...], source: JointSource) -> np.ndarray:
             )
     if problems:
         raise MessageError(f"{source.topic}: {'; '.join(problems)}")
-    return np.array([names.index(joint) for joint in source.joints], dtype=np.intp)
+    return np.array([names.index(joint) for joint in source.names], dtype=np.intp)
 
 
 def _xyz(point: Any) -> Array:

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from mbrl_controller.base.errors import MessageError
-from mbrl_controller.contract.contract import RobotContract, Source
+from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.contract.sources import Source
 from mbrl_controller.contract.state_assembly import StateAssembler, join_samples
 from mbrl_controller.control.steps import Observation
 from mbrl_controller.tasks.spaces import Array

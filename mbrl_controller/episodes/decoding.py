@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbrl_controller.base.errors import MessageError
-from mbrl_controller.contract.contract import Source
+from mbrl_controller.contract.sources import Source
 from mbrl_controller.contract.state_assembly import SourceReader
 from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.time_series import TimeSeries, TimeSeriesBuilder

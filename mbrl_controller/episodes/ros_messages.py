@@ -19,7 +19,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from mbrl_controller.base.errors import EpisodeError, MessageError
 from mbrl_controller.contract import ros_types
-from mbrl_controller.contract.contract import JointSource, OdometrySource, Source
+from mbrl_controller.contract.sources import JointSource, ObjectSource, OdometrySource, Source
 from mbrl_controller.tasks.spaces import Array
 
 NANO = 1_000_000_000
@@ -145,11 +145,12 @@ def trajectory(names: Sequence[str], points: Array, times: Sequence[float], stam
 def source_message(source: Source, values: Array, stamp: int) -> Any:
     """Message from which `SourceReader` reads `values` [n]; `stamp` in ns. A pose carries no velocity."""
     if isinstance(source, JointSource):
-        n = len(source.joints)
+        n = len(source.names)
         fields = {field: values[i * n : (i + 1) * n] for i, field in enumerate(source.fields)}
-        return joint_state(source.joints, fields.get("position", ()), stamp, fields.get("velocity", ()))
+        return joint_state(source.names, fields.get("position", ()), stamp, fields.get("velocity", ()))
     if isinstance(source, OdometrySource):
         return odometry(stamp, source.frame, values[:3], values[3:])
+    assert isinstance(source, ObjectSource)
     return pose(stamp, source.frame, values[:3])
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
-from mbrl_controller.contract.contract import Command
+from mbrl_controller.contract.commands import Command
 from mbrl_controller.control.safety import SILENT
 from mbrl_controller.control.session import ControlSession
 from mbrl_controller.nodes import graph

@@ -12,7 +12,7 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
-from mbrl_controller.contract.contract import PoseSource, Source
+from mbrl_controller.contract.sources import PoseSource, Source
 from mbrl_controller.episodes import offered_qos
 from mbrl_controller.episodes.offered_qos import OfferedQos
 

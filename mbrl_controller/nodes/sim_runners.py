@@ -15,8 +15,9 @@ import numpy as np
 from rclpy.publisher import Publisher
 
 from mbrl_controller.base.errors import MessageError
-from mbrl_controller.contract.contract import RobotContract, Source
+from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.contract.ros_types import MULTI_ARRAY
+from mbrl_controller.contract.sources import Source
 from mbrl_controller.contract.state_assembly import split_state
 from mbrl_controller.control.loop import FixedRateLoop, start_thread
 from mbrl_controller.control.pacing import TickTime

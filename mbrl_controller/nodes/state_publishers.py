@@ -12,7 +12,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
-from mbrl_controller.contract.contract import Source
+from mbrl_controller.contract.sources import Source
 from mbrl_controller.control.senders import HEARD_S, Senders
 from mbrl_controller.nodes import graph
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mbrl_controller.contract.contract import RobotContract, Source
+from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.contract.sources import Source
 from mbrl_controller.contract.state_assembly import split_state
 from mbrl_controller.simulation.hand_simulation import HandSimulation
 from mbrl_controller.simulation.sensor_model import ActuatorDelay, SensorModel

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from mbrl_controller.base.errors import ContractError
 from mbrl_controller.base.resources import share_dir
-from mbrl_controller.contract.contract import JointSource, load_contract, parse_contract
+from mbrl_controller.contract.contract import load_contract, parse_contract
+from mbrl_controller.contract.sources import JointSource
 
 TEXT = (share_dir() / "config" / "claw_valve.yaml").read_text()
 
@@ -73,7 +74,7 @@ def test_entries_are_named_by_what_they_are_of(contract):
         ("", "expected a mapping"),
         ("[1, 2]", "expected a mapping"),
         ("a: [", "not valid YAML"),
-        (changed(format_version=2), "format_version"),
+        (changed(format_version=3), "format_version"),
         (changed(task="juggling"), "unknown task 'juggling'"),
         (changed(task_options={"valves": "v"}), "unknown options"),
         (changed(control_period_s=0.0), "control_period_s"),
@@ -174,3 +175,44 @@ def test_a_decimal_comma_is_named_with_its_entry(right: str, wrong: str, entry: 
     assert right in text
     with pytest.raises(ContractError, match=rf"{entry}.*decimal point"):
         parse_contract(text.replace(right, wrong, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        ("adroit_baoding", "e89b5aecf8f168fa25857b7a9bc98c8311f2fff39cf9c54d164be81b3f71813d"),
+        ("claw_valve", "2048a2efc2471075c842128448059e241d961780ceee2677eb3eb1ebcec728d1"),
+    ],
+)
+def test_contracts_of_format_1_keep_their_digest(name: str, digest: str) -> None:
+    """Episodes and models of 0.1 and 0.2 carry it."""
+    assert load_contract(share_dir() / "config" / f"{name}.yaml").digest == digest
+
+
+@pytest.mark.parametrize(
+    ("entries", "named"),
+    [
+        ({"scene": "scene.yaml"}, "scene"),
+        ({"state__0__fields": ["position", "velocity", "effort"]}, r"state\.0\.fields: effort"),
+        ({"state__0__publishers": "parts"}, r"state\.0\.publishers: parts"),
+        ({"state__0__by": "index"}, r"state\.0\.by"),
+        ({"state__0__as": {"sign": -1}}, r"state\.0\.as"),
+        ({"state__0__joints__0": {"name": "FFJ1", "as": {"sign": -1}}}, r"state\.0\.joints: FFJ1: as"),
+        ({"state__0__valid": {"effort": {"lower": 0, "upper": 1}}}, r"state\.0\.valid\.effort"),
+    ],
+)
+def test_what_only_format_2_has_is_refused_in_format_1_and_named(entries: dict[str, Any], named: str) -> None:
+    with pytest.raises(ContractError, match=rf"(?s){named}.*needs format_version: 2"):
+        parse_contract(changed(**entries))
+
+
+def test_a_file_knows_its_folder_and_a_contract_inside_an_episode_has_none() -> None:
+    assert load_contract(share_dir() / "config" / "claw_valve.yaml").folder == share_dir() / "config"
+    assert parse_contract(TEXT).folder is None
+
+
+@pytest.mark.parametrize("scene", ["/etc/scene.yaml", "../scene.yaml", "a/../../b.yaml"])
+def test_a_scene_lies_beside_its_contract(scene: str) -> None:
+    with pytest.raises(ContractError, match="beside"):
+        parse_contract(changed(format_version=2, scene=scene))
+    assert parse_contract(changed(format_version=2, scene="worlds/scene.yaml")).file.scene == "worlds/scene.yaml"

@@ -37,6 +37,7 @@ def test_a_log_of_collect_gives_the_same_transitions() -> None:
 def test_a_log_of_the_logger_says_what_may_not_be_learnt_from() -> None:
     episode = read_episode(LOGS / "logger.mcap", CLAW)
     assert (episode.info.source, episode.info.model_version, len(episode.commands)) == ("logger", "v0007", 6)
+    assert episode.contract.digest == "2048a2efc2471075c842128448059e241d961780ceee2677eb3eb1ebcec728d1"  # the file's
     assert (episode.begin_ns, episode.end_ns) == (1_000_000_000, 1_600_000_000)
     assert episode.ticks["doubt"].tolist() == [0, 0, 0, 0, 0, 1]
     assert transitions(episode).skipped == {"nobody took the commands": 6}

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from mbrl_controller.contract.contract import JointSource
+from mbrl_controller.contract.sources import JointSource
 from mbrl_controller.nodes import qos
 from mbrl_controller.nodes.state_publishers import StatePublishers
 
