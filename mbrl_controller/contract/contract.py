@@ -19,6 +19,7 @@ import numpy as np
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from mbrl_controller.base.errors import ContractError
+from mbrl_controller.base.files import write_atomically
 from mbrl_controller.base.yaml_text import load_yaml
 from mbrl_controller.contract.commands import Command
 from mbrl_controller.contract.fields import SINCE_2, Name, Strict
@@ -151,4 +152,15 @@ def load_contract(path: str | Path) -> RobotContract:
         text = path.read_text()
     except (OSError, ValueError) as error:  # not text, or a NUL in the path
         raise ContractError(f"{path}: cannot be read: {error}") from error
-    return parse_contract(text, str(path), path.parent)
+    return parse_contract(text, str(path), path.parent.absolute())
+
+
+def copy_contract(contract: RobotContract, path: Path) -> Path:
+    """Write `contract` to `path`, with a link to its scene beside it; returns `path`. Raises OSError."""
+    write_atomically(path, contract.text.encode())
+    if contract.file.scene is not None and contract.folder is not None:
+        link = path.parent / contract.file.scene
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to((contract.folder / contract.file.scene).resolve())
+    return path

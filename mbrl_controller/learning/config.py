@@ -103,6 +103,7 @@ class LearnPlan(BaseModel):
 
     task: str
     contract: str = Field(description="YAML text")
+    contract_folder: Path | None = Field(default=None, description="where the contract's scene is")
     seed: int = Field(default=0, ge=0, lt=100_000, description="of episodes, planner, noise and training")
 
     rounds: int | None = Field(
@@ -251,7 +252,8 @@ def make_plan(
     options = deep_merge(base, given)
     options["collect"] = _behaviours(options["collect"])
     try:
-        plan = LearnPlan.model_validate({**options, "task": task, "contract": robot.text, "seed": seed}, strict=False)
+        own = {"task": task, "contract": robot.text, "contract_folder": robot.folder, "seed": seed}
+        plan = LearnPlan.model_validate(options | own, strict=False)
     except ValidationError as error:
         raise MbrlError(f"learning options: {describe_validation(error)}") from error
     return _check(plan, robot)

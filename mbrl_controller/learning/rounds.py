@@ -12,9 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mbrl_controller.base.files import write_atomically
 from mbrl_controller.base.run_folder import PLAN_FILE, is_unfinished
-from mbrl_controller.contract.contract import parse_contract
+from mbrl_controller.contract.contract import copy_contract, parse_contract
 from mbrl_controller.dynamics.import_onnx import weights_of
 from mbrl_controller.learning.callbacks import LearnCallback
 from mbrl_controller.learning.config import ACCEPTANCE_SEEDS, LearnPlan
@@ -61,9 +60,8 @@ class RoundRunner:
         self.folder, self.plan, self.log = folder, plan, log
         self.pool = pool
         self.should_stop, self.callback = should_stop, callback
-        self.contract = parse_contract(plan.contract, str(folder / PLAN_FILE))
-        self.contract_file = folder / "contract.yaml"
-        write_atomically(self.contract_file, plan.contract.encode())
+        self.contract = parse_contract(plan.contract, str(folder / PLAN_FILE), plan.contract_folder)
+        self.contract_file = copy_contract(self.contract, folder / "contract.yaml")
         self.models = folder / "models"
         self.models.mkdir(exist_ok=True)
         (self.models / NO_FALLBACK_FILE).touch()  # a run learns from nothing: it must not see the shipped versions

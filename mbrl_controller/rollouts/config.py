@@ -88,6 +88,7 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
     try:
         spec = EpisodeSpec(
             contract=robot.text,
+            contract_folder=robot.folder,
             sim=_sim_options(config),
             policy=config.policy,
             planner=config.planner,

@@ -39,6 +39,7 @@ class EpisodeSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     contract: str  # YAML text
+    contract_folder: Path | None = None  # where its scene is
     sim: SimOptions = SimOptions()
     policy: PolicyName = "controller"
     planner: str = "pddm"
@@ -76,7 +77,7 @@ class EpisodeRunner:
 
     def __init__(self, spec: EpisodeSpec) -> None:
         self.spec = spec
-        self.contract = parse_contract(spec.contract)
+        self.contract = parse_contract(spec.contract, folder=spec.contract_folder)
         self.hand = HandEnv(HandSimulation(self.contract, spec.sim))
         self.policy = self._policy()
 

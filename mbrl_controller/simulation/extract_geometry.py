@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 
 import mujoco
 import numpy as np
@@ -27,12 +28,12 @@ def extract_geometry(contract: RobotContract) -> HandGeometry:
     Surfaces that no actuated joint moves (a fixed forearm) are left out. Raises ContractError if the scene has no
     balls, or the hand has joints or shapes that HandGeometry cannot represent.
     """
-    return _of(contract.text)
+    return _of(contract.text, contract.folder)
 
 
 @lru_cache(maxsize=4)
-def _of(contract_text: str) -> HandGeometry:
-    contract = parse_contract(contract_text)
+def _of(contract_text: str, folder: Path | None) -> HandGeometry:
+    contract = parse_contract(contract_text, folder=folder)
     scene = load_scene(contract)
     names = [name for name in scene.objects if name in scene.file.balls]
     if not names:

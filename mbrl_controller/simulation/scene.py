@@ -126,15 +126,37 @@ def available() -> dict[tuple[str, str], Path]:
     return found
 
 
-def load_scene(contract: RobotContract) -> Scene:
-    """The world for the contract's robot and task; raises ContractError if there is none or it does not match."""
+def scene_path(contract: RobotContract) -> Path:
+    """The scene.yaml that the contract names, else the one for its robot and task; raises ContractError."""
+    named = contract.file.scene
+    if named is not None:
+        if contract.folder is None:
+            raise ContractError(
+                f"contract of {contract.file.robot}: its scene {named} is beside the contract's file, which is not "
+                "known here; give the file (--contract FILE)"
+            )
+        path = (contract.folder / named).resolve()
+        if not path.is_file():
+            raise ContractError(f"contract of {contract.file.robot}: its scene {path} does not exist")
+        return path
     worlds = available()
     key = (contract.file.robot, contract.task.name)
     if key not in worlds:
         known = ", ".join(f"{robot}/{task}" for robot, task in sorted(worlds))
-        raise ContractError(f"no simulated world for robot {key[0]!r} and task {key[1]!r}; known: {known}")
-    path = worlds[key]
+        raise ContractError(
+            f"no simulated world for robot {key[0]!r} and task {key[1]!r}; known: {known}; a contract can name "
+            "its own: scene: scene.yaml"
+        )
+    return worlds[key]
+
+
+def load_scene(contract: RobotContract) -> Scene:
+    """The world of a contract; raises ContractError if there is none or it does not match."""
+    path = scene_path(contract)
     file = _read_scene(path)
+    for what, own, wanted in (("robot", file.robot, contract.file.robot), ("task", file.task, contract.task.name)):
+        if own != wanted:
+            raise ContractError(f"{path}: it is a world for {what} {own!r}, the contract says {wanted!r}")
     model = copy.copy(_compile(path))
     return _index(contract, file, model)
 
@@ -145,7 +167,7 @@ def _read_scene(path: Path) -> SceneFile:
         return SceneFile.model_validate(yaml.safe_load(path.read_text()))
     except ValidationError as error:
         raise ContractError(f"{path}: {describe_validation(error)}") from error
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise ContractError(f"{path}: {error}") from error
 
 

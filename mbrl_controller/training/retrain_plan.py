@@ -62,6 +62,7 @@ class RetrainPlan(BaseModel):
 
     task: str
     contract: str
+    contract_folder: Path | None = None  # where its scene is
     files: tuple[str, ...]
     train: TrainConfig
     start: Literal["fresh", "warm"]
@@ -97,6 +98,7 @@ def make_plan(request: RetrainRequest, registry: Registry) -> RetrainPlan:
     return RetrainPlan(
         task=task,
         contract=robot.text,
+        contract_folder=robot.folder,
         files=tuple(str(f.resolve()) for f in files),
         train=train,
         start=request.start,
@@ -121,7 +123,7 @@ class RetrainInputs:
 
 def check_plan(plan: RetrainPlan, registry: Registry) -> RetrainInputs:
     """Check all that does not need the episodes, whose reading may take an hour; raises MbrlError."""
-    contract = parse_contract(plan.contract, "the run's contract")
+    contract = parse_contract(plan.contract, "the run's contract", plan.contract_folder)
     parent = registry.resolve(plan.task, plan.parent) if plan.parent else None
     weights: Weights | None = None
     if plan.start == "warm" and parent is not None:

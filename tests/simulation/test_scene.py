@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import mujoco
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 from mbrl_controller.base.errors import ContractError
-from mbrl_controller.contract.contract import parse_contract
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.simulation import scene as scene_module
 from mbrl_controller.simulation.hand_simulation import HandSimulation
 from mbrl_controller.simulation.scene import available, load_scene, start_qpos
@@ -118,3 +120,35 @@ def test_the_claw_really_has_the_symmetries_its_contract_claims(contract_of):
             np.testing.assert_allclose(difference[task.joint_positions], 0, atol=0.02)
             assert abs(difference[-2]) < 0.02
     assert moved > 0.05  # the fingers did push the valve
+
+
+@pytest.fixture
+def named(contract_of, tmp_path) -> RobotContract:
+    """The claw's contract with its own copy of the valve's world beside it."""
+    shutil.copytree(share_dir() / "sim" / "valve", tmp_path / "sim")
+    text = contract_of("valve").text.replace("format_version: 1", "format_version: 2\nscene: sim/scene.yaml")
+    return parse_contract(text, folder=tmp_path)
+
+
+def test_a_contract_names_the_world_beside_it(named):
+    scene = named.folder / "sim" / "scene.yaml"
+    scene.write_text(scene.read_text().replace("timestep: 0.005", "timestep: 0.004"))
+    assert load_scene(named).model.opt.timestep == 0.004
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda contract: replace(contract, folder=None), "--contract FILE"),
+        (lambda contract: (contract.folder / "sim" / "scene.yaml").unlink(), "claw.*sim/scene.yaml does not exist"),
+        (lambda contract: (contract.folder / "sim" / "claw.xml").unlink(), "scene.yaml.*claw.xml"),
+        (lambda contract: (contract.folder / "sim" / "scene.yaml").write_text("robot: 9"), "scene.yaml: .*robot"),
+        (lambda contract: (contract.folder / "sim" / "scene.yaml").write_bytes(b"\xff\x00"), "scene.yaml"),
+        (lambda contract: parse_contract(contract.text.replace("robot: claw", "robot: cat"), folder=contract.folder),
+         "scene.yaml.*'claw'.*'cat'"),
+    ],
+)  # fmt: skip
+def test_a_named_world_that_cannot_be_used_is_refused_with_file_and_reason(named, change, said):
+    changed = change(named)
+    with pytest.raises(ContractError, match=said):
+        load_scene(changed if isinstance(changed, RobotContract) else named)
