@@ -134,6 +134,7 @@ setup(
             "cem = mbrl_controller.planning.cem:CemPlanner",
             "icem = mbrl_controller.planning.cem:IcemPlanner",
             "pddm = mbrl_controller.planning.pddm:PddmPlanner",
+            "random = mbrl_controller.planning.random_motion:RandomPlanner",
             "random_shooting = mbrl_controller.planning.random_shooting:RandomShootingPlanner",
         ],
         "mbrl_controller.share": ["mbrl_controller = mbrl_controller.base.resources:share_dir"],

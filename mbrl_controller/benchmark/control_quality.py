@@ -29,10 +29,10 @@ from mbrl_controller.rollouts.episode import EpisodeTrajectory
 from mbrl_controller.rollouts.evaluate import summarise
 from mbrl_controller.rollouts.pool import EpisodePool
 from mbrl_controller.rollouts.statistics import bootstrap
+from mbrl_controller.tasks.metrics import SHARED, specs_in
 
 TASKS = ("baoding", "valve")
 SEED = 5000  # the first; no other command starts there
-FIGURES = ("return_mean", "kept_rate", "degrees_turned_median", "goal_rate", "goal_error_median")
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def quantised(settings: Settings) -> dict[str, Any]:
         for precision, found in records.items():
             figures = summarise(found, contract)
             rows.append({"task": task, "version": version.name, "precision": precision, "episodes": episodes,
-                         **{name: figures[name] for name in FIGURES}})  # fmt: skip
+                         **chosen(figures)})  # fmt: skip
         pairs.append({"task": task, **paired(records["fp32"], records["int8"])})
     if not rows:
         raise MbrlError("; ".join(f"{task}: {why}" for task, why in missing.items()))
@@ -99,12 +99,19 @@ def quantised(settings: Settings) -> dict[str, Any]:
 def paired(
     one: list[EpisodeTrajectory], two: list[EpisodeTrajectory], names: tuple[str, str] = ("fp32", "int8")
 ) -> dict[str, Any]:
-    """Differences two - one of episodes on the same seeds: of mean return, mean degrees turned, final error; and how
-    many episodes each alone kept, by `names` of the two."""
+    """Differences two - one of episodes on the same seeds: of the mean return and the mean of each metric of the task
+    that both have; and how many episodes each alone kept, by `names` of the two."""
     figures: dict[str, Any] = {}
-    for name in ("episode_return", "degrees_turned", "final_goal_error"):
-        difference = np.array([getattr(b.metrics, name) - getattr(a.metrics, name)
-                               for a, b in zip(one, two, strict=True)])  # fmt: skip
+    pairs = [
+        ({"episode_return": a.metrics.episode_return, **a.metrics.values},
+         {"episode_return": b.metrics.episode_return, **b.metrics.values})
+        for a, b in zip(one, two, strict=True)
+    ]  # fmt: skip
+    for name in pairs[0][0]:
+        difference = np.array([b[name] - a[name] for a, b in pairs if name in a and name in b])
+        difference = difference[np.isfinite(difference)]
+        if not len(difference):
+            continue
         figures[f"{name}_difference"] = float(difference.mean())
         figures[f"{name}_difference_ci95"] = bootstrap(difference, np.mean)
     kept = [(not a.metrics.dropped, not b.metrics.dropped) for a, b in zip(one, two, strict=True)]
@@ -154,7 +161,14 @@ def samples(settings: Settings) -> dict[str, Any]:
 def _sample(config: RolloutConfig, episodes: int) -> dict[str, Any]:
     records, contract = run_episodes(config, episodes)
     figures = summarise(records, contract)
-    return {name: figures[name] for name in (*FIGURES, "return_mean_ci95", "kept_rate_ci95", "plan_ms_median")}
+    others = ("return_mean_ci95", "kept_rate_ci95", "plan_ms_median")
+    return {**chosen(figures), **{name: figures[name] for name in others}}
+
+
+def chosen(figures: dict[str, Any]) -> dict[str, Any]:
+    """Of an evaluation, what all tasks have and the medians of the task's own metrics."""
+    keys = [*SHARED, *(metric.median_key for metric in specs_in(figures))]
+    return {key: figures[key] for key in keys if key in figures}
 
 
 def _jobs(quick: bool) -> Iterator[dict[str, Any]]:
@@ -198,8 +212,11 @@ def equal_to_700(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def samples_tables(figures: dict[str, Any]) -> list[Table]:
     """Titles and rows of the tables to print."""
-    hidden = {"options", "version", "degrees_turned_median", "goal_error_median"}
-    rows = [{k: v for k, v in row.items() if k not in hidden} for row in figures["rows"]]
+    hidden = {"options", "version"}
+    rows = [
+        {k: v for k, v in row.items() if k not in hidden and (k == "plan_ms_median" or not k.endswith("_median"))}
+        for row in figures["rows"]
+    ]
     return [
         ("control against candidates a tick", rows),
         ("candidates that reach the mean return of PDDM as released", figures["equal_to_700"]),

@@ -18,7 +18,7 @@ import numpy as np
 from mbrl_controller.base import machine
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.files import write_json
-from mbrl_controller.benchmark.control_quality import TASKS, paired, run_episodes
+from mbrl_controller.benchmark.control_quality import TASKS, chosen, paired, run_episodes
 from mbrl_controller.benchmark.settings import Table
 from mbrl_controller.control.config import ControllerConfig, DelayKind
 from mbrl_controller.control.delay import SentCommands, commands_in_force, predict
@@ -32,10 +32,6 @@ LATENCIES = (0.0, 0.05, 0.1, 0.15)  # s
 SENSING = 0.6  # its share of a latency
 SEED = 6000  # the first; no other command starts there
 ERROR_EPISODES = 4  # each of some forty steps: an error has far less spread than a return
-FIGURES = {
-    "baoding": ("return_mean", "degrees_turned_median", "kept_rate"),
-    "valve": ("return_mean", "degrees_turned_median", "goal_rate"),
-}
 
 
 def run(
@@ -62,7 +58,7 @@ def run(
             for kind, (records, contract) in found.items():
                 figures = summarise(records, contract)
                 row = {"task": task, "latency_ms": 1e3 * latency, "compensation": kind}
-                row |= {key: figures[key] for name in FIGURES[task] for key in (name, f"{name}_ci95")}
+                row |= {key: figures[key] for name in chosen(figures) for key in (name, f"{name}_ci95")}
                 report["rows"].append(row | {"drops": sum(record.metrics.dropped for record in records)})
             report["pairs"].append({
                 "task": task, "latency_ms": 1e3 * latency,

@@ -40,6 +40,11 @@ def hand_arguments() -> list[Action]:
         DeclareLaunchArgument(
             "model", default_value="current", description="model version to serve; current: the registry's choice"
         ),
+        DeclareLaunchArgument(
+            "planner.name",
+            default_value="",
+            description="planning algorithm; random: moves the hand at random, needs no model; empty: as its file says",
+        ),
         DeclareLaunchArgument("namespace", default_value="", description="namespace of all nodes"),
         DeclareLaunchArgument(
             "remap",
@@ -111,6 +116,7 @@ class HandSettings:
 
     contract: Path
     model: str
+    planner: str  # empty: as its file says
     namespace: str  # in full, with what groups around pushed
     remappings: tuple[tuple[str, str], ...]
     use_sim_time: bool | None
@@ -144,6 +150,7 @@ def read_hand(context: LaunchContext, nodes: Sequence[str]) -> HandSettings:
     return HandSettings(
         contract=contract_file(text(context, "contract")),
         model=text(context, "model"),
+        planner=text(context, "planner.name"),
         namespace=namespace,
         remappings=remappings(text(context, "remap")),
         use_sim_time=_switch(context, "use_sim_time"),

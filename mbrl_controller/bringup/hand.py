@@ -42,6 +42,8 @@ class _Hand:
         self._crash = ""  # of the process that led to the end
         again = RESPAWN if settings.respawn else {}
         own = {"autostart": False, "model_version": _text(settings.model), **controller_parameters}
+        if settings.planner:
+            own["planner.name"] = _text(settings.planner)
         self._controller = LifecycleNode(**self._described("controller", own, times=True), **again)
         self._logger = LifecycleNode(**self._described("logger", {"autostart": False}, times=True))
         clock = {} if settings.publish_clock is None else {"publish_clock": settings.publish_clock}

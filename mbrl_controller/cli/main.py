@@ -138,8 +138,10 @@ def film(
     goal: GoalOption = None,
 ) -> None:
     """Film an episode in simulation. Without a screen, set MUJOCO_GL=egl or osmesa."""
+    from mbrl_controller.control.task_config import contract_for
     from mbrl_controller.rollouts import render as job
     from mbrl_controller.rollouts.config import RolloutConfig
+    from mbrl_controller.tasks.metrics import texts
 
     config = RolloutConfig(
         task,
@@ -151,8 +153,8 @@ def film(
         goal_options=parse_overrides("--goal", goal),
     )
     record = job.run(config, file, seed=seed)
-    turned, kept = record.metrics.degrees_turned, record.metrics.time_kept
-    say(f"{file}: {kept:g} s, {turned:.0f} degrees turned")
+    specs = contract_for(task).task.metric_specs
+    say(", ".join([f"{file}: {record.metrics.time_kept:g} s", *texts(specs, record.metrics)]))
 
 
 @app.command()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -30,6 +30,8 @@ from mbrl_controller.dynamics.training_state import EpochReport
 from mbrl_controller.learning.callbacks import LearnCallback
 from mbrl_controller.learning.config import LearnPlan
 from mbrl_controller.learning.log import Row, StepKind
+from mbrl_controller.learning.shown_figures import metrics_of, shown_figures
+from mbrl_controller.tasks.metrics import Metric
 from mbrl_controller.training.callbacks import RetrainCallback
 
 
@@ -121,6 +123,7 @@ class LearnDisplay(LearnCallback):
         self._whole = self._progress.add_task("run", left="", visible=False)
         self._step = self._progress.add_task("", left="", visible=False)
         self._name, self._unit = "", "rounds"
+        self._metrics: Sequence[Metric] = ()
 
     def __enter__(self) -> LearnDisplay:
         return self
@@ -133,6 +136,7 @@ class LearnDisplay(LearnCallback):
         self._progress.start()
         self._unit = "steps" if plan.env_steps else "rounds"
         self._progress.update(self._whole, description=self._unit, total=plan.env_steps or plan.rounds, visible=True)
+        self._metrics = metrics_of(plan.contract)
         for row in rows:
             self._show(row)
 
@@ -172,24 +176,17 @@ class LearnDisplay(LearnCallback):
         self._progress.update(self._step, description=text, completed=report.epoch, total=total)
 
     def _show(self, row: Row) -> None:
-        self._progress.console.print(line(row), markup=False, highlight=False, soft_wrap=True)
+        self._progress.console.print(line(row, self._metrics), markup=False, highlight=False, soft_wrap=True)
         self._progress.update(self._whole, completed=row.env_steps if self._unit == "steps" else _rounds_done(row))
 
 
-def line(row: Row) -> str:
-    """A finished step in one line."""
+def line(row: Row, metrics: Sequence[Metric] = ()) -> str:
+    """A finished step in one line, with the figures of the task's `metrics`."""
     parts = [f"{row.round:3d} {row.step:8s}", f"{row.env_steps:7,d} steps", f"{row.robot_minutes:6.1f} min"]
-    figures = (
-        ("kept", row.kept_rate, 100, "%"),
-        ("turned", row.degrees_turned_median, 1, " deg"),
-        (">=90", row.success_90, 100, "%"),
-        (">=180", row.success_180, 100, "%"),
-        ("goals", row.goal_rate, 100, "%"),
-        ("return", row.return_mean, 1, ""),
-        ("one step", row.one_step_nrmse, 100, "%"),
-        ("horizon", row.horizon_nrmse, 100, "%"),
-    )
-    parts += [f"{name} {value * factor:.0f}{unit}" for name, value, factor, unit in figures if value is not None]
+    known = row.figures()
+    parts += [f"{f.label} {f.text(known[f.key])}" for f in shown_figures(metrics, [row]) if f.key in known]
+    errors = (("one step", row.one_step_nrmse), ("horizon", row.horizon_nrmse))
+    parts += [f"{name} {100 * value:.0f}%" for name, value in errors if value is not None]
     if row.accepted is False:
         parts.append("not accepted")
     return "  ".join([*parts, row.version, f"({duration(row.wall_s)}, {duration(row.total_s)} in all)"])

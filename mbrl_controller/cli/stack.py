@@ -24,6 +24,7 @@ from mbrl_controller.cli.options import (
     TaskArgument,
 )
 from mbrl_controller.cli.tables import print_entries, print_resources, print_timing
+from mbrl_controller.tasks.metrics import texts
 
 if TYPE_CHECKING:
     from mbrl_controller.stack.demo_recorder import DemoRecord
@@ -117,8 +118,7 @@ def demo_line(elapsed: float, record: DemoRecord) -> str:
     metrics = record.episodes[-1].metrics(record.task, record.period) if record.episodes else None
     if metrics is not None:
         parts.append(f"return {metrics.episode_return:.3g}")
-        parts.append(f"turned {metrics.degrees_turned:.0f} deg")
-        parts.append(f"goal error {metrics.final_goal_error:.3g} {record.task.goal_unit}")
+        parts += texts(record.task.metric_specs, metrics)
     return " | ".join(part for part in parts if "nan" not in part)
 
 

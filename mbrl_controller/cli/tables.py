@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mbrl_controller.cli.console import console, error_console, say
+from mbrl_controller.tasks.metrics import specs_in
 
 if TYPE_CHECKING:
     from mbrl_controller.training.retrain import RetrainResult
@@ -46,19 +47,21 @@ def print_entries(report: Mapping[str, Any], hidden: Sequence[str] = ()) -> None
 
 
 def print_evaluation(report: Mapping[str, Any]) -> None:
-    """Print an evaluation's metrics with their 95 % intervals."""
+    """Print an evaluation's figures with their 95 % intervals, units, and which way is better."""
     who = report["model"] if report["model"] == report["policy"] else f"{report['policy']} {report['model']}"
     title = f"{report['task']}, {who}, seeds from {report['seed']}"
     if report.get("precision"):
         title += f", {report['precision']}"
     if report.get("precision_fallback"):
         error_console.print(f"not in 8 bit: {report['precision_fallback']}", markup=False, soft_wrap=True)
-    table = Table("figure", "value", "95 % interval", title=title, box=None, title_justify="left")
+    table = Table("figure", "value", "95 % interval", "unit", "better", title=title, box=None, title_justify="left")
+    about = {metric.median_key: (metric.unit, metric.better) for metric in specs_in(report)}
     for name, value in report.items():
         if isinstance(value, float) and math.isfinite(value):
             low, high = report.get(f"{name}{INTERVAL}", (math.nan, math.nan))
-            table.add_row(name, f"{value:.4g}", f"{low:.4g} to {high:.4g}" if math.isfinite(low) else "")
-    table.add_row("episodes", str(report["episodes"]), "")
+            interval = f"{low:.4g} to {high:.4g}" if math.isfinite(low) else ""
+            table.add_row(name, f"{value:.4g}", interval, *about.get(name, ()))
+    table.add_row("episodes", str(report["episodes"]))
     console.print(table)
 
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.control.config import ControllerConfig
+from mbrl_controller.control.config import ControllerConfig, DelayKind
 from mbrl_controller.control.delay import Delay, SentCommands, commands_in_force, estimate, predict
 from mbrl_controller.control.safety import SILENT, Safety, SafetyState
 from mbrl_controller.control.steps import ControlModel, Observation, PlanRequest, Solution, Tick
@@ -119,13 +119,14 @@ class ControllerCore:
         """
         period = self.contract.action.period
         now = observation.stamp if now is None else now
-        delay = estimate(self.config.delay, self.config.delay_s, now - observation.stamp, execution)
+        kind = self.config.delay if self.planner.needs_model else "none"  # nothing could predict
+        delay = estimate(kind, self.config.delay_s, now - observation.stamp, execution)
         times = episode_time + delay.lead + period * np.arange(1, self.planner.config.horizon + 1)
         goals = self._as_planned(goal, observation.state, episode_time).at(times)
         return PlanRequest(
             observation=observation,
             delay=delay,
-            replay=commands_in_force(self._sent, now, self._bridged(delay, observation), period),
+            replay=commands_in_force(self._sent, now, self._bridged(kind, delay, observation), period),
             goals=goals,
             planner_state=self._planner_state,
             model=self.model,
@@ -270,9 +271,9 @@ class ControllerCore:
             planner_goal.observe(state, episode_time)
         return planner_goal
 
-    def _bridged(self, delay: Delay, observation: Observation) -> float | Array:
+    def _bridged(self, kind: DelayKind, delay: Delay, observation: Observation) -> float | Array:
         """s from each measurement to the command's effect; the same for all, unless the delay is `measured`."""
-        if self.config.delay != "measured":
+        if kind != "measured":
             return delay.total
         return np.maximum(delay.total - observation.newer, delay.lead)
 

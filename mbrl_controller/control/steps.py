@@ -32,6 +32,18 @@ class ControlModel(RolloutModel, Protocol):
     def disagreement_limit(self) -> float | None: ...
 
 
+class NoModel:
+    """In place of a model, for a planner that needs none."""
+
+    version = ""
+    delta_scale: Array | None = None
+    disagreement_limit: float | None = None
+
+    def rollout(self, state: Array, actions: Array) -> Array:
+        """Raises RuntimeError: nothing is predicted."""
+        raise RuntimeError("there is no model that could predict")
+
+
 @dataclass(frozen=True)
 class Observation:
     """A state [S], when its oldest entry was measured (s, the sources' clock), and how much newer each entry is."""

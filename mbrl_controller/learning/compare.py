@@ -20,6 +20,7 @@ from mbrl_controller.base.run_folder import PLAN_FILE
 from mbrl_controller.learning import plots
 from mbrl_controller.learning.config import RENAMED
 from mbrl_controller.learning.log import LOG_FILE, Row
+from mbrl_controller.learning.shown_figures import ShownFigure, metrics_of, shown_figures
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,9 @@ def compare_runs(paths: Sequence[Path]) -> list[ComparedRun]:
 
 def plot(path: Path, found: Sequence[ComparedRun]) -> None:
     """Draw a band for each group."""
-    plots.draw_bands(path, {name: [plots.evaluations(f.rows) for f in runs] for name, runs in _by_group(found).items()})
+    groups = _by_group(found)
+    shown = list(dict.fromkeys(figure for runs in groups.values() for figure in _shown(runs)))
+    plots.draw_bands(path, {name: [plots.evaluations(f.rows) for f in runs] for name, runs in groups.items()}, shown)
 
 
 def tables(found: Sequence[ComparedRun]) -> list[Table]:
@@ -69,18 +72,9 @@ def report(found: Sequence[ComparedRun]) -> dict[str, Any]:
 
 def _table(name: str, runs: Sequence[ComparedRun]) -> Table:
     seeds = ", ".join(str(f.plan["seed"]) for f in runs)
-    columns = (
-        "round",
-        "env steps",
-        "robot min",
-        "wall min",
-        "kept %",
-        ">=90 %",
-        ">=180 %",
-        "goals %",
-        "degrees",
-        "return",
-    )
+    shown = _shown(runs)
+    titles = [f"{figure.label} {'%' if figure.share else figure.unit}".rstrip() for figure in shown]
+    columns = ("round", "env steps", "robot min", "wall min", *titles)
     title = f"{name}: {len(runs)} run{'s' * (len(runs) > 1)}, seed {seeds}; mean (lowest..highest)"
     table = Table(*columns, title=title, box=None, title_justify="left")
     by_round: dict[int, list[Row]] = {}
@@ -92,11 +86,21 @@ def _table(name: str, runs: Sequence[ComparedRun]) -> Table:
             [float(r.env_steps) for r in rows],
             [r.robot_minutes for r in rows],
             [r.total_s / 60 for r in rows],
-            *([100 * v for r in rows if (v := getattr(r, name)) is not None] for name in plots.RATES),
-            *([v for r in rows if (v := getattr(r, name)) is not None] for name in plots.FIGURES[len(plots.RATES) :]),
+            *(
+                [r.figures()[one.key] * (100 if one.share else 1) for r in rows if one.key in r.figures()]
+                for one in shown
+            ),
         ]
         table.add_row(f"{number}" if len(rows) == len(runs) else f"{number} ({len(rows)})", *map(_cell, values))
     return table
+
+
+def _shown(runs: Sequence[ComparedRun]) -> list[ShownFigure]:
+    """The figures of a group, whose runs have one task, as far as any evaluation has them."""
+    rows = [row for f in runs for row in plots.evaluations(f.rows)]
+    known = {key for row in rows for key in row.figures()}
+    shown = shown_figures(metrics_of(str(runs[0].plan.get("contract", ""))), rows)
+    return [figure for figure in shown if figure.key in known]
 
 
 def _cell(values: list[float]) -> str:

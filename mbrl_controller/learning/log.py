@@ -9,10 +9,11 @@ import os
 from enum import Enum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mbrl_controller.base.deprecated import renamed_fields, silent
 from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.tasks.metrics import SHARED
 
 LOG_FILE = "log.jsonl"
 TIMES = {"wall_s", "total_s", "ended"}  # a repetition with the same seed does not reproduce these
@@ -32,9 +33,13 @@ class StepKind(str, Enum):
 
 
 class Row(BaseModel):
-    """A finished step. Metrics of episodes are those of the step: collected episodes, or validation in `evaluate`."""
+    """A finished step. Figures of episodes are those of the step: collected episodes, or validation in `evaluate`.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    The figures of the task's own metrics have no field here: they are in `figures` under their keys.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, float | None] = Field(init=False)
     _new_names = renamed_fields({"points": "env_steps"}, warn=silent)
 
     step: StepKind
@@ -54,12 +59,14 @@ class Row(BaseModel):
 
     episodes: int | None = None
     kept_rate: float | None = None
-    degrees_turned_median: float | None = None
-    success_90: float | None = None
-    success_180: float | None = None
     goal_rate: float | None = None
     return_mean: float | None = None
     accepted: bool | None = None  # of the step accept: whether this version collects
+
+    def figures(self) -> dict[str, float]:
+        """The figures of its episodes by key, as far as they are known: those of all tasks, and the task's own."""
+        shared = {name: getattr(self, name) for name in ("episodes", *SHARED)}
+        return {name: value for name, value in (shared | self.__pydantic_extra__).items() if value is not None}
 
     def same(self) -> dict[str, object]:
         """All that a repetition with the same plan reproduces."""

@@ -14,7 +14,7 @@ import numpy as np
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.transitions import transitions
-from mbrl_controller.tasks.base import EpisodeMetrics
+from mbrl_controller.tasks.metrics import EpisodeMetrics, figures
 from mbrl_controller.training.dataset import episode_files
 
 
@@ -49,12 +49,8 @@ def summarise_logged(folders: list[Path], contract: RobotContract) -> dict[str, 
     summary: dict[str, Any] = {"steps": sum(f.steps for f in found), "episodes": len(found)}
     if not metrics:
         return summary
-    kept = np.array([not m.dropped for m in metrics])
-    turned = np.array([m.degrees_turned for m in metrics])
     return summary | {
-        "kept_rate": float(kept.mean()),
-        "degrees_turned_median": float(np.median(turned)),
-        "success_90": float(np.mean(kept & (turned >= 90))),
-        "success_180": float(np.mean(kept & (turned >= 180))),
+        "kept_rate": float(np.mean([not m.dropped for m in metrics])),
         "goal_rate": float(np.mean([m.goal_reached for m in metrics])),
+        **figures(contract.task.metric_specs, metrics),
     }

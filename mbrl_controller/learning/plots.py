@@ -14,14 +14,13 @@ import numpy as np
 
 from mbrl_controller.base.files import write_atomically
 from mbrl_controller.learning.log import LOG_FILE, Row, StepKind, read_rows
+from mbrl_controller.learning.shown_figures import ShownFigure
 from mbrl_controller.tasks.spaces import Array
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 PLOT_FILE = "curve.png"
-RATES = ("kept_rate", "success_90", "success_180", "goal_rate")
-FIGURES = (*RATES, "degrees_turned_median", "return_mean")
 AXES = {"env_steps": "control steps of experience", "total_s": "wall time, min"}
 
 
@@ -30,30 +29,30 @@ def evaluations(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row.step is StepKind.EVALUATE]
 
 
-def draw(path: Path, rows: Sequence[Row], title: str = "") -> None:
-    """Write the curve of one run as PNG: rates, degrees and return against experience and against wall time."""
-    draw_bands(path, {title: [evaluations(rows)]})
+def draw(path: Path, rows: Sequence[Row], shown: Sequence[ShownFigure], title: str = "") -> None:
+    """Write the curve of one run as PNG: the figures shown against experience and against wall time."""
+    draw_bands(path, {title: [evaluations(rows)]}, shown)
 
 
-def draw_bands(path: Path, groups: dict[str, list[list[Row]]]) -> None:
+def draw_bands(path: Path, groups: dict[str, list[list[Row]]], shown: Sequence[ShownFigure]) -> None:
     """Write the curves of several runs by group: the mean of a group's runs, and the band from its worst to its best.
+
+    All shares are in one panel, and each other figure has its own.
 
     Runs need not have been evaluated at the same steps: values between evaluations are interpolated linearly.
     """
-    panels: list[tuple[str, tuple[str, ...]]] = [
-        ("share of evaluation episodes", RATES),
-        ("degrees turned, median", ("degrees_turned_median",)),
-        ("return, mean", ("return_mean",)),
-    ]
-    figure, axes = plt.subplots(len(panels), len(AXES), figsize=(11, 9), squeeze=False, sharex="col", sharey="row")
+    panels = [("share of evaluation episodes", [figure for figure in shown if figure.share])]
+    panels += [(_label(figure), [figure]) for figure in shown if not figure.share]
+    size = (11, 3 * len(panels))
+    figure, axes = plt.subplots(len(panels), len(AXES), figsize=size, squeeze=False, sharex="col", sharey="row")
     colours = plt.rcParams["axes.prop_cycle"].by_key()["color"]
-    for (label, names), row_axes in zip(panels, axes, strict=True):
+    for (label, figures), row_axes in zip(panels, axes, strict=True):
         for (by, by_label), axis in zip(AXES.items(), row_axes, strict=True):
             for g, (group, runs) in enumerate(groups.items()):
-                for i, name in enumerate(names):
-                    place = (len(names) * g + i) % len(colours)
-                    caption = " ".join(t for t in (group, name if len(names) > 1 else "") if t)
-                    _band(axis, runs, by, name, colours[place], caption)
+                for i, one in enumerate(figures):
+                    place = (len(figures) * g + i) % len(colours)
+                    caption = " ".join(t for t in (group, one.label if len(figures) > 1 else "") if t)
+                    _band(axis, runs, by, one.key, colours[place], caption)
             axis.set(ylabel=label if by == "env_steps" else "")
             axis.grid(alpha=0.3)
             if label == panels[-1][0]:
@@ -80,10 +79,15 @@ def _band(axis: plt.Axes, runs: list[list[Row]], by: str, name: str, colour: str
         axis.fill_between(grid, values.min(0), values.max(0), color=colour, alpha=0.2, linewidth=0)
 
 
+def _label(figure: ShownFigure) -> str:
+    statistic = "mean" if figure.key.endswith("_mean") else "median"
+    return f"{figure.label}, {statistic}" + (f" ({figure.unit})" if figure.unit else "")
+
+
 def _series(run: list[Row], by: str, name: str) -> tuple[Array, Array]:
-    rows = [row for row in run if getattr(row, name) is not None]
+    rows = [row for row in run if name in row.figures()]
     x = np.array([getattr(row, by) for row in rows], dtype=float)
-    return (x / 60 if by == "total_s" else x), np.array([getattr(row, name) for row in rows], dtype=float)
+    return (x / 60 if by == "total_s" else x), np.array([row.figures()[name] for row in rows], dtype=float)
 
 
 def common_grid(places: Sequence[Array]) -> Array:

@@ -26,19 +26,10 @@ from mbrl_controller.models.registry import NO_FALLBACK_FILE, Registry
 from mbrl_controller.rollouts import collect, evaluate
 from mbrl_controller.rollouts.config import RolloutConfig
 from mbrl_controller.rollouts.pool import EpisodePool
+from mbrl_controller.tasks.metrics import SHARED, specs_in
 from mbrl_controller.training import retrain
 from mbrl_controller.training.dataset import episode_files
 from mbrl_controller.training.retrain_plan import RetrainRequest
-
-EVALUATION_METRICS = (
-    "episodes",
-    "kept_rate",
-    "degrees_turned_median",
-    "success_90",
-    "success_180",
-    "goal_rate",
-    "return_mean",
-)
 
 
 class StoppedError(Exception):
@@ -203,7 +194,7 @@ class RoundRunner:
         plan, name = self.plan, self._actor(number)
         known = next((row for row in self.log.of(StepKind.EVALUATE) if row.version == name), None)
         if known is not None:
-            return {"version": name, **{figure: getattr(known, figure) for figure in EVALUATION_METRICS}}
+            return {"version": name, **known.figures()}
         self.callback.on_step_start(StepKind.EVALUATE, number, plan.evaluate_episodes)
         return {"version": name, **self._evaluate_version(name, plan.evaluation_seed, plan.evaluate_episodes)}
 
@@ -227,7 +218,8 @@ class RoundRunner:
             pool=self.pool,
             on_episode=self._episode,
         )
-        return {name: report[name] for name in EVALUATION_METRICS}
+        keys = [key for metric in specs_in(report) for key in metric.figure_keys()]
+        return {name: report[name] for name in ("episodes", *SHARED, *keys) if name in report}
 
     def _episode(self, record: object) -> None:
         self.callback.on_episode_end()

@@ -132,7 +132,8 @@ class _Run:
         if self.plan.through_ros:
             require_modules()
         callback.on_run_start(self.plan, self.log.rows)
-        logger = RunLogger(self.folder, f"{self.plan.task} {self.folder.name}", self.log.rows, callback.on_note)
+        title, specs = f"{self.plan.task} {self.folder.name}", self.rounds.contract.task.metric_specs
+        logger = RunLogger(self.folder, title, self.log.rows, specs, callback.on_note)
         try:
             with self.pool:
                 return self._steps(logger)

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mbrl_controller.base.extras import how_to_install
 from mbrl_controller.dynamics.tensorboard import EventWriter
 from mbrl_controller.learning import plots
 from mbrl_controller.learning.log import Row, StepKind
+from mbrl_controller.learning.shown_figures import shown_figures
+from mbrl_controller.tasks.metrics import Metric
 
 ABOUT_ROW = {"round", "env_steps", "wall_s", "total_s", "episodes"}
 
@@ -19,8 +21,10 @@ ABOUT_ROW = {"round", "env_steps", "wall_s", "total_s", "episodes"}
 class RunLogger:
     """Updated with each row; calls `note` once if TensorBoard is missing."""
 
-    def __init__(self, folder: Path, title: str, rows: list[Row], note: Callable[[str], None]) -> None:
-        self._plot, self._title = folder / plots.PLOT_FILE, title
+    def __init__(
+        self, folder: Path, title: str, rows: list[Row], specs: Sequence[Metric], note: Callable[[str], None]
+    ) -> None:
+        self._plot, self._title, self._specs = folder / plots.PLOT_FILE, title, specs
         self._events: EventWriter | None = None
         try:
             self._events = EventWriter(folder / "tensorboard")
@@ -33,7 +37,7 @@ class RunLogger:
         """Take the last of `rows`, which is new."""
         self._add(rows[-1])
         if rows[-1].step is StepKind.EVALUATE:
-            plots.draw(self._plot, rows, self._title)
+            plots.draw(self._plot, rows, shown_figures(self._specs, rows), self._title)
 
     def close(self) -> None:
         """Close the files."""

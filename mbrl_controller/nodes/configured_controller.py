@@ -23,7 +23,7 @@ from mbrl_controller.control.standing import Standing
 from mbrl_controller.control.state_input import StateInput
 from mbrl_controller.nodes import messages, qos
 from mbrl_controller.nodes.controller_graph import CommandArbiter, ControllerGraph
-from mbrl_controller.nodes.controller_model import load_version, warn_of_fallback
+from mbrl_controller.nodes.controller_model import describe, make_model, warn_of_fallback
 from mbrl_controller.nodes.controller_options import ControllerOptions, check_goal_options
 from mbrl_controller.nodes.controller_output import ControllerOutput
 from mbrl_controller.nodes.controller_report import ControllerReport, Counters
@@ -50,7 +50,7 @@ class ConfiguredController:
         counters: Counters,
         on_load_model: LoadModel,
     ) -> None:
-        """Check the options against the contract, load the model, subscribe to the state; raises MbrlError.
+        """Check the options against the contract, load the planner's model, subscribe to the state; raises MbrlError.
 
         Args:
             node: makes the topics and services.
@@ -64,7 +64,7 @@ class ConfiguredController:
         self.period = options.period(contract.action.period)
         check_goal_options(contract, options)
         planner = options.make_planner(len(contract.action))
-        model = load_version(contract, options)
+        model = make_model(contract, options)
         safety = Safety(contract.action, options.safety, contract.file.command.safe, standing)
         core = ControllerCore(contract, model, planner, options.core, safety, options.session.seed, active=False)
         self.inputs = StateInput(contract, lambda: self.on_complete_state(), counters.rejections)
@@ -101,8 +101,7 @@ class ConfiguredController:
             undo.callback(SlowService(node, Trigger, "~/load_model", on_load_model).close)
             self._undo = undo.pop_all()
         node.get_logger().info(
-            f"{contract.file.robot}, task {contract.task.name}, model {model.version} "
-            f"({model.ensemble.spec.precision}), planner {options.planner}, "
+            f"{contract.file.robot}, task {contract.task.name}, {describe(model)}, planner {options.planner}, "
             f"{1 / self.period:.6g} Hz{', in lockstep' if options.lockstep else ''}"
         )
         warn_of_fallback(node.get_logger(), model)

@@ -218,7 +218,7 @@ class ControllerNode(ManagedNode):
         if configured is None:
             response.message = "not configured"
             return response
-        before = configured.session.core.model.version
+        before = configured.session.core.model.version or "no model"
         try:
             model = load_beside(configured.contract, configured.options)
         except MbrlError as error:

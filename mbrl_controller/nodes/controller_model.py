@@ -12,7 +12,7 @@ from typing import Any
 from mbrl_controller.base.errors import MbrlError, ModelError
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.loop import start_thread
-from mbrl_controller.control.steps import ControlModel
+from mbrl_controller.control.steps import ControlModel, NoModel
 from mbrl_controller.models.loading import LearnedEnsemble, LoadedModel, load_model
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.models.onnx_session import u8s8_saturates
@@ -24,7 +24,7 @@ BESIDE_NICENESS = 10
 
 def identity(model: ControlModel) -> dict[str, object]:
     """A model's entries in /diagnostics."""
-    values: dict[str, object] = {"model version": model.version}
+    values: dict[str, object] = {"model version": model.version or "none"}
     if isinstance(model, LoadedModel):
         values |= {
             "model precision": model.ensemble.spec.precision,
@@ -41,10 +41,22 @@ def _kernels(ensemble: LearnedEnsemble) -> str:
     return f"{kernels} (U8S8 saturates on this processor)" if kernels == "U8U8" and u8s8_saturates() else kernels
 
 
-def warn_of_fallback(logger: Any, model: LoadedModel) -> None:
+def warn_of_fallback(logger: Any, model: ControlModel) -> None:
     """Log why a version's fp32 file is used and not its 8-bit one."""
-    if model.fallback:
+    if isinstance(model, LoadedModel) and model.fallback:
         logger.warning(f"model {model.version} serves its fp32 file, not the 8-bit one: {model.fallback}")
+
+
+def make_model(contract: RobotContract, options: ControllerOptions) -> ControlModel:
+    """The model that the planner plans with; raises MbrlError."""
+    return load_version(contract, options) if options.needs_model else NoModel()
+
+
+def describe(model: ControlModel) -> str:
+    """A model in the log."""
+    if isinstance(model, LoadedModel):
+        return f"model {model.version} ({model.ensemble.spec.precision})"
+    return "no model: delay and disagreement do not apply"
 
 
 def load_version(contract: RobotContract, options: ControllerOptions) -> LoadedModel:
@@ -64,6 +76,11 @@ def load_version(contract: RobotContract, options: ControllerOptions) -> LoadedM
 
 def load_beside(contract: RobotContract, options: ControllerOptions) -> LoadedModel:
     """load_version on a thread that yields the processor to the planner; raises MbrlError."""
+    if not options.needs_model:
+        raise MbrlError(
+            f"planner {options.planner} needs no model: to plan with one, clean up, set planner.name to another "
+            "planner, and configure again"
+        )
     result: list[LoadedModel | Exception] = []
 
     def work() -> None:

@@ -92,6 +92,11 @@ class ControllerOptions:
         check_rate(self.rate, contract_period)
         return contract_period
 
+    @property
+    def needs_model(self) -> bool:
+        """Whether the planner plans with a model."""
+        return PLANNERS[self.planner].needs_model
+
     def make_planner(self, action_size: int) -> Planner:
         """The planner these options describe; raises MbrlError."""
         return make_planner(self.planner, action_size, self.planner_options)
@@ -209,6 +214,8 @@ def read_options(values: dict[str, Any]) -> ControllerOptions:
         gc_in_slack=values["gc_in_slack"],
         e_stop_deadline_s=values["e_stop_deadline_s"],
     )
+    if not options.needs_model and options.session.exploration_noise:
+        raise MbrlError(f"parameter exploration_noise: planner {name} takes no noise, leave it at 0.0")
     # Making a planner checks its options. Only the contract knows the number of joints.
     scale = options.planner_options.get("joint_scale")
     options.make_planner((len(scale) if isinstance(scale, Sized) else 0) or 1)

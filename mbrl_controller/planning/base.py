@@ -116,6 +116,7 @@ class Planner(ABC):
 
     name: ClassVar[str]
     config_type: ClassVar[type[PlannerConfig]]
+    needs_model: ClassVar[bool] = True  # False: it plans without asking its objective
 
     def __init__(self, action_size: int, config: PlannerConfig) -> None:
         self.action_size = action_size
@@ -141,11 +142,7 @@ class Planner(ABC):
         iteration evaluates chunks, sized by the measured pace, until the time is up (at least one small chunk). Each
         further iteration runs only if it should end in time.
         """
-        if state.mean.shape != (self.config.horizon, self.action_size):
-            raise ValueError(
-                f"planner state has mean {state.mean.shape}, expected "
-                f"({self.config.horizon}, {self.action_size}); start from initial_state()"
-            )
+        self._check_shape(state)
         rng = state.rng()
         search = self._begin(state)
         if deadline is not None:
@@ -175,6 +172,13 @@ class Planner(ABC):
         following = search.mean if search.valid else state.mean
         elites = shift(search.elites) if search.elites is not None else None
         return result, PlannerState(shift(following), result.actions[0].copy(), state.seed, state.tick + 1, elites)
+
+    def _check_shape(self, state: PlannerState) -> None:
+        if state.mean.shape != (self.config.horizon, self.action_size):
+            raise ValueError(
+                f"planner state has mean {state.mean.shape}, expected "
+                f"({self.config.horizon}, {self.action_size}); start from initial_state()"
+            )
 
     def _evaluate(
         self,

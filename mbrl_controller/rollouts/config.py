@@ -23,6 +23,7 @@ from mbrl_controller.models.loading import BACKENDS, Backend, select_model_file
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.models.spec import Precision, describe_validation
 from mbrl_controller.planning.base import RENAMED
+from mbrl_controller.planning.catalog import PLANNERS
 from mbrl_controller.rollouts.episode import EpisodeSpec, PolicyName
 from mbrl_controller.simulation.sim_options import SimOptions, preset
 
@@ -78,10 +79,11 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
     _check_known("precision", config.precision, PRECISIONS)
     robot = contract_for(config.task, config.contract)
     defaults = planner_defaults(config.task, config.planner)
-    version: str = "oracle" if config.policy == "controller" else config.policy
+    needs_model = config.policy == "controller" and PLANNERS[config.planner].needs_model
+    version: str = "oracle" if needs_model else config.planner if config.policy == "controller" else config.policy
     given = with_new_names(config.planner_options, RENAMED, "planner ")
     chosen = None
-    if config.policy == "controller" and config.dynamics == "learned":
+    if needs_model and config.dynamics == "learned":
         found = Registry(config.models_dir).resolve(config.task, config.model)
         chosen = select_model_file(found, config.precision, config.backend, task=robot.task, action=robot.action)
         version = found.name

@@ -17,17 +17,18 @@ from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.control.config import ControllerConfig, SafetyConfig
 from mbrl_controller.control.core import ControllerCore
 from mbrl_controller.control.safety import Safety
-from mbrl_controller.control.steps import ControlModel, Observation
+from mbrl_controller.control.steps import ControlModel, NoModel, Observation
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.loading import Backend, LoadedModel, load_ensemble
 from mbrl_controller.planning.base import PlannerOptions
-from mbrl_controller.planning.catalog import make_planner
+from mbrl_controller.planning.catalog import PLANNERS, make_planner
 from mbrl_controller.rollouts.policies import ControllerPolicy, HoldPolicy, Policy, RandomPolicy
 from mbrl_controller.simulation.env import HandEnv
 from mbrl_controller.simulation.hand_simulation import HandSimulation
 from mbrl_controller.simulation.oracle import OracleRollout
 from mbrl_controller.simulation.sim_options import SimOptions
-from mbrl_controller.tasks.base import EpisodeMetrics, Goal, ObservingGoal
+from mbrl_controller.tasks.base import Goal, ObservingGoal
+from mbrl_controller.tasks.metrics import EpisodeMetrics
 from mbrl_controller.tasks.spaces import Array
 
 PolicyName = Literal["controller", "hold", "random"]
@@ -96,6 +97,8 @@ class EpisodeRunner:
         return ControllerPolicy(make_core(self.contract, self.spec, self._model()), self.spec.exploration)
 
     def _model(self) -> ControlModel:
+        if not PLANNERS[self.spec.planner].needs_model:
+            return NoModel()
         if self.spec.model is None:
             return OracleRollout(self.hand.simulation, threads=1)
         task, action = self.contract.task, self.contract.action

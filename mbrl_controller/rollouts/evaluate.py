@@ -22,6 +22,7 @@ from mbrl_controller.rollouts.config import RolloutConfig, resolve
 from mbrl_controller.rollouts.episode import EpisodeTrajectory
 from mbrl_controller.rollouts.pool import EpisodePool
 from mbrl_controller.rollouts.statistics import bootstrap, wilson
+from mbrl_controller.tasks.metrics import measured, samples, specs_as_data
 
 
 def run(
@@ -88,29 +89,32 @@ def run(
 
 
 def summarise(episodes: Sequence[EpisodeTrajectory], contract: RobotContract) -> dict[str, Any]:
-    """Metrics over episodes; each `x_ci95` is a 95 % interval: Wilson for rates, bootstrap for means and medians."""
+    """Figures over episodes, those of the task's metrics among them, which `metrics` describes.
+
+    Each `x_ci95` is a 95 % interval: Wilson for shares, bootstrap for means and medians.
+    """
     metrics = [episode.metrics for episode in episodes]
-    kept = [not m.dropped for m in metrics]
-    turned = np.array([m.degrees_turned for m in metrics])
     figures: dict[str, Any] = {"episodes": len(episodes)}
 
     def over(name: str, values: Any, statistic: Any) -> None:
         figures[name] = float(statistic(values))
         figures[f"{name}_ci95"] = bootstrap(values, statistic)
 
-    def rate(name: str, hits: Sequence[bool]) -> None:
+    def rate(name: str, hits: Any) -> None:
         figures[name] = float(np.mean(hits))
         figures[f"{name}_ci95"] = wilson(int(np.sum(hits)), len(hits))
 
     over("return_mean", [m.episode_return for m in metrics], np.mean)
     over("time_kept_median_s", [m.time_kept for m in metrics], np.median)
-    over("degrees_turned_median", turned, np.median)
-    over("goal_error_median", [m.goal_error for m in metrics], np.median)
-    over("final_goal_error_median", [m.final_goal_error for m in metrics], np.median)
-    figures["goal_error_unit"] = contract.task.goal_unit
-    rate("kept_rate", kept)
-    rate("success_90", [k and bool(t >= 90) for k, t in zip(kept, turned, strict=True)])
-    rate("success_180", [k and bool(t >= 180) for k, t in zip(kept, turned, strict=True)])
+    rate("kept_rate", [not m.dropped for m in metrics])
     rate("goal_rate", [m.goal_reached for m in metrics])
+    specs = measured(contract.task.metric_specs, metrics)
+    for key, values in samples(specs, metrics):
+        if values.dtype == bool:
+            rate(key, values)
+        elif len(values):  # a metric that has no value has no figure
+            over(key, values, np.median)
+    figures |= {f"{metric.name}_unit": metric.unit for metric in specs}
     over("plan_ms_median", 1e3 * np.concatenate([e.plan_s for e in episodes]), np.median)
+    figures["metrics"] = specs_as_data(specs)
     return figures

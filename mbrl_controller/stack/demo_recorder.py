@@ -22,7 +22,8 @@ from mbrl_controller.nodes import qos
 from mbrl_controller.nodes.controller_output import SOURCES
 from mbrl_controller.nodes.messages import message_class
 from mbrl_controller.stack.monitor import StackMonitor
-from mbrl_controller.tasks.base import EpisodeMetrics, Task
+from mbrl_controller.tasks.base import Task
+from mbrl_controller.tasks.metrics import EpisodeMetrics, measured
 from mbrl_controller.tasks.spaces import Array
 
 FRESH_PLAN = float(SOURCES.index("plan"))  # `source` of a tick's row
@@ -88,9 +89,12 @@ class DemoRecord:
             "drops": sum(m.dropped for m in metrics),
             "return per episode": _mean([m.episode_return for m in metrics]),
             "reward per step": _mean(self.column("reward").tolist()),
-            "degrees turned per episode": _mean([m.degrees_turned for m in metrics]),
-            f"goal error ({self.task.goal_unit})": _mean([m.goal_error for m in metrics]),
-            f"final goal error ({self.task.goal_unit})": _mean([m.final_goal_error for m in metrics]),
+            **{
+                metric.label + (f" ({metric.unit})" if metric.unit else ""): _mean(
+                    [m.values.get(metric.name, np.nan) for m in metrics]
+                )
+                for metric in measured(self.task.metric_specs, metrics)
+            },
         }
 
 

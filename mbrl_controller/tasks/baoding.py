@@ -23,7 +23,8 @@ from mbrl_controller.tasks.ball_goals import (
     PhaseTrackingGoal,
     RotatingTargets,
 )
-from mbrl_controller.tasks.base import EpisodeMetrics, Goal, Symmetry, Task, goal_number
+from mbrl_controller.tasks.base import Goal, Symmetry, Task, goal_number
+from mbrl_controller.tasks.metrics import EpisodeMetrics, Metric
 from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec, wrap_angle
 
 BALLS = ("ball_a", "ball_b")
@@ -41,6 +42,13 @@ class Baoding(Task):
     goal_unit = "m"
     episode_s = 10.0
     drop_cost = 500.0
+    metric_specs = (
+        Metric("degrees_turned", "deg", "up", (90.0, 180.0), decimals=0, description="in the targets' direction"),
+        Metric("goal_error", "m", "down", drawn=False, decimals=4, description="mean over the episode and both balls"),
+        Metric(
+            "final_goal_error", "m", "down", drawn=False, decimals=4, description="when a ball drops, or at the end"
+        ),
+    )
     position_weight = 5.0  # per metre, each ball
     wrist_cost = 10.0
     wrist_limit = 0.15  # rad
@@ -185,10 +193,12 @@ class Baoding(Task):
             episode_return=self.total_return(states, actions, goals),
             time_kept=kept,
             dropped=dropped,
-            degrees_turned=turned,
-            goal_error=float(error[1:].mean()) if len(error) > 1 else float("nan"),
-            final_goal_error=float(error[-1]),
             goal_reached=not dropped and bool(error[-1] <= NEAR if placed else turned >= 180.0),
+            values={
+                "degrees_turned": turned,
+                "goal_error": float(error[1:].mean()) if len(error) > 1 else float("nan"),
+                "final_goal_error": float(error[-1]),
+            },
         )
 
     def markers(self, goal: Array) -> Array:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
 from mbrl_controller.base.errors import ContractError, GoalError
+from mbrl_controller.tasks.metrics import EpisodeMetrics, Metric
 from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec
 
 
@@ -75,20 +76,6 @@ class Symmetry:
         return action[..., list(self.action)] * (np.array(self.action_sign) if self.action_sign else 1.0)
 
 
-@dataclass(frozen=True)
-class EpisodeMetrics:
-    """Metrics of one episode; a metric that a task does not define is NaN."""
-
-    episode_return: float
-    time_kept: float  # s until the drop, or the whole episode
-    dropped: bool
-    degrees_turned: float  # in the commanded direction
-    goal_error: float  # mean over the episode, in the task's unit
-    final_goal_error: float
-    goal_reached: bool
-    extra: Mapping[str, float] = field(default_factory=dict)
-
-
 class Task(ABC):
     """A task for one hand. `joints` are the hand's joint names, in the contract's order.
 
@@ -102,6 +89,7 @@ class Task(ABC):
     goal_unit: str
     episode_s: float
     drop_cost: float
+    metric_specs: tuple[Metric, ...] = ()  # what `metrics` measures; return, drops and goals need no entry
     symmetries: tuple[Symmetry, ...] = ()
     # How it is planned, trained and learnt, in the form of an entry of config/tasks.yaml, which comes before this.
     defaults: ClassVar[Mapping[str, Any]] = {}
@@ -136,7 +124,10 @@ class Task(ABC):
 
     @abstractmethod
     def metrics(self, states: Array, actions: Array, goals: Array, period: float) -> EpisodeMetrics:
-        """Metrics of an episode: states [T+1, S], actions [T, A], goals [T+1, G], one row every `period` seconds."""
+        """Metrics of an episode: states [T+1, S], actions [T, A], goals [T+1, G], one row every `period` seconds.
+
+        Its `values` are those of `metric_specs`, by name.
+        """
 
     def markers(self, goal: Array) -> Array:
         """Points [K, 3] (m, the objects' frame) at which goal [G] wants the objects, for display; may be none."""

@@ -11,14 +11,19 @@ from typing import Any
 from mbrl_controller.base.errors import ContractError
 from mbrl_controller.base.plugins import Catalog, subclass_of
 from mbrl_controller.tasks.base import Task
+from mbrl_controller.tasks.metrics import check_specs
 from mbrl_controller.tasks.spaces import ActionSpace
 
-TASKS: Catalog[type[Task]] = Catalog(
-    "mbrl_controller.tasks",
-    "task",
-    subclass_of(Task, ("name", "goal_unit", "episode_s", "drop_cost")),  # type: ignore[type-abstract]
-    ContractError,
-)
+
+def _usable(found: Any) -> type[Task]:
+    attributes = ("name", "goal_unit", "episode_s", "drop_cost")
+    task: type[Task] = subclass_of(Task, attributes)(found)  # type: ignore[type-abstract]
+    if not isinstance(task.metric_specs, property):
+        check_specs(task.metric_specs)
+    return task
+
+
+TASKS: Catalog[type[Task]] = Catalog("mbrl_controller.tasks", "task", _usable, ContractError)
 
 
 def make_task(

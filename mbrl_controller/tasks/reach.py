@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from mbrl_controller.base.errors import GoalError
-from mbrl_controller.tasks.base import EpisodeMetrics, Goal, Task, constant_goal, goal_number
+from mbrl_controller.tasks.base import Goal, Task, constant_goal, goal_number
+from mbrl_controller.tasks.metrics import EpisodeMetrics, Metric
 from mbrl_controller.tasks.spaces import ActionSpace, Array, Mask, VectorSpec
 
 SPREAD = 0.5  # of the way from neutral to the limits, within which goals are drawn: far poses make fingers collide
@@ -27,6 +28,12 @@ class Reach(Task):
     goal_unit = "rad"
     episode_s = 4.0
     drop_cost = 0.0
+    metric_specs = (
+        Metric(
+            "goal_error", "rad", "down", drawn=False, decimals=3, description="mean over the joints and the episode"
+        ),
+        Metric("final_goal_error", "rad", "down", decimals=3, description="mean over the joints, at the end"),
+    )
 
     def __init__(
         self,
@@ -97,10 +104,8 @@ class Reach(Task):
             episode_return=self.total_return(states, actions, goals),
             time_kept=period * (len(states) - 1),
             dropped=False,
-            degrees_turned=float("nan"),
-            goal_error=float(error[1:].mean()),
-            final_goal_error=float(error[-1].mean()),
             goal_reached=bool((worst < self._reached).any()),
+            values={"goal_error": float(error[1:].mean()), "final_goal_error": float(error[-1].mean())},
         )
 
     def _errors(self, state: Array, goal: Array) -> Array:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from mbrl_controller.base.errors import GoalError
-from mbrl_controller.tasks.base import EpisodeMetrics, Goal, Symmetry, Task, constant_goal, goal_number
+from mbrl_controller.tasks.base import Goal, Symmetry, Task, constant_goal, goal_number
+from mbrl_controller.tasks.metrics import EpisodeMetrics, Metric
 from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec, wrap_angle
 
 REACHED = 0.1  # rad
@@ -26,6 +27,11 @@ class Valve(Task):
     goal_unit = "rad"
     episode_s = 4.0
     drop_cost = 0.0
+    metric_specs = (
+        Metric("goal_error", "rad", "down", drawn=False, decimals=3, description="mean over the episode"),
+        Metric("final_goal_error", "rad", "down", (REACHED,), decimals=3, description="at its end"),
+        Metric("degrees_turned", "deg", "up", (90.0, 180.0), drawn=False, decimals=0, description="towards the goal"),
+    )
 
     def __init__(
         self, joints: tuple[str, ...], *, valve: str = "valve", fold: int = 1, mirrored: tuple[str, ...] = ()
@@ -112,11 +118,12 @@ class Valve(Task):
             episode_return=self.total_return(states, actions, goals),
             time_kept=period * (len(states) - 1),
             dropped=False,
-            degrees_turned=float(np.degrees(turn) * (np.sign(asked) or 1.0)),
-            goal_error=float(error[1:].mean()),
-            final_goal_error=float(error[-1]),
             goal_reached=bool((error < REACHED).any()),
-            extra={"reached_and_held": float(error[-1] < REACHED)},
+            values={
+                "goal_error": float(error[1:].mean()),
+                "final_goal_error": float(error[-1]),
+                "degrees_turned": float(np.degrees(turn) * (np.sign(asked) or 1.0)),
+            },
         )
 
     def _error(self, state: Array, goal: Array) -> Array:

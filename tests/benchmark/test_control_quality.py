@@ -42,7 +42,7 @@ def test_every_planner_spends_the_candidates_it_is_given(candidates: int, contes
 
 def record(dropped: bool, value: float) -> SimpleNamespace:
     return SimpleNamespace(
-        metrics=SimpleNamespace(dropped=dropped, episode_return=value, degrees_turned=2 * value, final_goal_error=0.1)
+        metrics=SimpleNamespace(dropped=dropped, episode_return=value, values={"turns": 2 * value, "error": np.nan})
     )
 
 
@@ -54,7 +54,8 @@ def test_pairs_are_compared_seed_by_seed() -> None:
     figures = control_quality.paired(one, two)
     assert figures["episode_return_difference"] == pytest.approx(0.5)
     assert figures["episode_return_difference_ci95"] == pytest.approx((0.5, 0.5))
-    assert figures["degrees_turned_difference"] == pytest.approx(1.0)
+    assert figures["turns_difference"] == pytest.approx(1.0)
+    assert "error_difference" not in figures
     assert (figures["only_fp32_kept"], figures["only_int8_kept"]) == (3, 0)
 
 

@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbrl_controller.control.config import MAX_DELAY_S
+from mbrl_controller.control.core import ControllerCore
 from mbrl_controller.control.delay import Delay, Replay, SentCommands, commands_in_force, estimate, predict
 from mbrl_controller.control.state_input import StateInput
-from mbrl_controller.control.steps import Observation
+from mbrl_controller.control.steps import NoModel, Observation
+from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.tasks.base import constant_goal
 from mbrl_controller.tasks.spaces import VectorSpec
 
@@ -253,3 +255,18 @@ def test_no_entry_is_taken_back_in_time() -> None:
     replay = commands_in_force(ticks(), NOW, np.array([3 - 9e-4, 3.5]) * PERIOD, PERIOD)
     np.testing.assert_allclose(replay.fraction, [0.0, 0.5], atol=1e-9)
     assert replay.fraction[0] == 0.0
+
+
+def test_a_planner_without_a_model_bridges_no_delay_and_asks_no_model() -> None:
+    core = make_core(delay="measured", delay_s=0.1)
+    core = ControllerCore(core.contract, NoModel(), make_planner("random", 3), core.config)
+    state = np.array([0.0, 0.1, 0.2, *[0.0] * 5])
+    for k in range(4):
+        now = k * PERIOD
+        tick = core.tick(Observation(state, now - 0.02), GOAL, now, now=now)
+        assert tick.request is not None
+        assert tick.request.delay == Delay()
+        assert tick.request.replay.whole == ()
+        assert tick.solution is not None
+        assert math.isnan(tick.solution.disagreement)
+        assert tick.source == "plan"

@@ -216,7 +216,7 @@ def test_a_simulated_hand_in_motion_is_never_frozen_however_coarse_its_encoders(
 ) -> None:
     """Grain: of angles in rad and of rates in rad/s."""
     pytest.importorskip("mujoco")
-    from mbrl_controller.rollouts.policies import RandomMotion
+    from mbrl_controller.planning.random_motion import RandomMotion
     from mbrl_controller.simulation.hand_simulation import HandSimulation
 
     contract = load_contract(share_dir() / "config" / contract_file)

@@ -48,7 +48,7 @@ def arguments(path: Path) -> dict[str, ast.Call]:
 
 def documented_arguments() -> dict[str, set[str]]:
     """Launch arguments in the table of docs/launch.md, with the launch files that it says have them."""
-    rows = re.findall(r"^\| `(\w+)` \| ([a-z, ]+) \|", (ROOT / "docs" / "launch.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `([\w.]+)` \| ([a-z, ]+) \|", (ROOT / "docs" / "launch.md").read_text(), re.MULTILINE)
     return {name: set(files.split(", ")) for name, files in rows}
 
 

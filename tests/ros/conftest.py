@@ -128,6 +128,13 @@ class Ros:
         for key, value in (parameters or {}).items():
             text = str(value).lower() if isinstance(value, bool) else f"'{value}'" if isinstance(value, str) else value
             command += ["-p", f"{key}:={text}"]
+        return self._run(command)
+
+    def start_script(self, path: Path) -> NodeProcess:
+        """Run a Python file."""
+        return self._run([sys.executable, str(path)])
+
+    def _run(self, command: list[str]) -> NodeProcess:
         process = NodeProcess(command, self.env)
         self.processes.append(process)
         return process

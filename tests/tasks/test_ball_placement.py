@@ -68,4 +68,4 @@ def test_a_kept_ball_that_ends_near_its_place_has_reached_it(off: float, z: floa
     metrics = TASK.metrics(np.array(states), np.zeros((19, 2)), np.array(goals), 0.1)
     assert metrics.goal_reached is there
     if z > 0.1:
-        assert metrics.final_goal_error == pytest.approx(off, abs=1e-9)
+        assert metrics.values["final_goal_error"] == pytest.approx(off, abs=1e-9)

@@ -125,8 +125,8 @@ def test_goals_of_the_wrong_kind_are_refused(task):
 @pytest.mark.parametrize("direction", ["counterclockwise", "clockwise"])
 def test_following_the_targets_for_a_turn_turns_360_degrees(task, direction):
     metrics = task.metrics(*following(task, direction), PERIOD)
-    assert metrics.degrees_turned == pytest.approx(360)
-    assert metrics.goal_error == pytest.approx(0)
+    assert metrics.values["degrees_turned"] == pytest.approx(360)
+    assert metrics.values["goal_error"] == pytest.approx(0)
     assert metrics.episode_return == pytest.approx(0)
     assert metrics.goal_reached
     assert not metrics.dropped
@@ -143,22 +143,22 @@ def test_the_goal_is_reached_when_the_balls_have_turned_by_half_a_turn(task, dir
     balls = [[0.03 * np.cos(a), 0.03 * np.sin(a), 0.17] for a in angles]
     states = np.array([state_of(task, [x, y, z], [-x, -y, z]) for x, y, z in balls])
     metrics = task.metrics(states, actions, goals, PERIOD)
-    assert metrics.degrees_turned == pytest.approx(degrees)
+    assert metrics.values["degrees_turned"] == pytest.approx(degrees)
     assert metrics.goal_reached == reached
 
 
 @pytest.mark.parametrize("direction", ["counterclockwise", "clockwise"])
 def test_turning_against_the_targets_counts_negative(task, direction):
     metrics = task.metrics(*following(task, direction, speed=-1.0), PERIOD)
-    assert metrics.degrees_turned == pytest.approx(-360)
+    assert metrics.values["degrees_turned"] == pytest.approx(-360)
     assert not metrics.goal_reached
 
 
 def test_lying_still_turns_nothing(task):
     states, actions, goals = following(task, "clockwise")
     metrics = task.metrics(np.tile(states[:1], (len(states), 1)), actions, goals, PERIOD)
-    assert metrics.degrees_turned == pytest.approx(0)
-    assert metrics.goal_error > 0.03
+    assert metrics.values["degrees_turned"] == pytest.approx(0)
+    assert metrics.values["goal_error"] > 0.03
     assert not metrics.goal_reached
 
 
@@ -168,7 +168,7 @@ def test_a_drop_ends_the_turning_and_is_charged_for_every_step_after(task):
     metrics = task.metrics(states, actions, goals, PERIOD)
     assert metrics.dropped
     assert metrics.time_kept == pytest.approx(4.0)
-    assert metrics.degrees_turned == pytest.approx(
+    assert metrics.values["degrees_turned"] == pytest.approx(
         360 * 4 / 6, abs=15
     )  # equal times are not equal angles on an ellipse
     assert metrics.episode_return == pytest.approx(-500 * 21)
@@ -177,14 +177,14 @@ def test_a_drop_ends_the_turning_and_is_charged_for_every_step_after(task):
 
 def test_the_flight_of_a_lost_ball_is_not_turning(task):
     states, actions, goals = following(task, "counterclockwise")
-    before = task.metrics(states[:31], actions[:30], goals[:31], PERIOD).degrees_turned
+    before = task.metrics(states[:31], actions[:30], goals[:31], PERIOD).values["degrees_turned"]
     ball = task.state.indices([f"ball_a.position.{axis}" for axis in "xyz"])
     other = task.state.indices(["ball_b.position.x", "ball_b.position.y"])
     states[31:, ball] = [*(2 * states[30, other] - states[30, ball[:2]]), 0.1]  # jumps to the other side, falling
     states[32:, ball[2]] = 0.03
     metrics = task.metrics(states, actions, goals, PERIOD)
     assert metrics.dropped
-    assert metrics.degrees_turned == pytest.approx(before)
+    assert metrics.values["degrees_turned"] == pytest.approx(before)
 
 
 def test_a_ball_that_comes_back_was_dropped_all_the_same(task):

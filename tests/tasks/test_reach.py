@@ -72,7 +72,7 @@ def test_the_goal_is_reached_when_every_joint_is_near(task: Reach) -> None:
     states = np.array([[0.5, 0.5, 0.5], [0.0, 0.09, 0.2], [0.0, 0.09, -0.09]])
     first, whole = (task.metrics(states[:n], np.zeros((n - 1, 3)), goals[:n], 0.1) for n in (2, 3))
     assert (first.goal_reached, whole.goal_reached) == (False, True)
-    assert whole.final_goal_error == pytest.approx(0.06)
+    assert whole.values["final_goal_error"] == pytest.approx(0.06)
     assert not task.dropped(states).any()
 
 

@@ -61,11 +61,12 @@ def test_what_the_arguments_say_reaches_the_nodes(launch, ros, small, tmp_path):
         + "/**: {ros__parameters: {seed: 4}}\nlogger: {ros__parameters: {before_s: 2.0}}"
     )
     files = {"controller_params": tmp_path / "own.yaml", "params_file": tmp_path / "all.yaml"}
-    it = launch("robot", **(small | files), use_sim_time="True", log_level="warn", model="v0002")
+    it = launch(
+        "robot", **(small | files | {"planner.name": "cem"}), use_sim_time="True", log_level="warn", model="v0002"
+    )
     it.wait_for_state("/controller", "active")
-    assert [value_of(ros, "/controller", name) for name in ("seed", "max_jump", "use_sim_time", "model_version")] == [
-        *(4, 1.5, True, "v0002")
-    ]
+    names = ("seed", "max_jump", "use_sim_time", "model_version", "planner.name")
+    assert [value_of(ros, "/controller", name) for name in names] == [4, 1.5, True, "v0002", "cem"]
     assert [value_of(ros, "/logger", name) for name in ("before_s", "use_sim_time")] == [2.0, True]
     assert not re.search(r"\[(controller|logger)-\d+\] \[INFO\]", it.output)
 
