@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,9 @@ def toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     PLANNERS.add(Still.name, Still)
     TASKS.add(Knob.name, Knob)
     worlds = scene.available()
-    monkeypatch.setattr(scene, "available", lambda: {**worlds, ("claw", "knob"): worlds["claw", "valve"]})
+    world = Path(shutil.copytree(worlds["claw", "valve"].parent, tmp_path / "sim")) / "scene.yaml"
+    world.write_text(world.read_text().replace("task: valve", "task: knob"))
+    monkeypatch.setattr(scene, "available", lambda: {**worlds, ("claw", "knob"): world})
     contract = tmp_path / "knob.yaml"
     text = (share_dir() / "config" / "claw_valve.yaml").read_text()
     contract.write_text(text.replace("task: valve", "task: knob"))
