@@ -14,7 +14,7 @@ import typer
 from mbrl_controller import __version__
 from mbrl_controller.base.deprecated import show_renamed
 from mbrl_controller.base.overrides import parse_overrides
-from mbrl_controller.cli import benchmark, catalogs, episodes, learn, models, stack
+from mbrl_controller.cli import benchmark, catalogs, contract, episodes, learn, models, stack
 from mbrl_controller.cli.console import episode_bar, say
 from mbrl_controller.cli.errors import INTERRUPTED, REFUSED, report_errors, warn
 from mbrl_controller.cli.options import (
@@ -40,6 +40,7 @@ app = typer.Typer(
 app.add_typer(models.app, name="models")
 app.add_typer(episodes.app, name="episodes")
 app.add_typer(benchmark.app, name="benchmark")
+app.add_typer(contract.app, name="contract")
 
 Policy = Literal["controller", "hold", "random"]
 Backend = Literal["onnx", "torch"]
