@@ -22,6 +22,7 @@ from mbrl_controller.base.errors import ContractError
 from mbrl_controller.base.files import write_atomically
 from mbrl_controller.base.yaml_text import load_yaml
 from mbrl_controller.contract.commands import Command
+from mbrl_controller.contract.destinations import Destination, destinations
 from mbrl_controller.contract.fields import SINCE_2, Name, Strict
 from mbrl_controller.contract.sources import Source
 from mbrl_controller.models.spec import describe_validation
@@ -62,8 +63,9 @@ class ContractFile(Strict):
         alone = [source.topic for source in self.state if source.key == source.topic]
         if len(set(keys)) != len(keys) or any(topics.count(topic) > 1 for topic in alone):
             raise ValueError("two state sources share a topic; merge them into one")
-        if self.command.topic in topics:
-            raise ValueError(f"the command topic {self.command.topic} is a state's topic as well")
+        for to in self.command.destinations:
+            if to.topic in topics:
+                raise ValueError(f"the command topic {to.topic} is a state's topic as well")
         return self
 
 
@@ -76,6 +78,7 @@ class RobotContract:
     task: Task
     action: ActionSpace
     order: np.ndarray  # task state = concatenated sources[order]; read-only
+    destinations: tuple[Destination, ...]  # where commands go
     folder: Path | None = None  # where the file lies, for the files that it names; None: inside an episode
 
     @property
@@ -87,6 +90,15 @@ class RobotContract:
     def sources(self) -> tuple[Source, ...]:
         """The state's sources, in file order."""
         return self.file.state
+
+    @property
+    def plan_points(self) -> int:
+        """The largest number of a plan's points that a driver is sent at once."""
+        return max(to.points for to in self.destinations)
+
+    def destination(self, topic: str) -> Destination:
+        """The command topic of this name, as in the contract; raises KeyError."""
+        return next(to for to in self.destinations if to.topic == topic)
 
     def max_silence(self, source: Source) -> float:
         """Longest time (s) without a newer measurement of `source`."""
@@ -142,7 +154,7 @@ def _checked(text: str) -> RobotContract:
         raise ContractError(f"state: {'; '.join(problems)}")
     order = np.array([given.index(name) for name in task.state.names], dtype=np.intp)
     order.setflags(write=False)
-    return RobotContract(file, text, task, action, order)
+    return RobotContract(file, text, task, action, order, destinations(file.command))
 
 
 def load_contract(path: str | Path) -> RobotContract:

@@ -18,6 +18,7 @@ import numpy as np
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.config import ControllerConfig, DelayKind
 from mbrl_controller.control.delay import Delay, SentCommands, commands_in_force, estimate, predict
+from mbrl_controller.control.plan_ahead import PlanAhead
 from mbrl_controller.control.safety import SILENT, Safety, SafetyState
 from mbrl_controller.control.steps import ControlModel, Observation, PlanRequest, Solution, Tick
 from mbrl_controller.control.stuck_sensors import StuckSensorMonitor
@@ -59,6 +60,8 @@ class ControllerCore:
         self.safety = safety or Safety(contract.action, safe=contract.file.command.safe)
         self._joints = self.task.joint_positions
         self._sent = SentCommands()
+        self._ahead = PlanAhead(contract.action.period)
+        self.plan_points = contract.plan_points  # of a plan, that a driver is sent at once
         self._stuck_sensors = StuckSensorMonitor(contract)
         self._begin_epoch(seed, None)
         if active:
@@ -119,6 +122,7 @@ class ControllerCore:
         """
         period = self.contract.action.period
         now = observation.stamp if now is None else now
+        self._catch_up(now)
         kind = self.config.delay if self.planner.needs_model else "none"  # nothing could predict
         delay = estimate(kind, self.config.delay_s, now - observation.stamp, execution)
         times = episode_time + delay.lead + period * np.arange(1, self.planner.config.horizon + 1)
@@ -163,7 +167,8 @@ class ControllerCore:
         """The command for this step. `solution` None: the planner was late; `noise` [A] is added to the normalised
         action."""
         if self.safety.state in SILENT:
-            return self._nothing_sent()
+            return self._nothing_sent(now)
+        self._catch_up(now)
         if request.epoch != self.epoch:
             return self.hold("the plan was made before a reset", request.observation, now)
         if not np.isfinite(request.observation.state).all():
@@ -188,8 +193,11 @@ class ControllerCore:
             normalised = self.contract.action.to_normalised(target) + noise
             target = self.contract.action.to_target(np.clip(normalised, -1.0, 1.0))
         command = self.safety.command(target, position)
+        following = self.safety.following(self._targets[1 : self.plan_points])
         self.safety.change(SafetyState.RUNNING, reason, now)
-        return self._sent_tick(command, source, now, request, solution)
+        tick = self._sent_tick(command, source, now, request, solution)
+        self._ahead.send(now, command, following)
+        return replace(tick, following=following)
 
     def hold(
         self,
@@ -202,27 +210,33 @@ class ControllerCore:
         """The safe command, with its reason; without an observation, from the last command. Sends nothing in the
         `SILENT` states, and where no command keeps all limits."""
         if self.safety.state in SILENT:
-            return self._nothing_sent()
+            return self._nothing_sent(now)
+        self._catch_up(now)
         position = None if observation is None else observation.state[self._joints]
         command = self.safety.safe_command(position)
         obstacle = "" if command is not None else self.safety.obstacle(position)
         if obstacle not in reason:
             reason = f"{reason}; {obstacle}"
-        tick = self.send_nothing(reason, now)
+        self._hold(reason, now)
         if command is None:
-            return replace(tick, request=request, solution=solution)
+            return replace(self._nothing_sent(now), request=request, solution=solution)
         return self._sent_tick(command, "safe", now, request, solution)
 
     def send_nothing(self, reason: str, now: float = 0.0) -> Tick:
         """Hold without a command; the hand's driver keeps the last one."""
         if self.safety.state not in SILENT:
-            self._targets = None
-            self.safety.change(SafetyState.HOLDING, reason, now)
-        return self._nothing_sent()
+            self._catch_up(now)
+            self._hold(reason, now)
+        return self._nothing_sent(now)
 
-    def idle(self) -> Tick:
+    def idle(self, now: float = 0.0) -> Tick:
         """A tick that sends nothing and changes nothing."""
-        return self._nothing_sent()
+        return self._nothing_sent(now)
+
+    def stop_point(self, now: float) -> Array | None:
+        """Where a driver [A] (rad) that follows a plan by itself is to stop at `now` (s), since nothing else will be
+        sent; None if none does."""
+        return self._ahead.stop(now)
 
     def stop(self, reason: str, observation: Observation | None = None, now: float = 0.0) -> Tick:
         """The safe command once more, then none: latched until `safety.clear_stop`."""
@@ -253,9 +267,9 @@ class ControllerCore:
             deadline: s, time.monotonic, until which the planner may refine; None: no limit.
             noise: exploration [A], added to the normalised action.
         """
-        if self.safety.state in SILENT:
-            return self._nothing_sent()
         now = observation.stamp if now is None else now
+        if self.safety.state in SILENT:
+            return self._nothing_sent(now)
         request = self.prepare(observation, goal, episode_time, now)
         return self.conclude(request, self.solve(request, deadline), now, noise)
 
@@ -307,13 +321,32 @@ class ControllerCore:
             self._disagreeing = 0
         return ""
 
-    def _nothing_sent(self) -> Tick:
-        return Tick(None, "none", self.safety.state, self.safety.reason, self.epoch, self.sequence)
+    def _hold(self, reason: str, now: float) -> None:
+        self._targets = None
+        self.safety.change(SafetyState.HOLDING, reason, now)
+
+    def _catch_up(self, now: float) -> None:
+        """A driver that got no command since went on with the plan."""
+        for when, point in self._ahead.passed(now):
+            self.safety.went_on(point)
+            self._sent.add(when, point)
+
+    def _nothing_sent(self, now: float) -> Tick:
+        return Tick(
+            None,
+            "none",
+            self.safety.state,
+            self.safety.reason,
+            self.epoch,
+            self.sequence,
+            stop_at=self._ahead.stop(now),
+        )
 
     def _sent_tick(
         self, command: Array, source: str, now: float, request: PlanRequest | None, solution: Solution | None
     ) -> Tick:
         self._sent.add(now, command)
+        self._ahead.end()
         self._planner_state = self._planner_state.executed(self.contract.action.to_normalised(command))
         self.sequence += 1
         return Tick(

@@ -167,13 +167,30 @@ class Safety:
         finite or if there is an `obstacle`."""
         if not (np.isfinite(target).all() and np.isfinite(position).all()):
             raise ValueError("non-finite target or position")
-        # A tolerance for rounding: 0.3 s are three periods of 0.1 s.
-        speed = (self._running + 1) * self.action.period / self.config.ramp_s if self.config.ramp_s else np.inf
-        if speed < 1 + 1e-9:
+        speed = self._speed(self._running + 1)
+        if speed < np.inf:
             target = self._slowed(target, position, speed)
         command = self._send(target, position)
         self._running += 1
         return command
+
+    def following(self, targets: Array) -> Array:
+        """Planned `targets` [n, A] for the periods after the last command, as a driver may follow them by itself:
+        within the joints' limits, each no further from the one before than rate limit and ramp allow. Those from the
+        first non-finite one on are left out."""
+        points, before = np.empty_like(targets), self._last_command
+        for i, target in enumerate(targets):
+            if before is None or not np.isfinite(target).all():
+                return points[:i]
+            reach = min(self._speed(self._running + 1 + i), 1.0) * self.action.max_rate * self.action.period
+            near = np.clip(target, before - reach, before + reach)
+            before = points[i] = np.clip(near, self.action.lower, self.action.upper)
+        return points
+
+    def went_on(self, point: Array) -> None:
+        """The driver went on by itself to a `point` [A] of those `following`: that is the last command now."""
+        if self._last_command is not None:
+            self._last_command = point
 
     def safe_command(self, position: Array | None) -> Array | None:
         """The safe command: the last command, which keeps the grip, or a step towards neutral if the contract says so.
@@ -188,6 +205,12 @@ class Safety:
         if self.safe == "neutral":
             return self._send(self._slowed(self.action.neutral, held, self.config.safe_speed), position)
         return self._send(held, position)
+
+    def _speed(self, number: int) -> float:
+        """Share of max_rate at the `number`-th command since the last hold; infinite after the ramp."""
+        # A tolerance for rounding: 0.3 s are three periods of 0.1 s.
+        speed = number * self.action.period / self.config.ramp_s if self.config.ramp_s else np.inf
+        return speed if speed < 1 + 1e-9 else np.inf
 
     def _slowed(self, target: Array, position: Array, speed: float) -> Array:
         """`target` no further from the last command (before the first: `position`) than `speed` reaches."""

@@ -72,6 +72,8 @@ class ControlSession:
         simulated: the time in which control periods are counted; None: real time.
         """
         self.core, self.inputs, self.lockstep = core, inputs, lockstep
+        if lockstep:
+            core.plan_points = 1
         self.episodes = EpisodeManager(core, inputs, config, reset_scene)
         self.last_sent: Step | None = None
         self._send = send
@@ -147,7 +149,9 @@ class ControlSession:
             self._observation = None
             if safety.state is SafetyState.READY:
                 safety.change(SafetyState.READY, reason, stamp)
-            tick = self.core.send_nothing(reason, stamp) if safety.state is not SafetyState.READY else self.core.idle()
+                tick = self.core.idle(stamp)
+            else:
+                tick = self.core.send_nothing(reason, stamp)
             safety.forget_command()
             return self._finish_idle(stamp, tick, doubt=Doubt.UNHEARD)
 
@@ -284,14 +288,17 @@ class ControlSession:
                 self.episodes.ask_for_reset()
             return events
 
-    def hand_over(self, reason: str, stamp: float) -> bool:
+    def hand_over(self, reason: str, stamp: float, asked: bool = True) -> bool:
         """End the episode and send nothing until `take_back`: someone else commands the hand. False if that was so
-        already."""
+        already. `asked`: the other waits; else he commands already, and not even a plan's end is sent."""
         with self._lock:
+            stop_at = self.core.stop_point(stamp)
             if not self.core.safety.hand_over(reason, stamp):
                 return False
-            if events := self.episodes.end("hand-over", stamp):
-                self._finish_idle(stamp, self.core.hold("", None), events)
+            tick = replace(self.core.hold("", None), stop_at=stop_at if asked else None)
+            events = self.episodes.end("hand-over", stamp)
+            if events or tick.stop_at is not None:
+                self._finish_idle(stamp, tick, events)
             return True
 
     def take_back(self, reason: str, stamp: float) -> bool:

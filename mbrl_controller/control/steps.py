@@ -93,6 +93,9 @@ class Tick:
     sequence: int
     request: PlanRequest | None = None
     solution: Solution | None = None
+    # For drivers that follow a plan by themselves:
+    following: Array | None = None  # [n, A] rad, for the periods after the command
+    stop_at: Array | None = None  # [A] rad; without a command, the point at which to leave the plan
 
 
 @dataclass(frozen=True)

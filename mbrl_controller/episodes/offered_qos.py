@@ -66,8 +66,9 @@ def command(period: float | None) -> OfferedQos:
 def qos_by_role(contract: RobotContract, lockstep: bool) -> dict[str, OfferedQos]:
     """Offered by this package's nodes: by the contract's topics, and by role for the other logged topics."""
     sensor = SENSOR_LOCKSTEP if lockstep else SENSOR
-    return {source.topic: sensor for source in contract.sources} | {
-        "hand command": command(None if lockstep else contract.action.period),
+    commands = command(None if lockstep else contract.action.period)
+    topics = {source.topic: sensor for source in contract.sources} | {to.role: commands for to in contract.destinations}
+    return topics | {
         "command": RECORD,
         "plan": REQUEST,
         "goal": RECORD,

@@ -69,7 +69,7 @@ class ConfiguredController:
         core = ControllerCore(contract, model, planner, options.core, safety, options.session.seed, active=False)
         self.inputs = StateInput(contract, lambda: self.on_complete_state(), counters.rejections)
         self.on_complete_state: Callable[[], None] = lambda: None
-        self.arbiter = CommandArbiter(node, contract.file.command.topic)
+        self.arbiter = CommandArbiter(node, contract)
         self.report = ControllerReport()
         self.command_profile = qos.command(None if options.lockstep else contract.action.period)
         self.polled: list[Polled] = []  # subscription, its callback, and who hears of each message's number
@@ -81,9 +81,7 @@ class ConfiguredController:
                 undo.callback(self.scene.close)
             self.output = ControllerOutput(node, contract)
             undo.callback(self.output.close)
-            self.graph = ControllerGraph(
-                node, contract.file.command, self.command_profile, lambda: self.output.listeners
-            )
+            self.graph = ControllerGraph(node, contract, self.command_profile, self.output.listeners)
             self.clock = SimulatedClock(node) if uses_simulated_time(node, options) else None
             if self.clock is not None:
                 undo.callback(self.clock.close)

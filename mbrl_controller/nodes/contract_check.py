@@ -75,9 +75,9 @@ class LiveCheck:
             source = observed.source
             kind, profile = message_class(source.type), qos.sensor(source)
             node.create_subscription(kind, source.topic, partial(self._hear, observed), profile)
-        command, profile = contract.file.command, qos.command(contract.action.period)
-        self._commands = [Listeners(node, command.topic, command.type, profile, command.driver)]
-        self._commanders = [graph.Publishers(node, command.topic)]
+        profile = qos.command(contract.action.period)
+        self._commands = [Listeners(node, to.topic, to.type, profile, to.driver) for to in contract.destinations]
+        self._commanders = [graph.Publishers(node, to.topic) for to in contract.destinations]
 
     def run(self, executor: SingleThreadedExecutor, seconds: float) -> LiveReport:
         """Listen, then tell."""

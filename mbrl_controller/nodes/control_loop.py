@@ -176,7 +176,7 @@ class ControlLoop:
         if self._session.core.safety.is_handed_over:
             return
         if conflict := self._configured.arbiter.conflict(own=True):
-            self._session.hand_over(conflict, self._node.now_s())
+            self._session.hand_over(conflict, self._node.now_s(), asked=False)
             if time.monotonic() - self._started < CONFLICT_S:
                 self.conflict = conflict
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
-from mbrl_controller.contract.commands import Command
+from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.safety import SILENT
 from mbrl_controller.control.session import ControlSession
 from mbrl_controller.nodes import graph
@@ -23,22 +23,31 @@ from mbrl_controller.nodes.state_publishers import StatePublishers
 LOOK_S = 1.0
 
 
-class CommandArbiter(graph.Publishers):
-    """Publishers on the hand's command topic: two controllers on one would fight over the hand."""
+class CommandArbiter:
+    """Publishers on the hand's command topics: two controllers on one would fight over the hand."""
+
+    def __init__(self, node: Node, contract: RobotContract) -> None:
+        self._topics = [graph.Publishers(node, destination.topic) for destination in contract.destinations]
+
+    def others(self, own: bool) -> list[str]:
+        """Names of the other nodes on any command topic; `own`: this node has publishers there, too."""
+        return list(dict.fromkeys(name for topic in self._topics for name in topic.others(own)))
 
     def conflict(self, own: bool) -> str:
-        """Why this node must not command; empty if it is alone. `own`: it has a publisher there, too."""
-        others = self.others(own)
-        return f"{self.topic} is already commanded by {', '.join(others)}: one hand, one master" if others else ""
+        """Why this node must not command; empty if it is alone."""
+        for topic in self._topics:
+            if others := topic.others(own):
+                return f"{topic.topic} is already commanded by {', '.join(others)}: one hand, one master"
+        return ""
 
 
 class ControllerGraph:
     """Checks the graph at every tick, and makes a session hold. `matched` counts the subscriptions matched with the
-    publisher of the command topic."""
+    publisher of each command topic."""
 
-    def __init__(self, node: Node, command: Command, profile: QoSProfile, matched: Callable[[], int]) -> None:
+    def __init__(self, node: Node, contract: RobotContract, profile: QoSProfile, matched: Callable[[str], int]) -> None:
         self._node, self._matched = node, matched
-        self._listeners = Listeners(node, command.topic, command.type, profile, command.driver)
+        self._listeners = [Listeners(node, d.topic, d.type, profile, d.driver) for d in contract.destinations]
         self.states: list[StatePublishers] = []
         self._requests: list[tuple[graph.Unheard, bool]] = []
         self._looked = -math.inf
@@ -51,8 +60,9 @@ class ControllerGraph:
         self._requests.append((graph.Unheard(self._node, topic, *profiles), matters))
 
     def nobody_listens(self) -> str:
-        """Why nobody would follow the commands; empty if somebody does."""
-        return self._listeners.missing(self._matched())
+        """Why nobody would follow the commands of a topic; empty if somebody follows those of each."""
+        reasons = [listeners.missing(self._matched(listeners.topic)) for listeners in self._listeners]
+        return "; ".join(reason for reason in reasons if reason)
 
     def holds(self, session: ControlSession, stamp: float) -> bool:
         """Hold if there is a reason; whether there is. Call it at a tick of time `stamp` (s), after taking its
@@ -78,7 +88,8 @@ class ControllerGraph:
     def look(self, active: bool) -> None:
         """Ask discovery again, a few times a second: one node may leave as another comes."""
         if active:
-            self._listeners.look(self._matched())
+            for listeners in self._listeners:
+                listeners.look(self._matched(listeners.topic))
         else:
             self._disputed = ""
         if (now := time.monotonic()) - self._looked >= LOOK_S:
@@ -99,7 +110,8 @@ class ControllerGraph:
         if active:
             nobody = self.nobody_listens()
             found += [nobody] if nobody else []
-            found += [text for text in self._listeners.problems() if text not in nobody]
+            problems = [text for listeners in self._listeners for text in listeners.problems()]
+            found += [text for text in problems if text not in nobody]
         return found
 
     def _deaf(self, matters: bool) -> list[str]:

@@ -15,12 +15,14 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
+from mbrl_controller.contract.command_messages import encode_command
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.contract.ros_types import MULTI_ARRAY
+from mbrl_controller.contract.destinations import Destination
 from mbrl_controller.control.safety import SafetyState
 from mbrl_controller.control.steps import EpisodeEvent, Solution, Step
 from mbrl_controller.nodes import messages, qos
 from mbrl_controller.nodes.lifecycle import ManagedNode
+from mbrl_controller.tasks.spaces import Array
 
 SOURCES = ("none", "safe", "previous_plan", "plan")
 STATES = tuple(state.value for state in SafetyState)
@@ -50,7 +52,7 @@ FLUSH_S = 0.2  # how long a last command may take to be acknowledged
 
 
 class ControllerOutput:
-    """The record topics; and, between `open_command` and `close_command`, the hand's command topic."""
+    """The record topics; and, between `open_command` and `close_command`, the hand's command topics."""
 
     def __init__(self, node: ManagedNode, contract: RobotContract) -> None:
         self._node, self._contract = node, contract
@@ -64,26 +66,26 @@ class ControllerOutput:
             create(String, "~/episode", qos.LATCHED),
         ]
         self._command, self._plan, self._goal, self._tick, self._episode = self._records
-        self._target: Publisher | None = None
+        self._targets: list[tuple[Destination, Publisher]] = []
         self._row = messages.named_row(TICK_ROW)
         self.counters: tuple[float, float, int, int] = (0.0, 0.0, 0, 0)  # of the row, before the last entry
 
     def open_command(self, profile: QoSProfile) -> None:
-        """Create the publisher of the hand's command topic: only an active controller has one."""
-        command = self._contract.file.command
-        self._target = self._node.create_publisher(messages.message_class(command.type), command.topic, profile)
+        """Create the publishers of the hand's command topics: only an active controller has them."""
+        for to in self._contract.destinations:
+            publisher = self._node.create_publisher(messages.message_class(to.type), to.topic, profile)
+            self._targets.append((to, publisher))
 
     def close_command(self) -> None:
-        """Wait until the last command is acknowledged, then leave the topic."""
-        if self._target is not None:
-            self._target.wait_for_all_acked(Duration(seconds=FLUSH_S))
-            self._node.destroy_publisher(self._target)
-            self._target = None
+        """Wait until the last command is acknowledged, then leave the topics."""
+        targets, self._targets = self._targets, []
+        for _, publisher in targets:
+            publisher.wait_for_all_acked(Duration(seconds=FLUSH_S))
+            self._node.destroy_publisher(publisher)
 
-    @property
-    def listeners(self) -> int:
-        """Subscriptions matched on the hand's command topic."""
-        return 0 if self._target is None else int(self._target.get_subscription_count())
+    def listeners(self, topic: str) -> int:
+        """Subscriptions matched on one of the hand's command topics."""
+        return sum(int(publisher.get_subscription_count()) for to, publisher in self._targets if to.topic == topic)
 
     def close(self) -> None:
         """Leave all topics."""
@@ -94,8 +96,10 @@ class ControllerOutput:
     def send(self, step: Step) -> None:
         """Publish a step: the command first."""
         command = step.tick.command
-        if command is not None and self._target is not None:
-            self._publish_target(command)
+        if command is not None:
+            self._publish_targets(command, step.tick.following, step.stamp)
+        elif step.tick.stop_at is not None:
+            self._publish_targets(step.tick.stop_at, None, step.stamp)
         if step.repeated:
             return
         for event in step.events:
@@ -124,14 +128,10 @@ class ControllerOutput:
         }
         self._episode.publish(String(data=json.dumps(document)))
 
-    def _publish_target(self, command: np.ndarray) -> None:
-        assert self._target is not None
-        if self._contract.file.command.type == MULTI_ARRAY:
-            self._target.publish(messages.array(command))
-        else:
-            # No stamp: the trajectory starts when it is received, whatever the driver's clock says.
-            times = np.array([self._contract.action.period])
-            self._target.publish(messages.trajectory(self._contract.action.names, command[None], times, None))
+    def _publish_targets(self, command: Array, following: Array | None, stamp: float) -> None:
+        rows = command[None] if following is None else np.concatenate([command[None], following])
+        for to, publisher in self._targets:
+            publisher.publish(messages.command(encode_command(to, rows, self._contract.action.period), stamp))
 
     def _publish_row(self, step: Step) -> None:
         tick, solution = step.tick, step.tick.solution

@@ -28,7 +28,7 @@ class _Seen:
 
 
 class Listeners:
-    """Subscriptions of the command topic, at every tick. Two threads may ask.
+    """Subscriptions of a command topic, at every tick. Two threads may ask.
 
     Recorders do not drive the hand: hidden nodes, such as ros2cli's, the usual recorders and viewers, and nodes called
     `logger` or `<something>_logger`, as this package's own is. If the contract names the hand's `driver`, only that

@@ -95,7 +95,7 @@ class Logger(ManagedNode):
         """Listen."""
         contract, values = self._contract, self._values
         wanted: dict[str, tuple[str, str, bool]] = {s.topic: (s.topic, s.type, True) for s in contract.sources}
-        wanted["hand command"] = (contract.file.command.topic, contract.file.command.type, False)
+        wanted |= {to.role: (to.topic, to.type, False) for to in contract.destinations}
         for topic, kind in RECORDED.items():
             wanted[topic] = (f"{values['controller']}/{topic}", kind, False)
         wanted["episode"] = (f"{values['controller']}/episode", ros_types.STRING, False)

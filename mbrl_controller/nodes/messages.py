@@ -15,6 +15,8 @@ from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from mbrl_controller.base.errors import GoalError
+from mbrl_controller.contract import ros_types
+from mbrl_controller.contract.command_messages import CommandMessage
 from mbrl_controller.tasks.base import Task, WaypointGoal
 from mbrl_controller.tasks.spaces import Array
 
@@ -57,9 +59,14 @@ def trajectory(names: tuple[str, ...], rows: Array, times: Array, stamp: float |
     return message
 
 
-def array(values: Array) -> Float64MultiArray:
-    """A plain vector, as ros2_control's forward command controllers take it."""
-    return Float64MultiArray(data=values.tolist())
+def command(content: CommandMessage, stamp: float) -> Any:
+    """The message of a command; `stamp` (s) is a JointState's."""
+    if content.type == ros_types.MULTI_ARRAY:
+        return Float64MultiArray(data=content.values[0].tolist())
+    if content.type == ros_types.JOINT_STATE:
+        return joint_state(content.names, content.values[0], stamp)
+    # No stamp: the trajectory starts when it is received, whatever the driver's clock says.
+    return trajectory(content.names, content.values, content.times, None)
 
 
 def named_row(names: tuple[str, ...]) -> Float64MultiArray:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -42,7 +43,7 @@ SPECS = [
 
 
 class Sim(ManagedNode):
-    """Publishes the contract's state topics and, unless told not to, /clock; takes its command topic."""
+    """Publishes the contract's state topics and, unless told not to, /clock; takes its command topics."""
 
     def __init__(self) -> None:
         super().__init__("sim")
@@ -79,13 +80,14 @@ class Sim(ManagedNode):
             viewer = runner.viewer = Viewer(runner.simulation.scene, values["viewer_port"])
             self._handles.append(viewer.close)
             self.get_logger().info(f"watch at {viewer.url}")
-        command = contract.file.command
-        subscription = self.create_subscription(message_class(command.type), command.topic, runner.receive, qos.COMMAND)
+        for to in contract.destinations:
+            receive = functools.partial(runner.receive, to.topic)
+            heard = self.create_subscription(message_class(to.type), to.topic, receive, qos.COMMAND)
+            self._handles.append(functools.partial(self.destroy_subscription, heard))
         service = self.create_service(Trigger, "~/reset", self._reset)
         self._diagnostics = DiagnosticsPublisher(self, "simulation")
         timer = self.create_timer(1.0, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._handles += [
-            lambda: self.destroy_subscription(subscription),
             lambda: self.destroy_service(service),
             lambda: self.destroy_timer(timer),
         ]

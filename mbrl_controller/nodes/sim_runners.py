@@ -9,14 +9,14 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from rclpy.publisher import Publisher
 
 from mbrl_controller.base.errors import MessageError
+from mbrl_controller.contract.command_messages import read_plan
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.contract.ros_types import MULTI_ARRAY
 from mbrl_controller.contract.sources import Source
 from mbrl_controller.contract.state_assembly import split_state
 from mbrl_controller.control.loop import FixedRateLoop, start_thread
@@ -25,6 +25,7 @@ from mbrl_controller.control.timing import LoopStatistics
 from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.ros_messages import source_message
 from mbrl_controller.nodes.diagnostics import timing
+from mbrl_controller.simulation.driver import SimulatedDriver, over
 from mbrl_controller.simulation.env import HandEnv, RealTimeHand
 from mbrl_controller.simulation.hand_simulation import HandSimulation
 from mbrl_controller.simulation.sim_options import SimOptions
@@ -37,6 +38,14 @@ RESET_GAP_NS = ros_messages.NANO  # in lockstep the clock jumps at a reset: no t
 RESET_QUIET_PERIODS = 2.1  # in real time no state is sent for so long, to the same effect (see transitions.states_at)
 MAX_CATCH_UP_S = 0.1  # of physics in one step; a machine that is slower falls behind, and says so
 ECHOES = 2  # repeated answers to a repeated state that may still be under way
+
+
+class Command(NamedTuple):
+    """A message of a command topic, as `read_plan` reads it."""
+
+    topic: str
+    times: Array
+    targets: Array
 
 
 class Runner:
@@ -57,7 +66,7 @@ class Runner:
         self.behind_s = 0.0
         self.statistics = LoopStatistics()
         self._publishers, self._clock, self._on_error = publishers, clock, on_error
-        self._commands: queue.SimpleQueue[Array | None] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
         self._last_command = time.monotonic()
         self._received = self._rejected = self._resets = 0
         self._rejection = ""
@@ -74,17 +83,17 @@ class Runner:
         """End, and wait for it."""
         raise NotImplementedError
 
-    def receive(self, message: Any) -> None:
-        """A command arrives (on the executor's thread)."""
+    def receive(self, topic: str, message: Any) -> None:
+        """A command arrives on one of the contract's topics (on the executor's thread)."""
         try:
-            command = read_command(self.contract, message)
+            times, targets = read_plan(self.contract, topic, message)
         except MessageError as error:
             self._rejected += 1
             self._rejection = str(error)
             return
         self._received += 1
         self._last_command = time.monotonic()
-        self._commands.put(command)
+        self._commands.put(Command(topic, times, targets))
 
     def request_reset(self, timeout: float) -> bool:
         """Ask for a new start and wait for it; False if it did not happen in time, or will not: see `let_go`."""
@@ -123,14 +132,14 @@ class Runner:
         self._drain()
         return True
 
-    def _drain(self) -> Array | None:
-        """The newest command waiting."""
-        newest = None
+    def _drain(self) -> list[Command]:
+        """The commands waiting, oldest first."""
+        waiting = []
         while True:
             try:
-                newest = self._commands.get_nowait()
+                waiting.append(self._commands.get_nowait())
             except queue.Empty:
-                return newest
+                return [command for command in waiting if command is not None]
 
     def _send(self, source: Source, values: Array, stamp: int) -> None:
         self._publishers[source.topic].publish(ros_messages.encode(source_message(source, values, stamp)))
@@ -152,6 +161,7 @@ class RealTimeRunner(Runner):
         self._hand = RealTimeHand(contract, options)
         self._hand.reset(self.seed)
         self.simulation = self._hand.simulation
+        self._driver = SimulatedDriver(self.simulation.held_target)
         self._period = 1.0 / values["state_rate"]
         self._quiet_until = 0.0  # s, time.monotonic
         self._loop = FixedRateLoop(self._period, self._tick, on_error=self._on_error, name="simulation")
@@ -170,15 +180,17 @@ class RealTimeRunner(Runner):
     def _tick(self, tick: TickTime) -> None:
         if self._take_reset():
             self._hand.reset(self.seed)
+            self._driver = SimulatedDriver(self.simulation.held_target)
             self._quiet_until = tick.due + RESET_QUIET_PERIODS * self.contract.action.period
             self._reset_done.set()
         if tick.due < self._quiet_until:
             self._drain()  # still meant for the hand as it was
             self._send_clock(self._zero + round(tick.due * ros_messages.NANO))
             return
-        command = self._drain()
-        if command is not None:
-            self._hand.command(command)
+        for command in self._drain():
+            self._driver.receive(*command, tick.due)
+        if self._driver.news(tick.due):
+            self._hand.command(self._driver.target)
         wanted = (1 + tick.missed) * self._period
         made = min(wanted, max(MAX_CATCH_UP_S, self._period))
         self.behind_s += wanted - made
@@ -203,8 +215,8 @@ class LockstepRunner(Runner):
         self._period = round(contract.action.period * ros_messages.NANO)
         self._zero = LOCKSTEP_START_NS  # stamp of this start
         self._steps = self._resent = 0
-        self._echoes = 0
-        self._answer: Array | None = None
+        self._echoes: dict[str, int] = {}
+        self._answer: dict[str, Array] = {}  # by topic
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -232,7 +244,7 @@ class LockstepRunner(Runner):
                     return
                 if self._take_reset():
                     self._zero += self._steps * self._period + RESET_GAP_NS
-                    self._steps, self._echoes = 0, 0
+                    self._steps, self._echoes = 0, {}
                     self._sensed = self._hand.reset(self.seed)
                     self._reset_done.set()
                 elif command is not None:
@@ -250,46 +262,33 @@ class LockstepRunner(Runner):
             self._send(source, values, at)
 
     def _wait_for_answer(self) -> Array | None:
-        """The command that answers the state sent; None to look at the flags.
+        """The command that answers the state sent, complete when each topic was heard; None to look at the flags.
 
         Who gets a state twice may answer twice. The second answer must not pass for that of the next state: an exact
         repeat of the last answer is taken for such an echo. Should it have been meant, the state is sent again.
         """
         sent_again = 0
-        while True:
+        heard: dict[str, Array] = {}
+        while len(heard) < len(self.contract.destinations):
             try:
                 command = self._commands.get(timeout=RESEND_S)
             except queue.Empty:
                 sent_again += 1
                 self._resent += 1
-                self._echoes = 0
+                self._echoes = {}
                 self._publish()
                 continue
             if command is None:
                 if self._stop.is_set() or self._reset_wanted.is_set():
                     return None
                 continue
-            if self._echoes and self._answer is not None and np.array_equal(command, self._answer):
-                self._echoes -= 1
+            topic, target = command.topic, command.targets[0]
+            if self._echoes.get(topic) and np.array_equal(target, self._answer[topic], equal_nan=True):
+                self._echoes[topic] -= 1
                 continue
-            self._answer, self._echoes = command, min(sent_again, ECHOES)
-            return command
-
-
-def read_command(contract: RobotContract, message: Any) -> Array:
-    """Joint targets [A] (rad) in a message of the command topic; raises MessageError saying what is wrong."""
-    names = contract.action.names
-    if contract.file.command.type == MULTI_ARRAY:
-        values = np.asarray(message.data, dtype=float)
-    else:
-        if not message.points or sorted(message.joint_names) != sorted(names):
-            raise MessageError(f"command: expected one point or more for joints {', '.join(names)}")
-        given = np.asarray(message.points[0].positions, dtype=float)
-        if len(given) != len(names):
-            raise MessageError(f"command: {len(given)} positions for {len(names)} joints")
-        values = given[[list(message.joint_names).index(name) for name in names]]
-    if values.shape != (len(names),):
-        raise MessageError(f"command: {values.size} values for {len(names)} joints")
-    if not np.isfinite(values).all():
-        raise MessageError("command: non-finite value")
-    return values
+            heard[topic] = target
+        self._answer, self._echoes = heard, dict.fromkeys(heard, min(sent_again, ECHOES))
+        answer = self.simulation.held_target
+        for target in heard.values():
+            answer = over(target, answer)
+        return answer

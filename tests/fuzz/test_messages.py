@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from mbrl_controller.base.errors import MessageError
 from mbrl_controller.contract import ros_types
+from mbrl_controller.contract.command_messages import read_command
 from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.contract.state_assembly import SourceReader
 from mbrl_controller.control.config import ControllerConfig, SafetyConfig, SessionConfig
@@ -228,7 +229,6 @@ def test_goals_and_commands(fuzz) -> None:
     """What a person asks of the controller, and what the controller asks of the hand."""
     pytest.importorskip("rclpy")
     from mbrl_controller.nodes.messages import read_goal
-    from mbrl_controller.nodes.sim_runners import read_command
 
     counted = fuzz("messages: goals, commands")
 
@@ -241,7 +241,8 @@ def test_goals_and_commands(fuzz) -> None:
             assert np.isfinite(asked).all()
             CONTRACT.task.check_goal(asked)
         with counted.one():
-            command = read_command(CONTRACT, Fields(joint_names=list(joint_names), points=points))
+            message = Fields(joint_names=list(joint_names), points=points)
+            command = read_command(CONTRACT, "hand/joint_trajectory", message)
             assert np.isfinite(command).all()
             assert command.shape == (len(JOINTS),)
 

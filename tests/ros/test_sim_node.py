@@ -87,7 +87,7 @@ def test_real_time_states_clock_commands_and_reset(ros):
     peer.send(target[:3])
     peer.wait(lambda: peer.statuses[-1][2]["commands rejected"] == "1", "a rejection")
     peer.send(np.full_like(target, np.nan))
-    peer.wait(lambda: peer.statuses[-1][2]["last rejection"] == "command: non-finite value", "a rejection")
+    peer.wait(lambda: "non-finite value" in peer.statuses[-1][2]["last rejection"], "a rejection")
     before = stamp(peer.joints[-1])
     response = peer.reset()
     assert (response.success, response.message) == (True, "new start from seed 1")
