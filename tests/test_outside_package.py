@@ -16,8 +16,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 CODE = '''
+from dataclasses import replace
 from pathlib import Path
 from mbrl_controller.planning.random_shooting import RandomShootingPlanner
+from mbrl_controller.tasks.metrics import Metric
 from mbrl_controller.tasks.valve import Valve
 
 
@@ -26,6 +28,11 @@ class Spin(Valve):
 
     name = "spin"
     defaults = {"planners": {"timid": {"num_samples": 8, "horizon": 2}}}
+    metric_specs = (Metric("turns", "rev", "up", levels=(0.5,), decimals=3),)
+
+    def metrics(self, states, actions, goals, period):
+        found = super().metrics(states, actions, goals, period)
+        return replace(found, values={"turns": abs(states[-1, self._angle] - states[0, self._angle]) / 6.2832})
 
     def reward(self, state, action, goal):
         return super().reward(state, action, goal) * 0 + 1.0
@@ -104,6 +111,35 @@ def test_its_task_and_planner_run_with_its_contract_alone(spinning: Path, tmp_pa
     done = mbrl(tmp_path, spinning, "evaluate", "spin", *contract, *words)
     assert done.returncode == 0, done.stderr
     assert json.loads(figures.read_text())["return_mean"] == pytest.approx(5.0)
+
+
+def test_its_own_metrics_are_in_tables_progress_and_curves(spinning: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    contract = ["--contract", str(spinning / "share" / "config" / "spin_claw.yaml")]
+    short = ["--policy", "hold", "--episodes", "2", "--seconds", "0.3"]
+    done = mbrl(tmp_path, spinning, "evaluate", "spin", *contract, *short)
+    (row,) = (line.split() for line in done.stdout.splitlines() if "turns_median" in line)
+    assert row[-2:] == ["rev", "up"]
+    assert "success_0.5" in done.stdout
+    assert "degrees" not in done.stdout
+    settings = ["random_episodes=2", "random_seconds=11", "training.max_epochs=1", "training.hidden=[4,4]"]
+    settings += [
+        "precision=fp32",
+        "threads=1",
+        "training.ensemble_size=2",
+        "evaluate_episodes=2",
+        "planner.num_samples=8",
+        "planner.horizon=2",
+    ]
+    run = ["--run", "one", "--runs-dir", str(tmp_path / "runs"), "--rounds", "1", "--processes", "1"]
+    learnt = mbrl(tmp_path, spinning, "learn", "spin", *contract, *run, *(f"--set={option}" for option in settings))
+    assert learnt.returncode == 0, learnt.stderr
+    assert learnt.stderr.count(">=0.5 rev ") == 2  # of the random episodes, and of the evaluation
+    assert "turns 0." in learnt.stderr
+    folder = tmp_path / "runs" / "learn" / "spin" / "one"
+    assert (folder / "curve.png").stat().st_size > 1000
+    compared = [*("learn-curve", str(folder)), "--plot", str(tmp_path / "curves.png")]
+    assert "turns" in mbrl(tmp_path, tmp_path, *compared).stdout  # where the package is not installed any more
 
 
 def test_with_an_entry_of_its_own_tasks_yaml_the_name_suffices(spinning: Path, tmp_path: Path) -> None:

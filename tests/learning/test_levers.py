@@ -25,6 +25,7 @@ from mbrl_controller.rollouts.episode import EpisodeRunner
 from mbrl_controller.rollouts.pool import EpisodePool
 from mbrl_controller.simulation.hand_simulation import HandSimulation
 from mbrl_controller.simulation.sim_options import SimOptions
+from mbrl_controller.tasks.metrics import SHARED
 
 from ..rollout_calls import roll_out
 from .test_run import learn, resume, same
@@ -38,9 +39,7 @@ def test_every_training_of_a_fresh_plan_is_fresh() -> None:
 def test_what_is_collected_does_not_reach_an_evaluation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     plan = make_plan("baoding")
     asked: list[RolloutConfig] = []
-    monkeypatch.setattr(
-        evaluate, "run", lambda config, **_: asked.append(config) or dict.fromkeys(steps.EVALUATION_METRICS, 1)
-    )
+    monkeypatch.setattr(evaluate, "run", lambda config, **_: asked.append(config) or dict.fromkeys(SHARED, 1))
     work = steps.RoundRunner(tmp_path, plan, None, EpisodePool(1), lambda: False, None)  # type: ignore[arg-type]
     assert work._evaluate_version("v0001", 5, 2)["kept_rate"] == 1
     (config,) = asked
