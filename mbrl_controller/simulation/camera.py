@@ -31,7 +31,7 @@ class Camera:
                 f"cannot render ({error}): set MUJOCO_GL=egl (Debian: libegl1 libegl-mesa0 libgl1-mesa-dri libgbm1) "
                 "or MUJOCO_GL=osmesa (libosmesa6)"
             ) from error
-        viewpoint = simulation.scene.file.camera
+        viewpoint = simulation.scene.camera
         offset = np.array(viewpoint.look_at) - np.array(viewpoint.position)
         self._view = mujoco.MjvCamera()
         self._view.lookat[:] = viewpoint.look_at

@@ -36,6 +36,10 @@ class HandEnv:
             options.joint_velocity_noise,
             options.object_noise,
             options.object_velocity_noise,
+            options.orientation_noise,
+            options.angular_velocity_noise,
+            options.effort_noise,
+            options.array_noise,
             options.observation_latency,
             options.command_latency,
             options.drop_probability,
@@ -48,8 +52,7 @@ class HandEnv:
         state = self.simulation.reset(seed)
         self._sensor.reset(seed)
         self._delay.reset()
-        noise = np.random.default_rng([seed, 1]).standard_normal(len(state)) * self._sensor.levels
-        self._newest = (0.0, state + noise)
+        self._newest = (0.0, self._sensor.noisy(state, np.random.default_rng([seed, 1])))
         return self._newest
 
     def step(self, target: Array) -> tuple[float, Array]:
@@ -64,14 +67,14 @@ class HandEnv:
             return self._newest
         self._delay.push(simulation.time, target)
         scene = simulation.scene
-        chunk = max(1, round(SENSE_PERIOD / scene.file.timestep))
+        chunk = max(1, round(SENSE_PERIOD / scene.timestep))
         done = 0
         while done < scene.substeps:
             command = self._delay.pop(simulation.time)
             if command is not None:
                 simulation.command(command)
             steps = min(chunk, scene.substeps - done)
-            simulation.advance(steps * scene.file.timestep)
+            simulation.advance(steps * scene.timestep)
             done += steps
             arrived = self._sensor.observe(simulation.time, simulation.state())
             if arrived is not None:

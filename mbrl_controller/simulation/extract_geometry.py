@@ -35,10 +35,12 @@ def extract_geometry(contract: RobotContract) -> HandGeometry:
 def _of(contract_text: str, folder: Path | None) -> HandGeometry:
     contract = parse_contract(contract_text, folder=folder)
     scene = load_scene(contract)
-    names = [name for name in scene.objects if name in scene.file.balls]
+    names = [name for name in scene.objects if name in scene.file.objects]
     if not names:
         raise ContractError(f"contact features: the state of {contract.task.name} has no balls")
-    return _Extractor(scene, contract).read([Ball(name=name, radius=scene.file.balls[name].radius) for name in names])
+    return _Extractor(scene, contract).read(
+        [Ball(name=name, radius=0.5 * scene.file.objects[name].size[0]) for name in names]
+    )
 
 
 class _Extractor:

@@ -12,9 +12,10 @@ import numpy as np
 
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.simulation.randomise import Nominal, randomise_physics, randomise_start
-from mbrl_controller.simulation.scene import Scene, load_scene, start_qpos
+from mbrl_controller.simulation.randomise import Nominal, randomise_physics
+from mbrl_controller.simulation.scene import Scene, load_scene
 from mbrl_controller.simulation.sim_options import NOMINAL, SimOptions
+from mbrl_controller.simulation.start import draw_start, held_controls, start_qpos
 from mbrl_controller.tasks.spaces import Array
 
 START_ATTEMPTS = 20
@@ -35,6 +36,7 @@ class Snapshot:
     act: Array  # [na]
     ctrl: Array  # [nu]
     warmstart: Array  # [nv], the solver's
+    sensors: Array  # [nsensordata], of the last physics step
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,16 @@ class HandSimulation:
         """Begin an episode with physics and start drawn from `seed`; returns the settled state [S]."""
         rng = np.random.default_rng(seed)
         randomise_physics(self.model, self._nominal, self.scene, self.options, rng)
-        start = start_qpos(self.scene, self.contract.action.neutral)
-        hold = self._held_pose(start)
+        start = start_qpos(self.scene, self.contract)
+        hold = held_controls(self.scene, start)
         for _ in range(START_ATTEMPTS):
             mujoco.mj_resetData(self.model, self.data)
-            self.data.qpos[:] = randomise_start(start, self.scene, self.contract, self.options, rng)
+            self.data.qpos[:] = draw_start(start, self.scene, self.contract, self.options, rng)
             self.data.ctrl[:] = hold
+            self._settle_activations()
             self._pass(round(self.scene.file.start.settle / self.model.opt.timestep))
+            if self.scene.reader.needs_sensors and not self.scene.file.start.settle:
+                mujoco.mj_forward(self.model, self.data)
             # Draw again if the object is lost while settling.
             if not self.contract.task.at_risk(self.state()):
                 break
@@ -88,15 +93,14 @@ class HandSimulation:
         self._due = 0.0
         return self.state()
 
-    def _held_pose(self, qpos: Array) -> Array:
-        """ctrl [nu] that holds `qpos`, also for actuators that the contract does not command."""
-        joints = self.model.actuator_trnid[:, 0]
-        return np.array(qpos[self.model.jnt_qposadr[joints]])
+    def _settle_activations(self) -> None:
+        """Let actuators with a filter begin where their controls are."""
+        for i in np.flatnonzero(self.model.actuator_actnum == 1):
+            self.data.act[self.model.actuator_actadr[i]] = self.data.ctrl[i]
 
     def state(self) -> Array:
         """True state [S], in the task's layout and units."""
-        state: Array = np.concatenate([self.data.qpos, self.data.qvel])[self.scene.state_index]
-        return state
+        return self.scene.reader.read(self.data.qpos, self.data.qvel, self.data.sensordata)
 
     def command(self, target: Array) -> Array:
         """Hold `target` [A] (rad), limited to what the joints can reach in one period; returns the limited target."""
@@ -104,7 +108,7 @@ class HandSimulation:
         if target.shape != (len(self.contract.action),) or not np.isfinite(target).all():
             raise MbrlError(f"simulation: a command needs {len(self.contract.action)} finite joint targets")
         held = self.contract.action.limit(target, self.joint_positions)
-        self.data.ctrl[self.scene.actuators] = held
+        self.data.ctrl[self.scene.hand.actuators] = self.scene.hand.controls(held)
         # Without a warm start, a control step depends only on position, velocity and target, so that the oracle and a
         # restored snapshot reproduce it bit for bit.
         self.data.qacc_warmstart[:] = 0.0
@@ -138,7 +142,8 @@ class HandSimulation:
     def snapshot(self) -> Snapshot:
         """Save the current state for `restore`."""
         d = self.data
-        return Snapshot(d.time, d.qpos.copy(), d.qvel.copy(), d.act.copy(), d.ctrl.copy(), d.qacc_warmstart.copy())
+        own = (d.qpos, d.qvel, d.act, d.ctrl, d.qacc_warmstart, d.sensordata)
+        return Snapshot(d.time, *(values.copy() for values in own))
 
     def restore(self, snapshot: Snapshot) -> None:
         """Continue from `snapshot`, with the physics' parameters of the last reset."""
@@ -146,22 +151,23 @@ class HandSimulation:
         d.time = snapshot.time
         d.qpos[:], d.qvel[:], d.act[:] = snapshot.qpos, snapshot.qvel, snapshot.act
         d.ctrl[:], d.qacc_warmstart[:] = snapshot.ctrl, snapshot.warmstart
+        d.sensordata[:] = snapshot.sensors
         self._due = 0.0
 
     @property
     def joint_positions(self) -> Array:
         """[A] rad, in the contract's order."""
-        return np.array(self.data.qpos[self.scene.joint_qpos])
+        return np.array(self.scene.hand.positions(self.data.qpos))
 
     @property
     def joint_velocities(self) -> Array:
         """[A] rad/s."""
-        return np.array(self.data.qvel[self.scene.joint_qvel])
+        return np.array(self.scene.hand.velocities(self.data.qvel))
 
     @property
     def held_target(self) -> Array:
         """[A] rad, the command in force."""
-        return np.array(self.data.ctrl[self.scene.actuators])
+        return np.array(self.scene.hand.targets(self.data.ctrl[self.scene.hand.actuators]))
 
     def joint(self, name: str) -> tuple[float, float]:
         """Position (rad) and velocity (rad/s) of any hinge in the world, such as the valve."""

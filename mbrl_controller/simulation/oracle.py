@@ -46,15 +46,15 @@ class OracleRollout:
         sensors = np.empty((count, scene.substeps, model.nsensordata))
         control = np.empty((count, scene.substeps, model.nu))
         control[:] = now.ctrl
-        states = np.empty((1, count, horizon, len(scene.state_index)))
+        states = np.empty((1, count, horizon, len(scene.reader.index)))
+        qpos, qvel = slice(1, 1 + model.nq), slice(1 + model.nq, 1 + model.nq + model.nv)
         for step in range(horizon):
-            positions = physics[:, 1 + scene.joint_qpos]
-            held = sim.contract.action.limit(actions[:, step], positions)
-            control[:, :, scene.actuators] = held[:, None]
+            held = sim.contract.action.limit(actions[:, step], scene.hand.positions(physics[:, qpos]))
+            control[:, :, scene.hand.actuators] = scene.hand.controls(held)[:, None]
             # Without an initial warm start, as in HandSimulation.command.
             self._pool.rollout(model, self._data, physics, control, state=trace, sensordata=sensors)
             physics = trace[:, -1].copy()
-            states[0, :, step] = physics[:, 1 + scene.state_index]
+            states[0, :, step] = scene.reader.read(physics[:, qpos], physics[:, qvel], sensors[:, -1])
         return states
 
     def close(self) -> None:

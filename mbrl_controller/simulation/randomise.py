@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Domain randomisation: draws a simulated hand's physics and start pose."""
+"""Domain randomisation: draws a simulated hand's physics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.simulation.scene import Scene
 from mbrl_controller.simulation.sim_options import SimOptions
 from mbrl_controller.tasks.spaces import Array
@@ -68,35 +67,3 @@ def randomise_physics(
     model.actuator_gainprm[:, 0] *= gains
     model.actuator_biasprm[:, 1] *= gains
     mujoco.mj_setConst(model, mujoco.MjData(model))  # derived from the masses: inverse weights, subtree masses
-
-
-def randomise_start(
-    qpos: Array, scene: Scene, contract: RobotContract, options: SimOptions, rng: np.random.Generator
-) -> Array:
-    """Draw a start qpos [nq]: hand joints within their limits, objects, and other hinges (a valve).
-
-    Args:
-        qpos: Start without noise [nq].
-        scene: The world.
-        contract: Limits of the joints; its task turns the objects.
-        options: Ranges of the draws.
-        rng: Source of the draws.
-    """
-    action, model = contract.action, scene.model
-    drawn = qpos.copy()
-    pose = qpos[scene.joint_qpos] + options.start_pose_noise * rng.uniform(-1, 1, len(action))
-    drawn[scene.joint_qpos] = np.clip(pose, action.lower, action.upper)
-    for name in sorted(scene.objects):
-        at = scene.free_qpos[name]
-        drawn[at : at + 3] += options.start_object_noise * rng.uniform(-1, 1, 3)
-    actuated = set(model.actuator_trnid[:, 0].tolist())
-    for joint in range(model.njnt):
-        if joint not in actuated and int(model.jnt_type[joint]) == int(mujoco.mjtJoint.mjJNT_HINGE):
-            drawn[model.jnt_qposadr[joint]] += options.start_angle_noise * rng.uniform(-1, 1)
-    if options.start_turn:  # drawn last and only if set, so that a seed's other draws stay the same
-        places = [slice(scene.free_qpos[name], scene.free_qpos[name] + 3) for name in sorted(scene.objects)]
-        positions = np.stack([drawn[place] for place in places]) if places else np.zeros((0, 3))
-        turned = contract.task.turn_objects(positions, options.start_turn * rng.uniform(-1, 1))
-        for place, position in zip(places, turned, strict=True):
-            drawn[place] = position
-    return drawn

@@ -14,21 +14,25 @@ from collections.abc import Sequence
 import numpy as np
 
 from mbrl_controller.simulation.sim_options import SimOptions
-from mbrl_controller.tasks.spaces import Array, parse_entry
+from mbrl_controller.tasks.orientation import about, compose
+from mbrl_controller.tasks.spaces import AXES, Array, parse_entry
 
 TIME_TOLERANCE = 1e-9  # s; times are sums of floating point steps
 
 
 def noise_levels(entries: Sequence[str], options: SimOptions) -> Array:
-    """Standard deviation [n] of each state entry, by its name; 0 for what has no option."""
+    """Standard deviation [n] of each state entry, by its name; 0 for orientations, which are turned instead."""
     levels = {
         (False, "position"): options.joint_noise,
         (False, "velocity"): options.joint_velocity_noise,
+        (False, "effort"): options.effort_noise,
+        (False, "value"): options.array_noise,
         (True, "position"): options.object_noise,
         (True, "velocity"): options.object_velocity_noise,
+        (True, "orientation"): 0.0,
+        (True, "angular_velocity"): options.angular_velocity_noise,
     }
-    parts = [parse_entry(entry) for entry in entries]
-    return np.array([levels.get((part.is_object, part.quantity), 0.0) for part in parts])
+    return np.array([levels[entry.is_object, entry.quantity] for entry in map(parse_entry, entries)])
 
 
 class SensorModel:
@@ -37,6 +41,7 @@ class SensorModel:
     def __init__(self, entries: Sequence[str], options: SimOptions, seed: int) -> None:
         self.options = options
         self.levels = noise_levels(entries, options)
+        self._turned = [i for i, entry in enumerate(entries) if parse_entry(entry).component == AXES[0]]
         self.reset(seed)
 
     def reset(self, seed: int) -> None:
@@ -44,13 +49,22 @@ class SensorModel:
         self._rng = np.random.default_rng(seed)
         self._in_flight: deque[tuple[float, Array]] = deque()
 
+    def noisy(self, values: Array, rng: np.random.Generator) -> Array:
+        """`values` [n] with noise from `rng`."""
+        measured: Array = values + self.levels * rng.standard_normal(len(self.levels))
+        for at in self._turned:
+            axis, size = rng.standard_normal(3), self.options.orientation_noise
+            turn = about(axis, np.asarray(size * np.linalg.norm(axis)))
+            measured[at : at + 6] = compose(turn, measured[at : at + 6])
+        return measured
+
     def observe(self, time: float, values: Array) -> tuple[float, Array] | None:
         """Measure `values` [n] at `time` (s); returns stamp and values of the newest measurement to arrive, or None.
 
         Older measurements that arrive in the same call are superseded. Lost measurements draw noise too, so that the
         loss rate does not change the noise of the others.
         """
-        measured = values + self.levels * self._rng.standard_normal(len(self.levels))
+        measured = self.noisy(values, self._rng)
         if self._rng.random() >= self.options.drop_probability:
             self._in_flight.append((time, measured))
         arrived = None

@@ -20,9 +20,13 @@ class SimOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    # What is drawn at the start, the scene says (`start.vary`); these are the ranges where it gives none.
     start_pose_noise: Radians = Field(default=0.02, ge=0, le=0.5, description="range of each joint's start position")
     start_object_noise: Metres = Field(
         default=0.002, ge=0, le=0.02, description="range of the objects' start positions, along each axis"
+    )
+    start_orientation_noise: Radians = Field(
+        default=0.0, ge=0, le=3.15, description="range of the objects' turn at the start, about any axis"
     )
     start_angle_noise: Radians = Field(
         default=0.7853981633974483, ge=0, le=3.15, description="range of a valve's start angle (PDDM: pi/4)"
@@ -46,6 +50,18 @@ class SimOptions(BaseModel):
     object_velocity_noise: Annotated[float, Unit("m/s")] = Field(
         default=0.0, ge=0, le=5, description="standard deviation of the objects' velocity, along each axis"
     )
+    orientation_noise: Radians = Field(
+        default=0.0, ge=0, le=1, description="standard deviation of the object tracker's rotation about each axis"
+    )
+    angular_velocity_noise: Annotated[float, Unit("rad/s")] = Field(
+        default=0.0, ge=0, le=50, description="standard deviation of the objects' angular velocity, along each axis"
+    )
+    effort_noise: Annotated[float, Unit("N m")] = Field(
+        default=0.0, ge=0, le=10, description="standard deviation of the joint effort sensors"
+    )
+    array_noise: Number = Field(
+        default=0.0, ge=0, le=1e6, description="standard deviation of numbers in arrays (tactile), in their unit"
+    )
     observation_latency: Seconds = Field(default=0.0, ge=0, le=1, description="time from measurement to its arrival")
     command_latency: Seconds = Field(default=0.0, ge=0, le=1, description="time from sending a command to its effect")
     drop_probability: Number = Field(default=0.0, ge=0, lt=1, description="fraction of measurements that are lost")
@@ -62,10 +78,14 @@ NOMINAL = SimOptions()
 PERTURBED = SimOptions(
     start_pose_noise=0.04,
     start_object_noise=0.003,
+    start_orientation_noise=0.05,
     joint_noise=0.01,
     joint_velocity_noise=0.1,
     object_noise=0.003,
     object_velocity_noise=0.03,
+    orientation_noise=0.03,
+    angular_velocity_noise=0.3,
+    effort_noise=0.01,
     observation_latency=0.02,
     command_latency=0.01,
     drop_probability=0.02,

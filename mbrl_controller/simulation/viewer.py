@@ -45,7 +45,7 @@ class Viewer:
         self._view.camera_tracking_enabled = False  # else the view follows a moving finger
         self._markers: list[Any] = []
         self._interval, self._last = 1.0 / rate, -np.inf
-        camera = scene.file.camera
+        camera = scene.camera
 
         @self._server.on_client_connect
         def _(client: Any) -> None:

@@ -15,8 +15,9 @@ from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.simulation import scene as scene_module
 from mbrl_controller.simulation.hand_simulation import HandSimulation
-from mbrl_controller.simulation.scene import available, load_scene, start_qpos
+from mbrl_controller.simulation.scene import available, load_scene
 from mbrl_controller.simulation.sim_options import SimOptions
+from mbrl_controller.simulation.start import start_qpos
 
 
 def test_every_world_has_a_shipped_contract(contract_of):
@@ -30,7 +31,9 @@ def test_contract_limits_are_the_joints_own(contract):
     ids = [scene.model.joint(name).id for name in contract.action.names]
     np.testing.assert_allclose(scene.model.jnt_range[ids, 0], contract.action.lower, atol=1e-6)
     np.testing.assert_allclose(scene.model.jnt_range[ids, 1], contract.action.upper, atol=1e-6)
-    np.testing.assert_allclose(scene.model.actuator_ctrlrange[scene.actuators, 1], contract.action.upper, atol=1e-6)
+    np.testing.assert_allclose(
+        scene.model.actuator_ctrlrange[scene.hand.actuators, 1], contract.action.upper, atol=1e-6
+    )
 
 
 def test_contract_neutral_is_the_worlds_start_pose(contract):
@@ -41,9 +44,9 @@ def test_contract_neutral_is_the_worlds_start_pose(contract):
 
 def test_joints_are_found_by_name_not_by_place(contract):
     scene = load_scene(contract)
-    qpos = start_qpos(scene, contract.action.neutral)
+    qpos = start_qpos(scene, contract)
     for i, name in enumerate(contract.action.names):
-        assert scene.model.actuator(int(scene.actuators[i])).trnid[0] == scene.model.joint(name).id
+        assert scene.model.actuator(int(scene.hand.actuators[i])).trnid[0] == scene.model.joint(name).id
         assert qpos[scene.model.joint(name).qposadr[0]] == contract.action.neutral[i]
 
 
@@ -54,7 +57,7 @@ def test_reordered_contract_gives_the_same_physics_in_another_order(contract_of)
     other = parse_contract(reordered)
     assert other.action.names == contract_of("valve").action.names[::-1]
     one, two = load_scene(contract_of("valve")), load_scene(other)
-    assert one.joint_qpos.tolist() == two.joint_qpos.tolist()[::-1]
+    assert one.hand.qpos.tolist() == two.hand.qpos.tolist()[::-1]
 
 
 def test_a_missing_model_package_is_named(contract_of, monkeypatch):
@@ -112,7 +115,7 @@ def test_the_claw_really_has_the_symmetries_its_contract_claims(contract_of):
         moved = max(moved, abs(after[-2] - before[-2]))
         for symmetry in task.symmetries:
             physics = np.concatenate([start.qpos, start.qvel])
-            physics[hand.scene.state_index] = symmetry.mirror_state(before)
+            physics[hand.scene.reader.index] = symmetry.mirror_state(before)
             qpos, qvel = physics[: len(start.qpos)], physics[len(start.qpos) :]
             hand.restore(replace(start, qpos=qpos, qvel=qvel))
             mirrored = hand.step(symmetry.mirror_action(target))

@@ -1,0 +1,295 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What scene.yaml says. One of format 1 is read as one of format 2 that says what was understood there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import mujoco
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+
+from mbrl_controller.base.errors import ContractError
+from mbrl_controller.base.yaml_text import load_yaml
+from mbrl_controller.models.spec import describe_validation
+
+Vector3 = tuple[float, float, float]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Quaternion = tuple[float, float, float, float]  # x, y, z, w
+
+SIZES = {"sphere": 1, "box": 3, "cylinder": 2, "capsule": 2, "ellipsoid": 3, "mesh": 0}  # numbers in `size`
+BY_OPTION = "option"  # a start is drawn in the range of SimOptions
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ModelFile(_Strict):
+    """An MJCF or URDF file beside scene.yaml, or inside an installed Python package."""
+
+    package: str | None = None
+    file: str
+
+
+class JointPhysics(_Strict):
+    """What many URDF files do not say of a joint; None: as the file says."""
+
+    armature: NotNegative | None = Field(default=None, description="inertia of the motor, kg m^2 or kg")
+    damping: NotNegative | None = Field(default=None, description="N m s/rad or N s/m")
+    frictionloss: NotNegative | None = Field(default=None, description="N m or N")
+
+
+class Edit(_Strict):
+    """Changes to a third-party model."""
+
+    remove_bodies: tuple[str, ...] = ()
+    remove_sites: tuple[str, ...] = ()
+    remove_sensors: tuple[str, ...] | Literal["all"] = ()
+    remove_cameras: tuple[str, ...] | Literal["all"] = ()
+    floor: dict[str, float] = Field(default_factory=dict, description="z of plane geoms in the world, m")
+    tendons: bool = Field(default=True, description="keep the file's tendons, whose ranges couple joints")
+    place: dict[str, Vector3] = Field(default_factory=dict, description="body positions in their parents, m")
+    gains: dict[str, float] = Field(default_factory=dict, description="position gain by joint, N m/rad")
+    default_gain: float | None = Field(default=None, gt=0, description="position gain of the other joints, N m/rad")
+    joints: dict[str, JointPhysics] = Field(default_factory=dict, description="by joint; * and ? stand for any letters")
+
+
+class Options(_Strict):
+    """The physics' options; None: as the model file says."""
+
+    timestep: float | None = Field(default=None, gt=0, le=0.02, description="s of one physics step")
+    integrator: Literal["euler", "rk4", "implicit", "implicitfast"] | None = None
+    cone: Literal["pyramidal", "elliptic"] | None = None
+    jacobian: Literal["dense", "sparse", "auto"] | None = None
+    solver: Literal["pgs", "cg", "newton"] | None = None
+    iterations: int | None = Field(default=None, ge=1)
+    ls_iterations: int | None = Field(default=None, ge=1)
+    noslip_iterations: int | None = Field(default=None, ge=0)
+    tolerance: Positive | None = None
+    impratio: Positive | None = None
+    gravity: Vector3 | None = Field(default=None, description="m/s^2")
+
+
+class PositionActuator(_Strict):
+    """A position servo added to a joint that has no actuator, as those of a URDF."""
+
+    kp: float = Field(gt=0, description="N m/rad")
+    kv: float = Field(default=0.0, ge=0, description="N m s/rad")
+    force: float | None = Field(default=None, gt=0, description="limit, N m; None: as the joint says")
+
+
+class SceneObject(_Strict):
+    """A free body that is added to the world."""
+
+    shape: Literal["sphere", "box", "cylinder", "capsule", "ellipsoid", "mesh"]
+    size: tuple[Positive, ...] = Field(
+        default=(),
+        description="whole dimensions, m: sphere [diameter]; box, ellipsoid [x, y, z]; cylinder, capsule [diameter, "
+        "length along z], a capsule's with its caps",
+    )
+    file: str | None = Field(default=None, description="of a mesh, beside scene.yaml; its hull collides")
+    scale: Vector3 = Field(default=(1.0, 1.0, 1.0), description="of a mesh: m per unit of its file")
+    position: Vector3 = Field(description="at the start of an episode, m, world frame")
+    orientation: Quaternion = Field(default=(0.0, 0.0, 0.0, 1.0), description="at the start, quaternion x, y, z, w")
+    mass: float = Field(gt=0, description="kg, spread evenly")
+    condim: Literal[1, 3, 4, 6] = 4
+    friction: Vector3 = Field(default=(1.0, 0.005, 0.0001), description="sliding, torsional (m), rolling (m)")
+    rgba: tuple[float, float, float, float] = (0.7, 0.7, 0.7, 1.0)
+
+    @field_validator("orientation")
+    @classmethod
+    def _unit(cls, value: Quaternion) -> Quaternion:
+        if not abs(sum(part * part for part in value) - 1) < 0.02:
+            raise ValueError(f"a unit quaternion x, y, z, w, but it is {list(value)}")
+        return value
+
+    @model_validator(mode="after")
+    def _dimensions(self) -> SceneObject:
+        wanted = SIZES[self.shape]
+        if len(self.size) != wanted:
+            raise ValueError(f"size of a {self.shape} has {wanted} numbers, not {len(self.size)}")
+        if self.shape == "capsule" and self.size[1] <= self.size[0]:
+            raise ValueError("size: the length of a capsule counts its caps, so it is more than the diameter")
+        if (self.shape == "mesh") != (self.file is not None):
+            raise ValueError("a mesh has a file" if self.file is None else f"a {self.shape} has no file")
+        return self
+
+
+class Turn(_Strict):
+    """A random turn about an axis of the world; without one, about any."""
+
+    about: Vector3 | None = None
+    range: float = Field(ge=0, le=3.15, description="turned by +-range, rad")
+
+    @field_validator("about")
+    @classmethod
+    def _direction(cls, value: Vector3 | None) -> Vector3 | None:
+        if value is not None and not any(value):
+            raise ValueError("an axis has a direction")
+        return value
+
+
+class VaryObject(_Strict):
+    """How an object's start differs from one episode to the next; what is not named does not."""
+
+    position: NotNegative | tuple[NotNegative, NotNegative, NotNegative] | Literal["option"] | None = Field(
+        default=None, description="+-range, for all axes or each, m; option: start_object_noise"
+    )
+    orientation: Turn | Literal["any", "option"] | None = Field(
+        default=None,
+        description="a turn; any: all orientations alike; option: +-start_orientation_noise about any axis",
+    )
+
+
+class Vary(_Strict):
+    """What is drawn at the start of an episode, by name; * and ? stand for any letters."""
+
+    joints: dict[str, NotNegative | Literal["option"]] = Field(
+        default_factory=dict,
+        description="+-range, rad or m; option: start_pose_noise, or start_angle_noise for what no actuator moves",
+    )
+    objects: dict[str, VaryObject] = Field(default_factory=dict)
+
+
+class Placed(_Strict):
+    """Where a free body starts; None: as in the file or the key pose."""
+
+    position: Vector3 | None = Field(default=None, description="m, world frame")
+    orientation: Quaternion | None = Field(default=None, description="quaternion x, y, z, w")
+
+
+class Start(_Strict):
+    """How an episode starts."""
+
+    key: str | None = Field(default=None, description="key pose of the model file")
+    settle: float = Field(default=0.5, ge=0, le=10, description="time of holding the start pose before time 0, s")
+    joints: dict[str, float] = Field(default_factory=dict, description="rad or m, over the key pose")
+    objects: dict[str, Placed] = Field(default_factory=dict, description="free bodies of the file")
+    vary: Vary = Vary()
+
+
+class Camera(_Strict):
+    """Default viewpoint, in the world frame (m)."""
+
+    position: Vector3
+    look_at: Vector3
+
+
+class SceneFile(_Strict):
+    """The YAML document of a world."""
+
+    format_version: Literal[2]
+    robot: str | None = Field(default=None, description="with task, for contracts that name no scene")
+    task: str | None = None
+    model: ModelFile
+    edit: Edit = Edit()
+    options: Options = Options()
+    objects: dict[str, SceneObject] = Field(default_factory=dict, description="free bodies to add, by name")
+    add_actuators: dict[str, PositionActuator] = Field(
+        default_factory=dict, description="by joint; * and ? stand for any letters"
+    )
+    actuators: dict[str, str] = Field(
+        default_factory=dict, description="contract's joint -> actuator, where the names do not tell"
+    )
+    ctrlrange: Literal["file", "joint"] = Field(default="file", description="joint: the joints' ranges take its place")
+    frame: str = Field(default="world", description="body or site that is the frame of the contract's objects")
+    sensors: dict[str, str] = Field(default_factory=dict, description="state entry -> sensor, or sensor[index]")
+    start: Start = Start()
+    camera: Camera | None = None
+    _was_format_1: bool = PrivateAttr(default=False)
+
+    @property
+    def neutral_first(self) -> bool:
+        """Whether the contract's neutral pose comes before the scene's start pose, as it does in format 1."""
+        return self._was_format_1
+
+
+def read_scene(path: Path) -> SceneFile:
+    """Read scene.yaml; raises ContractError naming the file, the entry and the fault."""
+    try:
+        document = load_yaml(path.read_text())
+        if not isinstance(document, dict):
+            raise ContractError(f"{path}: expected a mapping with format_version, robot, task, model")
+        if document.get("format_version") != 1:
+            return SceneFile.model_validate(document)
+        file = SceneFile.model_validate(_upgraded(_Format1.model_validate(document)))
+        file._was_format_1 = True
+        return file
+    except ValidationError as error:
+        raise ContractError(f"{path}: {describe_validation(error)}") from error
+    except (OSError, ValueError) as error:
+        raise ContractError(f"{path}: {error}") from error
+
+
+class _Edit1(_Strict):
+    remove_bodies: tuple[str, ...] = ()
+    remove_sites: tuple[str, ...] = ()
+    floor: dict[str, float] = Field(default_factory=dict)
+    tendons: bool = True
+    place: dict[str, Vector3] = Field(default_factory=dict)
+    gains: dict[str, float] = Field(default_factory=dict)
+    default_gain: float | None = Field(default=None, gt=0)
+
+
+class _Start1(_Strict):
+    settle: float = Field(default=0.5, ge=0, le=10)
+    joints: dict[str, float] = Field(default_factory=dict)
+
+
+class _Ball1(_Strict):
+    position: Vector3
+    radius: float = Field(gt=0)
+    mass: float = Field(gt=0)
+    condim: Literal[1, 3, 4, 6] = 4
+    friction: Vector3
+    rgba: tuple[float, float, float, float] = (0.7, 0.7, 0.7, 1.0)
+
+
+class _Format1(_Strict):
+    format_version: Literal[1]
+    robot: str
+    task: str
+    model: ModelFile
+    balls: dict[str, _Ball1] = Field(default_factory=dict)
+    edit: _Edit1 = _Edit1()
+    timestep: float = Field(gt=0, le=0.02)
+    start: _Start1 = _Start1()
+    camera: Camera
+
+
+def _upgraded(file: _Format1) -> dict[str, Any]:
+    """What format 1 did to each model, in the words of format 2."""
+    given = file.model_dump(exclude={"balls", "timestep", "format_version"})
+    given["edit"] |= {"remove_sensors": "all", "remove_cameras": "all"}
+    given["options"] = {
+        "timestep": file.timestep,
+        "integrator": "implicitfast",
+        "cone": "pyramidal",
+        "noslip_iterations": 0,
+        "jacobian": "dense",  # MuJoCo 4.0.0's Newton solver is wrong with sparse ones
+    }
+    given["objects"] = {
+        name: ball.model_dump(exclude={"radius"}) | {"shape": "sphere", "size": (2 * ball.radius,)}
+        for name, ball in file.balls.items()
+    }
+    given["start"]["vary"] = {"joints": {"*": BY_OPTION}, "objects": {"*": {"position": BY_OPTION}}}
+    return given | {"format_version": 2, "ctrlrange": "joint"}
+
+
+def set_options(options: Options, target: mujoco.MjOption) -> None:
+    """Set what the scene names in a model's options."""
+    words = {
+        "integrator": (mujoco.mjtIntegrator, "mjINT_"),
+        "cone": (mujoco.mjtCone, "mjCONE_"),
+        "jacobian": (mujoco.mjtJacobian, "mjJAC_"),
+        "solver": (mujoco.mjtSolver, "mjSOL_"),
+    }
+    for name, value in options.model_dump(exclude_none=True).items():
+        if name in words:
+            kind, prefix = words[name]
+            value = getattr(kind, prefix + value.upper())
+        setattr(target, name, value)
