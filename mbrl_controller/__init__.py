@@ -14,6 +14,7 @@ Rooms, from the ground up; each imports only from itself and from those above it
                 `session` steps, `episode_manager` begins and ends episodes, `loop` keeps the rate
     episodes    MCAP logs: `recorder` and `writer`, `reader`; `transitions` pairs states with commands
     simulation  MuJoCo scenes and sensors; the simulator as a planning model (`oracle`)
+    scaffold    `new_package`: the files of a package for a hand of one's own
     dynamics    the ensemble in torch: `ensemble`, `loss`, `trainer`, `export` to ONNX
     nodes       ROS 2 nodes: `controller`, `logger`, `sim`
     bringup     what the launch files share

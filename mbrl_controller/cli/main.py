@@ -14,7 +14,7 @@ import typer
 from mbrl_controller import __version__
 from mbrl_controller.base.deprecated import show_renamed
 from mbrl_controller.base.overrides import parse_overrides
-from mbrl_controller.cli import benchmark, catalogs, contract, episodes, learn, models, stack
+from mbrl_controller.cli import benchmark, catalogs, contract, episodes, learn, models, new, stack
 from mbrl_controller.cli.console import episode_bar, say
 from mbrl_controller.cli.errors import INTERRUPTED, REFUSED, report_errors, warn
 from mbrl_controller.cli.options import (
@@ -266,6 +266,7 @@ def retrain(
 app.command()(learn.learn)
 app.command("learn-curve")(learn.learn_curve)
 app.command()(stack.soak)
+app.command()(new.new)
 for _command in (catalogs.tasks, catalogs.planners, catalogs.worlds, catalogs.options):
     app.command()(_command)
 

@@ -16,6 +16,7 @@ import yaml
 
 from mbrl_controller.base.errors import ContractError
 
+PERIOD = 0.1  # s, of control
 MAX_RATE = 3.0  # rad/s; PDDM's for a hand. Drivers allow more, but a first contract should not.
 STEP = 1e-4  # rad, to which limits are rounded, inwards
 MARGIN = 0.5  # rad beyond the limits at which a measurement is called a fault
@@ -58,14 +59,17 @@ def urdf_joints(path: Path) -> list[JointLimits]:
     return found
 
 
-def draft_contract(robot: str, task: str, joints: Sequence[JointLimits], where: str) -> str:
-    """The YAML text of a contract for a hand and no object, with what to check in comments.
+def draft_contract(
+    robot: str, task: str, joints: Sequence[JointLimits], where: str, objects: Sequence[str] = ()
+) -> str:
+    """The YAML text of a contract, with what to check in comments.
 
     Args:
         robot: name of the hand.
-        task: name of the task; its state is the joints' positions.
+        task: name of the task; its state is the joints' positions, and all that Odometry says of the objects.
         joints: what is commanded, in the driver's order.
         where: file that the limits are from, for the comment and for errors.
+        objects: names of what the hand holds.
 
     Raises:
         ContractError: there are no joints, or one has no range.
@@ -85,11 +89,11 @@ def draft_contract(robot: str, task: str, joints: Sequence[JointLimits], where: 
 # which should be safe and hold the object. config/adroit_baoding.yaml of mbrl_controller explains each field. Floats
 # are written with a decimal point. Units: m, rad, s.
 
-format_version: 1
+format_version: {2 if objects else 1}
 robot: {_plain(robot)}
 task: {_plain(task)}
 
-control_period_s: 0.1
+control_period_s: {PERIOD}
 
 state:
   - topic: joint_states
@@ -98,13 +102,24 @@ state:
     valid: {{position: {{lower: {_number(round(lowest, 1))}, upper: {_number(round(highest, 1))}}}}}
     # ignore_unknown: true      # allow joints that are not listed below, such as an arm's
     joints: [{names}]
-
+{"".join(_object(name) for name in objects)}
 command:
   topic: hand_controller/commands
   type: std_msgs/msg/Float64MultiArray   # ros2_control's forward_command_controller, joints in the order below
   safe: hold
   joints:                       # rad and rad/s
 {lines}
+"""
+
+
+def _object(name: str) -> str:
+    topic = re.sub(r"\W", "_", name, flags=re.ASCII)
+    return f"""\
+  - topic: {topic if topic[0].isalpha() else f"object_{topic}"}/odometry
+    type: nav_msgs/msg/Odometry
+    object: {_plain(name)}
+    frame: world                # frame_id of the messages; in simulation, the model's world
+    fields: [position, velocity, orientation, angular_velocity]
 """
 
 

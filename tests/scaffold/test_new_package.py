@@ -1,0 +1,128 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""`mbrl new`: what it writes can be installed, is found, passes its own tests and the linter as it is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("mujoco")
+
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.resources import share_dir
+from mbrl_controller.scaffold import new_package
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+CLAW = share_dir() / "sim" / "valve" / "claw.xml"
+URDF = """<robot name="hand">
+  <link name="palm"><collision><geometry><box size=".1 .1 .02"/></geometry></collision></link>
+  <link name="one">
+    <inertial><mass value=".05"/><inertia ixx="1e-5" iyy="1e-5" izz="1e-5" ixy="0" ixz="0" iyz="0"/></inertial>
+  </link>
+  <link name="two">
+    <inertial><mass value=".02"/><inertia ixx="1e-5" iyy="1e-5" izz="1e-5" ixy="0" ixz="0" iyz="0"/></inertial>
+  </link>
+  <joint name="first" type="revolute">
+    <parent link="palm"/><child link="one"/><axis xyz="0 1 0"/><limit lower="-.5" upper="1.5" effort="1" velocity="2"/>
+  </joint>
+  <joint name="second" type="revolute">
+    <parent link="one"/><child link="two"/><axis xyz="0 1 0"/><limit lower="0" upper="1" effort="1" velocity="9"/>
+  </joint>
+</robot>"""
+MJCF = """<mujoco>
+  <compiler angle="radian"/>
+  <worldbody>
+    <body name="palm">
+      <geom type="box" size=".06 .06 .01"/>
+      <body name="finger" pos=".08 0 0"><joint name="bend" axis="0 -1 0" range="-.5 1.5" damping=".1"/>
+        <geom type="capsule" fromto="0 0 0 .05 0 0" size=".01"/></body>
+    </body>
+  </worldbody>
+  <actuator><position joint="bend" kp="2"/></actuator>
+  <keyframe><key name="hold" qpos=".3"/></keyframe>
+</mujoco>"""
+
+
+def installed(folder: Path) -> dict[str, str]:
+    """Variables with which Python finds the package and its entry points, as after `pip install -e`."""
+    subprocess.run([sys.executable, "setup.py", "-q", "egg_info"], cwd=folder, check=True, timeout=60)
+    paths = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH", "")])])
+    return {**os.environ, "PYTHONPATH": paths, "MBRL_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.mark.parametrize(("kind", "text"), [("urdf", URDF), ("mjcf", MJCF)])
+def test_a_package_passes_its_own_tests_and_the_linter(kind: str, text: str, tmp_path: Path) -> None:
+    pytest.importorskip("setuptools")
+    model = tmp_path / f"hand.{'urdf' if kind == 'urdf' else 'xml'}"
+    model.write_text(text)
+    folder = new_package.run("some_hand", **{kind: model}, parent=tmp_path)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=folder, env=installed(folder), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout
+    assert "3 passed" in done.stdout
+    ruff = shutil.which("ruff") or shutil.which("ruff", path=str(Path(sys.executable).parent))
+    if ruff is None:
+        pytest.skip("ruff is not installed")
+    for check in (["check"], ["format", "--check"]):
+        subprocess.run([ruff, *check, "--no-cache", str(folder)], check=True, timeout=60)
+
+
+def test_its_task_is_listed_and_runs_with_options_of_its_own(tmp_path: Path) -> None:
+    pytest.importorskip("setuptools")
+    folder = new_package.run("some_hand", mjcf=CLAW, parent=tmp_path)
+    environment = installed(folder)
+
+    def mbrl(*words: str) -> str:
+        command = [sys.executable, "-m", "mbrl_controller", *words]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "some_hand" in mbrl("tasks")
+    few = ["--planner-set", "num_samples=16", "--episodes", "1", "--seconds", "1", "--goal", "spread=0.5"]
+    assert "return" in mbrl("evaluate", "some_hand", "--dynamics", "oracle", *few)
+
+
+@pytest.mark.parametrize("name", ["", "a", "My_hand", "my hand", "9hand", "my__hand", "hand_", "class", "../hand", "é"])
+def test_a_name_that_no_package_can_have_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(MbrlError, match="name has"):
+        new_package.run(name, mjcf=CLAW, parent=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("name", "said"), [("valve", "a task"), ("numpy", "a Python package")])
+def test_a_name_that_is_taken_is_refused(name: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(MbrlError, match=f"{said} of this name"):
+        new_package.run(name, mjcf=CLAW, parent=tmp_path)
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "some_hand").mkdir()
+    with pytest.raises(MbrlError, match="exists already"):
+        new_package.run("some_hand", mjcf=CLAW, parent=tmp_path)
+    with pytest.raises(MbrlError, match="no such folder"):
+        new_package.run("some_hand", mjcf=CLAW, parent=tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("<mujoco><worldbody/></mujoco>", "no joint to command"),
+        ("<mujoco>", "XML"),
+        ("", "XML"),
+        ("<robot/>", "--urdf"),
+    ],
+)
+def test_a_file_without_a_hand_leaves_nothing_behind(text: str, said: str, tmp_path: Path) -> None:
+    model = tmp_path / "hand.xml"
+    model.write_text(text)
+    with pytest.raises(MbrlError, match=said):
+        new_package.run("some_hand", mjcf=model, parent=tmp_path)
+    assert list(tmp_path.iterdir()) == [model]
