@@ -13,6 +13,7 @@ import typer
 
 from mbrl_controller import __version__
 from mbrl_controller.base.deprecated import show_renamed
+from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.base.overrides import parse_overrides
 from mbrl_controller.cli import benchmark, catalogs, contract, episodes, learn, models, new, stack
 from mbrl_controller.cli.console import episode_bar, say
@@ -257,7 +258,7 @@ def retrain(
         threads=threads,
     )
     with stop_flag() as stop, RetrainDisplay() as callback:
-        result = job.run(request, stop.is_set, callback)
+        result = job.run(request, stop.is_set, callback, usable_cores())
     print_retrain(result)
     if result.status in ("refused", "stopped"):
         raise typer.Exit({"refused": REFUSED, "stopped": INTERRUPTED}[result.status])

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.cli.console import console
 from mbrl_controller.cli.errors import REFUSED, report_errors
 from mbrl_controller.cli.options import TASKS, ContractOption, ModelsOption, TaskArgument
@@ -98,7 +99,7 @@ def quantise(
     """Add an 8-bit file to a version, if it plans as the fp32 one does; exit code 1 and the reason if not."""
     from mbrl_controller.training import quantise as job
 
-    done = job.run(task, version, episodes=episodes, models_dir=models_dir, contract=contract)
+    done = job.run(task, version, episodes=episodes, models_dir=models_dir, contract=contract, processes=usable_cores())
     found, acceptance = done.version, done.acceptance
     if not done.same_data:
         console.print("these are not the episodes that it learnt from: fewer, more or others", highlight=False)

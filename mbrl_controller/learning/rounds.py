@@ -146,7 +146,7 @@ class RoundRunner:
             runs_dir=runs,
             threads=self.plan.threads,
         )
-        result = retrain.run(request, self.should_stop, self.callback)
+        result = retrain.run(request, self.should_stop, self.callback, self.pool.processes)
         if result.status == "stopped":
             raise StoppedError
 

@@ -9,9 +9,11 @@ import multiprocessing
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from itertools import repeat
 from types import TracebackType
 
+from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.os_process import die_with_parent
 from mbrl_controller.rollouts.episode import EpisodeRunner, EpisodeSpec, EpisodeTrajectory
 
@@ -39,7 +41,18 @@ class EpisodePool:
         runner = EpisodeRunner(spec)  # a bad spec fails here, and not in every worker
         if self._executor is None:
             return (runner.run(seed) for seed in seeds)
-        return self._executor.map(_run, repeat(spec), seeds)
+        return _guarded(self._executor.map(_run, repeat(spec), seeds))
+
+
+def _guarded(episodes: Iterator[EpisodeTrajectory]) -> Iterator[EpisodeTrajectory]:
+    """`episodes`, with a reason in place of what Python says of a script whose main work is not guarded."""
+    try:
+        yield from episodes
+    except BrokenProcessPool as error:
+        raise MbrlError(
+            "the processes that run episodes ended: a script that uses several (processes=1 uses none) "
+            'must keep its own work below `if __name__ == "__main__":`'
+        ) from error
 
 
 _runner: EpisodeRunner | None = None  # in a worker: of the spec that it ran last

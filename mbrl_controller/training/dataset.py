@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""From episode files to training data, read by several processes; what is left out is listed with its reason."""
+"""From episode files to training data; what is left out is listed with its reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from mbrl_controller.base.errors import DatasetError, EpisodeError
-from mbrl_controller.base.os_process import die_with_parent, usable_cores
+from mbrl_controller.base.os_process import die_with_parent
 from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.dynamics.data import TransitionSet, parts_of
 from mbrl_controller.episodes.reader import read_episode
@@ -54,9 +54,23 @@ def episode_files(folders: Iterable[Path]) -> list[Path]:
 
 
 def load_dataset(
-    files: list[Path], contract: RobotContract, on_file: Callable[[Path], None] = lambda path: None
+    files: list[Path],
+    contract: RobotContract,
+    on_file: Callable[[Path], None] = lambda path: None,
+    processes: int = 1,
 ) -> Dataset:
-    """Read episodes into one TransitionSet; raises DatasetError if none is usable."""
+    """Read episodes into one TransitionSet; raises DatasetError if none is usable.
+
+    Args:
+        files: episodes.
+        contract: of the robot; it says what is read.
+        on_file: called with each file that was read.
+        processes: that read many files. More than one start Python anew, so a script that asks for them keeps its own
+            work below `if __name__ == "__main__":`.
+
+    Raises:
+        DatasetError: no transition is usable.
+    """
     read = partial(_read, contract_text=contract.text)
     parts: list[Transitions] = []  # whole episodes, and parts of long ones
     used: list[Path] = []
@@ -81,13 +95,13 @@ def load_dataset(
             used.append(path)
             skipped["between two parts of a long episode"] += len(result) - sum(map(len, own))
 
-    if len(files) < MANY:
+    if processes == 1 or len(files) < MANY:
         for path in files:
             take(path, read(path))
     else:
         # If the retrain is killed, its readers must not wait for work for ever.
         context, end = get_context("spawn"), partial(die_with_parent, signal.SIGKILL)
-        with ProcessPoolExecutor(usable_cores(), mp_context=context, initializer=end) as pool:
+        with ProcessPoolExecutor(processes, mp_context=context, initializer=end) as pool:
             for path, result in zip(files, pool.map(read, files, chunksize=8), strict=True):
                 take(path, result)
     if not parts:

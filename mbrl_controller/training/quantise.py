@@ -57,6 +57,7 @@ def run(
     episodes: list[Path] | None = None,
     models_dir: Path | None = None,
     contract: Path | None = None,
+    processes: int = 1,
 ) -> Quantised:
     """Give a version of the registry its 8-bit file, or its card the reason why it has none.
 
@@ -66,6 +67,7 @@ def run(
         episodes: files and folders, best those of its training; None: all of this user's.
         models_dir: the registry; None: models/ below `home_dir()`.
         contract: of the robot; None: the task's.
+        processes: that read the episodes, see `load_dataset`.
 
     Raises:
         MbrlError: nothing has changed then.
@@ -80,7 +82,7 @@ def run(
     files = episode_files(episodes or [home_dir() / "episodes" / task])
     if not files:
         raise DatasetError("no episode files (*.mcap) to quantise with; name some: --episodes")
-    data = load_dataset(files, robot).data
+    data = load_dataset(files, robot, processes=processes).data
     data.require(episodes=2, what="data to calibrate on and to compare with")
     train, validation = data.split_by_episode(TrainConfig(**task_defaults(task).training).holdout_fraction)
     with tempfile.TemporaryDirectory() as name:

@@ -106,8 +106,19 @@ def run(
     request: RetrainRequest,
     should_stop: Callable[[], bool] = lambda: False,
     callback: RetrainCallback | None = None,
+    processes: int = 1,
 ) -> RetrainResult:
-    """Train, validate, package and publish the next version; raises MbrlError, with the registry unchanged."""
+    """Train, validate, package and publish the next version.
+
+    Args:
+        request: what to learn, and from what.
+        should_stop: asked while training.
+        callback: hears of the progress.
+        processes: that read the episodes, see `load_dataset`.
+
+    Raises:
+        MbrlError: the registry is unchanged.
+    """
     registry = Registry(request.models_dir)
     base = (request.runs_dir or home_dir() / "runs") / "retrain" / request.task
     models = registry.root / request.task
@@ -124,7 +135,7 @@ def run(
             inputs = check_plan(plan, registry)
             folder = new_run(base, plan.model_dump_json(indent=2))
         this = _Run(plan, inputs, folder, registry, callback or RetrainCallback())
-        data = read(this)
+        data = read(this, processes)
         fitted = train(this, data, request.threads, should_stop)
         if fitted.stopped:
             return RetrainResult("stopped", "stopped; --resume continues", folder, None, {}, {}, data.dataset)
@@ -135,14 +146,14 @@ def run(
         return RetrainResult(status, reason, folder, version, validation.metrics, validation.baseline, data.dataset)
 
 
-def read(run: _Run) -> _Data:
+def read(run: _Run, processes: int = 1) -> _Data:
     """The plan's episodes, split into training and validation data; raises DatasetError if they are too few."""
     plan, callback = run.plan, run.callback
     for name, why in plan.passed_over.items():
         callback.on_stage(f"{name} is no parent: {why}")
     callback.on_stage("reading episodes")
     callback.on_read_start(len(plan.files))
-    dataset = load_dataset([Path(f) for f in plan.files], run.inputs.contract, callback.on_file_read)
+    dataset = load_dataset([Path(f) for f in plan.files], run.inputs.contract, callback.on_file_read, processes)
     try:
         dataset.data.require(MIN_TRANSITIONS, MIN_EPISODES, "training data")
     except DatasetError as error:

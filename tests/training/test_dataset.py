@@ -22,6 +22,7 @@ from mbrl_controller.episodes.metadata import EpisodeInfo
 from mbrl_controller.episodes.ros_messages import source_message
 from mbrl_controller.episodes.trajectory_writer import write_trajectory
 from mbrl_controller.episodes.writer import EpisodeWriter
+from mbrl_controller.training import dataset
 from mbrl_controller.training.dataset import load_dataset
 
 CLAW, ADROIT = contract_for("valve"), contract_for("baoding")
@@ -108,6 +109,33 @@ few, before = read(sys.argv[1])
 many, after = read(sys.argv[2])
 print((after - before) / (many - few))
 """
+
+
+UNGUARDED = """
+import sys
+from pathlib import Path
+from mbrl_controller.control.task_config import contract_for
+from mbrl_controller.training import dataset
+dataset.MANY = 2
+data = dataset.load_dataset([Path(name) for name in sys.argv[1:]], contract_for("valve")).data
+print(len(data.episode_keys))
+"""
+
+
+def test_a_plain_script_reads_many_files_without_a_main_guard(tmp_path: Path) -> None:
+    files = [valve_episode(tmp_path / f"{n}.mcap", n, 40) for n in range(3)]
+    script = tmp_path / "script.py"
+    script.write_text(UNGUARDED)
+    done = subprocess.run([sys.executable, str(script), *map(str, files)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["3"]
+
+
+def test_several_processes_read_what_one_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset, "MANY", 2)
+    files = [valve_episode(tmp_path / f"{n}.mcap", n, 40) for n in range(3)]
+    one, two = (load_dataset(files, CLAW, processes=n).data for n in (1, 2))
+    assert one.digest() == two.digest()
 
 
 @pytest.mark.slow
