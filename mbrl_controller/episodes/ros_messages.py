@@ -183,7 +183,7 @@ def _header(stamp: int, frame: str = "") -> Any:
 
 
 def _f8(values: Array | Sequence[float]) -> Array:
-    return np.asarray(values, dtype=np.float64)
+    return np.asarray(values, dtype=np.float64, order="C")
 
 
 def _vector(values: Array | Sequence[float]) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from mbrl_controller.base.errors import MessageError
+from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.config import SessionConfig
 from mbrl_controller.control.doubt import Doubt
 from mbrl_controller.control.episode_manager import Phase
@@ -40,10 +41,16 @@ def joint_state(names: list[str], position: list[float], stamp: float) -> Any:
 class Bench:
     """A session with its inputs, fed and ticked by hand."""
 
-    def __init__(self, lockstep: bool = False, reset_scene: bool = False, **config: Any) -> None:
+    def __init__(
+        self,
+        lockstep: bool = False,
+        reset_scene: bool = False,
+        contract: RobotContract | None = None,
+        **config: Any,
+    ) -> None:
         self.sent: list[Step] = []
         self.resets = 0
-        self.core = make_core(make_contract())
+        self.core = make_core(contract or make_contract())
         self.inputs = StateInput(self.core.contract)
         self.session = ControlSession(
             self.core,
