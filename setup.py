@@ -18,6 +18,7 @@ EXECUTABLES = COMMANDS | {
     "controller": "mbrl_controller.nodes.controller:main",
     "logger": "mbrl_controller.nodes.logger:main",
     "sim": "mbrl_controller.nodes.sim:main",
+    "joint_poller": "mbrl_controller.nodes.joint_poller:main",
     "retrain": "mbrl_controller.cli.main:retrain_main",
 }
 # colcon, and what makes .deb and .rpm files of ROS packages, run these two commands of setuptools, for which setup.cfg

@@ -25,7 +25,7 @@ from mbrl_controller.contract import ros_types
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "mbrl_controller").rglob("*.py"))
 DATA = ("launch", "config", "models", "sim")
-EXECUTABLES = {"mbrl", "controller", "logger", "sim", "retrain"}
+EXECUTABLES = {"mbrl", "controller", "logger", "sim", "joint_poller", "retrain"}
 ROS_PACKAGES = re.compile(r"^(rclpy|launch|launch_ros|\w+_msgs|\w+_interfaces|std_srvs|ament_index_python|tf2_ros)$")
 
 pytestmark = pytest.mark.skipif(not (ROOT / "setup.py").is_file(), reason="runs in a checkout")
@@ -347,7 +347,8 @@ def test_installed_wheel_has_one_command_on_path_and_ros_finds_the_rest(wheel: P
     own = prefix / "bin" / "python3"
     own.write_text('#!/bin/sh\necho "$0" "$@"\n')
     own.chmod(0o755)
-    modules = {"controller": "nodes.controller", "logger": "nodes.logger", "sim": "nodes.sim"}
+    nodes = ("controller", "logger", "sim", "joint_poller")
+    modules = {name: f"nodes.{name}" for name in nodes}
     for name, module in modules.items():
         assert run(str(executables / name), "--ros-args", "a b") == f"{own} -m mbrl_controller.{module} --ros-args a b"
 

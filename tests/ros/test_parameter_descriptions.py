@@ -21,6 +21,7 @@ from rcl_interfaces.msg import ParameterDescriptor, ParameterType
 from mbrl_controller.control.config import ControllerConfig, SafetyConfig, SessionConfig
 from mbrl_controller.nodes.controller import ControllerNode
 from mbrl_controller.nodes.controller_options import Thresholds, general_specs, planner_specs
+from mbrl_controller.nodes.joint_poller import SPECS as JOINT_POLLER
 from mbrl_controller.nodes.lifecycle import ManagedNode
 from mbrl_controller.nodes.logger import SPECS as LOGGER
 from mbrl_controller.nodes.logger import Logger
@@ -46,7 +47,13 @@ SUFFIXES = {
     "_periods": "control periods",
     "horizon": "control periods",
 }
-ALL: list[Spec] = [*general_specs(), *LOGGER, *SIM, *(spec for name in PLANNERS for spec in planner_specs(name))]
+ALL: list[Spec] = [
+    *general_specs(),
+    *LOGGER,
+    *SIM,
+    *JOINT_POLLER,
+    *(spec for name in PLANNERS for spec in planner_specs(name)),
+]
 
 
 @pytest.fixture(scope="module")
