@@ -78,20 +78,20 @@ def draft_contract(
         raise ContractError(f"{where}: no joint to command: revolute ones in a URDF, actuated hinges in an MJCF")
     rows = [_inside(joint, where) for joint in joints]
     lowest, highest = min(r.lower for r in rows) - MARGIN, max(r.upper for r in rows) + MARGIN
-    names = ", ".join(_plain(row.name) for row in rows)
+    names = ", ".join(scalar(row.name) for row in rows)
     lines = "\n".join(
-        f"    - {{name: {_plain(r.name)}, lower: {_number(r.lower)}, upper: {_number(r.upper)}, "
+        f"    - {{name: {scalar(r.name)}, lower: {_number(r.lower)}, upper: {_number(r.upper)}, "
         f"neutral: {_number(r.neutral)}, max_rate: {_number(r.max_rate)}}}"
         for r in rows
     )
     return f"""\
-# Robot contract; the limits are from {_plain(where)}. To check: topics and types, max_rate, and the neutral pose,
+# Robot contract; the limits are from {scalar(where)}. To check: topics and types, max_rate, and the neutral pose,
 # which should be safe and hold the object. config/adroit_baoding.yaml of mbrl_controller explains each field. Floats
 # are written with a decimal point. Units: m, rad, s.
 
 format_version: {2 if objects else 1}
-robot: {_plain(robot)}
-task: {_plain(task)}
+robot: {scalar(robot)}
+task: {scalar(task)}
 
 control_period_s: {PERIOD}
 
@@ -117,7 +117,7 @@ def _object(name: str) -> str:
     return f"""\
   - topic: {topic if topic[0].isalpha() else f"object_{topic}"}/odometry
     type: nav_msgs/msg/Odometry
-    object: {_plain(name)}
+    object: {scalar(name)}
     frame: world                # frame_id of the messages; in simulation, the model's world
     fields: [position, velocity, orientation, angular_velocity]
 """
@@ -138,7 +138,7 @@ def _number(value: float) -> str:
     return f"{float(value)!r}" if abs(value) >= STEP or value == 0 else "0.0"
 
 
-def _plain(text: str) -> str:
-    """A YAML scalar that is read back as this text."""
+def scalar(text: str) -> str:
+    """A YAML scalar that is read back as this text, quoted where it must be."""
     simple = re.fullmatch(r"[A-Za-z_][\w./-]*", text, re.ASCII) and yaml.safe_load(text) == text
     return text if simple else yaml.safe_dump(text, default_style='"', width=10**6).strip()

@@ -16,8 +16,8 @@ from pathlib import Path
 from string import Template
 
 from mbrl_controller.base.errors import MbrlError
-from mbrl_controller.contract.draft import PERIOD, draft_contract
-from mbrl_controller.simulation.hand_model import HandModel, copy_hand, is_urdf, with_fitting_step
+from mbrl_controller.contract.draft import PERIOD, draft_contract, scalar
+from mbrl_controller.simulation.hand_model import HandModel, copy_hand, fitting_step, is_urdf
 from mbrl_controller.tasks.catalog import TASKS
 
 MODEL = "hand.xml"
@@ -77,7 +77,7 @@ def _write(folder: Path, name: str, model: Path) -> None:
     share = folder / name / "share"
     for below in (share / "config", share / "sim" / name, folder / "launch", folder / "resource", folder / "test"):
         below.mkdir(parents=True)
-    hand = with_fitting_step(copy_hand(model, share / "sim" / name, MODEL), PERIOD)
+    hand = copy_hand(model, share / "sim" / name, MODEL)
     contract = draft_contract(name, name, hand.joints, model.name, tuple(hand.objects))
     (share / "config" / f"{name}.yaml").write_text(contract, encoding="utf-8")
     (folder / "resource" / name).touch()
@@ -91,6 +91,7 @@ def _write(folder: Path, name: str, model: Path) -> None:
 def _values(name: str, model: Path, hand: HandModel) -> dict[str, str]:
     """What stands for the names in the templates."""
     places = "".join(f"    {json.dumps(thing)}: {place},\n" for thing, place in hand.objects.items())
+    step = fitting_step(hand.timestep, PERIOD)
     return {
         "name": name,
         "class_name": "".join(word.capitalize() for word in name.split("_")),
@@ -98,9 +99,23 @@ def _values(name: str, model: Path, hand: HandModel) -> dict[str, str]:
         "origin": model.name,
         "objects": f"{{\n{places}}}" if places else "{}",
         "and_hold": " while the objects stay where they are" if hand.objects else "",
-        "timestep": repr(hand.timestep),
-        "start": f"  key: {hand.key}\n" if hand.key else "",
+        "options": f"options: {{timestep: {step!r}}}\n" if step != hand.timestep else "",
+        "servos": _servos(hand) if hand.bare else "",
+        "key": f"  key: {scalar(hand.key)}\n" if hand.key else "",
+        "vary": '    objects: {"*": {position: option}}\n' if hand.objects else "",
     }
+
+
+def _servos(hand: HandModel) -> str:
+    """The part of scene.yaml that gives servos to the joints of a model without actuators."""
+    rows = "".join(f"  {scalar(joint.name)}: {{kp: 2.0}}\n" for joint in hand.joints)
+    return f"""
+# The model file has no actuators. These are a guess, to be replaced by what is known of the hand: kp in N m/rad,
+# damping in N m s/rad, armature (the motor's inertia at the joint) in kg m^2.
+add_actuators:
+{rows}edit:
+  joints: {{"*": {{damping: 0.1, armature: 0.001}}}}
+"""
 
 
 def _render(template: str, path: Path, values: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,9 @@ import numpy as np
 
 from mbrl_controller.base.errors import ContractError
 from mbrl_controller.contract.draft import MAX_RATE, JointLimits, urdf_joints
+from mbrl_controller.simulation.hand_joints import coefficients, is_position_servo
 
 ASSETS = "assets"
-# Of the servos that a URDF's joints get, because a URDF has none: a guess, to be replaced by the hand's own.
-GAIN, DAMPING, ARMATURE = 2.0, 0.1, 0.001  # N m/rad, N m s/rad, kg m2
 STEP = 0.005  # s, the largest physics step of a hand in contact
 
 
@@ -27,7 +26,8 @@ STEP = 0.005  # s, the largest physics step of a hand in contact
 class HandModel:
     """What a model file says of a hand."""
 
-    joints: tuple[JointLimits, ...]  # those with a position servo, in the actuators' order
+    joints: tuple[JointLimits, ...]  # what its position servos move, in their order
+    bare: bool  # no joint has an actuator: `joints` are the hinges that follow no other, and need servos
     objects: dict[str, tuple[float, float, float]]  # free bodies, and where they start (m, the world's frame)
     key: str | None  # the first key pose, which is the start
     timestep: float  # s
@@ -50,8 +50,7 @@ def is_urdf(path: Path) -> bool:
 def copy_hand(path: Path, folder: Path, name: str) -> HandModel:
     """Write the model as the MJCF `folder`/`name`, with the meshes and textures that it uses in `folder`/assets.
 
-    Joints of a file without actuators get position servos. Raises ContractError, and OSError where nothing can be
-    written.
+    Raises ContractError, and OSError where nothing can be written.
     """
     spec = _load(path)
     _collect_assets(path, spec, folder)
@@ -67,26 +66,9 @@ def _load(path: Path) -> mujoco.MjSpec:
         spec = mujoco.MjSpec.from_file(str(path))
     except ValueError as error:
         raise ContractError(f"{path}: MuJoCo cannot read it: {error}") from error
-    if not len(spec.actuators):
-        _add_servos(spec, _dependent(spec))
+    if is_urdf(path):
         _let_base_overlap(spec)
     return spec
-
-
-def _dependent(spec: mujoco.MjSpec) -> set[str]:
-    """Joints that follow another one, which nobody commands."""
-    joint = int(mujoco.mjtEq.mjEQ_JOINT)
-    return {equality.name1 for equality in spec.equalities if int(equality.type) == joint and equality.name2}
-
-
-def _add_servos(spec: mujoco.MjSpec, without: set[str]) -> None:
-    for joint in spec.joints:
-        if int(joint.type) != int(mujoco.mjtJoint.mjJNT_HINGE) or joint.name in without:
-            continue
-        joint.damping = np.where(np.asarray(joint.damping) > 0, joint.damping, DAMPING)
-        joint.armature = joint.armature or ARMATURE
-        actuator = spec.add_actuator(name=joint.name, target=joint.name, trntype=mujoco.mjtTrn.mjTRN_JOINT)
-        actuator.set_to_position(kp=GAIN)
 
 
 def _let_base_overlap(spec: mujoco.MjSpec) -> None:
@@ -148,54 +130,84 @@ def _compile(path: Path, spec: mujoco.MjSpec) -> mujoco.MjModel:
         raise ContractError(f"{path}: MuJoCo cannot compile it: {error}") from error
 
 
+@dataclass(frozen=True)
+class _Part:
+    """What a contract can command: a joint, or a tendon that bends several."""
+
+    name: str
+    shares: dict[int, float]  # of the model's joints in its position
+    ranges: list[Any]  # each (lower, upper); it is within all of them
+
+
 def _describe(path: Path, spec: mujoco.MjSpec, model: mujoco.MjModel) -> HandModel:
-    start = np.array(model.key_qpos[0] if model.nkey else model.qpos0)
+    start = model.key_qpos[0] if model.nkey else model.qpos0
     rates = {joint.name: joint.max_rate for joint in urdf_joints(path)} if is_urdf(path) else {}
+    parts = [_servo(path, model, i) for i in range(model.nu)] or [_hinge(model, i) for i in _leaders(spec, model)]
     joints = []
-    for i in range(model.nu):
-        joint = int(model.actuator_trnid[i, 0])
-        if int(model.actuator_trntype[i]) != int(mujoco.mjtTrn.mjTRN_JOINT) or not _is_hinge(model, joint):
-            continue  # a tendon's or a slide's, which no contract commands: it keeps its start
-        name = model.joint(joint).name
-        if not name:
-            raise ContractError(f"{path}: a joint with an actuator has no name")
-        if model.actuator_gainprm[i, 0] <= 0 or model.actuator_gainprm[i, 0] != -model.actuator_biasprm[i, 1]:
-            raise ContractError(f"{path}: the actuator of joint {name} is no position servo (<position>)")
-        ranges = [model.jnt_range[joint]] if model.jnt_limited[joint] else []
-        ranges += [model.actuator_ctrlrange[i]] if model.actuator_ctrllimited[i] else []
-        if not ranges:
-            raise ContractError(f"{path}: joint {name} has no limits, which a contract needs")
-        lower, upper = max(float(r[0]) for r in ranges), min(float(r[1]) for r in ranges)
-        neutral = float(start[model.jnt_qposadr[joint]])
-        joints.append(JointLimits(name, lower, upper, neutral, rates.get(name, MAX_RATE)))
+    for part in parts:
+        if not part.name or not part.ranges:
+            what = f"joint {part.name} has no limits" if part.name else "a joint of the hand has no name"
+            raise ContractError(f"{path}: {what}, which a contract needs")
+        lower, upper = max(float(r[0]) for r in part.ranges), min(float(r[1]) for r in part.ranges)
+        neutral = sum(share * float(start[model.jnt_qposadr[joint]]) for joint, share in part.shares.items())
+        joints.append(JointLimits(part.name, lower, upper, neutral, rates.get(part.name, MAX_RATE)))
     return HandModel(
         joints=tuple(joints),
-        objects={name: _place(start, model, joint) for name, joint in _free_bodies(model)},
+        bare=not model.nu,
+        objects=_objects(model, start),
         key=(model.key(0).name or None) if model.nkey else None,
         timestep=float(model.opt.timestep),
     )
 
 
-def _is_hinge(model: mujoco.MjModel, joint: int) -> bool:
-    return int(model.jnt_type[joint]) == int(mujoco.mjtJoint.mjJNT_HINGE)
+def _servo(path: Path, model: mujoco.MjModel, actuator: int) -> _Part:
+    """What an actuator moves."""
+    name, shares = model.actuator(actuator).name or f"number {actuator}", coefficients(model, actuator)
+    if shares is None or not is_position_servo(model, actuator):
+        raise ContractError(
+            f"{path}: actuator {name} is no position servo (<position>) on a hinge, a slide or a fixed tendon; "
+            "a contract commands positions"
+        )
+    ratio, target = float(model.actuator_gear[actuator, 0]), int(model.actuator_trnid[actuator, 0])
+    if len(shares) == 1:
+        joint, share = next(iter(shares.items()))
+        part = _hinge(model, joint)
+        ratio *= share
+    else:
+        limits = [model.tendon_range[target]] if model.tendon_limited[target] else []
+        part = _Part(model.tendon(target).name, shares, limits)
+    if model.actuator_ctrllimited[actuator]:
+        part.ranges.append(np.sort(model.actuator_ctrlrange[actuator] / ratio))
+    return part
 
 
-def _free_bodies(model: mujoco.MjModel) -> list[tuple[str, int]]:
-    """Names of the named free bodies, and their joints."""
-    free = int(mujoco.mjtJoint.mjJNT_FREE)
-    joints = [joint for joint in range(model.njnt) if int(model.jnt_type[joint]) == free]
-    return [(name, joint) for joint in joints if (name := model.body(int(model.jnt_bodyid[joint])).name)]
+def _hinge(model: mujoco.MjModel, joint: int) -> _Part:
+    limits = [model.jnt_range[joint]] if model.jnt_limited[joint] else []
+    return _Part(model.joint(joint).name, {joint: 1.0}, limits)
 
 
-def _place(qpos: Any, model: mujoco.MjModel, joint: int) -> tuple[float, float, float]:
-    x, y, z = qpos[model.jnt_qposadr[joint] :][:3].tolist()
-    return x, y, z
+def _leaders(spec: mujoco.MjSpec, model: mujoco.MjModel) -> list[int]:
+    """The hinges, but for those that follow another one."""
+    coupling = int(mujoco.mjtEq.mjEQ_JOINT)
+    followers = {equality.name1 for equality in spec.equalities if int(equality.type) == coupling and equality.name2}
+    hinge = int(mujoco.mjtJoint.mjJNT_HINGE)
+    joints = [joint for joint in range(model.njnt) if int(model.jnt_type[joint]) == hinge]
+    return [joint for joint in joints if model.joint(joint).name not in followers]
 
 
-def with_fitting_step(model: HandModel, period: float) -> HandModel:
-    """The model with a physics step of which `period` (s) is a multiple, at most its own or `STEP`."""
-    step = min(model.timestep, STEP)
+def _objects(model: mujoco.MjModel, start: Any) -> dict[str, tuple[float, float, float]]:
+    """The free bodies that have names, and where they start."""
+    found = {}
+    for joint in range(model.njnt):
+        name = model.body(int(model.jnt_bodyid[joint])).name
+        if int(model.jnt_type[joint]) == int(mujoco.mjtJoint.mjJNT_FREE) and name:
+            x, y, z = start[model.jnt_qposadr[joint] :][:3].tolist()
+            found[name] = (x, y, z)
+    return found
+
+
+def fitting_step(timestep: float, period: float) -> float:
+    """The physics step (s) of which `period` (s) is a multiple: `timestep`, or the next smaller one, at most `STEP`."""
+    step = min(timestep, STEP)
     steps = period / step
-    if abs(steps - round(steps)) > 1e-6:
-        step = period / np.ceil(steps)
-    return replace(model, timestep=float(step))
+    return step if abs(steps - round(steps)) < 1e-6 else period / float(np.ceil(steps))

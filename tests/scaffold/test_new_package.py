@@ -44,9 +44,10 @@ MJCF = """<mujoco>
       <body name="finger" pos=".08 0 0"><joint name="bend" axis="0 -1 0" range="-.5 1.5" damping=".1"/>
         <geom type="capsule" fromto="0 0 0 .05 0 0" size=".01"/></body>
     </body>
+    <body name="box" pos="0 0 .0305"><freejoint/><geom type="box" size=".02 .02 .02"/></body>
   </worldbody>
   <actuator><position joint="bend" kp="2"/></actuator>
-  <keyframe><key name="hold" qpos=".3"/></keyframe>
+  <keyframe><key name="hold" qpos=".3 0 0 .0305 1 0 0 0"/></keyframe>
 </mujoco>"""
 
 

@@ -15,7 +15,7 @@ import mujoco
 
 from mbrl_controller.base.errors import ContractError
 from mbrl_controller.contract.draft import JointLimits
-from mbrl_controller.simulation.hand_model import copy_hand, is_urdf, read_hand, with_fitting_step
+from mbrl_controller.simulation.hand_model import copy_hand, fitting_step, is_urdf, read_hand
 
 # A tetrahedron, for a mesh.
 MESH = "v 0 0 0\nv .01 0 0\nv 0 .01 0\nv 0 0 .01\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n"
@@ -96,25 +96,42 @@ def test_a_copy_of_an_mjcf_needs_no_other_file(mjcf: Path, tmp_path: Path) -> No
     assert len(list((copy / "assets").iterdir())) == 2  # of the same name in two folders
 
 
-def test_joints_of_a_urdf_get_servos_but_those_that_follow_another(urdf: Path, tmp_path: Path) -> None:
+def test_a_urdf_has_the_joints_that_follow_no_other(urdf: Path, tmp_path: Path) -> None:
     copy = tmp_path / "elsewhere"
     copy.mkdir()
     hand = copy_hand(urdf, copy, "hand.xml")
     assert is_urdf(urdf)
+    assert hand.bare
     assert hand.joints == (JointLimits("first", -0.5, 1.5, 0.0, 2.0),)
-    model = mujoco.MjModel.from_xml_path(str(copy / "hand.xml"))
+    assert read_hand(copy / "hand.xml").joints == (JointLimits("first", -0.5, 1.5),)
+
+
+def test_the_fingers_of_a_urdf_may_touch_the_base(urdf: Path, tmp_path: Path) -> None:
+    copy_hand(urdf, tmp_path, "copy.xml")  # the mesh of its finger is inside the palm
+    model = mujoco.MjModel.from_xml_path(str(tmp_path / "copy.xml"))
     data = mujoco.MjData(model)
-    data.ctrl[:] = 1.0
-    mujoco.mj_step(model, data, nstep=2000)
-    assert data.joint("first").qpos[0] == pytest.approx(1.0, abs=0.05)
-    assert data.joint("second").qpos[0] == pytest.approx(1.0, abs=0.1)  # follows
+    mujoco.mj_forward(model, data)
+    assert data.ncon == 0
+
+
+def test_a_tendon_that_bends_two_joints_is_one_joint(mjcf: Path) -> None:
+    joints = '<joint joint="base" coef="1"/><joint joint="end" coef="1"/>'
+    tendon = f'<tendon><fixed name="both" limited="true" range="0 2">{joints}</fixed></tendon>'
+    servo = '<position joint="end" kp="2" ctrlrange=".2 3" ctrllimited="true"/>'
+    text = (
+        MJCF.replace(servo, "")
+        .replace('joint="base" kp', 'tendon="both" kp')
+        .replace("<actuator>", f"{tendon}<actuator>")
+    )
+    mjcf.write_text(text)
+    assert read_hand(mjcf).joints == (JointLimits("both", 0.0, 2.0, pytest.approx(0.35)),)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
         ("<mujoco>", "<mujoco", "hand.xml"),
-        ('<position joint="base" kp="3"/>', '<motor joint="base"/>', "joint base is no position servo"),
+        ('<position joint="base" kp="3"/>', '<motor joint="base"/>', "no position servo"),
         ('axis="0 1 0" range="-.5 1.5"', 'axis="0 1 0"', "joint base has no limits"),
         ('joint="base" kp="3"/>', 'joint="nothing" kp="3"/>', "nothing"),
     ],
@@ -134,7 +151,6 @@ def test_a_missing_mesh_is_named(urdf: Path, tmp_path: Path) -> None:
         copy_hand(tmp_path / "nothing.urdf", tmp_path, "copy.xml")
 
 
-@pytest.mark.parametrize(("own", "fitting"), [("0.002", 0.002), ("0.01", 0.005), ("0.003", 0.1 / 34)])
-def test_the_physics_step_fits_the_control_period(mjcf: Path, own: str, fitting: float) -> None:
-    mjcf.write_text(MJCF.replace('timestep=".002"', f'timestep="{own}"'))
-    assert with_fitting_step(read_hand(mjcf), 0.1).timestep == pytest.approx(fitting)
+@pytest.mark.parametrize(("own", "fitting"), [(0.002, 0.002), (0.01, 0.005), (0.003, 0.1 / 34), (0.0049, 0.1 / 21)])
+def test_the_physics_step_fits_the_control_period(own: float, fitting: float) -> None:
+    assert fitting_step(own, 0.1) == pytest.approx(fitting)
