@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,7 +25,8 @@ from mbrl_controller.base.yaml_text import load_yaml
 from mbrl_controller.contract.commands import Command
 from mbrl_controller.contract.destinations import Destination, destinations
 from mbrl_controller.contract.fields import SINCE_2, Name, Strict
-from mbrl_controller.contract.sources import Source
+from mbrl_controller.contract.joint_map import DriverJoint
+from mbrl_controller.contract.sources import JointSource, ObjectSource, Source, StateJoint, TrackedSource
 from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.catalog import make_task
@@ -33,6 +35,8 @@ from mbrl_controller.tasks.spaces import ActionSpace
 # Default of max_silence_s, in control periods. A source as fast as the control loop may be late by a fifth; and a
 # plan made just before the limit is sent within two periods of the last measurement.
 DEFAULT_SILENCE_PERIODS = 1.2
+# A scene that is reset sends nothing for more than two periods (nodes/sim_runners.py), which ends a velocity estimate.
+GAP_PERIODS, GAP_MEASUREMENTS = 2.0, 3.0
 
 
 class ContractFile(Strict):
@@ -100,6 +104,16 @@ class RobotContract:
         """The command topic of this name, as in the contract; raises KeyError."""
         return next(to for to in self.destinations if to.topic == topic)
 
+    @property
+    def looks_up_frames(self) -> bool:
+        """Whether poses are turned by what /tf_static says."""
+        return any(isinstance(source, ObjectSource) and source.transform == "tf" for source in self.sources)
+
+    def max_gap(self, source: Source) -> float:
+        """Time (s) without a measurement of `source` after which a velocity made of its poses starts anew."""
+        rate = source.rate_hz if isinstance(source, TrackedSource) else math.inf
+        return max(GAP_PERIODS * self.file.control_period_s, GAP_MEASUREMENTS / rate)
+
     def max_silence(self, source: Source) -> float:
         """Longest time (s) without a newer measurement of `source`."""
         return (
@@ -130,6 +144,7 @@ def _checked(text: str) -> RobotContract:
         file = ContractFile.model_validate(document)
     except ValidationError as error:
         raise ContractError(describe_validation(error)) from error
+    file = file.model_copy(update={"state": tuple(_as_commanded(source, file.command) for source in file.state)})
     names = [joint.name for joint in file.command.joints]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -155,6 +170,20 @@ def _checked(text: str) -> RobotContract:
     order = np.array([given.index(name) for name in task.state.names], dtype=np.intp)
     order.setflags(write=False)
     return RobotContract(file, text, task, action, order, destinations(file.command))
+
+
+def _as_commanded(source: Source, command: Command) -> Source:
+    """The source with the mapping of the command's joints written out, where it says `as: command`."""
+    if not isinstance(source, JointSource) or source.mapping != "command":
+        return source
+    commanded = {joint.name: (joint.mapping or DriverJoint()).over(command.mapping) for joint in command.joints}
+    joints = []
+    for joint in source.joints:
+        name, own = (joint, None) if isinstance(joint, str) else (joint.name, joint.mapping)
+        if name not in commanded:
+            raise ContractError(f"{source.topic}: as: command, but {name} is not among command.joints")
+        joints.append(StateJoint.model_validate({"name": name, "as": (own or DriverJoint()).over(commanded[name])}))
+    return source.model_copy(update={"joints": tuple(joints), "mapping": None})
 
 
 def load_contract(path: str | Path) -> RobotContract:

@@ -15,8 +15,9 @@ import numpy as np
 from mbrl_controller.base.errors import MessageError
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.contract.findings import Finding
+from mbrl_controller.contract.frames import StaticFrames
+from mbrl_controller.contract.source_reader import SourceReader
 from mbrl_controller.contract.sources import ArraySource, JointSource, Source
-from mbrl_controller.contract.state_assembly import SourceReader
 
 LONG_AGO_S = 60.0  # a larger age is no delay, but another clock
 BEYOND = 0.1  # rad that a measurement may be beyond a joint's limits: play, and calibration
@@ -26,9 +27,9 @@ PER_DEGREE = 57.29578
 class ObservedSource:
     """Reads a source's messages as the controller does, and remembers what was wrong with them."""
 
-    def __init__(self, contract: RobotContract, source: Source) -> None:
+    def __init__(self, contract: RobotContract, source: Source, frames: StaticFrames | None = None) -> None:
         self.source = source
-        self._contract, self._reader = contract, SourceReader(source)
+        self._contract, self._reader = contract, SourceReader(source, frames, contract.max_gap(source))
         self._times: list[float] = []  # of receipt, s, of those whose stamp was newer
         self._ages: list[float] = []
         self._newest = -np.inf
@@ -40,13 +41,17 @@ class ObservedSource:
 
     def hear(self, message: Any, received: float, clock: float) -> None:
         """Take in a message, received at `received` (s, a steady clock) and at `clock` (s, the stamps' clock)."""
+        if self._reader.locate(message) is None:  # of another object
+            return
         self.messages += 1
         self._last = message
         try:
-            sample = self._reader.read(message)
+            sample = self._reader.read(message, clock)
         except MessageError as error:
             kind = re.sub(r"[-+]?\d[\d.]*(e[-+]?\d+)?", "#", str(error))
             self._refused[kind] = (self._refused.get(kind, (0, ""))[0] + 1, str(error))
+            return
+        if sample is None:
             return
         if sample.stamp == 0.0:
             self.unstamped += 1

@@ -6,6 +6,8 @@
 JOINT_STATE = "sensor_msgs/msg/JointState"
 ODOMETRY = "nav_msgs/msg/Odometry"
 POSE = "geometry_msgs/msg/PoseStamped"
+TRANSFORMS = "tf2_msgs/msg/TFMessage"
+MULTI_ARRAY_32 = "std_msgs/msg/Float32MultiArray"
 MULTI_ARRAY = "std_msgs/msg/Float64MultiArray"
 TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
 STRING = "std_msgs/msg/String"

@@ -17,7 +17,10 @@ from mbrl_controller.tasks.spaces import AXES, parse_entry
 
 Quantity = Literal["position", "velocity", "effort", "orientation", "angular_velocity", "value"]
 ObjectQuantity = Literal["position", "velocity", "orientation", "angular_velocity"]
-DERIVED = ("velocity", "angular_velocity")  # what a pose does not say
+DERIVED = {
+    "velocity": "position",
+    "angular_velocity": "orientation",
+}  # what a pose does not say, and what it is made from
 COMPONENTS = {"position": "xyz", "velocity": "xyz", "angular_velocity": "xyz", "orientation": AXES}
 
 
@@ -40,9 +43,9 @@ class _Source(Strict):
         return self.topic
 
     @property
-    def derives_velocity(self) -> bool:
-        """Whether a velocity is made from successive poses, so that all must be read in order."""
-        return False
+    def derived(self) -> tuple[str, ...]:
+        """Quantities that are made from successive messages, which must therefore all be read in order."""
+        return ()
 
     def entries(self) -> list[str]:
         """State entries from this source, in order."""
@@ -51,6 +54,12 @@ class _Source(Strict):
     def new_in_2(self) -> list[str]:
         new = [f"valid.{quantity}" for quantity in self.valid if quantity not in ("position", "velocity")]
         return super().new_in_2() + new + (["publishers: parts"] if self.publishers == "parts" else [])
+
+    @model_validator(mode="after")
+    def _only_joints_in_parts(self) -> _Source:
+        if self.publishers == "parts" and not isinstance(self, JointSource):
+            raise ValueError("publishers: parts is for joints")
+        return self
 
 
 class StateJoint(Strict):
@@ -67,7 +76,9 @@ class JointSource(_Source):
     joints: tuple[Name | StateJoint, ...] = Field(min_length=1)
     fields: tuple[Literal["position", "velocity", "effort"], ...] = ("position",)
     ignore_unknown: bool = Field(default=False, description="allow other joints in the message, such as an arm's")
-    mapping: Annotated[DriverJoint | None, SINCE_2] = Field(default=None, alias="as")
+    mapping: Annotated[DriverJoint | Literal["command"] | None, SINCE_2] = Field(
+        default=None, alias="as", description="of all joints; command: each as the command has it"
+    )
     by: Annotated[Literal["name", "index"], SINCE_2] = Field(
         default="name", description="index: the driver sends these joints in this order, and no names to rely on"
     )
@@ -84,6 +95,7 @@ class JointSource(_Source):
     def joint_map(self) -> JointMap:
         """The joints as the driver has them."""
         own = [(j, None) if isinstance(j, str) else (j.name, j.mapping) for j in self.joints]
+        assert self.mapping != "command"  # the contract has written it out
         return joint_map(own, self.mapping, self.topic)
 
     def entries(self) -> list[str]:
@@ -148,24 +160,37 @@ class VelocityFilter(Strict):
     time_constant_s: float = Field(default=0.03, ge=0)
 
 
-class _TrackedSource(ObjectSource):
+class TrackedSource(ObjectSource):
+    """An object whose messages say where it is, not how it moves."""
+
     velocity_filter: VelocityFilter = VelocityFilter()
     rate_hz: Annotated[float, LATER] = Field(
         default=100.0, gt=0, le=1000, description="of the tracker's measurements, for simulation"
     )
 
     @property
-    def derives_velocity(self) -> bool:
-        return any(quantity in DERIVED for quantity in self.fields)
+    def derived(self) -> tuple[str, ...]:
+        return tuple(quantity for quantity in self.fields if quantity in DERIVED)
+
+    def per_period(self, period: float) -> int:
+        """Measurements in a control period (s) of a simulation, the last one at its end; a whole number."""
+        return max(1, round(period * self.rate_hz))
+
+    @model_validator(mode="after")
+    def _derivable(self) -> TrackedSource:
+        for quantity in self.derived:
+            if DERIVED[quantity] not in self.fields:
+                raise ValueError(f"fields: {quantity} is made from {DERIVED[quantity]}, which is not among them")
+        return self
 
 
-class PoseSource(_TrackedSource):
+class PoseSource(TrackedSource):
     """An object from geometry_msgs/PoseStamped, its velocity estimated by a filter."""
 
     type: Literal["geometry_msgs/msg/PoseStamped"]
 
 
-class TransformSource(_TrackedSource):
+class TransformSource(TrackedSource):
     """An object from tf2_msgs/TFMessage, by the frame fixed to it; other frames in the messages are ignored."""
 
     type: Literal["tf2_msgs/msg/TFMessage"]

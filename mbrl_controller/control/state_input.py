@@ -15,6 +15,7 @@ import numpy as np
 
 from mbrl_controller.base.errors import MessageError
 from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.contract.frames import TF_STATIC
 from mbrl_controller.contract.sources import Source
 from mbrl_controller.contract.state_assembly import StateAssembler, join_samples
 from mbrl_controller.control.steps import Observation
@@ -26,7 +27,7 @@ LONG_AGO_S = 60.0  # an age beyond this is no delay: a stamp by another clock
 
 @dataclass
 class Rejections:
-    """Messages that were rejected, by topic, and what was wrong with the last one."""
+    """Messages that were rejected, by source, and what was wrong with the last one."""
 
     counts: dict[str, int] = field(default_factory=dict)
     last: str = ""
@@ -48,7 +49,7 @@ class StateInput:
     ) -> None:
         """Args:
         contract: names the sources.
-        on_complete: called when every source has sent since the last call.
+        on_complete: called when every source has sent all of its period since the last call.
         rejections: the counts so far; None: start from zero.
         """
         self.contract = contract
@@ -59,10 +60,11 @@ class StateInput:
         self._received: dict[str, float] = {}  # the newest measurement, s
         self._problem: dict[str, str] = {}
         self._fresh: set[str] = set()
+        self._ended: set[str] = set()  # sources that repeated their newest measurement: no more come in this period
         self._since = -math.inf  # s; messages received before are ignored
         self._rejections = rejections or Rejections()
         for source in contract.sources:
-            self._rejections.counts.setdefault(source.topic, 0)
+            self._rejections.counts.setdefault(source.key, 0)
 
     def reset(self, since: float = -math.inf) -> None:
         """Forget what has arrived; no state is known until every source has sent again. Messages received before
@@ -74,28 +76,67 @@ class StateInput:
             self._received.clear()
             self._problem.clear()
             self._fresh.clear()
+            self._ended.clear()
 
-    def receive(self, topic: str, message: Any, now: float) -> None:
-        """Take in a message of a source, received at `now` (s, time.monotonic)."""
+    def receive(self, key: str, message: Any, now: float, clock: float | None = None) -> None:
+        """Take in a message of a source.
+
+        Args:
+            key: of the source.
+            message: of its type.
+            now: s, time.monotonic, of its receipt.
+            clock: the same by the stamps' clock, s; None in lockstep, where it means nothing.
+        """
         with self._lock:
-            if now < self._since:
+            if now < self._since or self._assembler.readers[key].locate(message) is None:
                 return
-            self._heard[topic] = now
-            newest = self._assembler.samples.get(topic)
+            self._heard[key] = now
+            newest = self._assembler.samples.get(key)
             try:
-                sample = self._assembler.update(topic, message)
-                self._problem.pop(topic, None)
-                if newest is None or sample.stamp > newest.stamp:
-                    self._received[topic] = now
+                sample = self._assembler.update(key, message, clock)
+                self._problem.pop(key, None)
+                if sample is not None and (newest is None or sample.stamp > newest.stamp):
+                    self._received[key] = now
+                    self._ended.discard(key)
+                elif sample is not None:
+                    self._ended.add(key)
             except MessageError as error:
-                self._problem[topic] = self._rejections.last = str(error)
-                self._rejections.counts[topic] += 1
-            self._fresh.add(topic)
-            complete = len(self._fresh) == len(self.contract.sources)
+                self._reject(key, error)
+                self._problem[key] = str(error)
+            self._fresh.add(key)
+            complete = self._is_complete()
             if complete:
                 self._fresh.clear()
+                self._ended.clear()
         if complete and self._on_complete is not None:
             self._on_complete()
+
+    def receive_frames(self, message: Any) -> None:
+        """Take in a message of /tf_static."""
+        with self._lock:
+            try:
+                self._assembler.frames.take(message)
+            except MessageError as error:
+                self._reject(TF_STATIC, error)
+
+    def _reject(self, key: str, error: MessageError) -> None:
+        self._rejections.last = str(error)
+        self._rejections.counts[key] = self._rejections.counts.get(key, 0) + 1
+
+    def _is_complete(self) -> bool:
+        """Whether all sources have sent, and nothing more is to be expected in this period.
+
+        A source whose velocity is derived sends several measurements in a period. The last one is as new as all
+        others', or it is repeated.
+        """
+        if len(self._fresh) < len(self.contract.sources):
+            return False
+        samples, sources = self._assembler.samples, self.contract.sources
+        end = max((samples[s.key].stamp for s in sources if not s.derived and s.key in samples), default=math.inf)
+        return all(
+            not s.derived or s.key in self._ended or s.key in self._problem or samples[s.key].stamp >= end
+            for s in sources
+        )
 
     def observation(self, now: float | None, clock: float | None) -> Observation:
         """The newest state; raises MessageError saying why there is none to plan on.
@@ -109,7 +150,7 @@ class StateInput:
             if clock is not None:
                 self._refuse_the_future(clock)
             for source in self.contract.sources:
-                stamped = self._assembler.samples[source.topic].stamp
+                stamped = self._assembler.samples[source.key].stamp
                 age = -math.inf if clock is None else clock - stamped
                 if stamped == 0.0 and age > source.max_age_s:
                     # Reported before the silence that follows: the next stamp is no newer.
@@ -127,15 +168,15 @@ class StateInput:
         """Forget measurements from the future: they would shut out all later ones until their time has come."""
         ahead = {}
         for source in self.contract.sources:
-            early = self._assembler.samples[source.topic].stamp - clock
+            early = self._assembler.samples[source.key].stamp - clock
             if early > source.max_age_s:
-                ahead[source.topic] = early
-                self._assembler.forget(source.topic)
+                ahead[source.key] = early
+                self._assembler.forget(source.key)
         for topic, early in ahead.items():
             raise MessageError(f"{topic}: stamped {early:.2f} s in the future; are the clocks in step?")
 
     def _refuse_silence(self, source: Source, now: float) -> None:
-        limit, topic = self.contract.max_silence(source), source.topic
+        limit, topic = self.contract.max_silence(source), source.key
         silent = now - self._received[topic]
         if silent > limit:
             others = now - self._heard[topic] <= limit
@@ -149,7 +190,7 @@ class StateInput:
         """When each entry of the state [S] was measured (s)."""
         parts = []
         for source in self.contract.sources:
-            sample = self._assembler.samples[source.topic]
+            sample = self._assembler.samples[source.key]
             parts.append(np.full(len(sample.values), sample.stamp))
         return join_samples(self.contract, parts)
 
@@ -161,7 +202,7 @@ class StateInput:
 
     @property
     def rejected(self) -> dict[str, int]:
-        """Messages rejected, by topic."""
+        """Messages rejected, by source."""
         return self._rejections.counts
 
     @property

@@ -14,42 +14,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbrl_controller.base.errors import MessageError
-from mbrl_controller.contract.sources import Source
-from mbrl_controller.contract.state_assembly import SourceReader
+from mbrl_controller.contract.source_reader import SourceReader
 from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.time_series import TimeSeries, TimeSeriesBuilder
 from mbrl_controller.tasks.spaces import Array
 
 
 class SourceDecoder:
-    """Collects one source's measurements."""
+    """Collects one source's measurements, in the order in which they arrived."""
 
-    def __init__(self, source: Source) -> None:
-        self.reader = SourceReader(source)
-        self._width = len(source.entries())
-        self._rows = TimeSeriesBuilder(
-            3 if self.reader.has_memory else self._width
-        )  # a pose's velocity follows from all of them
+    def __init__(self, reader: SourceReader) -> None:
+        self.reader = reader
+        self._rows = TimeSeriesBuilder(len(reader.source.entries()))
+        self._newest = -(2**63)
 
-    def add(self, message: Any) -> bool:
-        """Add a message; returns whether it can be used, as far as is known yet."""
-        read = self.reader.raw_values if self.reader.has_memory else lambda m: self.reader.read(m).values
-        return add_row(self._rows, message, read)
+    def add(self, message: Any, received: int) -> bool:
+        """Add a message received at `received` (ns); returns whether it can be used, as far as is known yet."""
+        reader = self.reader
+        part = reader.locate(message)
+        if part is None:
+            return False
+        stamp = reader.stamp_ns(part, received)
+        try:
+            seconds, rest = divmod(stamp, ros_messages.NANO)
+            sample = reader.make_sample(float(seconds) + 1e-9 * float(rest), reader.raw_values(part))
+        except MessageError as error:
+            self._rows.reject(stamp, _reason(error))
+            return False
+        if sample is None:
+            return False
+        if reader.has_memory:  # which is past a late message: live, the state keeps the newest, too
+            stamp = stamp if reader.source.derived else ros_messages.to_ns(sample.stamp)
+            if stamp <= self._newest:
+                return False
+            self._newest = stamp
+        self._rows.add(stamp, sample.values)
+        return True
 
     def build(self) -> tuple[TimeSeries, Counter[str]]:
         """See TimeSeriesBuilder."""
-        measured, rejected = self._rows.build()
-        if not self.reader.has_memory:
-            return measured, rejected
-        done = TimeSeriesBuilder(self._width)
-        for stamp, values in zip(measured.stamps.tolist(), measured.values, strict=True):
-            seconds, rest = divmod(stamp, ros_messages.NANO)
-            try:
-                done.add(stamp, self.reader.make_sample(float(seconds) + 1e-9 * float(rest), values).values)
-            except MessageError as error:
-                done.reject(stamp, _reason(error))
-        series, more = done.build()
-        return series, rejected + more
+        return self._rows.build()
 
 
 class NamedValues:

@@ -25,8 +25,8 @@ SESSION_NAME = re.compile(r"\w[\w.-]{0,99}")  # a folder's name
 class EpisodeInfo:
     """Identity of an episode.
 
-    `topics` maps the contract's topics, and `command`, `goal`, `tick`, `episode`, to their names in the file, so that
-    readers need not know namespaces and remappings.
+    `topics` maps the keys of the contract's sources (their topics), and `command`, `goal`, `tick`, `episode`, to their
+    names in the file, so that readers need not know namespaces and remappings.
     """
 
     session: str
@@ -43,7 +43,7 @@ class EpisodeInfo:
 
     def of_contract(self, contract: RobotContract) -> EpisodeInfo:
         """Copy with task, robot, time and default topic names filled in."""
-        names = {source.topic: absolute(source.topic) for source in contract.sources}
+        names = {source.key: absolute(source.topic) for source in contract.sources}
         names |= {name: f"/controller/{name}" for name in ("command", "goal", "tick", "episode")}
         started = self.started or datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         topics = names | dict(self.topics)

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.contract.frames import TF_STATIC
+from mbrl_controller.contract.sources import Source, TrackedSource
 
 NANO = 1_000_000_000
 INFINITE = 2**63 - 1  # ns, as in DDS
@@ -55,6 +57,13 @@ LATCHED = OfferedQos(10, durability="transient_local")  # episode events, also f
 DIAGNOSTICS = OfferedQos(10)
 
 
+def lockstep_sensor(contract: RobotContract, source: Source) -> OfferedQos:
+    """SENSOR_LOCKSTEP with room for all measurements of two control periods, of which none may be lost."""
+    if not isinstance(source, TrackedSource):
+        return SENSOR_LOCKSTEP
+    return replace(SENSOR_LOCKSTEP, depth=SENSOR_LOCKSTEP.depth + 2 * source.per_period(contract.action.period))
+
+
 def command(period: float | None) -> OfferedQos:
     """COMMAND with a deadline for a control `period` (s); without one for None: lockstep has no real time.
 
@@ -65,9 +74,9 @@ def command(period: float | None) -> OfferedQos:
 
 def qos_by_role(contract: RobotContract, lockstep: bool) -> dict[str, OfferedQos]:
     """Offered by this package's nodes: by the contract's topics, and by role for the other logged topics."""
-    sensor = SENSOR_LOCKSTEP if lockstep else SENSOR
+    sensors = {source.key: lockstep_sensor(contract, source) if lockstep else SENSOR for source in contract.sources}
     commands = command(None if lockstep else contract.action.period)
-    topics = {source.topic: sensor for source in contract.sources} | {to.role: commands for to in contract.destinations}
+    topics = sensors | {TF_STATIC: LATCHED} | {to.role: commands for to in contract.destinations}
     return topics | {
         "command": RECORD,
         "plan": REQUEST,

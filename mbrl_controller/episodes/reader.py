@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 from mbrl_controller.base.errors import ContractError, EpisodeError, MessageError
 from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import RobotContract, parse_contract
+from mbrl_controller.contract.frames import TF_STATIC, StaticFrames
+from mbrl_controller.contract.state_assembly import make_readers
 from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.command_intervals import CommandIntervals, Stamps, command_intervals
 from mbrl_controller.episodes.data_schema import DataSchema
@@ -24,6 +26,8 @@ from mbrl_controller.episodes.metadata import CLOSED_RECORD, RECORD, EpisodeInfo
 from mbrl_controller.episodes.time_series import NewestSampleFilter, TimeSeries, TimeSeriesBuilder
 from mbrl_controller.tasks.spaces import Array
 
+HEADER_FIRST = (ros_types.JOINT_STATE, ros_types.ODOMETRY, ros_types.POSE)  # their stamp is read without decoding
+
 
 @dataclass(frozen=True)
 class Episode:
@@ -32,7 +36,7 @@ class Episode:
     path: Path
     info: EpisodeInfo
     contract: RobotContract
-    sources: Mapping[str, TimeSeries]  # by the contract's topic; values in the source's order
+    sources: Mapping[str, TimeSeries]  # by the source's key; values in the source's order
     commands: TimeSeries  # [K, A] rad
     goals: TimeSeries  # [K, G]
     ticks: Mapping[str, Array]  # label -> [K], in order of arrival
@@ -62,6 +66,8 @@ def read_episode(
     path = Path(path)
     info, recorded = _identity(path, contract)
     log = _Log(path, info, recorded)
+    if recorded.looks_up_frames:  # before the poses that they turn, whenever they were logged
+        log.read(log.of_frames())
     if not only_for_transitions:
         log.read([*log.of_commands(), *log.of_goals(), *log.of_sources()])
     else:
@@ -104,7 +110,7 @@ class _Topic(NamedTuple):
 
     name: str
     type_name: str
-    take: Callable[[bytes], Any]
+    take: Callable[[bytes, int], Any]  # the message, and when it was logged (ns)
     finish: Callable[[], object] = lambda: None
 
 
@@ -116,7 +122,8 @@ class _Log:
         self.rejected: Counter[str] = Counter()
         self._scan = McapScan()
         self._closed: dict[str, str] = {}
-        self._sources = {source.topic: SourceDecoder(source) for source in contract.sources}
+        self._frames = StaticFrames()
+        self._sources = {key: SourceDecoder(reader) for key, reader in make_readers(contract, self._frames).items()}
         self._commands, self._goals = (
             TimeSeriesBuilder(len(contract.action)),
             TimeSeriesBuilder(len(contract.task.goal)),
@@ -135,6 +142,10 @@ class _Log:
             self._topic("tick", ros_types.MULTI_ARRAY, self._take_tick),
         ]
 
+    def of_frames(self) -> list[_Topic]:
+        """Transforms that do not change."""
+        return [self._topic(TF_STATIC, ros_types.TRANSFORMS, self._take_frames)]
+
     def of_goals(self) -> list[_Topic]:
         """Goals."""
         return [self._topic("goal", ros_types.TRAJECTORY, self._take_goal)]
@@ -143,9 +154,10 @@ class _Log:
         """Measurements; with `query_stamps` (ns) only the newest at each of them."""
         topics = []
         for source in self.contract.sources:
-            rows = self._sources[source.topic]
-            topic = self._topic(source.topic, source.type, rows.add)
-            if query_stamps is not None and not rows.reader.has_memory:
+            rows = self._sources[source.key]
+            topic = self._topic(source.key, source.type, rows.add, source.topic)
+            begins_with_header = source.type in HEADER_FIRST
+            if query_stamps is not None and begins_with_header and not rows.reader.has_memory:
                 newest = NewestSampleFilter(query_stamps, topic.take)
                 topic = topic._replace(take=newest, finish=newest.finish)
             topics.append(topic)
@@ -165,7 +177,7 @@ class _Log:
                             f"{self.path}: topic {topic.name} holds "
                             f"{record.channel.type_name or 'messages of unknown type'}, expected {topic.type_name}"
                         )
-                    topic.take(record.data)
+                    topic.take(record.data, record.log_time)
             elif record.name == CLOSED_RECORD:
                 self._closed = record.entries
         for topic in topics:
@@ -198,16 +210,16 @@ class _Log:
             rejected=dict(self.rejected),
         )
 
-    def _topic(self, role: str, type_name: str, take: Callable[[Any], bool]) -> _Topic:
-        name = self.info.topics.get(role, absolute(role))
+    def _topic(self, role: str, type_name: str, take: Callable[[Any, int], bool], usual: str = "") -> _Topic:
+        name = self.info.topics.get(role, absolute(usual or role))
 
-        def decoded(data: bytes) -> bool:
+        def decoded(data: bytes, received: int) -> bool:
             try:
                 message = ros_messages.decode(data, type_name)
             except MessageError:
                 self.rejected[f"{name}: not decodable"] += 1
                 return False
-            return take(message)
+            return take(message, received)
 
         return _Topic(name, type_name, decoded)
 
@@ -216,10 +228,17 @@ class _Log:
         self.rejected.update(rejected)
         return series
 
-    def _take_command(self, message: Any) -> bool:
+    def _take_command(self, message: Any, received: int) -> bool:
         return add_row(self._commands, message, lambda m: self._command_order.values(m.name, m.position))
 
-    def _take_goal(self, message: Any) -> bool:
+    def _take_frames(self, message: Any, received: int) -> bool:
+        try:
+            self._frames.take(message)
+        except MessageError as error:
+            self.rejected[str(error)] += 1
+        return True
+
+    def _take_goal(self, message: Any, received: int) -> bool:
         return add_row(self._goals, message, self._goal)
 
     def _goal(self, message: Any) -> Array:
@@ -227,7 +246,7 @@ class _Log:
             raise MessageError("goal: it has no points")
         return self._goal_order.values(message.joint_names, message.points[0].positions)
 
-    def _take_event(self, message: Any) -> bool:
+    def _take_event(self, message: Any, received: int) -> bool:
         try:
             content = json.loads(message.data)
         except (ValueError, RecursionError):
@@ -238,7 +257,7 @@ class _Log:
         self._events.append(content)
         return True
 
-    def _take_tick(self, message: Any) -> bool:
+    def _take_tick(self, message: Any, received: int) -> bool:
         """Ticks with other labels than the first are ignored."""
         labels = tuple(dim.label for dim in message.layout.dim)
         if not len(self._ticks):

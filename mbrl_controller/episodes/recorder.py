@@ -23,12 +23,14 @@ from typing import Any, NamedTuple
 from mbrl_controller.base.errors import EpisodeError, MessageError
 from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.contract.frames import TF_STATIC
 from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.metadata import SESSION_NAME, EpisodeInfo
 from mbrl_controller.episodes.recovery import recover_folder
 from mbrl_controller.episodes.writer import PART, EpisodeWriter
 
 POLL_S = 0.05
+MAX_LASTING = 1000  # messages of static transforms
 FIRST_COMMAND_S = 1.0  # longest time from an episode's begin to its first command
 SETTLE_S = 0.3  # wait after an older begin, in which the next begin would come
 
@@ -89,6 +91,7 @@ class Recorder:
         self._before_s, self._after_s, self._flush_s, self._on_event = before_s, after_s, flush_s, on_event
         self._queue: queue.Queue[Logged | None] = queue.Queue(queue_size)
         self._recent: deque[tuple[float, Logged]] = deque(maxlen=queue_size)
+        self._lasting: dict[bytes, Logged] = {}  # static transforms: heard once, and true from then on
         self._status = RecorderStatus()
         self._dropped = 0
         self._heard: set[str] = set()
@@ -104,7 +107,7 @@ class Recorder:
     @property
     def status(self) -> RecorderStatus:
         """Current status."""
-        roles = [*(source.topic for source in self._contract.sources), "command"]
+        roles = [*(source.key for source in self._contract.sources), "command"]
         silent = tuple(self._topics[role] for role in roles if self._topics[role] not in self._heard)
         return replace(self._status, dropped=self._dropped, silent=silent)
 
@@ -148,6 +151,8 @@ class Recorder:
     def _take(self, item: Logged) -> None:
         now = time.monotonic()
         self._heard.add(item.topic)
+        if item.topic == self._topics.get(TF_STATIC) and len(self._lasting) < MAX_LASTING:
+            self._lasting.setdefault(item.data, item)
         if item.topic == self._topics["episode"]:
             self._episode_event(item)
         elif item.topic == self._topics["command"] and self._announced is not None and self._belongs(item, now):
@@ -236,7 +241,8 @@ class Recorder:
         self._end_reason, self._closing_at = "", float("inf")
         self._set(recording=True, file=str(self._writer.path), problem="")
         self._on_event(f"logging to {self._writer.path}")
-        earlier = [past for _, past in self._recent]
+        recent = [past for _, past in self._recent]
+        earlier = [past for past in self._lasting.values() if not any(past is item for item in recent)] + recent
         # The reader takes the last begin, so this episode's own must come after older ones.
         for past in earlier if item is current or any(past is item for past in earlier) else [*earlier, item]:
             self._write(past)

@@ -19,7 +19,6 @@ from rosbags.typesys import Stores, get_typestore
 
 from mbrl_controller.base.errors import EpisodeError, MessageError
 from mbrl_controller.contract import ros_types
-from mbrl_controller.contract.sources import JointSource, ObjectSource, OdometrySource, Source
 from mbrl_controller.tasks.spaces import Array
 
 NANO = 1_000_000_000
@@ -117,12 +116,27 @@ def pose(stamp: int, frame: str, position: Array, orientation: Sequence[float] =
     return _type(ros_types.POSE)(header=_header(stamp, frame), pose=_pose(position, orientation))
 
 
-def multi_array(values: Array | Sequence[float], labels: Sequence[str] = ()) -> Any:
-    """Float64MultiArray; with labels, `layout.dim[i].label` names entry i."""
+def transforms(
+    stamp: int, frame: str, child: str, position: Array, orientation: Sequence[float] = (1.0, 0.0, 0.0, 0.0)
+) -> Any:
+    """TFMessage with the pose of one frame in another at `stamp` (ns): m, quaternion (w, x, y, z)."""
+    placed = _pose(position, orientation)
+    transform = _type("geometry_msgs/msg/Transform")(translation=_vector(position), rotation=placed.orientation)
+    stamped = _type("geometry_msgs/msg/TransformStamped")(
+        header=_header(stamp, frame), child_frame_id=child, transform=transform
+    )
+    return _type(ros_types.TRANSFORMS)(transforms=[stamped])
+
+
+def multi_array(
+    values: Array | Sequence[float], labels: Sequence[str] = (), type_name: str = ros_types.MULTI_ARRAY
+) -> Any:
+    """Float64MultiArray or Float32MultiArray; with labels, `layout.dim[i].label` names entry i."""
     dimension = _type("std_msgs/msg/MultiArrayDimension")
     dims = [dimension(label=label, size=1, stride=1) for label in labels]
     layout = _type("std_msgs/msg/MultiArrayLayout")(dim=dims, data_offset=0)
-    return _type(ros_types.MULTI_ARRAY)(layout=layout, data=_f8(values))
+    number = np.float32 if type_name == ros_types.MULTI_ARRAY_32 else np.float64
+    return _type(type_name)(layout=layout, data=np.asarray(values, dtype=number))
 
 
 def trajectory(names: Sequence[str], points: Array, times: Sequence[float], stamp: int) -> Any:
@@ -140,18 +154,6 @@ def trajectory(names: Sequence[str], points: Array, times: Sequence[float], stam
         for row, at in zip(points, times, strict=True)
     ]
     return _type(ros_types.TRAJECTORY)(header=_header(stamp), joint_names=list(names), points=rows)
-
-
-def source_message(source: Source, values: Array, stamp: int) -> Any:
-    """Message from which `SourceReader` reads `values` [n]; `stamp` in ns. A pose carries no velocity."""
-    if isinstance(source, JointSource):
-        n = len(source.names)
-        fields = {field: values[i * n : (i + 1) * n] for i, field in enumerate(source.fields)}
-        return joint_state(source.names, fields.get("position", ()), stamp, fields.get("velocity", ()))
-    if isinstance(source, OdometrySource):
-        return odometry(stamp, source.frame, values[:3], values[3:])
-    assert isinstance(source, ObjectSource)
-    return pose(stamp, source.frame, values[:3])
 
 
 def string(text: str) -> Any:

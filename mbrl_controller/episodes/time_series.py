@@ -86,20 +86,20 @@ class NewestSampleFilter:
     Decoding is most of the work of reading an episode, and a sensor is often ten times as fast as the control loop.
     """
 
-    def __init__(self, query_stamps: Stamps, take: Callable[[bytes], bool]) -> None:
+    def __init__(self, query_stamps: Stamps, take: Callable[[bytes, int], bool]) -> None:
         """`query_stamps` (ns) ascend; `take` decodes a message and returns whether it can be used."""
         self._queries: list[int] = query_stamps.tolist()
         # By query: stamp of the newest message taken since the query before.
         self._best = [-(2**63)] * len(self._queries)
         self._take = take
-        self._waiting: list[tuple[int, bytes]] = []
+        self._waiting: list[tuple[int, bytes, int]] = []
         self._bytes = self._query = 0
 
-    def __call__(self, data: bytes) -> None:
-        """Handle the next message to arrive."""
+    def __call__(self, data: bytes, received: int) -> None:
+        """Handle the next message to arrive, at `received` (ns)."""
         stamp = ros_messages.peek_stamp_ns(data)
         if stamp is None:
-            self._take(data)  # which rejects it with the reason
+            self._take(data, received)  # which rejects it with the reason
             return
         query = bisect.bisect_left(self._queries, stamp)  # the first for which it is not too late
         if query == len(self._queries) or stamp <= self._best[query]:
@@ -107,14 +107,14 @@ class NewestSampleFilter:
         if query != self._query or len(self._waiting) >= MAX_WAITING or self._bytes >= MAX_WAITING_BYTES:
             self.finish()
         self._query = query
-        self._waiting.append((stamp, data))
+        self._waiting.append((stamp, data, received))
         self._bytes += len(data)
 
     def finish(self) -> None:
         """Pass on what still waits."""
         tried = None
-        for stamp, data in sorted(self._waiting, key=lambda waiting: -waiting[0]):
-            if stamp != tried and self._take(data):
+        for stamp, data, received in sorted(self._waiting, key=lambda waiting: -waiting[0]):
+            if stamp != tried and self._take(data, received):
                 self._best[self._query] = stamp
                 break
             tried = stamp

@@ -16,6 +16,7 @@ from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.contract.state_assembly import split_state
 from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.metadata import EpisodeInfo
+from mbrl_controller.episodes.source_messages import source_message
 from mbrl_controller.episodes.writer import EpisodeWriter
 from mbrl_controller.tasks.spaces import Array
 
@@ -72,7 +73,7 @@ def write_trajectory(
             writer.write(name["episode"], ros_messages.json_string(content), start_ns)
         for k, stamp in enumerate(stamps.tolist()):
             for source, values in zip(contract.sources, parts, strict=True):
-                writer.write(name[source.topic], ros_messages.source_message(source, values[k], int(sensed[k])), stamp)
+                writer.write(name[source.key], source_message(source, values[k], int(sensed[k])), stamp)
             if goals is not None:
                 goal = ros_messages.trajectory(contract.task.goal.names, goals[k : k + 1], (0.0,), stamp)
                 writer.write(name["goal"], goal, stamp)

@@ -85,7 +85,7 @@ def states_at(episode: Episode, stamps: Stamps) -> tuple[Array, NDArray[np.str_]
     why = np.full(len(stamps), "", dtype=object)
     parts: list[Array] = []
     for source in contract.sources:
-        series = episode.sources[source.topic]
+        series = episode.sources[source.key]
         at = np.searchsorted(series.stamps, stamps + STAMP_SLACK, side="right") - 1
         missing = at < 0
         values = np.zeros((len(stamps), series.values.shape[1]))
@@ -93,7 +93,7 @@ def states_at(episode: Episode, stamps: Stamps) -> tuple[Array, NDArray[np.str_]
         age = np.zeros(len(stamps))
         age[~missing] = (stamps[~missing] - series.stamps[at[~missing]]) / NANO
         old = (age > source.max_age_s) | (age >= contract.action.period)
-        why[(why == "") & missing] = f"no sample yet on {source.topic}"
-        why[(why == "") & old] = f"no fresh sample on {source.topic}"
+        why[(why == "") & missing] = f"no sample yet on {source.key}"
+        why[(why == "") & old] = f"no fresh sample on {source.key}"
         parts.append(values)
     return join_samples(contract, parts), why.astype(str)

@@ -15,7 +15,9 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from mbrl_controller.base.errors import GoalError
+from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.contract.frames import TF_STATIC
 from mbrl_controller.control.core import ControllerCore
 from mbrl_controller.control.safety import Safety
 from mbrl_controller.control.session import ControlSession
@@ -125,8 +127,8 @@ class ConfiguredController:
         self.graph.add_requests("e_stop", qos.E_STOP, matters=True)
         self.graph.add_requests("~/set_goal", qos.REQUEST, matters=False)
         for source in self.contract.sources:
-            kind, on_state = message_class(source.type), functools.partial(self._on_state, source.topic)
-            profile = qos.SENSOR_LOCKSTEP if lockstep else qos.sensor(source)
+            kind, on_state = message_class(source.type), functools.partial(self._on_state, source.key)
+            profile = qos.lockstep_sensor(self.contract, source) if lockstep else qos.sensor(source)
             publishers = StatePublishers(node, source, profile)
             if lockstep:  # each state is waited for; in real time the loop takes what has arrived
                 subscription = node.create_subscription(kind, source.topic, publishers.before(on_state), profile)  # type: ignore[arg-type]
@@ -137,8 +139,15 @@ class ConfiguredController:
             self.graph.states.append(publishers)
             made.append(subscription)
 
-    def _on_state(self, topic: str, message: Any, received: float | None = None) -> None:
-        self.inputs.receive(topic, message, self.elapsed(time.monotonic() if received is None else received))
+        if self.contract.looks_up_frames:
+            transforms = message_class(ros_types.TRANSFORMS)
+            made.append(node.create_subscription(transforms, TF_STATIC, self.inputs.receive_frames, qos.STATIC_FRAMES))
+
+    def _on_state(self, key: str, message: Any, received: float | None = None) -> None:
+        now = self.elapsed(time.monotonic())
+        heard = now if received is None else self.elapsed(received)
+        clock = None if self.options.lockstep else self._node.now_s() - (now - heard)
+        self.inputs.receive(key, message, heard, clock)
 
     def _on_goal(self, message: JointTrajectory) -> None:
         logger = self._node.get_logger()

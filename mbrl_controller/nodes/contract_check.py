@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,8 +16,11 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from mbrl_controller.base.errors import MessageError
+from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.contract.findings import Finding
+from mbrl_controller.contract.frames import TF_STATIC, StaticFrames
 from mbrl_controller.contract.observed import ObservedSource
 from mbrl_controller.contract.sources import Source
 from mbrl_controller.nodes import graph, qos
@@ -70,7 +74,11 @@ class LiveCheck:
 
     def __init__(self, node: Node, contract: RobotContract) -> None:
         self._node, self._contract = node, contract
-        self._observed = [ObservedSource(contract, source) for source in contract.sources]
+        self._frames = StaticFrames()
+        self._observed = [ObservedSource(contract, source, self._frames) for source in contract.sources]
+        if contract.looks_up_frames:
+            transforms = message_class(ros_types.TRANSFORMS)
+            node.create_subscription(transforms, TF_STATIC, self._take_frames, qos.STATIC_FRAMES)
         for observed in self._observed:
             source = observed.source
             kind, profile = message_class(source.type), qos.sensor(source)
@@ -104,6 +112,10 @@ class LiveCheck:
 
     def _hear(self, observed: ObservedSource, message: Any) -> None:
         observed.hear(message, time.monotonic(), 1e-9 * self._node.get_clock().now().nanoseconds)
+
+    def _take_frames(self, message: Any) -> None:
+        with suppress(MessageError):  # a transform that is none is missed where a pose needs it
+            self._frames.take(message)
 
     def _silent(self, source: Source) -> Finding:
         """Why nothing came from a source."""

@@ -22,6 +22,7 @@ from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.resources import home_dir
 from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import load_contract
+from mbrl_controller.contract.frames import TF_STATIC
 from mbrl_controller.episodes.offered_qos import OfferedQos, qos_by_topic, to_yaml
 from mbrl_controller.episodes.recorder import Recorder
 from mbrl_controller.episodes.recovery import recover_folder
@@ -94,12 +95,14 @@ class Logger(ManagedNode):
     def start(self) -> None:
         """Listen."""
         contract, values = self._contract, self._values
-        wanted: dict[str, tuple[str, str, bool]] = {s.topic: (s.topic, s.type, True) for s in contract.sources}
+        wanted: dict[str, tuple[str, str, bool]] = {s.key: (s.topic, s.type, True) for s in contract.sources}
         wanted |= {to.role: (to.topic, to.type, False) for to in contract.destinations}
         for topic, kind in RECORDED.items():
             wanted[topic] = (f"{values['controller']}/{topic}", kind, False)
         wanted["episode"] = (f"{values['controller']}/episode", ros_types.STRING, False)
         wanted["diagnostics"] = ("/diagnostics", ros_types.DIAGNOSTICS, False)
+        if contract.looks_up_frames:
+            wanted[TF_STATIC] = (TF_STATIC, ros_types.TRANSFORMS, False)
         resolved = {role: self.resolve_topic_name(topic) for role, (topic, _, _) in wanted.items()}
         recorder = self._recorder = Recorder(
             contract,
@@ -113,8 +116,9 @@ class Logger(ManagedNode):
             offered=self._offered(qos_by_topic(contract, resolved, lockstep=False)),
         )
         recorder.start()
-        for role, (topic, kind, is_sensor) in wanted.items():
-            quality = listener_qos(is_sensor, latched=role == "episode")
+        logged = {topic: (role, kind, is_sensor) for role, (topic, kind, is_sensor) in wanted.items()}
+        for topic, (role, kind, is_sensor) in logged.items():  # each once, also where objects share one
+            quality = listener_qos(is_sensor, latched=role in ("episode", TF_STATIC))
             subscription = self.create_subscription(
                 message_class(kind), topic, self._taker(resolved[role], kind, recorder), quality, raw=True
             )

@@ -14,7 +14,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from mbrl_controller.base.errors import GoalError
+from mbrl_controller.base.errors import GoalError, MbrlError
 from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.command_messages import CommandMessage
 from mbrl_controller.tasks.base import Task, WaypointGoal
@@ -22,9 +22,15 @@ from mbrl_controller.tasks.spaces import Array
 
 
 def message_class(type_name: str) -> Any:
-    """The rclpy class of a message type such as sensor_msgs/msg/JointState."""
+    """The rclpy class of a message type such as sensor_msgs/msg/JointState; raises MbrlError where it is not there."""
     package, _, name = type_name.split("/")
-    return getattr(importlib.import_module(f"{package}.msg"), name)
+    try:
+        return getattr(importlib.import_module(f"{package}.msg"), name)
+    except ImportError as error:
+        raise MbrlError(
+            f"messages of type {type_name} need the ROS package {package}, which is not installed: take it from a ROS "
+            "installation, since not all packages exist as wheels"
+        ) from error
 
 
 def to_time(stamp: float) -> Time:

@@ -12,7 +12,8 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
-from mbrl_controller.contract.sources import PoseSource, Source
+from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.contract.sources import Source
 from mbrl_controller.episodes import offered_qos
 from mbrl_controller.episodes.offered_qos import OfferedQos
 
@@ -38,13 +39,20 @@ RECORD = profile(offered_qos.RECORD)
 LATCHED = profile(offered_qos.LATCHED)
 DIAGNOSTICS = profile(offered_qos.DIAGNOSTICS)
 # A button that bounces, or beats, must not push its own `true` out of the queue while the node loads a model.
+STATIC_FRAMES = profile(replace(offered_qos.LATCHED, depth=100))  # several nodes tell theirs
 E_STOP = profile(replace(offered_qos.REQUEST, depth=500))
 E_STOP_LATCHED = profile(replace(offered_qos.LATCHED, depth=500))  # hears earlier messages, but no volatile publisher
 
 
 def sensor(source: Source) -> QoSProfile:
-    """SENSOR, but where velocity is made from successive poses all that come between two ticks are kept."""
-    return profile(replace(offered_qos.SENSOR, depth=100)) if isinstance(source, PoseSource) else SENSOR
+    """SENSOR, but where samples are made from successive messages all that come between two ticks are kept."""
+    all_count = source.derived or source.publishers == "parts"
+    return profile(replace(offered_qos.SENSOR, depth=100)) if all_count else SENSOR
+
+
+def lockstep_sensor(contract: RobotContract, source: Source) -> QoSProfile:
+    """See `offered_qos.lockstep_sensor`."""
+    return profile(offered_qos.lockstep_sensor(contract, source))
 
 
 def command(period: float | None) -> QoSProfile:

@@ -65,11 +65,12 @@ class Sim(ManagedNode):
         except ValidationError as error:
             raise MbrlError(f"parameters: options: {describe_validation(error)}") from error
         viewer = None
-        reliable = qos.SENSOR_LOCKSTEP if values["lockstep"] else qos.SENSOR
-        publishers = {
-            source.topic: self.create_publisher(message_class(source.type), source.topic, reliable)
-            for source in contract.sources
-        }
+        lockstep, publishers = values["lockstep"], {}
+        for source in contract.sources:
+            if source.topic not in publishers:  # several objects may share one
+                profile = qos.lockstep_sensor(contract, source) if lockstep else qos.sensor(source)
+                publishers[source.topic] = self.create_publisher(message_class(source.type), source.topic, profile)
+        reliable = qos.SENSOR_LOCKSTEP if lockstep else qos.SENSOR
         clock = self.create_publisher(ClockMessage, "/clock", reliable) if values["publish_clock"] else None
         for publisher in (*publishers.values(), *filter(None, [clock])):
             self._handles.append(lambda p=publisher: self.destroy_publisher(p))  # type: ignore[misc]

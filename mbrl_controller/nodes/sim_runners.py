@@ -23,7 +23,7 @@ from mbrl_controller.control.loop import FixedRateLoop, start_thread
 from mbrl_controller.control.pacing import TickTime
 from mbrl_controller.control.timing import LoopStatistics
 from mbrl_controller.episodes import ros_messages
-from mbrl_controller.episodes.ros_messages import source_message
+from mbrl_controller.episodes.source_messages import source_message
 from mbrl_controller.nodes.diagnostics import timing
 from mbrl_controller.simulation.driver import SimulatedDriver, over
 from mbrl_controller.simulation.env import HandEnv, RealTimeHand

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,9 @@ from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
 from mbrl_controller.base.errors import MessageError
+from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.contract.frames import TF_STATIC
 from mbrl_controller.contract.state_assembly import StateAssembler
 from mbrl_controller.nodes import qos
 from mbrl_controller.nodes.controller_output import SOURCES
@@ -113,18 +117,31 @@ class DemoRecorder(StackMonitor):
     def _listen(self) -> None:
         for source in self.contract.sources:
             # Raw bytes: only those of a tick are parsed, since parsing all would take time from the planner.
-            self._node.create_subscription(
-                message_class(source.type), source.topic, self._keep(source.topic), qos.SENSOR, raw=True
-            )
+            kind, profile = message_class(source.type), qos.sensor(source)
+            if self._assembler.readers[source.key].has_memory:  # made of all messages
+                self._node.create_subscription(kind, source.topic, partial(self._update, source.key), profile)
+                continue
+            self._node.create_subscription(kind, source.topic, self._keep(source.key), profile, raw=True)
+        if self.contract.looks_up_frames:
+            transforms = message_class(ros_types.TRANSFORMS)
+            self._node.create_subscription(transforms, TF_STATIC, self._take_frames, qos.STATIC_FRAMES)
         self._node.create_subscription(JointState, "controller/command", self._on_command, qos.RECORD)
         self._node.create_subscription(JointTrajectory, "controller/goal", self._on_goal, qos.RECORD)
         super()._listen()
 
-    def _keep(self, topic: str) -> Callable[[bytes], None]:
+    def _keep(self, key: str) -> Callable[[bytes], None]:
         def keep(data: bytes) -> None:
-            self._newest[topic] = data
+            self._newest[key] = data
 
         return keep
+
+    def _take_frames(self, message: Any) -> None:
+        with suppress(MessageError):
+            self._assembler.frames.take(message)
+
+    def _update(self, key: str, message: Any) -> None:
+        with suppress(MessageError):  # the controller reports the reason
+            self._assembler.update(key, message, time.time())
 
     def _on_command(self, message: Any) -> None:
         self._command = np.array(message.position)
@@ -138,9 +155,9 @@ class DemoRecorder(StackMonitor):
             return None
         try:
             for source in self.contract.sources:
-                if source.topic in self._newest:
-                    message = deserialize_message(self._newest[source.topic], message_class(source.type))
-                    self._assembler.update(source.topic, message)
+                if source.key in self._newest:
+                    message = deserialize_message(self._newest[source.key], message_class(source.type))
+                    self._assembler.update(source.key, message, time.time())
             return self._assembler.vector()[0], self._command, self._goal
         except MessageError:
             return None  # the controller reports the reason

@@ -15,9 +15,10 @@ from mbrl_controller.base.errors import MessageError
 from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import parse_contract
-from mbrl_controller.contract.state_assembly import SourceReader, StateAssembler, join_samples, split_state
+from mbrl_controller.contract.source_reader import SourceReader
+from mbrl_controller.contract.state_assembly import StateAssembler, join_samples, split_state
 from mbrl_controller.episodes import ros_messages
-from mbrl_controller.episodes.ros_messages import source_message
+from mbrl_controller.episodes.source_messages import source_message
 
 
 def feed(assembler, state, stamp=1_000_000_000):

@@ -11,7 +11,7 @@ from mbrl_controller.base.errors import MessageError
 from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.contract import load_contract
 from mbrl_controller.control.state_input import StateInput
-from mbrl_controller.episodes.ros_messages import source_message
+from mbrl_controller.episodes.source_messages import source_message
 
 TODAY = 1.76e9  # s, as the clock of a robot says
 

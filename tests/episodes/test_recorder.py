@@ -22,7 +22,7 @@ from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.metadata import EpisodeInfo
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.recorder import Recorder, RecorderStatus
-from mbrl_controller.episodes.ros_messages import source_message
+from mbrl_controller.episodes.source_messages import source_message
 from mbrl_controller.episodes.transitions import transitions
 
 CLAW = load_contract(share_dir() / "config" / "claw_valve.yaml")

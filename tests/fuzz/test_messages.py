@@ -22,7 +22,7 @@ from mbrl_controller.base.errors import MessageError
 from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.command_messages import read_command
 from mbrl_controller.contract.contract import RobotContract, parse_contract
-from mbrl_controller.contract.state_assembly import SourceReader
+from mbrl_controller.contract.source_reader import SourceReader
 from mbrl_controller.control.config import ControllerConfig, SafetyConfig, SessionConfig
 from mbrl_controller.control.core import ControllerCore
 from mbrl_controller.control.safety import SILENT, Safety

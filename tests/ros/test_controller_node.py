@@ -27,7 +27,7 @@ from std_msgs.msg import Bool, Float64MultiArray, String
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from mbrl_controller.contract.state_assembly import stamp_of
+from mbrl_controller.contract.source_reader import stamp_of
 from mbrl_controller.nodes import qos
 from mbrl_controller.nodes.control_loop import CONFLICT_S
 

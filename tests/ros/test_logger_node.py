@@ -29,7 +29,7 @@ from mbrl_controller.contract.contract import load_contract
 from mbrl_controller.contract.state_assembly import split_state
 from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.reader import read_episode
-from mbrl_controller.episodes.ros_messages import source_message
+from mbrl_controller.episodes.source_messages import source_message
 from mbrl_controller.episodes.transitions import transitions
 from mbrl_controller.nodes import qos
 

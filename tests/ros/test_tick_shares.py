@@ -24,7 +24,7 @@ from rclpy.logging import LoggingSeverity
 from mbrl_controller.contract.contract import load_contract
 from mbrl_controller.control.loop import FixedRateLoop
 from mbrl_controller.control.pacing import TickTime
-from mbrl_controller.episodes.ros_messages import source_message
+from mbrl_controller.episodes.source_messages import source_message
 from mbrl_controller.nodes.control_loop import ControlLoop
 from mbrl_controller.nodes.controller import ControllerNode
 from mbrl_controller.nodes.tick_shares import TickCounts, TickShares

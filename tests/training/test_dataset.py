@@ -19,7 +19,7 @@ from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.metadata import EpisodeInfo
-from mbrl_controller.episodes.ros_messages import source_message
+from mbrl_controller.episodes.source_messages import source_message
 from mbrl_controller.episodes.trajectory_writer import write_trajectory
 from mbrl_controller.episodes.writer import EpisodeWriter
 from mbrl_controller.training import dataset
