@@ -1,21 +1,47 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""`mbrl contract`: check one, alone or against a running hand."""
+"""`mbrl contract`: write a first one, and check one, alone or against a running hand."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from mbrl_controller.cli.console import console, error_console, say
-from mbrl_controller.cli.errors import REFUSED, report_errors
-from mbrl_controller.cli.options import JsonOption
+from mbrl_controller.cli.errors import REFUSED, report_errors, warn
+from mbrl_controller.cli.options import TASKS, JsonOption
 from mbrl_controller.cli.tables import print_rows
 
-app = typer.Typer(help="Robot contracts: check them, alone or against a running hand.", no_args_is_help=True)
+app = typer.Typer(help="Robot contracts: new, check.", no_args_is_help=True)
+
+
+@app.command()
+@report_errors
+def new(
+    urdf: Annotated[Path | None, typer.Option(help="the hand's URDF")] = None,
+    mjcf: Annotated[Path | None, typer.Option(help="the hand's MJCF")] = None,
+    task: Annotated[str, typer.Option(help=TASKS)] = "reach",
+    robot: Annotated[str, typer.Option(help="name of the hand (default: the file's)")] = "",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="file to write (default: print it)")] = None,
+) -> None:
+    """Write a first contract: joints, limits, neutral pose and rates of a model file, and what to check."""
+    from mbrl_controller.scaffold import new_contract as job
+
+    if (mjcf is None) == (urdf is None):
+        raise typer.BadParameter("give the hand's model as --urdf FILE or as --mjcf FILE")
+    made = job.run(urdf=urdf, mjcf=mjcf, task=task, robot=robot)
+    if output is None:
+        say(made.text.rstrip("\n"))
+    else:
+        with output.open("x", encoding="utf-8") as file:
+            file.write(made.text)
+        say(f"{output}: written. Next: mbrl contract check {output} --live")
+    if made.problem:
+        warn(f"the task needs more than this contract has: {made.problem}")
 
 
 @app.command()
