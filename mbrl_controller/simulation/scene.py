@@ -21,7 +21,7 @@ from mbrl_controller.base.errors import ContractError
 from mbrl_controller.base.shares import shared_files
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.simulation import scene_build
-from mbrl_controller.simulation.hand_joints import SCALAR_JOINTS, HandJoints, coefficients, find_hand
+from mbrl_controller.simulation.hand_joints import SCALAR_JOINTS, HandJoints, coefficients, find_hand, is_position_servo
 from mbrl_controller.simulation.scene_build import KeyPose, World
 from mbrl_controller.simulation.scene_file import Camera, SceneFile, read_scene
 from mbrl_controller.simulation.state_reader import Frame, StateReader
@@ -34,12 +34,13 @@ HINGE = int(mujoco.mjtJoint.mjJNT_HINGE)
 class Scene:
     """A compiled world. `model` is a copy for this caller. Indices are in the contract's order."""
 
+    path: Path
     file: SceneFile
     model: mujoco.MjModel
     key: KeyPose
     hand: HandJoints
     reader: StateReader
-    loose_joints: tuple[int, ...]  # hinges and slides that no actuator moves, such as a valve; in format 1 hinges only
+    loose_joints: tuple[int, ...]  # hinges and slides that no servo moves, such as a valve; in format 1 hinges
     substeps: int  # physics steps in a control period
     digest: str  # SHA-256 (hex) of scene.yaml's content and the model's files
 
@@ -134,6 +135,7 @@ def load_scene(contract: RobotContract) -> Scene:
     except ContractError as error:
         raise ContractError(f"{path}: {error}") from error
     return Scene(
+        path=path,
         file=file,
         model=model,
         key=world.key,
@@ -178,7 +180,8 @@ def _substeps(period: float, timestep: float) -> int:
     return round(steps)
 
 
-def _loose_joints(model: mujoco.MjModel, hinges_only: bool) -> tuple[int, ...]:
-    moved = {joint for i in range(model.nu) for joint in coefficients(model, i) or ()}
-    kinds = (HINGE,) if hinges_only else SCALAR_JOINTS
+def _loose_joints(model: mujoco.MjModel, format_1: bool) -> tuple[int, ...]:
+    servos = [i for i in range(model.nu) if format_1 or is_position_servo(model, i)]
+    moved = {joint for i in servos for joint in coefficients(model, i) or ()}
+    kinds = (HINGE,) if format_1 else SCALAR_JOINTS
     return tuple(j for j in range(model.njnt) if j not in moved and int(model.jnt_type[j]) in kinds)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 import mujoco
@@ -27,6 +28,14 @@ def start_qpos(scene: Scene, contract: RobotContract) -> Array:
     A joint is where the scene's `start.joints`, else its key pose, else the contract's neutral pose has it; in format 1
     the neutral pose comes first. Raises ContractError for an unknown name, and for a commanded joint beyond its limits.
     """
+    try:
+        _check_vary(scene, contract)
+        return _start_qpos(scene, contract)
+    except ContractError as error:
+        raise ContractError(f"{scene.path}: {error}") from error
+
+
+def _start_qpos(scene: Scene, contract: RobotContract) -> Array:
     model, start, key = scene.model, scene.file.start, scene.key
     qpos: Array = model.qpos0.copy()
     neutral, hand = contract.action.neutral, scene.hand
@@ -46,8 +55,11 @@ def start_qpos(scene: Scene, contract: RobotContract) -> Array:
             hand.place(qpos, positions)
         else:
             raise ContractError(f"start.joints: the world has no joint {name!r}")
+    free = _free_bodies(model)
     for name, placed in start.objects.items():
-        at = _free_qpos(scene, name, "start.objects")
+        if name not in free:
+            raise ContractError(f"start.objects: the world has no free body {name!r}; it has: {_list(free)}")
+        at = free[name]
         if placed.position is not None:
             qpos[at : at + 3] = placed.position
         if placed.orientation is not None:
@@ -101,11 +113,13 @@ def draw_start(
         size = np.array([value or 0.0 for value in ranges])
         pose = scene.hand.positions(qpos) + size * rng.uniform(-1, 1, len(action))
         scene.hand.place(drawn, np.clip(pose, action.lower, action.upper))
-    wanted = {name: found for name in sorted(scene.objects) if (found := _vary_object(scene, name)) is not None}
+    # In format 1 there were no other free bodies than those of the state.
+    free = {name: scene.free_qpos[name] for name in scene.objects} if scene.file.neutral_first else _free_bodies(model)
+    wanted = {name: found for name in sorted(free) if (found := _vary_object(scene, name)) is not None}
     for name, how in wanted.items():
         if how.position is not None:
             spread = options.start_object_noise if how.position == BY_OPTION else np.array(how.position)
-            at = scene.free_qpos[name]
+            at = free[name]
             drawn[at : at + 3] += spread * rng.uniform(-1, 1, 3)
     for joint in scene.loose_joints:
         within = _joint_range(scene, model.joint(joint).name, options.start_angle_noise)
@@ -113,7 +127,7 @@ def draw_start(
             drawn[model.jnt_qposadr[joint]] += within * rng.uniform(-1, 1)
     for name, how in wanted.items():
         if how.orientation is not None:
-            at = scene.free_qpos[name] + 3
+            at = free[name] + 3
             drawn[at : at + 4] = _turned(drawn[at : at + 4], how, options, rng)
     if options.start_turn:  # drawn last and only if set, so that a seed's other draws stay the same
         places = [slice(scene.free_qpos[name], scene.free_qpos[name] + 3) for name in sorted(scene.objects)]
@@ -157,10 +171,24 @@ def _turned(quaternion: Array, how: VaryObject, options: SimOptions, rng: np.ran
     return result
 
 
-def _free_qpos(scene: Scene, name: str, where: str) -> int:
-    model = scene.model
-    body = int(mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, name))
-    joint = int(model.body_jntadr[body]) if body >= 0 else -1
-    if joint < 0 or int(model.jnt_type[joint]) != int(mujoco.mjtJoint.mjJNT_FREE):
-        raise ContractError(f"{where}: the world has no free body {name!r}")
-    return int(model.jnt_qposadr[joint])
+def _free_bodies(model: mujoco.MjModel) -> dict[str, int]:
+    """Address in qpos of each free body's position."""
+    free = int(mujoco.mjtJoint.mjJNT_FREE)
+    joints = [joint for joint in range(model.njnt) if int(model.jnt_type[joint]) == free]
+    return {model.body(int(model.jnt_bodyid[joint])).name: int(model.jnt_qposadr[joint]) for joint in joints}
+
+
+def _check_vary(scene: Scene, contract: RobotContract) -> None:
+    """Refuse names and patterns that stand for nothing: what they were meant for would never vary."""
+    vary, model = scene.file.start.vary, scene.model
+    joints = {*contract.action.names, *(model.joint(joint).name for joint in scene.loose_joints)}
+    for what, patterns, known in (("joints", vary.joints, joints), ("objects", vary.objects, _free_bodies(model))):
+        for pattern in () if scene.file.neutral_first else patterns:
+            if not any(fnmatchcase(name, pattern) for name in known):
+                raise ContractError(
+                    f"start.vary.{what}: {pattern!r} stands for none of what can vary, which is {_list(known)}"
+                )
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(sorted(filter(None, names))) or "nothing with a name"

@@ -12,6 +12,8 @@ from pydantic import ValidationError
 from mbrl_controller.base.errors import ContractError
 from mbrl_controller.simulation.sensor_model import ActuatorDelay, SensorModel, noise_levels
 from mbrl_controller.simulation.sim_options import NOMINAL, PERTURBED, SimOptions, preset
+from mbrl_controller.tasks.orientation import orthonormal, random_orientation, rotation_vector
+from mbrl_controller.tasks.spaces import AXES
 
 ENTRIES = ["FFJ1.position", "FFJ1.velocity", "ball_a.position.x", "ball_a.velocity.z", "valve.position"]
 
@@ -115,3 +117,29 @@ def test_presets_and_options_are_checked():
     for bad in ({"mass": 1.5}, {"drop_probability": 1.0}, {"joint_noise": -0.1}, {"mas": 0.1}):
         with pytest.raises(ValidationError):
             SimOptions(**bad)
+
+
+TRACKED = [*(f"cube.orientation.{part}" for part in AXES), "cube.angular_velocity.x", "F1.effort", "tip.value"]
+
+
+def test_an_orientation_is_turned_and_stays_one():
+    options = SimOptions(orientation_noise=0.05, angular_velocity_noise=0.3, effort_noise=0.02, array_noise=4.0)
+    sensor, true = SensorModel(TRACKED, options, 0), np.append(random_orientation(np.random.default_rng(1)), [1, 2, 3])
+    seen = np.array([sensor.observe(t, true)[1] for t in np.arange(3000) * 0.01])
+    np.testing.assert_allclose(orthonormal(seen[:, :6]), seen[:, :6], atol=1e-12)
+    turns = rotation_vector(true[:6], seen[:, :6])
+    np.testing.assert_allclose(turns.std(0), 0.05, rtol=0.06)
+    np.testing.assert_allclose(turns.mean(0), 0, atol=0.004)
+    np.testing.assert_allclose(seen[:, 6:].std(0), [0.3, 0.02, 4.0], rtol=0.06)
+
+
+def test_without_orientations_no_more_numbers_are_drawn():
+    """The shipped worlds' noise is what it was before there were orientations."""
+    options = SimOptions(joint_noise=0.1, orientation_noise=0.1)
+    rng = np.random.default_rng(5)
+    expected = noise_levels(ENTRIES, options) * rng.standard_normal(len(ENTRIES))
+    sensor = SensorModel(ENTRIES, options, 5)
+    np.testing.assert_array_equal(sensor.observe(0.0, np.zeros(len(ENTRIES)))[1], expected)
+    rng.random()
+    expected = noise_levels(ENTRIES, options) * rng.standard_normal(len(ENTRIES))
+    np.testing.assert_array_equal(sensor.observe(0.1, np.zeros(len(ENTRIES)))[1], expected)
