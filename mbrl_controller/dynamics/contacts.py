@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Contact features, inputs of the network: for each surface of the hand and each ball how near, and in what direction.
+"""Contact features, inputs of the network: for each surface of the hand and each object how near, and which way.
 
 For one capsule (core: the line of half length h along its axis z through its centre o; radius r) and one ball
 (centre c, radius b):
@@ -13,71 +13,30 @@ For one capsule (core: the line of half length h along its axis z through its ce
     features  = influence, influence gap / distance    [4]
 
 A box is nearest along all three of its axes. Centres and axes follow from the joint angles by forward kinematics.
-Contact depends on these distances; from joint angles alone a network would have to learn them. The same formula runs
-in torch and is written into the ONNX graph: see `Operations`.
+Objects that are no balls are in dynamics/solids.py. Contact depends on these distances; from joint angles alone a
+network would have to learn them. The same formula runs in torch and is written into the ONNX graph: see
+dynamics/array_operations.py.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
+from mbrl_controller.dynamics import solids
+from mbrl_controller.dynamics.array_operations import StateOperations, X
+from mbrl_controller.dynamics.torch_operations import TorchOperations
 from mbrl_controller.models.hand_geometry import Frame, HandGeometry
 from mbrl_controller.tasks.spaces import Array, VectorSpec
-
-if TYPE_CHECKING:
-    from typing import Self  # Python 3.11
 
 REACH = 8e-3  # m, over which a surface's influence falls by e; about the motion in one control step
 DEEPEST = -4e-3  # m; contacts are soft, but a deeper prediction is not more of a contact
 NEAREST = 1e-4  # m from a core; below it the direction is meaningless
 
 VECTORS = {"line": 2, "box": 4}  # that place a surface's core: z and the origin, or all axes and the origin
-
-
-class _Number(Protocol):
-    def __add__(self, other: Self, /) -> Self: ...
-    def __sub__(self, other: Self, /) -> Self: ...
-    def __mul__(self, other: Self, /) -> Self: ...
-    def __truediv__(self, other: Self, /) -> Self: ...
-
-
-X = TypeVar("X", bound=_Number)
-
-
-class Operations(Protocol[X]):
-    """Array operations on [..., B] for B states; constants are named entries of `ContactLayout.constants`.
-
-    States are the last axis, unlike elsewhere: then each operation runs over long rows of memory, and gathering one
-    value of all states gathers a row. In ONNX Runtime that takes well under half the time.
-    """
-
-    def states_last(self, state: X) -> X:
-        """States [..., S] as [S, B]."""
-        ...
-
-    def states_first(self, features: X, state: X) -> X:
-        """Features [k, n, B] as [..., k n], with the leading axes of `state`."""
-        ...
-
-    def gather(self, x: X, indices: str) -> X:
-        """Rows [n, B] of x [S, B] for indices [n]; [n, 1, B] for indices [n, 1]."""
-        ...
-
-    def matmul(self, matrix: str, x: X) -> X: ...
-    def constant(self, name: str) -> X: ...
-    def split(self, x: X, sizes: list[int], axis: int) -> list[X]: ...
-    def concat(self, parts: list[X], axis: int) -> X: ...
-    def minimum(self, a: X, b: X, /) -> X: ...
-    def maximum(self, a: X, b: X, /) -> X: ...
-    def sin(self, x: X, /) -> X: ...
-    def cos(self, x: X, /) -> X: ...
-    def exp(self, x: X, /) -> X: ...
-    def sqrt(self, x: X, /) -> X: ...
 
 
 class ContactLayout:
@@ -91,7 +50,8 @@ class ContactLayout:
 
     def __init__(self, geometry: HandGeometry, state: VectorSpec) -> None:
         self.constants: dict[str, NDArray[Any]] = {}
-        self.balls = [ball.name for ball in geometry.balls]
+        self.balls = [f"ball{i}" for i in range(len(geometry.balls))]
+        self.solids = {f"solid{i}_": solid for i, solid in enumerate(geometry.solids)}
         depth: list[int] = []
         for hinge in geometry.hinges:
             depth.append(0 if hinge.parent < 0 else depth[hinge.parent] + 1)
@@ -107,28 +67,43 @@ class ContactLayout:
             "box": [shape for shape in geometry.shapes if any(shape.half[:2])],
         }
         for kind, shapes in self.kinds.items():
-            shapes.sort(key=lambda shape: depth[shape.hinge])
+            shapes.sort(key=lambda shape: -1 if shape.hinge < 0 else depth[shape.hinge])
+            fixed = [shape.frame for shape in shapes if shape.hinge < 0]
+            if fixed:
+                self._put(f"{kind}_fixed", _vectors(fixed)[:, -VECTORS[kind] * len(fixed) :])
             for level in range(len(self.levels)):
-                carried = [shape for shape in shapes if depth[shape.hinge] == level]
+                carried = [shape for shape in shapes if shape.hinge >= 0 and depth[shape.hinge] == level]
                 if carried:
                     placed = self._maps([s.hinge for s in carried], [s.frame for s in carried], level)
                     self._put(f"{kind}{level}", placed[-VECTORS[kind] * len(carried) :])
-            half = np.array([shape.half for shape in shapes]).reshape(-1, 3)
-            for axis in range(4 - VECTORS[kind], 3):
-                self._put(f"{kind}_{'xyz'[axis]}", half[:, axis, None])
-                self._put(f"{kind}_minus_{'xyz'[axis]}", -half[:, axis, None])
+            self._put_half(kind, np.array([shape.half for shape in shapes]))
+            if self.solids:
+                self._put_half(f"{kind}_core", np.array([solids.core(shape)[0] for shape in shapes]))
         self.shapes = [*self.kinds["line"], *self.kinds["box"]]
-        for ball in geometry.balls:
+        for name, ball in zip(self.balls, geometry.balls, strict=True):
             centre = state.indices([f"{ball.name}.position.{axis}" for axis in "xyz"])
-            self._put(f"{ball.name}_centre", centre[:, None])
-            self._put(f"{ball.name}_touch", np.array([shape.radius + ball.radius for shape in self.shapes])[:, None])
-        for name, value in (("nothing", 0.0), ("nearest", NEAREST**2), ("deepest", DEEPEST), ("reach", -1 / REACH)):
+            self._put(f"{name}_centre", centre[:, None])
+            self._put(f"{name}_touch", np.array([shape.radius + ball.radius for shape in self.shapes])[:, None])
+        for prefix, solid in self.solids.items():
+            for name, constant in solids.constants(solid, prefix, state, self.shapes).items():
+                self._put(name, constant)
+        numbers = {"nothing": 0.0, "nearest": NEAREST**2, "deepest": DEEPEST, "reach": -1 / REACH}
+        if self.solids:
+            numbers |= {"one": 1.0, "tiny": solids.TINY**2}
+        for name, value in numbers.items():
             self._put(f"contact_{name}", np.array(value))
 
     @property
     def size(self) -> int:
         """Number of features F."""
-        return 4 * len(self.shapes) * len(self.balls)
+        return len(self.shapes) * (4 * len(self.balls) + solids.FEATURES * len(self.solids))
+
+    def _put_half(self, kind: str, half: Array) -> None:
+        """Half extents [n, 3] along the axes of a kind's cores."""
+        half = half.reshape(-1, 3)
+        for axis in range(4 - VECTORS[kind.split("_")[0]], 3):
+            self._put(f"{kind}_{'xyz'[axis]}", half[:, axis, None])
+            self._put(f"{kind}_minus_{'xyz'[axis]}", -half[:, axis, None])
 
     def _put(self, name: str, value: Array | NDArray[np.intp]) -> None:
         whole = np.issubdtype(value.dtype, np.integer)
@@ -144,21 +119,28 @@ class ContactLayout:
         return matrix.reshape(-1, 4 * len(index))
 
 
-def contact_features(ops: Operations[X], layout: ContactLayout, state: X) -> X:
+def contact_features(ops: StateOperations[X], layout: ContactLayout, state: X) -> X:
     """Features [..., F] of states [..., S]: per ball the influences of all surfaces in the layout's order, then their
-    products with each component of the direction from surface to ball."""
+    products with each component of the direction from surface to ball; then per solid the same and the turns."""
     states = ops.states_last(state)
     surfaces = _surfaces(ops, layout, states)
-    balls = [_ball_features(ops, layout, states, ball, surfaces) for ball in layout.balls]
-    return ops.states_first(ops.concat(balls, 0), state)
+    touched = [_ball_features(ops, layout, states, ball, surfaces) for ball in layout.balls]
+    touched += [solids.features(ops, solid, prefix, states, surfaces) for prefix, solid in layout.solids.items()]
+    return ops.states_first(ops.concat(touched, 0), state)
 
 
-def _surfaces(ops: Operations[X], layout: ContactLayout, states: X) -> dict[str, list[X]]:
+def _surfaces(ops: StateOperations[X], layout: ContactLayout, states: X) -> dict[str, list[X]]:
     """For each kind the axes along which it extends, and the origin: each [3, surfaces, B]."""
     angles = ops.gather(states, "angles")
     counts = [len(hinges) for hinges in layout.levels]
     sines, cosines = (ops.split(values, counts, 0) for values in (ops.sin(angles), ops.cos(angles)))
     placed: dict[str, list[list[X]]] = {kind: [] for kind in layout.kinds}
+    for kind, found in placed.items():
+        if f"{kind}_fixed" in layout.constants:
+            zero = ops.sum_first(sines[0]) * ops.constant("contact_nothing")  # one for all states
+            vectors = ops.constant(f"{kind}_fixed") + zero
+            count = layout.constants[f"{kind}_fixed"].shape[1] // VECTORS[kind]
+            found.append(ops.split(vectors, [count] * VECTORS[kind], 1))
     frames: Any = None
     for level, n in enumerate(counts):
         frames = _turned(ops, frames, sines[level], cosines[level], level, n)
@@ -173,7 +155,7 @@ def _surfaces(ops: Operations[X], layout: ContactLayout, states: X) -> dict[str,
     }
 
 
-def _turned(ops: Operations[X], parents: Any, sine: X, cosine: X, level: int, n: int) -> X:
+def _turned(ops: StateOperations[X], parents: Any, sine: X, cosine: X, level: int, n: int) -> X:
     """Frames of a level [3, 4 n, B], each turned about its z, from those of the level above."""
     frames = ops.matmul(f"frames{level}", parents) if level else ops.constant("frames0")
     x, y, rest = ops.split(frames, [n, n, 2 * n], 1)
@@ -185,7 +167,9 @@ def _turned(ops: Operations[X], parents: Any, sine: X, cosine: X, level: int, n:
     return ops.concat([turned_x, turned_y, rest], 1)
 
 
-def _ball_features(ops: Operations[X], layout: ContactLayout, states: X, ball: str, surfaces: dict[str, list[X]]) -> X:
+def _ball_features(
+    ops: StateOperations[X], layout: ContactLayout, states: X, ball: str, surfaces: dict[str, list[X]]
+) -> X:
     """[4, surfaces, B]."""
     centre = ops.gather(states, f"{ball}_centre")
     gaps = []
@@ -202,7 +186,7 @@ def _ball_features(ops: Operations[X], layout: ContactLayout, states: X, ball: s
     return ops.concat([influence, gap * (influence / distance)], 0)
 
 
-def _dot(ops: Operations[X], a: X, b: X) -> X:
+def _dot(ops: StateOperations[X], a: X, b: X) -> X:
     """[1, n, B] of [3, n, B]."""
     x, y, z = ops.split(a * b, [1, 1, 1], 0)
     return x + y + z
@@ -218,21 +202,12 @@ def _vectors(frames: list[Frame]) -> Array:
     return np.stack([_rows(frame) for frame in frames], axis=1).reshape(-1, 3).T[:, :, None]
 
 
-class TorchContacts(nn.Module):
-    """The features in torch; implements `Operations`."""
-
-    minimum = staticmethod(torch.minimum)
-    maximum = staticmethod(torch.maximum)
-    sin = staticmethod(torch.sin)
-    cos = staticmethod(torch.cos)
-    exp = staticmethod(torch.exp)
-    sqrt = staticmethod(torch.sqrt)
+class TorchContacts(TorchOperations):
+    """The features in torch; implements `StateOperations`."""
 
     def __init__(self, geometry: HandGeometry, state: VectorSpec) -> None:
-        super().__init__()
         self.layout = ContactLayout(geometry, state)
-        for name, value in self.layout.constants.items():
-            self.register_buffer(name, torch.tensor(value), persistent=False)
+        super().__init__(self.layout.constants)
 
     def forward(self, state: Tensor) -> Tensor:
         """Features [..., F] of states [..., S]."""
@@ -246,15 +221,3 @@ class TorchContacts(nn.Module):
 
     def gather(self, x: Tensor, indices: str) -> Tensor:
         return x[self.get_buffer(indices)]
-
-    def matmul(self, matrix: str, x: Tensor) -> Tensor:
-        return self.get_buffer(matrix) @ x
-
-    def constant(self, name: str) -> Tensor:
-        return self.get_buffer(name)
-
-    def split(self, x: Tensor, sizes: list[int], axis: int) -> list[Tensor]:
-        return list(x.split(sizes, axis))
-
-    def concat(self, parts: list[Tensor], axis: int) -> Tensor:
-        return torch.cat(parts, axis)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from mbrl_controller.dynamics.contacts import ContactLayout, contact_features
+from mbrl_controller.dynamics.contacts import contact_features
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
+from mbrl_controller.dynamics.onnx_nodes import ContactNodes, Node
 from mbrl_controller.dynamics.quantisation import INPUT_ZERO, QuantisedLayer
 from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.tasks.spaces import Array
@@ -80,8 +80,8 @@ class NetworkGraph:
             sine, cosine = self.add("Sin", angle), self.add("Cos", angle)
             parts = [self._entries("linear", model.linear.numpy()), sine, cosine, fed]
         if model.contacts is not None:
-            contacts = _ContactNodes(self, model.contacts.layout)
-            parts.append(contact_features(contacts, model.contacts.layout, _Node("state", self)).name)
+            contacts = ContactNodes(self, model.contacts.layout, model.size, len(self.spec.state_names))
+            parts.append(contact_features(contacts, model.contacts.layout, Node("state", self)).name)
         return self.add("Concat", *parts, axis=2)
 
     def _scaled(self, features: str) -> str:
@@ -153,6 +153,11 @@ class NetworkGraph:
         array = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else value
         return self.constant(name, array.astype(np.float32))
 
+    @property
+    def length(self) -> int:
+        """Number of nodes so far."""
+        return len(self.nodes)
+
     def constant(self, name: str, value: NDArray[Any] | np.generic) -> str:
         """Add a constant."""
         self.constants.append(numpy_helper.from_array(np.asarray(value), name))
@@ -163,86 +168,3 @@ class NetworkGraph:
         outputs = output if isinstance(output, tuple) else (output or f"v{len(self.nodes)}",)
         self.nodes.append(helper.make_node(kind, inputs, outputs, name=f"n{len(self.nodes)}", **attributes))
         return outputs[0]
-
-
-@dataclass(frozen=True)
-class _Node:
-    """A tensor of the graph, with arithmetic."""
-
-    name: str
-    graph: NetworkGraph
-
-    def apply(self, kind: str, *others: _Node, **attributes: Any) -> _Node:
-        names = (other.name for other in others)
-        return _Node(self.graph.add(kind, self.name, *names, **attributes), self.graph)
-
-    def __add__(self, other: _Node) -> _Node:
-        return self.apply("Add", other)
-
-    def __sub__(self, other: _Node) -> _Node:
-        return self.apply("Sub", other)
-
-    def __mul__(self, other: _Node) -> _Node:
-        return self.apply("Mul", other)
-
-    def __truediv__(self, other: _Node) -> _Node:
-        return self.apply("Div", other)
-
-
-class _ContactNodes:
-    """`contacts.Operations` as nodes of a graph, for states [E, N, S]."""
-
-    def __init__(self, graph: NetworkGraph, layout: ContactLayout) -> None:
-        self.graph, self.layout = graph, layout
-        self.known: set[str] = set()
-
-    def states_last(self, state: _Node) -> _Node:
-        rows = self._constant("state_rows", np.array([-1, len(self.graph.spec.state_names)]))
-        return state.apply("Reshape", rows).apply("Transpose", perm=[1, 0])
-
-    def states_first(self, features: _Node, state: _Node) -> _Node:
-        transposed = features.apply("Transpose", perm=[2, 0, 1])
-        shape = self._constant("contact_rows", np.array([self.graph.model.size, -1, self.layout.size]))
-        return transposed.apply("Reshape", shape)
-
-    def gather(self, x: _Node, indices: str) -> _Node:
-        return x.apply("Gather", self.constant(indices), axis=0)
-
-    def matmul(self, matrix: str, x: _Node) -> _Node:
-        return self.constant(matrix).apply("MatMul", x)
-
-    def constant(self, name: str) -> _Node:
-        return self._constant(name, self.layout.constants[name])
-
-    def split(self, x: _Node, sizes: list[int], axis: int) -> list[_Node]:
-        outputs = tuple(f"v{len(self.graph.nodes)}_{i}" for i in range(len(sizes)))
-        lengths = self._constant(f"split_{'_'.join(map(str, sizes))}", np.array(sizes))
-        x.apply("Split", lengths, output=outputs, axis=axis)
-        return [_Node(name, self.graph) for name in outputs]
-
-    def concat(self, parts: list[_Node], axis: int) -> _Node:
-        return parts[0].apply("Concat", *parts[1:], axis=axis)
-
-    def minimum(self, a: _Node, b: _Node) -> _Node:
-        return a.apply("Min", b)
-
-    def maximum(self, a: _Node, b: _Node) -> _Node:
-        return a.apply("Max", b)
-
-    def sin(self, x: _Node) -> _Node:
-        return x.apply("Sin")
-
-    def cos(self, x: _Node) -> _Node:
-        return x.apply("Cos")
-
-    def exp(self, x: _Node) -> _Node:
-        return x.apply("Exp")
-
-    def sqrt(self, x: _Node) -> _Node:
-        return x.apply("Sqrt")
-
-    def _constant(self, name: str, value: NDArray[Any]) -> _Node:
-        if name not in self.known:
-            self.known.add(name)
-            self.graph.constant(name, value)
-        return _Node(name, self.graph)

@@ -18,8 +18,9 @@ from mbrl_controller.base.errors import ModelError
 from mbrl_controller.models.files import MAX_TEXT_BYTES
 
 OPERATORS = {
-    "": {"Add", "Clip", "Concat", "Cos", "Div", "Exp", "Gather", "Gemm", "MatMul", "Max", "Min", "Mul",
-         "QuantizeLinear", "Relu", "Reshape", "Sin", "Slice", "Split", "Sqrt", "Sub", "Transpose"},
+    "": {"Add", "Clip", "Concat", "Cos", "Div", "Exp", "Gather", "Gemm", "Greater", "MatMul", "Max", "Min",
+         "Mul", "QuantizeLinear", "ReduceSum", "Relu", "Reshape", "Sin", "Slice", "Split", "Sqrt", "Sub", "Transpose",
+         "Where"},
     "com.microsoft": {"MatMulIntegerToFloat"},
 }  # fmt: skip
 MAX_PARTS = 50_000  # protobuf messages in the file; Baoding's models have a few hundred

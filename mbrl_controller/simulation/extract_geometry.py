@@ -13,9 +13,20 @@ import numpy as np
 
 from mbrl_controller.base.errors import ContractError
 from mbrl_controller.contract.contract import RobotContract, parse_contract
-from mbrl_controller.models.hand_geometry import Ball, Frame, HandGeometry, Hinge, Shape
+from mbrl_controller.models.hand_geometry import Ball, HandGeometry, Hinge, Shape, Solid
+from mbrl_controller.models.hand_geometry import Frame as Placed
+from mbrl_controller.simulation.extract_shapes import (
+    ball_radius,
+    collides,
+    geom_pose,
+    is_plane,
+    object_solids,
+    rounded_box,
+    shape_centre,
+)
 from mbrl_controller.simulation.scene import Scene, load_scene
-from mbrl_controller.tasks.spaces import Array
+from mbrl_controller.simulation.state_reader import Frame
+from mbrl_controller.tasks.spaces import AXES, Array, parse_entry
 
 MIN_SIZE = 2e-3  # m; smaller boxes only give a link its mass
 
@@ -23,10 +34,12 @@ Pose = tuple[Array, Array]  # rotation [3, 3], position [3]
 
 
 def extract_geometry(contract: RobotContract) -> HandGeometry:
-    """Hinges and collision shapes of the contract's simulated hand, and the balls in its scene.
+    """Hinges and collision shapes of the contract's simulated hand, and the objects in its scene.
 
-    Surfaces that no actuated joint moves (a fixed forearm) are left out. Raises ContractError if the scene has no
-    balls, or the hand has joints or shapes that HandGeometry cannot represent.
+    An object whose position and orientation are in the state can have any shape (simulation/extract_shapes.py); one
+    without orientation must be a ball. Surfaces that no joint moves (a palm) count where an object turns; around balls
+    they are left out (a fixed forearm). Raises ContractError if the scene has no objects, or the hand has joints or
+    shapes that HandGeometry cannot represent.
     """
     return _of(contract.text, contract.folder)
 
@@ -35,30 +48,34 @@ def extract_geometry(contract: RobotContract) -> HandGeometry:
 def _of(contract_text: str, folder: Path | None) -> HandGeometry:
     contract = parse_contract(contract_text, folder=folder)
     scene = load_scene(contract)
-    names = [name for name in scene.objects if name in scene.file.objects]
-    if not names:
-        raise ContractError(f"contact features: the state of {contract.task.name} has no balls")
-    return _Extractor(scene, contract).read(
-        [Ball(name=name, radius=0.5 * scene.file.objects[name].size[0]) for name in names]
-    )
+    if not scene.objects:
+        raise ContractError(f"contact features: the state of {contract.task.name} has no free objects")
+    balls, solids = [], []
+    for name, body in scene.objects.items():
+        if f"{name}.orientation.{AXES[0]}" in contract.task.state.names:
+            solids += object_solids(scene.model, body, name)
+        else:
+            balls.append(Ball(name=name, radius=ball_radius(scene.model, body, name)))
+    return _Extractor(scene, contract).read(balls, solids)
 
 
 class _Extractor:
     def __init__(self, scene: Scene, contract: RobotContract) -> None:
         self.model = scene.model
         self.free = set(scene.objects.values())
-        self.known = set(contract.action.names)
+        names = (parse_entry(name) for name in contract.task.state.names)
+        self.known = {name.owner for name in names if name.quantity == "position" and not name.is_object}
         self.hinges: list[Hinge] = []
-        # By body: the hinge that carries it (world: -1), and the body's pose in that hinge's frame.
-        self.bodies: dict[int, tuple[int, Pose]] = {0: (-1, (np.eye(3), np.zeros(3)))}
+        # By body: the hinge that carries it (world: -1), and the body's pose in that hinge's frame, or the contract's.
+        self.bodies: dict[int, tuple[int, Pose]] = {0: (-1, _world(scene))}
 
-    def read(self, balls: list[Ball]) -> HandGeometry:
+    def read(self, balls: list[Ball], solids: list[Solid]) -> HandGeometry:
         model = self.model
         for body in range(1, model.nbody):
             if body not in self.free:
                 self._body(body)
-        shapes = [s for geom in range(model.ngeom) if (s := self._shape(geom)) is not None]
-        return HandGeometry(hinges=tuple(self.hinges), shapes=tuple(shapes), balls=tuple(balls))
+        shapes = [s for geom in range(model.ngeom) if (s := self._shape(geom, fixed=bool(solids))) is not None]
+        return HandGeometry(hinges=tuple(self.hinges), shapes=tuple(shapes), balls=tuple(balls), solids=tuple(solids))
 
     def _body(self, body: int) -> None:
         model = self.model
@@ -68,37 +85,40 @@ class _Extractor:
             name = model.joint(joint).name
             # int(): MuJoCo 4.0.0's enums do not compare equal to NumPy integers.
             if int(model.jnt_type[joint]) != int(mujoco.mjtJoint.mjJNT_HINGE) or name not in self.known:
-                raise ContractError(f"contact features: joint {name!r} is not an actuated hinge")
+                raise ContractError(f"contact features: joint {name!r} is not a hinge whose position the state has")
             axis = (_frame_along(model.jnt_axis[joint]), np.array(model.jnt_pos[joint]))
             zero = float(model.qpos0[model.jnt_qposadr[joint]])  # the body's angle in the file's pose
             frame = _then(_then(pose, axis), (_about_z(-zero), np.zeros(3)))
-            self.hinges.append(Hinge(joint=name, parent=hinge, frame=Frame.of(*frame)))
+            self.hinges.append(Hinge(joint=name, parent=hinge, frame=Placed.of(*frame)))
             hinge, pose = len(self.hinges) - 1, _inverse(axis)
         self.bodies[body] = (hinge, pose)
 
-    def _shape(self, geom: int) -> Shape | None:
+    def _shape(self, geom: int, fixed: bool) -> Shape | None:
         model = self.model
         body = int(model.geom_bodyid[geom])
-        if body in self.free or not (model.geom_contype[geom] or model.geom_conaffinity[geom]):
+        if body in self.free or not collides(model, geom):
             return None
         hinge, pose = self.bodies[body]
-        size, kind = model.geom_size[geom], int(model.geom_type[geom])
-        if hinge < 0 or size.max() < MIN_SIZE:
+        if hinge < 0 and (not fixed or is_plane(model, geom)):
             return None
-        forms = {
-            int(mujoco.mjtGeom.mjGEOM_SPHERE): ((0.0, 0.0, 0.0), size[0]),
-            int(mujoco.mjtGeom.mjGEOM_CAPSULE): ((0.0, 0.0, size[1]), size[0]),
-            int(mujoco.mjtGeom.mjGEOM_BOX): (size, 0.0),
-        }
-        if kind not in forms:
-            name = model.body(body).name
-            raise ContractError(
-                f"contact features: the collision shape of body {name!r} is not a sphere, capsule or box"
-            )
-        half, radius = forms[kind]
-        frame = _then(pose, (_matrix(model.geom_quat[geom]), model.geom_pos[geom]))
-        x, y, z = map(float, half)
-        return Shape(hinge=hinge, frame=Frame.of(*frame), half=(x, y, z), radius=float(radius))
+        half, radius = rounded_box(model, geom)
+        if max(*half, radius) < MIN_SIZE:
+            return None
+        rotation, position = _then(pose, geom_pose(model, geom))
+        frame = Placed.of(rotation, position + rotation @ shape_centre(model, geom))
+        return Shape(hinge=hinge, frame=frame, half=half, radius=radius)
+
+
+def _world(scene: Scene) -> Pose:
+    """The world's pose in the contract's frame."""
+    frame = Frame(scene.model, scene.file.frame)
+    if frame.fixed is None:
+        raise ContractError(
+            f"contact features: the contract's frame {scene.file.frame!r} moves with the hand's joints; give the "
+            "objects in a frame that stands still"
+        )
+    rotation, position = frame.fixed[:2]
+    return (rotation, position) if frame.is_world else _inverse((rotation, position))
 
 
 def _then(first: Pose, second: Pose) -> Pose:

@@ -35,18 +35,19 @@ class Frame:
             raise ContractError(f"frame: the model has no body or site {name!r}")
         body = self._id if kind == mujoco.mjtObj.mjOBJ_BODY else int(model.site_bodyid[self._id])
         self.is_world = kind == mujoco.mjtObj.mjOBJ_BODY and body == 0
-        self._fixed: tuple[Array, Array, Array, Array] | None = None
+        # What `twist` gives where no joint moves the frame.
+        self.fixed: tuple[Array, Array, Array, Array] | None = None
         if self.is_world:
-            self._fixed = np.eye(3), np.zeros(3), np.zeros(3), np.zeros(3)
+            self.fixed = np.eye(3), np.zeros(3), np.zeros(3), np.zeros(3)
             return
         self._data = mujoco.MjData(model)
         if int(model.body_weldid[body]) == 0:  # no joint moves it
-            self._fixed = self._at(model.qpos0, np.zeros(model.nv))
+            self.fixed = self._at(model.qpos0, np.zeros(model.nv))
 
     def twist(self, qpos: Array, qvel: Array) -> tuple[Array, Array, Array, Array]:
         """Rotation [..., 3, 3], position, velocity and angular velocity [..., 3] in the world."""
-        if self._fixed is not None:
-            return self._fixed
+        if self.fixed is not None:
+            return self.fixed
         rows = [self._at(q, v) for q, v in zip(qpos.reshape(-1, qpos.shape[-1]), qvel.reshape(-1, qvel.shape[-1]),
                                                strict=True)]  # fmt: skip
         lead = qpos.shape[:-1]

@@ -39,6 +39,6 @@ def test_it_survives_being_written(baoding: RobotContract) -> None:
     assert HandGeometry.model_validate_json(geometry.model_dump_json()) == geometry
 
 
-def test_a_scene_without_balls_is_refused() -> None:
-    with pytest.raises(ContractError, match="no balls"):
+def test_a_scene_without_free_objects_is_refused() -> None:
+    with pytest.raises(ContractError, match="no free objects"):
         extract_geometry(contract_for("valve"))
