@@ -21,10 +21,11 @@ tallies = pytest.StashKey[list[Tally]]()
 
 # Of a hundred inputs. YAML and what goes through rclpy take longest, and have less.
 SHARES = {
-    "messages: state and ticks": 40,
+    "messages: state and ticks": 37,
     "messages: bytes": 17,
     "messages: over DDS": 1,
     "messages: goals, commands": 5,
+    "messages: hand commands": 3,
     "messages: logged": 1,
     "contracts: structure": 6,
     "contracts: bytes": 3,

@@ -1,7 +1,8 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""A hand of two joints with two balls, one told of by odometry and one by poses, and a model of it."""
+"""A hand of two joints with two balls, one told of by odometry and one by poses, and a model of it; and a hand whose
+drivers take commands on several topics."""
 
 from __future__ import annotations
 
@@ -28,6 +29,27 @@ command:
   joints:
     - {name: J0, lower: -1.0, upper: 1.0, neutral: 0.0, max_rate: 3.0}
     - {name: J1, lower: -0.5, upper: 1.0, neutral: 0.1, max_rate: 2.0}
+"""
+
+TOPICS = """
+format_version: 2
+robot: small
+task: reach
+control_period_s: 0.05
+state:
+  - {topic: joint_states, type: sensor_msgs/msg/JointState, joints: [A, B, C, D]}
+command:
+  topics:
+    - {topic: fingers, type: sensor_msgs/msg/JointState, driver: fingers, joints: [B, A]}
+    - {topic: thumb, type: sensor_msgs/msg/JointState, by: index, joints: [C]}
+    - {topic: wrist, type: trajectory_msgs/msg/JointTrajectory, send: {plan: 3}, joints: [D]}
+  as: {prefix: left_, scale: 57.3}
+  raw: {lower: -200, upper: 255}
+  joints:
+    - {name: A, lower: -1.0, upper: 1.0, neutral: 0.0, max_rate: 3.0, as: {sign: -1, offset: 10.0}}
+    - {name: B, lower: -0.5, upper: 1.0, neutral: 0.1, max_rate: 2.0, as: {name: b}}
+    - {name: C, lower: -1.0, upper: 1.0, neutral: 0.1, max_rate: 2.0, as: {scale: 127.0, offset: 127.5, round: true}}
+    - {name: D, lower: -0.5, upper: 0.5, neutral: 0.1, max_rate: 2.0}
 """
 
 

@@ -17,16 +17,18 @@ from hypothesis import strategies as st
 
 from mbrl_controller.base.errors import ContractError
 from mbrl_controller.base.resources import share_dir
+from mbrl_controller.contract.command_messages import encode_command
 from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.control.config import SafetyConfig
 from mbrl_controller.control.safety import Safety
 from mbrl_controller.control.state_input import StateInput
 
 from .damage import cuts, damaged, edited, edits
-from .hand import OBJECTS
+from .hand import OBJECTS, TOPICS
 
 # Small ones, since PyYAML takes a tenth of a second for the Adroit hand's.
-TEXTS = [OBJECTS, (share_dir() / "config" / "claw_valve.yaml").read_text()]
+TEXTS = [OBJECTS, TOPICS, (share_dir() / "config" / "claw_valve.yaml").read_text()]
+VALVE = TEXTS[-1]
 DOCUMENTS = [yaml.safe_load(text) for text in TEXTS]
 
 
@@ -51,6 +53,14 @@ def check_usable(contract: RobotContract) -> None:
         for valid in source.valid.values():
             assert valid.lower < valid.upper
     StateInput(contract)
+    commanded = np.concatenate([to.at for to in contract.destinations])
+    assert sorted(commanded.tolist()) == list(range(len(action))), "each joint goes to one topic"
+    for to in contract.destinations:
+        for angles in (action.lower, action.neutral, action.upper):
+            values = encode_command(to, angles[None], action.period).values
+            assert np.isfinite(values).all()
+            assert (to.lower <= values).all()
+            assert (values <= to.upper).all()
     safety = Safety(action, SafetyConfig(), contract.file.command.safe)
     for position in (action.neutral, action.upper + 0.4 * action.max_rate * action.period):
         command = safety.safe_command(position)
@@ -119,6 +129,6 @@ def test_bytes(fuzz) -> None:
     ],
 )
 def test_what_fuzzing_found(old, new) -> None:
-    assert old in TEXTS[1]
+    assert old in VALVE
     with pytest.raises(ContractError, match=r"^hand\.yaml: "):
-        check(TEXTS[1].replace(old, new, 1))
+        check(VALVE.replace(old, new, 1))

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from mbrl_controller.base.errors import MessageError
 from mbrl_controller.contract import ros_types
-from mbrl_controller.contract.command_messages import read_command
+from mbrl_controller.contract.command_messages import read_command, read_plan
 from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.contract.source_reader import SourceReader
 from mbrl_controller.control.config import ControllerConfig, SafetyConfig, SessionConfig
@@ -35,6 +35,7 @@ from mbrl_controller.planning.catalog import make_planner
 
 from .damage import Edit, cuts, damaged, edited, edits
 from .hand import JOINTS, OBJECTS, PERIOD, StillObjects
+from .hand import TOPICS as SEVERAL
 
 CONTRACT = parse_contract(OBJECTS)
 TOPICS = [source.topic for source in CONTRACT.sources]
@@ -245,6 +246,30 @@ def test_goals_and_commands(fuzz) -> None:
             command = read_command(CONTRACT, "hand/joint_trajectory", message)
             assert np.isfinite(command).all()
             assert command.shape == (len(JOINTS),)
+
+    run()
+
+
+def test_commands_of_several_topics(fuzz) -> None:
+    """What anybody sends to the hand's drivers: the sim obeys it, and logs are read from it."""
+    contract = parse_contract(SEVERAL)
+    counted = fuzz("messages: hand commands")
+    names = [name for to in contract.destinations for name in to.map.names]
+    known = st.lists(st.one_of(st.sampled_from(names), name), max_size=3)
+
+    @counted.settings(inputs_an_example=2)
+    @given(st.sampled_from(contract.destinations[:2]), known, st.lists(number, max_size=3), points_of(1))
+    @example(contract.destinations[0], ["left_A", "left_b"], [10.0, 0.0], [])
+    def run(to, given_names, values, points) -> None:
+        told = Fields(name=given_names, position=values, joint_names=["left_D"], points=points)
+        for topic in (to.topic, "wrist"):
+            with counted.one():
+                times, targets = read_plan(contract, topic, told)
+                at = contract.destination(topic).at
+                assert targets.shape == (len(times), len(contract.action))
+                assert not np.isinf(targets).any()
+                assert np.isfinite(targets[:, at]).any(axis=1).all()
+                assert np.isnan(np.delete(targets, at, axis=1)).all()
 
     run()
 
