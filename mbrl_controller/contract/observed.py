@@ -81,11 +81,15 @@ class ObservedSource:
 
     def findings(self) -> list[Finding]:
         """What is wrong with the messages so far; empty if there were none."""
-        found = [
+        return [*self.unusable(), *self._timing(), *self._limits()]
+
+    def unusable(self) -> list[Finding]:
+        """Why they cannot be used at all."""
+        refused = [
             Finding(self.source.topic, f"{count} of {self.messages} messages refused: {text}", self._cure(text))
             for count, text in self._refused.values()
         ]
-        return [*found, *self._timing(), *self._stamps(), *self._limits()]
+        return [*refused, *self._stamps()]
 
     def _timing(self) -> list[Finding]:
         topic, silence, control = (

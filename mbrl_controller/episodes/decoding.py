@@ -39,7 +39,7 @@ class SourceDecoder:
             seconds, rest = divmod(stamp, ros_messages.NANO)
             sample = reader.make_sample(float(seconds) + 1e-9 * float(rest), reader.raw_values(part))
         except MessageError as error:
-            self._rows.reject(stamp, _reason(error))
+            self._rows.reject(stamp, reason_of(error))
             return False
         if sample is None:
             return False
@@ -87,11 +87,11 @@ def add_row(rows: TimeSeriesBuilder, message: Any, read: Callable[[Any], Array])
     try:
         rows.add(stamp, read(message))
     except MessageError as error:
-        rows.reject(stamp, _reason(error))
+        rows.reject(stamp, reason_of(error))
         return False
     return True
 
 
-def _reason(error: MessageError) -> str:
+def reason_of(error: MessageError) -> str:
     """The error's text without the value, so that equal reasons count together."""
     return re.sub(r" = \S+ is ", " is ", str(error))

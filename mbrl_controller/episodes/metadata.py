@@ -17,6 +17,7 @@ from mbrl_controller.contract.contract import RobotContract
 RECORD = "mbrl_controller"  # name of the MCAP metadata record that begins every episode
 CLOSED_RECORD = "mbrl_controller_closed"  # ends every episode that was closed or recovered
 FORMAT_VERSION = "1"
+CONTROLLER, OTHERS = "controller", "others"  # who commanded
 LOCKSTEP = "lockstep"  # `source` of episodes from simulation without ROS
 SESSION_NAME = re.compile(r"\w[\w.-]{0,99}")  # a folder's name
 
@@ -35,6 +36,7 @@ class EpisodeInfo:
     model_version: str = ""
     model_digest: str = ""
     source: str = LOCKSTEP  # writer: lockstep or logger
+    commanded_by: str = CONTROLLER  # or OTHERS: the commands are those on the hand's command topics, from whomever
     topics: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, str] = field(default_factory=dict)
     task: str = ""
@@ -66,6 +68,7 @@ class EpisodeInfo:
             "model_version": self.model_version,
             "model_digest": self.model_digest,
             "source": self.source,
+            "commanded_by": self.commanded_by,
             "started": self.started,
             "topics": json.dumps(dict(self.topics)),
             "extra": json.dumps(dict(self.extra)),
@@ -90,6 +93,7 @@ class EpisodeInfo:
                 model_version=entries["model_version"],
                 model_digest=entries["model_digest"],
                 source=entries["source"],
+                commanded_by=entries.get("commanded_by", CONTROLLER),
                 topics={str(k): str(v) for k, v in topics.items()},
                 extra={str(k): str(v) for k, v in extra.items()},
                 task=entries["task"],

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -19,14 +20,17 @@ from mbrl_controller.contract.frames import TF_STATIC, StaticFrames
 from mbrl_controller.contract.state_assembly import make_readers
 from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.command_intervals import CommandIntervals, Stamps, command_intervals
+from mbrl_controller.episodes.command_stream import CommandStream, control_periods
 from mbrl_controller.episodes.data_schema import DataSchema
 from mbrl_controller.episodes.decoding import NamedValues, SourceDecoder, add_row
+from mbrl_controller.episodes.exclusions import Exclusion
 from mbrl_controller.episodes.mcap_scan import McapScan, Message, Metadata
-from mbrl_controller.episodes.metadata import CLOSED_RECORD, RECORD, EpisodeInfo, absolute
+from mbrl_controller.episodes.metadata import CLOSED_RECORD, OTHERS, RECORD, EpisodeInfo, absolute
 from mbrl_controller.episodes.time_series import NewestSampleFilter, TimeSeries, TimeSeriesBuilder
 from mbrl_controller.tasks.spaces import Array
 
 HEADER_FIRST = (ros_types.JOINT_STATE, ros_types.ODOMETRY, ros_types.POSE)  # their stamp is read without decoding
+LONGEST = 2 * 86_400 * ros_messages.NANO  # ns, of an episode around the commands of others
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Episode:
     problem: str  # if not complete
     closed: Mapping[str, str]  # the writer's notes at the end
     rejected: Mapping[str, int] = field(default_factory=dict)  # reason -> messages that could not be used
+    doubtful: tuple[Exclusion, ...] = ()  # periods in which several commands of others were in force
 
     @property
     def key(self) -> str:
@@ -128,6 +133,8 @@ class _Log:
             TimeSeriesBuilder(len(contract.action)),
             TimeSeriesBuilder(len(contract.task.goal)),
         )
+        self._stream = CommandStream(contract) if info.commanded_by == OTHERS else None
+        self._newest_logged = 0  # ns
         self._command_order = NamedValues("command", contract.action.names)
         self._goal_order = NamedValues("goal", contract.task.goal.names)
         self._ticks = TimeSeriesBuilder(0)
@@ -136,9 +143,13 @@ class _Log:
 
     def of_commands(self) -> list[_Topic]:
         """Commands, the ticks that planned them, and the episode's begin and end."""
+        episode = self._topic("episode", ros_types.STRING, self._take_event)
+        if (stream := self._stream) is not None:
+            takes = {to: functools.partial(stream.add, to.topic) for to in self.contract.destinations}
+            return [*(self._topic(to.role, to.type, take) for to, take in takes.items()), episode]
         return [
             self._topic("command", ros_types.JOINT_STATE, self._take_command),
-            self._topic("episode", ros_types.STRING, self._take_event),
+            episode,
             self._topic("tick", ros_types.MULTI_ARRAY, self._take_tick),
         ]
 
@@ -171,6 +182,7 @@ class _Log:
         self._scan = McapScan()
         for record in self._scan.records(self.path):
             if isinstance(record, Message):
+                self._newest_logged = max(self._newest_logged, record.log_time)
                 for topic in by_name.get(record.channel.topic, ()):
                     if record.channel.type_name != topic.type_name:
                         raise EpisodeError(
@@ -185,14 +197,30 @@ class _Log:
 
     def intervals(self) -> CommandIntervals:
         """When each command read so far was in force."""
-        stamps = self._commands.build()[0].stamps
-        begin, end = _span(self._events, stamps)
-        return command_intervals(stamps, begin, end, self.contract.action.period * ros_messages.NANO)
+        commands, begin, end = self._commands_and_span()[:3]
+        return command_intervals(commands.stamps, begin, end, self.contract.action.period * ros_messages.NANO)
+
+    def _commands_and_span(self) -> tuple[TimeSeries, int | None, int | None, list[Exclusion], Counter[str]]:
+        """Commands, begin and end (ns), doubtful periods, and what was rejected."""
+        if (stream := self._stream) is None:
+            commands, rejected = self._commands.build()
+            return commands, *_span(self._events, commands.stamps), [], rejected
+        sent, rejected = stream.build()
+        begin, end = _span(self._events, sent.stamps)
+        since = int(sent.stamps[0]) if begin is None and len(sent) else begin or 0
+        until = self._newest_logged if end is None else end  # a log that was cut
+        if until - since > LONGEST:
+            raise EpisodeError(f"{self.path}: damaged: its stamps span {(until - since) / 86_400e9:.0f} days")
+        action = self.contract.action
+        commands, doubtful = control_periods(
+            sent, since, until, action.period * ros_messages.NANO, action.max_rate * action.period
+        )
+        return commands, since, until, doubtful, rejected
 
     def episode(self) -> Episode:
         """Return what was read."""
-        commands = self._counted(self._commands.build())
-        begin, end = _span(self._events, commands.stamps)
+        commands, begin, end, doubtful, rejected = self._commands_and_span()
+        self.rejected.update(rejected)
         return Episode(
             path=self.path,
             info=self.info,
@@ -208,6 +236,7 @@ class _Log:
             problem=self._scan.problem,
             closed=self._closed,
             rejected=dict(self.rejected),
+            doubtful=tuple(doubtful),
         )
 
     def _topic(self, role: str, type_name: str, take: Callable[[Any, int], bool], usual: str = "") -> _Topic:

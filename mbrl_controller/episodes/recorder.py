@@ -3,13 +3,13 @@
 
 """Records arriving messages, one file per episode, on a background thread. Independent of ROS.
 
-`offer` never blocks: messages that the disk cannot keep up with are dropped and counted. A disk error ends the current
-file; the next episode tries again.
+Episodes are the controller's, told by its episode topic, or a person's, around commands of anybody, told by the
+logger's own: its events come through `offer` like all messages. `offer` never blocks: messages that the disk cannot
+keep up with are dropped and counted. A disk error ends the current file; the next episode tries again.
 """
 
 from __future__ import annotations
 
-import json
 import queue
 import threading
 import time
@@ -18,14 +18,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from mbrl_controller.base.errors import EpisodeError, MessageError
+from mbrl_controller.base.errors import EpisodeError
 from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.contract.frames import TF_STATIC
 from mbrl_controller.episodes import ros_messages
-from mbrl_controller.episodes.metadata import SESSION_NAME, EpisodeInfo
+from mbrl_controller.episodes.announcements import Begun, Logged, make_event, read_event, short
+from mbrl_controller.episodes.metadata import CONTROLLER, OTHERS, SESSION_NAME, EpisodeInfo
 from mbrl_controller.episodes.recovery import recover_folder
 from mbrl_controller.episodes.writer import PART, EpisodeWriter
 
@@ -33,15 +34,9 @@ POLL_S = 0.05
 MAX_LASTING = 1000  # messages of static transforms
 FIRST_COMMAND_S = 1.0  # longest time from an episode's begin to its first command
 SETTLE_S = 0.3  # wait after an older begin, in which the next begin would come
-
-
-class Logged(NamedTuple):
-    """A message as received; `time` in ns."""
-
-    topic: str
-    type_name: str
-    data: bytes
-    time: int
+CONTROLLER_SILENT_S = 1.0  # without its tick a controller is gone: it ticks as long as it is active
+OWN_EPISODE = "logger's episode"  # role of the topic that tells a person's episodes
+CONTROLLER_BEGAN, NEXT_BEGAN = "the controller's episode began", "the next episode began"
 
 
 @dataclass(frozen=True)
@@ -55,6 +50,7 @@ class RecorderStatus:
     dropped: int = 0  # messages lost since the start
     silent: tuple[str, ...] = ()  # state and command topics without a message since the start
     problem: str = ""  # why nothing is written; empty without a problem
+    by_others: bool = False  # the episode is a person's, around anybody's commands
 
 
 class Recorder:
@@ -70,8 +66,12 @@ class Recorder:
         before_s: float = 1.0,
         after_s: float = 0.3,
         flush_s: float = 0.2,
+        max_episode_s: float = 0.0,
+        silence_s: float = 5.0,
+        now_ns: Callable[[], int] = time.time_ns,
         on_event: Callable[[str], None] = lambda text: None,
         offered: Callable[[str], str] = lambda topic: "",
+        on_end: Callable[[Path | None, str], None] = lambda path, reason: None,
     ) -> None:
         """Prepare; `start` begins to record.
 
@@ -83,33 +83,49 @@ class Recorder:
             before_s: Recorded time before the first command, s.
             after_s: Recorded time after the end event, s.
             flush_s: See EpisodeWriter.
+            max_episode_s: Maximum duration of a person's episode, s; 0: none.
+            silence_s: A person's episode ends after so long without a command or a state, s.
+            now_ns: Time for the ends of a person's episodes, ns, by the clock of the messages' times.
             on_event: Receives lines for a log.
             offered: See EpisodeWriter; called on the recorder's thread.
+            on_end: Called on the recorder's thread when a person's episode is over, with its file, if there is one, and
+                why.
         """
-        self._offered = offered
-        self._contract, self._folder, self._topics = contract, folder, dict(topics)
+        self._offered, self._on_end, self._now_ns = offered, on_end, now_ns
+        self._max_episode_s, self._silence_s = max_episode_s, silence_s
+        self._contract, self._folder, self.topics = contract, folder, dict(topics)
         self._before_s, self._after_s, self._flush_s, self._on_event = before_s, after_s, flush_s, on_event
         self._queue: queue.Queue[Logged | None] = queue.Queue(queue_size)
         self._recent: deque[tuple[float, Logged]] = deque(maxlen=queue_size)
         self._lasting: dict[bytes, Logged] = {}  # static transforms: heard once, and true from then on
         self._status = RecorderStatus()
         self._dropped = 0
-        self._heard: set[str] = set()
+        self._heard: dict[str, float] = {}  # topic -> when its newest message came, s, time.monotonic
+        self._hand_commands = [to.role for to in contract.destinations]
         self._session = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}"
         self._writer: EpisodeWriter | None = None
-        self._announced: tuple[dict[str, Any], Logged] | None = None  # a begin waiting for its first command
-        self._announced_at = 0.0
+        self._announced: Begun | None = None  # waiting for its first command
+        self._open_episode: Begun | None = None  # of the writer
         self._closing_at = float("inf")
         self._end_reason = ""
         self._cut: set[Path] = set()  # folders with an unfinished file
         self._thread: threading.Thread | None = None
 
     @property
+    def _episode(self) -> Begun | None:
+        """The episode that is open or announced."""
+        return self._announced or self._open_episode
+
+    @property
     def status(self) -> RecorderStatus:
         """Current status."""
         roles = [*(source.key for source in self._contract.sources), "command"]
-        silent = tuple(self._topics[role] for role in roles if self._topics[role] not in self._heard)
-        return replace(self._status, dropped=self._dropped, silent=silent)
+        episode = self._episode
+        by_others = episode is not None and episode.by_others
+        if by_others:
+            roles[-1:] = self._hand_commands
+        silent = tuple(self.topics[role] for role in roles if self.topics[role] not in self._heard)
+        return replace(self._status, dropped=self._dropped, silent=silent, by_others=by_others)
 
     def start(self) -> None:
         """Begin to record."""
@@ -127,6 +143,8 @@ class Recorder:
         """Write what is queued, close the file, end the thread."""
         if self._thread is None:
             return
+        if self.status.by_others:
+            self._queue.put(self._own_event("end", reason="logger stopped"))
         self._queue.put(None)
         self._thread.join()
         self._thread = None
@@ -150,12 +168,14 @@ class Recorder:
 
     def _take(self, item: Logged) -> None:
         now = time.monotonic()
-        self._heard.add(item.topic)
-        if item.topic == self._topics.get(TF_STATIC) and len(self._lasting) < MAX_LASTING:
+        self._heard[item.topic] = now
+        if item.topic == self.topics.get(TF_STATIC) and len(self._lasting) < MAX_LASTING:
             self._lasting.setdefault(item.data, item)
-        if item.topic == self._topics["episode"]:
-            self._episode_event(item)
-        elif item.topic == self._topics["command"] and self._announced is not None and self._belongs(item, now):
+        if item.topic == self.topics["episode"]:
+            self._episode_event(item, CONTROLLER)
+        elif item.topic == self.topics.get(OWN_EPISODE):
+            self._episode_event(item, OTHERS)
+        elif self._announced is not None and self._belongs(item, self._announced, now):
             self._open(item)
         if self._writer is not None:
             self._write(item)
@@ -163,72 +183,97 @@ class Recorder:
         while self._recent[0][0] < now - self._before_s:
             self._recent.popleft()
 
-    def _episode_event(self, item: Logged) -> None:
-        try:
-            event = json.loads(ros_messages.decode(item.data, ros_types.STRING).data)
-            kind = event["event"]
-        except (MessageError, ValueError, TypeError, KeyError, RecursionError):
+    def _episode_event(self, item: Logged, commanded_by: str) -> None:
+        event = read_event(item)
+        if event is None:
             return
-        if kind == "begin":
-            self._close(self._end_reason or "the next episode began")
-            # A file is opened with the first command. A late logger also receives events of earlier episodes: these,
-            # and episodes without commands, leave no files.
-            self._announced = (event, item)
-            self._announced_at = time.monotonic()
-            self._set(recording=True)
-            if self._first_command_was_here(event):
-                self._open(item)
-        elif kind == "end":
-            self._announced = None
-            self._end_reason = _text(event.get("reason", "end"))
+        if event["event"] == "begin":
+            self._begin(Begun(event, item, commanded_by))
+        elif event["event"] == "end" and (self._episode is None or self._episode.commanded_by == commanded_by):
+            never_opened, self._announced = self._announced, None
+            self._end_reason = short(event.get("reason", "end"))
             # The last state and command may arrive after the event.
             self._closing_at = time.monotonic() + self._after_s
             self._set(recording=self._writer is not None)
+            if never_opened is not None and never_opened.by_others:
+                self._on_end(None, self._end_reason)
 
-    def _belongs(self, command: Logged, now: float) -> bool:
-        """Whether a command belongs to the announced episode: a late logger receives begins of earlier ones."""
-        assert self._announced is not None
-        after = self._after_begin(command, self._announced[0])
-        return after is None or after < FIRST_COMMAND_S or now >= self._announced_at + SETTLE_S
+    def _begin(self, begun: Begun) -> None:
+        before = self._episode
+        if begun.by_others and self._controller_runs():
+            self._on_event("not begun: the controller's episode is being logged")
+            return
+        if before is not None and before.by_others:
+            self._take(self._own_event("end", reason=CONTROLLER_BEGAN if not begun.by_others else NEXT_BEGAN))
+        self._close(self._end_reason or NEXT_BEGAN)
+        # A file is opened with the first command. A late logger also receives events of earlier episodes: these, and
+        # episodes without commands, leave no files.
+        self._announced = begun
+        self._set(recording=True)
+        if self._first_command_was_here(begun):
+            self._open(begun.item)
 
-    def _after_begin(self, command: Logged, event: dict[str, Any]) -> float | None:
-        """Time (s) from an episode's begin to a command; None if unknown."""
-        begin = event.get("stamp")
-        if not ros_messages.is_stamp(begin):
-            return None
-        try:
-            return (
-                ros_messages.stamp_ns(ros_messages.decode(command.data, command.type_name)) / ros_messages.NANO - begin
-            )
-        except MessageError:
-            return None
+    def _controller_runs(self) -> bool:
+        """Whether the controller's episode is logged, and the controller is there."""
+        episode = self._episode
+        silent_s = time.monotonic() - self._heard.get(self.topics["tick"], -float("inf"))
+        return episode is not None and not episode.by_others and silent_s < CONTROLLER_SILENT_S
 
-    def _first_command_was_here(self, event: dict[str, Any]) -> bool:
-        """Whether the episode's first command arrived before its begin event."""
-        for _, item in self._recent:
-            if item.topic == self._topics["command"]:
-                after = self._after_begin(item, event)
-                if after is not None and -1e-3 <= after < 2 * self._contract.action.period:
-                    return True
-        return False
+    def _commands(self, begun: Begun) -> list[str]:
+        """The topics whose messages are an episode's commands."""
+        return [self.topics[role] for role in (self._hand_commands if begun.by_others else ["command"])]
+
+    def _belongs(self, item: Logged, begun: Begun, now: float) -> bool:
+        """Whether this is a command of the announced episode: a late logger receives begins of earlier ones."""
+        if item.topic not in self._commands(begun):
+            return False
+        after = None if begun.by_others else begun.after_begin(item)
+        return after is None or after < FIRST_COMMAND_S or now >= begun.since + SETTLE_S
+
+    def _first_command_was_here(self, begun: Begun) -> bool:
+        """Whether a command of the episode arrived before its begin: of others', one is in force until the next."""
+        commands = [item for _, item in self._recent if item.topic in self._commands(begun)]
+        if begun.by_others:
+            return bool(commands)
+        after = [begun.after_begin(item) for item in commands]
+        return any(s is not None and -1e-3 <= s < 2 * self._contract.action.period for s in after)
+
+    def _own_event(self, kind: str, **content: Any) -> Logged:
+        return make_event(self.topics[OWN_EPISODE], self._now_ns(), kind, **content)
+
+    def _why_over(self) -> str:
+        """Why a person's episode ends by itself now; empty if it does not."""
+        episode, now = self._episode, time.monotonic()
+        if episode is None or not episode.by_others or self._closing_at < float("inf"):
+            return ""
+        if 0 < self._max_episode_s <= now - episode.since:
+            return "timeout"
+        heard = {topic: max(self._heard.get(topic, 0.0), episode.since) for topic in self.topics.values()}
+        states = [self.topics[source.key] for source in self._contract.sources]
+        newest_command = max(self._commands(episode), key=heard.__getitem__)  # a joint may rest on its own topic
+        for topic in (*states, newest_command):
+            if now - heard[topic] >= self._silence_s:
+                return f"nothing on {topic} for {self._silence_s:g} s"
+        return ""
 
     def _open(self, current: Logged) -> None:
         """Open the announced episode's file and write what came before `current`."""
         assert self._announced is not None
-        (event, item), self._announced = self._announced, None
-        wanted = event.get("session")
-        session = wanted if isinstance(wanted, str) and SESSION_NAME.fullmatch(wanted) else self._session
-        number = event.get("episode")
-        number = number if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 10**8 else 0
+        begun = self._announced
+        self._announced, self._open_episode = None, begun
+        event, item, number = begun.event, begun.item, begun.number
+        session = begun.session if SESSION_NAME.fullmatch(begun.session) else self._session
+        topics = self.topics | ({"episode": self.topics[OWN_EPISODE]} if begun.by_others else {})
         folder = self._folder / session
         while any((folder / (name(number) + end)).exists() for end in ("", PART)):
             number += 1
         info = EpisodeInfo(
             session=session,
             episode=number,
-            model_version=_text(event.get("model_version", "")),
+            model_version=short(event.get("model_version", "")),
             source="logger",
-            topics=self._topics,
+            commanded_by=begun.commanded_by,
+            topics=topics,
             extra={"announced": ros_messages.decode(item.data, ros_types.STRING).data},
         )
         try:
@@ -266,6 +311,8 @@ class Recorder:
                 self._fail(str(error))
 
     def _close_in_time(self) -> None:
+        if reason := self._why_over():
+            self._take(self._own_event("end", reason=reason))
         if time.monotonic() >= self._closing_at:
             self._close(self._end_reason)
 
@@ -279,9 +326,11 @@ class Recorder:
         except EpisodeError as error:
             self._fail(str(error))
             return
-        self._writer = None
+        episode, self._writer, self._open_episode = self._open_episode, None, None
         self._set(recording=self._announced is not None, episodes=self._status.episodes + 1, file="")
         self._on_event(f"{writer.path}: {writer.messages} messages, {reason}")
+        if episode is not None and episode.by_others:
+            self._on_end(writer.path, reason)
 
     def _fail(self, problem: str) -> None:
         """Give up this episode's file; its content can be recovered."""
@@ -289,17 +338,16 @@ class Recorder:
             self._writer.abandon()
             self._cut.add(self._writer.path.parent)
             self._writer = None
-        self._announced, self._closing_at = None, float("inf")
+        episode = self._episode
+        self._announced = self._open_episode = None
+        self._closing_at = float("inf")
         self._set(recording=False, file="", problem=problem)
         self._on_event(f"logging stopped until the next episode: {problem}")
+        if episode is not None and episode.by_others:
+            self._on_end(None, problem)
 
     def _set(self, **changes: Any) -> None:
         self._status = replace(self._status, **changes)
-
-
-def _text(value: Any) -> str:
-    """A JSON value as a short text; JSON may hold lone surrogates, which a file cannot."""
-    return str(value)[:200].encode(errors="replace").decode()
 
 
 def name(number: int) -> str:

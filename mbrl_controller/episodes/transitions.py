@@ -52,7 +52,7 @@ def transitions(episode: Episode) -> Transitions:
         skipped["no commands in the episode"] += 1
     before, no_before = states_at(episode, intervals.begin)
     after, no_after = states_at(episode, intervals.end)
-    exclusions = find_exclusions(episode.ticks, round(period))
+    exclusions = [*find_exclusions(episode.ticks, round(period)), *episode.doubtful]
     spans = zip(intervals.begin.tolist(), intervals.end.tolist(), strict=True)
     excluded = np.array([exclusion_reason(exclusions, *span) for span in spans])
     trusted = (excluded == "") & (no_before == "")  # a drop seen in an untrusted state is none

@@ -101,7 +101,7 @@ class LiveCheck:
         """What is wrong so far."""
         found = []
         for observed in self._observed:
-            found += observed.findings() if observed.messages else [self._silent(observed.source)]
+            found += observed.findings() if observed.messages else [why_silent(self._node, observed.source)]
             found += self._publishers(observed.source)
         for commands, commanders in zip(self._commands, self._commanders, strict=True):
             found += self._listening(commands)
@@ -116,21 +116,6 @@ class LiveCheck:
     def _take_frames(self, message: Any) -> None:
         with suppress(MessageError):  # a transform that is none is missed where a pose needs it
             self._frames.take(message)
-
-    def _silent(self, source: Source) -> Finding:
-        """Why nothing came from a source."""
-        topic = str(self._node.resolve_topic_name(source.topic))
-        endpoints = graph.publishers(self._node, topic, qos.sensor(source), source.type)
-        if not endpoints:
-            known = self._node.get_topic_names_and_types()
-            same = [name for name, types in known if source.type in types and self._node.count_publishers(name)]
-            offer = f"; topics of this type: {', '.join(same)}" if same else ""
-            return Finding(topic, f"nobody publishes it{offer}", "start the driver, or write its topic")
-        if all(endpoint.problem for endpoint in endpoints):
-            why = "; ".join(f"{endpoint.node}: {endpoint.problem}" for endpoint in endpoints)
-            return Finding(topic, f"cannot be heard from {why}", "change the type in the contract, or the driver's QoS")
-        who = graph.listed([endpoint.node for endpoint in endpoints])
-        return Finding(topic, f"{who} publishes nothing", "find out what the driver waits for")
 
     def _publishers(self, source: Source) -> list[Finding]:
         topic = str(self._node.resolve_topic_name(source.topic))
@@ -154,3 +139,19 @@ class LiveCheck:
         if there:
             cure = f"listening are: {graph.listed([endpoint.node for endpoint in there])}; " + cure
         return [Finding(topic, reason, cure)]
+
+
+def why_silent(node: Node, source: Source) -> Finding:
+    """Why nothing came from a source, as far as discovery knows."""
+    topic = str(node.resolve_topic_name(source.topic))
+    endpoints = graph.publishers(node, topic, qos.sensor(source), source.type)
+    if not endpoints:
+        known = node.get_topic_names_and_types()
+        same = [name for name, types in known if source.type in types and node.count_publishers(name)]
+        offer = f"; topics of this type: {', '.join(same)}" if same else ""
+        return Finding(topic, f"nobody publishes it{offer}", "start the driver, or write its topic")
+    if all(endpoint.problem for endpoint in endpoints):
+        why = "; ".join(f"{endpoint.node}: {endpoint.problem}" for endpoint in endpoints)
+        return Finding(topic, f"cannot be heard from {why}", "change the type in the contract, or the driver's QoS")
+    who = graph.listed([endpoint.node for endpoint in endpoints])
+    return Finding(topic, f"{who} publishes nothing", "find out what the driver waits for")

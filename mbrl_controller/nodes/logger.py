@@ -3,6 +3,8 @@
 
 """Logs every transition, one MCAP file per episode, and starts retraining between sessions.
 
+Episodes are the controller's, or a person's (~/begin_episode, ~/end_episode) around commands of anybody.
+
 A logger that fails never stops the control: a full disk ends the logging of an episode and is shown on /diagnostics.
 """
 
@@ -24,12 +26,13 @@ from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import load_contract
 from mbrl_controller.contract.frames import TF_STATIC
 from mbrl_controller.episodes.offered_qos import OfferedQos, qos_by_topic, to_yaml
-from mbrl_controller.episodes.recorder import Recorder
+from mbrl_controller.episodes.recorder import OWN_EPISODE, Recorder
 from mbrl_controller.episodes.recovery import recover_folder
 from mbrl_controller.nodes.controller_options import expanded, find_contract
 from mbrl_controller.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher
 from mbrl_controller.nodes.graph import Unheard
 from mbrl_controller.nodes.lifecycle import ManagedNode, run
+from mbrl_controller.nodes.manual_episodes import ManualEpisodes
 from mbrl_controller.nodes.messages import message_class
 from mbrl_controller.nodes.parameter_spec import Spec
 from mbrl_controller.nodes.parameters import Parameters, check_name
@@ -54,6 +57,10 @@ SPECS = [
     Spec("queue_size", 20_000, "maximum number waiting for the disk; more are dropped and counted", unit="messages",
          lower=1, upper=1_000_000),
     # Read only, as are all folders: who can reach the node could have it run or write anything.
+    Spec("max_episode_s", 0.0, "maximum duration of an episode begun with ~/begin_episode; 0.0: none", lower=0.0,
+         upper=86_400.0),
+    Spec("silence_s", 5.0, "time without a command, or a state, after which such an episode ends", lower=0.2,
+         upper=3600.0),
     Spec("retrain_command", "", "what ~/retrain runs; empty: this package's retrain job for the contract's task",
          read_only=True),
 ]  # fmt: skip
@@ -67,8 +74,9 @@ class Logger(ManagedNode):
         self._settings = Parameters(self, SPECS, lambda values: None, lambda: None)
         self._handles: list[Callable[[], object]] = []
         self._subscriptions_made: list[Any] = []
-        self._heard: list[Unheard] = []
+        self._heard: dict[str, Unheard] = {}  # by topic
         self._recorder: Recorder | None = None
+        self._manual: ManualEpisodes | None = None
         self._retraining: RetrainProcess | None = None
         self._recovery_problem = ""
 
@@ -90,11 +98,13 @@ class Logger(ManagedNode):
         self._retraining_status = DiagnosticsPublisher(self, "retraining")
         service = self.create_service(Trigger, "~/retrain", self._retrain)
         timer = self.create_timer(1.0, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        self._handles += [lambda: self.destroy_service(service), lambda: self.destroy_timer(timer)]
+        manual = self._manual = ManualEpisodes(self, contract)
+        self._handles += [lambda: self.destroy_service(service), lambda: self.destroy_timer(timer), manual.close]
 
     def start(self) -> None:
         """Listen."""
-        contract, values = self._contract, self._values
+        contract, values, manual = self._contract, self._values, self._manual
+        assert manual is not None
         wanted: dict[str, tuple[str, str, bool]] = {s.key: (s.topic, s.type, True) for s in contract.sources}
         wanted |= {to.role: (to.topic, to.type, False) for to in contract.destinations}
         for topic, kind in RECORDED.items():
@@ -104,16 +114,22 @@ class Logger(ManagedNode):
         if contract.looks_up_frames:
             wanted[TF_STATIC] = (TF_STATIC, ros_types.TRANSFORMS, False)
         resolved = {role: self.resolve_topic_name(topic) for role, (topic, _, _) in wanted.items()}
+        own = self.resolve_topic_name("~/episode")
+        usual = qos_by_topic(contract, resolved, lockstep=False)
         recorder = self._recorder = Recorder(
             contract,
             self._folder,
-            resolved,
+            resolved | {OWN_EPISODE: own},
             queue_size=values["queue_size"],
             before_s=values["before_s"],
             flush_s=values["flush_s"],
             after_s=max(0.3, 2 * contract.action.period),
+            max_episode_s=values["max_episode_s"],
+            silence_s=values["silence_s"],
+            now_ns=lambda: self.get_clock().now().nanoseconds,
             on_event=self._tell,
-            offered=self._offered(qos_by_topic(contract, resolved, lockstep=False)),
+            offered=self._offered(usual | {own: usual[resolved["episode"]]}),
+            on_end=manual.over,
         )
         recorder.start()
         logged = {topic: (role, kind, is_sensor) for role, (topic, kind, is_sensor) in wanted.items()}
@@ -123,10 +139,13 @@ class Logger(ManagedNode):
                 message_class(kind), topic, self._taker(resolved[role], kind, recorder), quality, raw=True
             )
             self._subscriptions_made.append(subscription)
-            self._heard.append(Unheard(self, topic, quality))
+            self._heard[resolved[role]] = Unheard(self, topic, quality)
+        manual.begin_listening(recorder, recorder.topics, self._heard)
 
     def stop(self) -> None:
         """Close the episode."""
+        if self._manual is not None:
+            self._manual.stop_listening()
         while self._subscriptions_made:
             self.destroy_subscription(self._subscriptions_made.pop())
         self._heard.clear()
@@ -140,11 +159,18 @@ class Logger(ManagedNode):
             self._retraining.stop()
         while self._handles:
             self._handles.pop()()
-        self._recorder = self._retraining = None
+        self._recorder = self._retraining = self._manual = None
 
     def _taker(self, topic: str, kind: str, recorder: Recorder) -> Callable[[bytes], None]:
-        clock = self.get_clock()
-        return lambda data: recorder.offer(topic, kind, data, clock.now().nanoseconds)
+        clock, manual = self.get_clock(), self._manual
+        assert manual is not None
+
+        def take(data: bytes) -> None:
+            now = clock.now().nanoseconds
+            manual.hear(topic, data, now)
+            recorder.offer(topic, kind, data, now)
+
+        return take
 
     def _offered(self, usual: dict[str, OfferedQos]) -> Callable[[str], str]:
         """What a topic's publishers offer right now, for its description in the file."""
@@ -189,8 +215,8 @@ class Logger(ManagedNode):
         return response
 
     def _report(self) -> None:
-        recorder, retraining = self._recorder, self._retraining
-        if retraining is None:
+        recorder, retraining, manual = self._recorder, self._retraining, self._manual
+        if retraining is None or manual is None:
             return
         if recorder is not None:
             status = recorder.status
@@ -200,8 +226,9 @@ class Logger(ManagedNode):
                 text = "not active"
             elif status.recording and status.silent:
                 level, text = WARN, f"{text}, but nothing came yet on {', '.join(status.silent)}"
-            if unheard := [str(topic) for topic in self._heard if topic.found()]:
-                level, text = WARN, "; ".join([text, *unheard])
+            unheard = [str(topic) for topic in self._heard.values() if topic.found()]
+            if more := list(dict.fromkeys([*manual.tell(), *unheard])):
+                level, text = WARN, "; ".join([text, *more])
             if status.dropped:
                 level, text = ERROR, f"{status.dropped} messages lost: the disk is too slow"
             if status.problem:
@@ -213,6 +240,8 @@ class Logger(ManagedNode):
                 "messages dropped": status.dropped,
                 "silent topics": ", ".join(status.silent),
                 "not heard": "; ".join(unheard),
+                "commanded by": "others" if status.by_others else "the controller" if status.recording else "",
+                "last episode of others": manual.last,
                 "not recovered": self._recovery_problem,
             }
             self._logging_status.publish(level, text, values)

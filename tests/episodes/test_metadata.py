@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 import pytest
 
 from mbrl_controller.base.errors import EpisodeError
-from mbrl_controller.episodes.metadata import SESSION_NAME, EpisodeInfo, absolute
+from mbrl_controller.episodes.metadata import CONTROLLER, SESSION_NAME, EpisodeInfo, absolute
 
 FULL = EpisodeInfo(
     session="monday",
@@ -55,7 +55,7 @@ def test_the_contract_says_task_robot_and_where_topics_are_unless_they_are_elsew
     assert FULL.of_contract(claw).seed == 0
 
 
-@pytest.mark.parametrize("name", EpisodeInfo("s", 0).__dataclass_fields__)
+@pytest.mark.parametrize("name", set(EpisodeInfo("s", 0).__dataclass_fields__) - {"commanded_by"})
 def test_what_is_missing_is_named(claw, name):
     entries = FULL.to_metadata(claw)
     del entries[name]
@@ -85,3 +85,9 @@ def test_names_of_topics_and_sessions():
         assert SESSION_NAME.fullmatch(name)
     for name in ("", ".a", "-a", "a/b", "a b", "a" * 101, "a\n"):
         assert not SESSION_NAME.fullmatch(name)
+
+
+def test_episodes_of_before_are_the_controllers(claw):
+    entries = FULL.to_metadata(claw)
+    del entries["commanded_by"]
+    assert EpisodeInfo.from_metadata(entries, "e.mcap").commanded_by == CONTROLLER
