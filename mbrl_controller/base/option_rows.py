@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -17,11 +18,18 @@ _BOUNDS = (("gt", "above"), ("ge", "at least"), ("lt", "below"), ("le", "at most
 
 
 def option_rows(model: type[BaseModel], prefix: str = "") -> Iterator[dict[str, str]]:
-    """Name, default, range, unit and meaning of each field, with dotted names for the fields of models within."""
+    """Name, default, range, unit and meaning of each field, with dotted names for the fields of models within.
+
+    `NAME` in a name stands for that of an item of a list.
+    """
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from option_rows(field.annotation, f"{prefix}{name}.")
             continue
+        items = [item for item in get_args(field.annotation) if isinstance(item, type) and issubclass(item, BaseModel)]
+        for item in items:  # a list of named models
+            rows = option_rows(item, f"{prefix}{name}.NAME.")
+            yield from (row for row in rows if not row["option"].endswith(".NAME.name"))
         yield {
             "option": prefix + name,
             "default": "" if field.is_required() else _text(field.get_default(call_default_factory=True)),
@@ -29,6 +37,20 @@ def option_rows(model: type[BaseModel], prefix: str = "") -> Iterator[dict[str, 
             "unit": _unit(name, field),
             "meaning": field.description or "",
         }
+
+
+def option_names(model: type[BaseModel]) -> list[str]:
+    """The names of all options, dotted for those of models within."""
+    return [row["option"] for row in option_rows(model)]
+
+
+def unknown_option(name: str, model: type[BaseModel], listing: str) -> str:
+    """What to say of an option that `model` does not have: those of a similar name, and the command that lists all."""
+    known = option_names(model)
+    by_end = [other for other in known if other.rpartition(".")[2] == name.rpartition(".")[2]]
+    near = list(dict.fromkeys(by_end + get_close_matches(name, known, cutoff=0.6)))[:3]
+    text = "there is no option of this name"
+    return text + (f"; near it: {', '.join(near)}" if near else "") + (f"; `{listing}` lists all" if listing else "")
 
 
 def _text(value: Any) -> str:

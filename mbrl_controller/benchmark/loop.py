@@ -12,6 +12,7 @@ from typing import Any
 
 from mbrl_controller.base.files import write_json
 from mbrl_controller.base.resources import home_dir
+from mbrl_controller.stack.launcher import SimulatedHand
 from mbrl_controller.stack.timed_run import describe, run_timed, timed_config
 from mbrl_controller.stack.timing import LoopTimingStats
 
@@ -25,6 +26,7 @@ def run(
     realtime: bool = True,
     model: str = "current",
     seed: int = 0,
+    hand: SimulatedHand | None = None,
     json_file: Path | None = None,
     on_progress: Callable[[float, LoopTimingStats], None] = lambda elapsed, stats: None,
 ) -> tuple[dict[str, Any], bool]:
@@ -38,13 +40,16 @@ def run(
         realtime: ask the system for SCHED_FIFO and locked memory.
         model: model version.
         seed: seed of the planner and of the simulated hand.
+        hand: that is simulated; None: the task's own.
         json_file: where the report is written.
         on_progress: called a few times a second with the time passed (s) and the figures so far.
 
     Raises:
         MbrlError: the nodes cannot be run, or one of them fails.
     """
-    config = timed_config("loop", task, home_dir() / "benchmark", rate=rate, realtime=realtime, model=model, seed=seed)
+    config = timed_config(
+        "loop", task, home_dir() / "benchmark", rate=rate, realtime=realtime, model=model, seed=seed, hand=hand
+    )
     stats = LoopTimingStats(1.0 / config.rate)
     report = describe(config, stress_cores, realtime) | {"seconds": seconds}
     try:

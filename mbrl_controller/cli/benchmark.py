@@ -10,16 +10,22 @@ from typing import Annotated, Any
 
 import typer
 
+from mbrl_controller.cli.chosen_task import chosen_task
 from mbrl_controller.cli.console import LiveLine, error_console, say
 from mbrl_controller.cli.errors import report_errors
+from mbrl_controller.cli.option_groups import given_options
 from mbrl_controller.cli.options import (
     TASKS,
+    ContractOption,
     JsonOption,
     LoopRateOption,
     ModelOption,
     RealtimeOption,
     SeedOption,
+    SimOption,
+    SimSetOption,
     StressCoresOption,
+    TaskOption,
 )
 from mbrl_controller.cli.stack import timing_line
 from mbrl_controller.cli.tables import print_rows, print_timing
@@ -31,7 +37,7 @@ LOOP_EVERY_S = 10.0  # between lines where there is no terminal
 @app.command()
 @report_errors
 def planner(
-    task: Annotated[str, typer.Option(help=f"whose current model the parts plan with: {TASKS}")] = "baoding",
+    task: TaskOption = None,
     part: Annotated[list[str] | None, typer.Option("--part", help="only this part, repeatable (default: all)")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="fewer repeats; percentiles are then unreliable")] = False,
     peers_python: Annotated[
@@ -48,6 +54,7 @@ def planner(
     from mbrl_controller.benchmark.suite import HEADLINES, run
     from mbrl_controller.control.task_config import contract_path
 
+    task = chosen_task(task)
     contract_path(task)  # an unknown task is refused before any part is measured
     report = run(
         Settings(task=task, quick=quick, peers_python=peers_python, plot=plot),
@@ -87,13 +94,16 @@ def delay(
 @app.command()
 @report_errors
 def loop(
-    task: Annotated[str, typer.Option(help=f"what the hand does during the run: {TASKS}")] = "baoding",
+    task: TaskOption = None,
     rate: LoopRateOption = None,
     seconds: Annotated[float, typer.Option(min=2.0, help="length of the run, s")] = 60.0,
     stress_cores: StressCoresOption = 0,
     realtime: RealtimeOption = True,
     model: ModelOption = "current",
     seed: SeedOption = 0,
+    contract: ContractOption = None,
+    sim: SimOption = "nominal",
+    sim_set: SimSetOption = None,
     json: JsonOption = None,
 ) -> None:
     """How well sim, controller and logger keep time as processes.
@@ -101,16 +111,19 @@ def loop(
     A rate other than the model's own is for timing only: a plan still counts in the model's period.
     """
     from mbrl_controller.benchmark.loop import run
+    from mbrl_controller.stack.launcher import SimulatedHand
 
+    hand = SimulatedHand(contract, sim, given_options("sim", sim_set))
     with LiveLine(timing_line, LOOP_EVERY_S) as live:
         report, finished = run(
-            task,
+            chosen_task(task, contract),
             seconds=seconds,
             rate=rate,
             stress_cores=stress_cores,
             realtime=realtime,
             model=model,
             seed=seed,
+            hand=hand,
             json_file=json,
             on_progress=live.show,
         )

@@ -11,9 +11,11 @@ import typer
 
 from mbrl_controller.base.plugins import Catalog
 from mbrl_controller.cli.errors import report_errors, warn
+from mbrl_controller.cli.option_groups import GROUPS, options_model
+from mbrl_controller.cli.options import PlannerOption
 from mbrl_controller.cli.tables import print_rows
 
-Group = Literal["training", "planner", "controller", "learn", "sim"]
+Group = Literal["training", "planner", "controller", "core", "learn", "sim"]  # core: as learn calls it
 
 
 def _installed(catalog: Catalog[type]) -> list[dict[str, str]]:
@@ -65,27 +67,16 @@ def worlds() -> None:
 
 @report_errors
 def options(
-    group: Annotated[Group, typer.Argument(help="which options")],
-    planner: Annotated[str, typer.Option(help="of which planner")] = "pddm",
+    group: Annotated[Group | None, typer.Argument(help="which options (default: all)")] = None,
+    planner: PlannerOption = "pddm",
 ) -> None:
-    """List options with defaults, ranges, units and meanings.
-
-    They go with --set of `mbrl retrain` (training), --planner-set, --controller-set, --set of `mbrl learn` (learn,
-    and training.NAME), and with the sim's parameters options.NAME.
-    """
+    """List options with defaults, ranges, units and meanings, and the commands' options that take them."""
     from mbrl_controller.base.option_rows import option_rows
-    from mbrl_controller.control.config import ControllerConfig
-    from mbrl_controller.dynamics.train_config import TrainConfig
-    from mbrl_controller.planning.catalog import PLANNERS
-    from mbrl_controller.simulation.sim_options import SimOptions
 
-    title = f"options of {group}"
-    if group == "planner":
-        model, title = PLANNERS[planner].config_type, f"options of planner {planner}"
-    elif group == "learn":
-        from mbrl_controller.learning.config import LearnPlan
-
-        model = LearnPlan  # type: ignore[assignment]
-    else:
-        model = {"training": TrainConfig, "controller": ControllerConfig, "sim": SimOptions}[group]  # type: ignore[assignment]
-    print_rows(title, list(option_rows(model)))
+    group = "controller" if group == "core" else group
+    for name in GROUPS if group is None else [group]:
+        title = f"planner {planner}" if name == "planner" else name
+        rows = list(option_rows(options_model(name, planner)))
+        if name == "learn":  # what the command's other arguments are
+            rows = [row for row in rows if row["option"] not in ("task", "contract", "contract_folder")]
+        print_rows(f"options of {title}, for {GROUPS[name].taken_by}", rows)

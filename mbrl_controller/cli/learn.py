@@ -10,10 +10,19 @@ from typing import Annotated
 
 import typer
 
-from mbrl_controller.base.overrides import parse_overrides
+from mbrl_controller.cli.chosen_task import chosen_task
 from mbrl_controller.cli.console import console, say
 from mbrl_controller.cli.errors import INTERRUPTED, report_errors
-from mbrl_controller.cli.options import ContractOption, JsonOption, ModelsOption, ProcessesOption, TaskArgument
+from mbrl_controller.cli.option_groups import given_options
+from mbrl_controller.cli.options import (
+    ContractOption,
+    JsonOption,
+    LearnSetOption,
+    ModelsOption,
+    ProcessesOption,
+    SimSetOption,
+    TaskArgument,
+)
 
 RunsOption = Annotated[
     Path | None, typer.Option("--runs-dir", help="folder of runs (default: runs/ below MBRL_HOME or ~/.mbrl)")
@@ -22,16 +31,15 @@ RunsOption = Annotated[
 
 @report_errors
 def learn(
-    task: TaskArgument = "baoding",
+    task: TaskArgument = None,
     seed: Annotated[int | None, typer.Option(min=0, help="one seed reproduces a run")] = None,
     env_steps: Annotated[
         int | None, typer.Option(min=1, help="control steps of experience after which it ends")
     ] = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="trainings after which it ends")] = None,
-    options: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="option of the run as name=value: min_data_growth=0.1, collect.plain.episodes=9"),
-    ] = None,
+    options: LearnSetOption = None,
+    sim: Annotated[str | None, typer.Option(help="the simulated hand: nominal or perturbed")] = None,
+    sim_set: SimSetOption = None,
     run: Annotated[str | None, typer.Option("--run", help="name of the run (default: the time)")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="continue the newest unfinished run, or --run")] = False,
     through_ros: Annotated[
@@ -53,8 +61,12 @@ def learn(
     from mbrl_controller.learning import publish
     from mbrl_controller.learning import run as job
 
-    settings = parse_overrides("--set", options)
-    settings |= {name: value for name, value in (("env_steps", env_steps), ("rounds", rounds)) if value is not None}
+    task = chosen_task(task, contract)
+    settings = given_options("learn", options)
+    settings |= {
+        name: value for name, value in (("env_steps", env_steps), ("rounds", rounds), ("sim", sim)) if value is not None
+    }
+    settings |= {"sim_options": given_options("sim", sim_set)} if sim_set else {}
     settings |= {"through_ros": True} if through_ros else {}
     with stop_flag() as stop, LearnDisplay() as callback:
         learned = job.run(

@@ -11,9 +11,10 @@ from typing import Annotated
 import typer
 
 from mbrl_controller.base.os_process import usable_cores
+from mbrl_controller.cli.completion import complete_tasks
 from mbrl_controller.cli.console import console
 from mbrl_controller.cli.errors import REFUSED, report_errors
-from mbrl_controller.cli.options import TASKS, ContractOption, ModelsOption, TaskArgument
+from mbrl_controller.cli.options import TASKS, ContractOption, ModelsOption, NamedTask
 
 app = typer.Typer(help="Model versions: list, show, promote, rollback, quantise.", no_args_is_help=True)
 
@@ -21,7 +22,7 @@ app = typer.Typer(help="Model versions: list, show, promote, rollback, quantise.
 @app.command("list")
 @report_errors
 def list_versions(
-    task: Annotated[str | None, typer.Argument(help=f"{TASKS} (default: all)")] = None,
+    task: Annotated[str | None, typer.Argument(help=f"{TASKS} (default: all)", autocompletion=complete_tasks)] = None,
     models_dir: ModelsOption = None,
 ) -> None:
     """All versions, the current one marked."""
@@ -53,7 +54,7 @@ def list_versions(
 @app.command()
 @report_errors
 def show(
-    task: TaskArgument,
+    task: NamedTask,
     version: Annotated[str, typer.Argument(help="version; default: the current one")] = "current",
     models_dir: ModelsOption = None,
 ) -> None:
@@ -66,7 +67,7 @@ def show(
 @app.command()
 @report_errors
 def promote(
-    task: TaskArgument, version: Annotated[str, typer.Argument(help="version")], models_dir: ModelsOption = None
+    task: NamedTask, version: Annotated[str, typer.Argument(help="version")], models_dir: ModelsOption = None
 ) -> None:
     """Make a version the current one; a running controller takes it at the next ~/load_model."""
     from mbrl_controller.models.registry import Registry
@@ -77,7 +78,7 @@ def promote(
 
 @app.command()
 @report_errors
-def rollback(task: TaskArgument, models_dir: ModelsOption = None) -> None:
+def rollback(task: NamedTask, models_dir: ModelsOption = None) -> None:
     """Make the version that was current before the current one again."""
     from mbrl_controller.models.registry import Registry
 
@@ -88,7 +89,7 @@ def rollback(task: TaskArgument, models_dir: ModelsOption = None) -> None:
 @app.command()
 @report_errors
 def quantise(
-    task: TaskArgument,
+    task: NamedTask,
     version: Annotated[str, typer.Argument(help="version; default: the current one")] = "current",
     episodes: Annotated[
         list[Path] | None, typer.Option(help="files or folders it learnt from, repeatable (default: the whole log)")

@@ -1,92 +1,123 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Options that several commands share, and how the command line is read."""
+"""Options that several commands share, each defined once. Shell completion comes from the catalogs and configurations
+that the commands use."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 import typer
-from typer.core import TyperGroup
 
-from mbrl_controller.base.deprecated import with_new_flags
 from mbrl_controller.base.errors import MbrlError
-from mbrl_controller.base.overrides import COMMA_HINT, has_decimal_comma
+from mbrl_controller.cli.completion import (
+    complete_contracts,
+    complete_options,
+    complete_planners,
+    complete_sims,
+    complete_tasks,
+)
 
-RENAMED_FLAGS = {"--core-set": "--controller-set", "--points": "--env-steps", "--busy-cores": "--stress-cores"}
-WORDS = "words"
-HELP_FLAGS = {"-h", "--help"}
 # In help texts, what stands for the names of a catalog.
 TASKS, PLANNERS = "{tasks}", "{planners}"
+Policy = Literal["controller", "hold", "random"]
+Backend = Literal["onnx", "torch"]
+Precision = Literal["auto", "fp32", "int8"]
 
 
-def _task_names() -> list[str]:
-    from mbrl_controller.tasks.catalog import TASKS
+def _contract_file(text: str) -> Path:
+    """A path, or a file of a package's config/."""
+    from mbrl_controller.base.shares import config_file
 
-    return TASKS.names()
-
-
-def _planner_names() -> list[str]:
-    from mbrl_controller.planning.catalog import PLANNERS
-
-    return PLANNERS.names()
+    try:
+        return config_file(text)
+    except MbrlError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
-TaskArgument = Annotated[str, typer.Argument(help=TASKS, autocompletion=_task_names)]
-PlannerOption = Annotated[str, typer.Option(help=f"planner: {PLANNERS}", autocompletion=_planner_names)]
+# what is done
+TaskArgument = Annotated[
+    str | None, typer.Argument(help=f"{TASKS} (default: that of --contract)", autocompletion=complete_tasks)
+]
+TaskOption = Annotated[str | None, typer.Option("--task", help=TASKS, autocompletion=complete_tasks)]
+NamedTask = Annotated[str, typer.Argument(help=TASKS, autocompletion=complete_tasks)]
+ContractOption = Annotated[
+    Path | None,
+    typer.Option(
+        parser=_contract_file,
+        metavar="FILE",
+        help="robot contract: a path, or a file of config/ (default: the task's)",
+        autocompletion=complete_contracts,
+    ),
+]
+GoalOption = Annotated[
+    list[str] | None, typer.Option("--goal", help="fix part of the goal, NAME=VALUE: direction=clockwise, period=4")
+]
+SecondsOption = Annotated[float | None, typer.Option(help="length of an episode, s (default: the task's)")]
+SeedOption = Annotated[int, typer.Option(min=0, help="seed of the planner and of the simulated hand")]
+EpisodesOption = Annotated[int, typer.Option(min=1, help="episodes, on the seeds from --seed on")]
+ProcessesOption = Annotated[int | None, typer.Option(min=1, help="parallel episodes (default: one per core)")]
+# who acts
+PolicyOption = Annotated[Policy, typer.Option(help="what moves the hand: the controller, or a floor to compare with")]
 ModelOption = Annotated[str, typer.Option(help="model version, as `mbrl models list` names it")]
 ModelsOption = Annotated[
     Path | None, typer.Option("--models-dir", help="registry (default: models/ below MBRL_HOME or ~/.mbrl)")
 ]
-ContractOption = Annotated[Path | None, typer.Option(help="robot contract (default: the task's)")]
+DynamicsOption = Annotated[
+    Literal["learned", "oracle"],
+    typer.Option(help="what the planner predicts with: the model, or the simulator itself"),
+]
+BackendOption = Annotated[Backend, typer.Option(help="what serves the model; torch: on a GPU if there is one")]
+PrecisionOption = Annotated[Precision, typer.Option(help="of the model served; auto: int8 where the version has it")]
+PlannerOption = Annotated[str, typer.Option(help=f"planner: {PLANNERS}", autocompletion=complete_planners)]
+PlannerSetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--planner-set",
+        help="planner option NAME=VALUE: num_samples=700, sigma=0.9; `mbrl options planner` lists all",
+        autocompletion=complete_options("planner"),
+    ),
+]
+ControllerSetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--controller-set",
+        help="controller option NAME=VALUE: drop_cost=80, risk.kind=mean; `mbrl options controller` lists all",
+        autocompletion=complete_options("controller"),
+    ),
+]
+# the simulated hand
+SimOption = Annotated[
+    str, typer.Option(help="nominal, or perturbed: noise, latency, other masses", autocompletion=complete_sims)
+]
+SimSetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sim-set",
+        help="simulation option NAME=VALUE, over those of --sim: friction=0.2; `mbrl options sim` lists all",
+        autocompletion=complete_options("sim"),
+    ),
+]
+# the run
+TrainingSetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="training option NAME=VALUE: hidden=[64,64]; `mbrl options training` lists all",
+        autocompletion=complete_options("training"),
+    ),
+]
+LearnSetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="option NAME=VALUE: training.batch=64, collect.plain.episodes=9; `mbrl options learn` lists all",
+        autocompletion=complete_options("learn"),
+    ),
+]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="write the figures to this file")]
-SeedOption = Annotated[int, typer.Option(min=0, help="seed of the planner and of the simulated hand")]
-ProcessesOption = Annotated[int | None, typer.Option(min=1, help="parallel episodes (default: one per core)")]
 LoopRateOption = Annotated[float | None, typer.Option(min=1.0, max=500.0, help="loop rate, Hz (default: the model's)")]
 StressCoresOption = Annotated[int, typer.Option(min=0, help="processes that load the machine during the run")]
 RealtimeOption = Annotated[bool, typer.Option(help="ask for SCHED_FIFO and locked memory")]
-
-
-class CommandGroup(TyperGroup):
-    """The root group, for all commands: takes old names of options, and hints at decimal commas in numbers."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Rename old options, and keep the words: click's errors do not always repeat the value they refuse."""
-        try:
-            ctx.meta[WORDS] = with_new_flags(args, RENAMED_FLAGS)
-        except MbrlError as error:
-            raise typer.BadParameter(str(error)) from error
-        return super().parse_args(ctx, list(ctx.meta[WORDS]))
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Fill the names of the catalogs into help texts, only where one is asked for: imports take time."""
-        name, command, rest = super().resolve_command(ctx, args)
-        if command is not None and HELP_FLAGS & set(rest):
-            _fill_in_names(command)
-        return name, command, rest
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command."""
-        try:
-            return super().invoke(ctx)
-        except typer.BadParameter as error:
-            if any(has_decimal_comma(word.rpartition("=")[2]) for word in ctx.meta[WORDS]):
-                error.message = f"{error.message.rstrip('.')}; {COMMA_HINT}"
-            raise
-
-
-def _fill_in_names(command: Any) -> None:
-    """Replace the marks in the help texts of a command and of those below it."""
-    from mbrl_controller.planning import catalog as planners
-    from mbrl_controller.tasks import catalog as tasks
-
-    for parameter in command.params:
-        if text := getattr(parameter, "help", None):
-            text = text.replace(TASKS, ", ".join(tasks.TASKS.names())).replace(
-                PLANNERS, ", ".join(planners.PLANNERS.names())
-            )
-            parameter.help = text
-    for child in getattr(command, "commands", {}).values():
-        _fill_in_names(child)

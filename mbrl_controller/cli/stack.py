@@ -12,14 +12,19 @@ import typer
 
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.extras import how_to_install
+from mbrl_controller.cli.chosen_task import chosen_task
 from mbrl_controller.cli.console import LiveLine, console, error_console
 from mbrl_controller.cli.errors import report_errors
+from mbrl_controller.cli.option_groups import given_options
 from mbrl_controller.cli.options import (
+    ContractOption,
     JsonOption,
     LoopRateOption,
     ModelOption,
     RealtimeOption,
     SeedOption,
+    SimOption,
+    SimSetOption,
     StressCoresOption,
     TaskArgument,
 )
@@ -35,28 +40,34 @@ DEMO_EVERY_S, SOAK_EVERY_S = 5.0, 60.0  # between lines where there is no termin
 
 @report_errors
 def demo(
-    task: TaskArgument = "baoding",
+    task: TaskArgument = None,
     seconds: Annotated[float, typer.Option(min=1.0, help="how long to control, s")] = 30.0,
     rate: Annotated[float | None, typer.Option(help="control rate, Hz; must be the model's own (default)")] = None,
     headless: Annotated[bool, typer.Option("--headless", help="no viewer")] = False,
     model: ModelOption = "current",
     seed: SeedOption = 0,
+    contract: ContractOption = None,
+    sim: SimOption = "nominal",
+    sim_set: SimSetOption = None,
     json: JsonOption = None,
 ) -> None:
     """Run a simulated hand, the controller and the logger as real ROS 2 processes, with a live view."""
     from mbrl_controller.stack.demo import run
+    from mbrl_controller.stack.launcher import SimulatedHand
 
     if not headless and importlib.util.find_spec("mjviser") is None:
         error_console.print(f"no viewer: {how_to_install('viewer')} (or --headless)", markup=False, soft_wrap=True)
         headless = True
+    hand = SimulatedHand(contract, sim, given_options("sim", sim_set))
     with LiveLine(demo_line, DEMO_EVERY_S) as live:
         report, finished = run(
-            task,
+            chosen_task(task, contract),
             seconds=seconds,
             rate=rate,
             viewer=not headless,
             model=model,
             seed=seed,
+            hand=hand,
             json_file=json,
             on_note=lambda text: console.print(text, soft_wrap=True),
             on_progress=live.show,
@@ -69,30 +80,36 @@ def demo(
 
 @report_errors
 def soak(
-    task: TaskArgument = "baoding",
+    task: TaskArgument = None,
     minutes: Annotated[float, typer.Option(min=0.05, help="length of the run")] = 60.0,
     rate: LoopRateOption = None,
     stress_cores: StressCoresOption = 0,
     realtime: RealtimeOption = True,
     model: ModelOption = "current",
     seed: SeedOption = 0,
+    contract: ContractOption = None,
+    sim: SimOption = "nominal",
+    sim_set: SimSetOption = None,
     json: JsonOption = None,
 ) -> None:
     """Run the nodes for hours: missed ticks, memory, threads, open files and log size over time.
 
     A rate other than the model's own is for timing only: a plan still counts in the model's period.
     """
+    from mbrl_controller.stack.launcher import SimulatedHand
     from mbrl_controller.stack.soak import FINISHED, INTERRUPTED, run
 
+    hand = SimulatedHand(contract, sim, given_options("sim", sim_set))
     with LiveLine(timing_line, SOAK_EVERY_S) as live:
         report = run(
-            task,
+            chosen_task(task, contract),
             minutes=minutes,
             rate=rate,
             stress_cores=stress_cores,
             realtime=realtime,
             model=model,
             seed=seed,
+            hand=hand,
             json_file=json,
             on_begin=lambda every, file: console.print(f"a sample every {every:g} s in {file}", soft_wrap=True),
             on_progress=live.show,

@@ -28,6 +28,7 @@ from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.planning.base import RENAMED as PLANNER_RENAMED
 from mbrl_controller.planning.base import PlannerOptions
 from mbrl_controller.planning.catalog import make_planner
+from mbrl_controller.simulation.sim_options import make_sim_options
 
 # Seeds of episodes. A run collects from OWN_SEEDS on, so no run collects what it is evaluated on.
 EVALUATION_SEEDS = 100_000
@@ -125,6 +126,7 @@ class LearnPlan(BaseModel):
     )
     through_ros: bool = Field(default=False, description="collect through the nodes, in real time")
     sim: Literal["nominal", "perturbed"] = Field(default="nominal", description="simulated hand, in evaluation too")
+    sim_options: dict[str, Any] = Field(default_factory=dict, description="options that override those of `sim`")
 
     training: TrainConfig = TrainConfig()
     start: Literal["fresh", "warm"] = Field(
@@ -144,7 +146,7 @@ class LearnPlan(BaseModel):
     precision: Literal["auto", "fp32"] = Field(default="auto", description="auto: plan in 8 bit where it plans alike")
     threads: int = Field(default=1, ge=1, description="CPU threads of training; another number rounds differently")
 
-    planner_name: str = "pddm"
+    planner_name: str = Field(default="pddm", description="as `mbrl planners` lists them")
     planner: PlannerOptions = Field(default_factory=dict, description="the planner's options")
     core: ControllerConfig = ControllerConfig()
 
@@ -255,7 +257,7 @@ def make_plan(
         own = {"task": task, "contract": robot.text, "contract_folder": robot.folder, "seed": seed}
         plan = LearnPlan.model_validate(options | own, strict=False)
     except ValidationError as error:
-        raise MbrlError(f"learning options: {describe_validation(error)}") from error
+        raise MbrlError(f"learning options: {describe_validation(error, LearnPlan, 'mbrl options learn')}") from error
     return _check(plan, robot)
 
 
@@ -269,7 +271,8 @@ def _behaviours(given: Any) -> Any:
             read.append(CollectionConfig.model_validate(item))
         except ValidationError as error:
             name = item.get("name", i) if isinstance(item, dict) else i
-            raise MbrlError(f"learning options: collect.{name}: {describe_validation(error)}") from error
+            said = describe_validation(error, CollectionConfig, "mbrl options learn")
+            raise MbrlError(f"learning options: collect.{name}: {said}") from error
     return read
 
 
@@ -277,10 +280,12 @@ def _check(plan: LearnPlan, robot: RobotContract) -> LearnPlan:
     """The plan with complete planner options; raises MbrlError for what would fail only later."""
     planner = make_planner(plan.planner_name, len(robot.action), plan.planner).config.model_dump(mode="json")
     plan = plan.model_copy(update={"planner": planner})
+    make_sim_options(plan.sim, plan.sim_options)
     try:
         plan.training_of(2)
     except ValidationError as error:
-        raise MbrlError(f"learning options: warm_training: {describe_validation(error)}") from error
+        said = describe_validation(error, TrainConfig, "mbrl options training")
+        raise MbrlError(f"learning options: warm_training: {said}") from error
     return plan.model_copy(update={"collect": tuple(_checked(behaviour, plan, robot) for behaviour in plan.collect)})
 
 
@@ -292,7 +297,8 @@ def _checked(behaviour: CollectionConfig, plan: LearnPlan, robot: RobotContract)
         if behaviour.start_turn:
             robot.task.turn_objects(np.zeros((2, 3)), 0.0)
     except ValidationError as error:
-        raise MbrlError(f"learning options: collect.{behaviour.name}: core: {describe_validation(error)}") from error
+        said = describe_validation(error, ControllerConfig, "mbrl options controller")
+        raise MbrlError(f"learning options: collect.{behaviour.name}: core: {said}") from error
     except (MbrlError, TypeError, ValueError) as error:
         raise MbrlError(f"learning options: collect.{behaviour.name}: {error}") from error
     read = planner.model_dump(mode="json")

@@ -211,6 +211,7 @@ class RoundRunner:
                 planner_options=plan.planner,
                 core=plan.core,
                 sim=plan.sim,
+                sim_options=plan.sim_options,
                 precision=plan.precision,
             ),
             episodes=episodes,

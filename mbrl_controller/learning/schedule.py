@@ -43,7 +43,14 @@ def random_batches(plan: LearnPlan) -> list[EpisodeBatch]:
             f"r000-random{i}",
             plan.random_episodes,
             first_seed(plan, 0) + RANDOM_SEEDS * i,
-            RolloutConfig(plan.task, policy="random", random_scale=scale, seconds=plan.random_seconds, sim=plan.sim),
+            RolloutConfig(
+                plan.task,
+                policy="random",
+                random_scale=scale,
+                seconds=plan.random_seconds,
+                sim=plan.sim,
+                sim_options=plan.sim_options,
+            ),
         )
         for i, scale in enumerate(plan.random_scales)
     ]
@@ -63,7 +70,7 @@ def round_batches(plan: LearnPlan, contract: RobotContract, number: int, env_ste
                 core=plan.core_of(behaviour),
                 seconds=behaviour.seconds,
                 sim=plan.sim,
-                sim_options=behaviour.sim_options,
+                sim_options=plan.sim_options | behaviour.sim_options,
                 goal_options=behaviour.goal_options,
                 exploration=behaviour.exploration,
                 precision=plan.precision,

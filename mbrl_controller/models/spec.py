@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mbrl_controller.base.errors import ModelError
+from mbrl_controller.base.option_rows import unknown_option
 from mbrl_controller.base.overrides import COMMA_HINT, comma_hint
 from mbrl_controller.models.hand_geometry import HandGeometry
 from mbrl_controller.tasks.base import Task
@@ -149,10 +150,24 @@ def check_format(text: str | bytes, where: str, within: str | None = None) -> No
         raise ModelError(f"{where}: model format {version!r:.100}, but this controller reads format {FORMAT_VERSION}")
 
 
-def describe_validation(error: ValidationError) -> str:
-    """Pydantic's complaints in one line: `field: what is wrong; ...`."""
+def describe_validation(error: ValidationError, options: type[BaseModel] | None = None, listing: str = "") -> str:
+    """Pydantic's complaints in one line: `field: what is wrong; ...`.
+
+    Args:
+        error: the complaints.
+        options: the configuration that was asked for, if a person chose single options of it: an unknown one is
+            answered with those of a similar name.
+        listing: the command that lists them all.
+    """
     parts: list[Any] = error.errors(include_url=False)
-    return "; ".join(f"{'.'.join(map(str, p['loc'])) or 'document'}: {_said(p)}{_comma_hint(p)}" for p in parts[:5])
+    texts = []
+    for part in parts[:5]:
+        name = ".".join(map(str, part["loc"]))
+        if options is not None and part["type"] == "extra_forbidden":
+            texts.append(f"{name}: {unknown_option(name, options, listing)}{_comma_hint(part)}")
+        else:
+            texts.append(f"{name or 'document'}: {_said(part)}{_comma_hint(part)}")
+    return "; ".join(texts)
 
 
 def _said(part: dict[str, Any]) -> str:

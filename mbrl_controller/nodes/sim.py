@@ -9,15 +9,12 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import ValidationError
 from rclpy.clock import Clock, ClockType
 from rosgraph_msgs.msg import Clock as ClockMessage
 from std_srvs.srv import Trigger
 
-from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.units import NO_UNIT
 from mbrl_controller.contract.contract import load_contract
-from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.nodes import qos
 from mbrl_controller.nodes.controller_options import find_contract
 from mbrl_controller.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher
@@ -26,7 +23,7 @@ from mbrl_controller.nodes.messages import message_class
 from mbrl_controller.nodes.parameter_spec import Spec, specs_of
 from mbrl_controller.nodes.parameters import Parameters
 from mbrl_controller.nodes.sim_runners import RESET_WAIT_S, LockstepRunner, RealTimeRunner, Runner
-from mbrl_controller.simulation.sim_options import PRESETS, SimOptions, preset
+from mbrl_controller.simulation.sim_options import PRESETS, SimOptions, make_sim_options
 
 SPECS = [
     Spec("autostart", True, "configure and activate at the start", read_only=True),
@@ -60,10 +57,7 @@ class Sim(ManagedNode):
         given = {
             name.removeprefix("options."): values[name] for name in self._settings.given if name.startswith("options.")
         }
-        try:
-            options = SimOptions(**(preset(values["preset"]).model_dump() | given))
-        except ValidationError as error:
-            raise MbrlError(f"parameters: options: {describe_validation(error)}") from error
+        options = make_sim_options(values["preset"], given)
         viewer = None
         lockstep, publishers = values["lockstep"], {}
         for source in contract.sources:

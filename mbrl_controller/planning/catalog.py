@@ -27,6 +27,8 @@ def make_planner(name: str, action_size: int, options: dict[str, Any] | None = N
     try:
         return cls(action_size, cls.config_type(**(options or {})))
     except ValidationError as error:
-        raise MbrlError(f"planner {name}: {describe_validation(error)}") from error
+        raise MbrlError(
+            f"planner {name}: {describe_validation(error, cls.config_type, f'mbrl options planner --planner {name}')}"
+        ) from error
     except ValueError as error:
         raise MbrlError(f"planner {name}: {error}") from error

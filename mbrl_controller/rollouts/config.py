@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from mbrl_controller.base.deprecated import with_new_names
 from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.base.overrides import deep_merge, unflatten
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.config import RENAMED as CORE_RENAMED
 from mbrl_controller.control.config import ControllerConfig
@@ -25,7 +26,7 @@ from mbrl_controller.models.spec import Precision, describe_validation
 from mbrl_controller.planning.base import RENAMED
 from mbrl_controller.planning.catalog import PLANNERS
 from mbrl_controller.rollouts.episode import EpisodeSpec, PolicyName
-from mbrl_controller.simulation.sim_options import SimOptions, preset
+from mbrl_controller.simulation.sim_options import make_sim_options
 
 DYNAMICS = ("learned", "oracle")
 POLICIES: tuple[str, ...] = get_args(PolicyName)
@@ -91,7 +92,7 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
         spec = EpisodeSpec(
             contract=robot.text,
             contract_folder=robot.folder,
-            sim=_sim_options(config),
+            sim=make_sim_options(config.sim, config.sim_options),
             policy=config.policy,
             planner=config.planner,
             planner_options={**defaults.planner_options, **given},
@@ -113,18 +114,13 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
 
 
 def _core(config: RolloutConfig, default: ControllerConfig) -> ControllerConfig:
-    options = with_new_names(config.core_options, CORE_RENAMED, "controller option ")
+    options = unflatten(with_new_names(config.core_options, CORE_RENAMED, "controller option "))
     try:
-        return ControllerConfig(**((config.core or default).model_dump() | options))
+        return ControllerConfig(**deep_merge((config.core or default).model_dump(), options))
     except ValidationError as error:
-        raise MbrlError(f"controller options: {describe_validation(error)}") from error
-
-
-def _sim_options(config: RolloutConfig) -> SimOptions:
-    try:
-        return SimOptions(**(preset(config.sim).model_dump() | config.sim_options))
-    except ValidationError as error:
-        raise MbrlError(f"simulation options: {describe_validation(error)}") from error
+        raise MbrlError(
+            f"controller options: {describe_validation(error, ControllerConfig, 'mbrl options controller')}"
+        ) from error
 
 
 def _check_known(what: str, value: str, known: Sequence[str]) -> None:

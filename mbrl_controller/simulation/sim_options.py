@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mbrl_controller.base.errors import ContractError
+from mbrl_controller.base.errors import ContractError, MbrlError
 from mbrl_controller.base.units import Metres, Number, Radians, Seconds, Unit
+from mbrl_controller.models.spec import describe_validation
 
 Preset = Literal["nominal", "perturbed"]
 
@@ -94,6 +96,14 @@ PERTURBED = SimOptions(
     gain=0.1,
 )
 PRESETS: dict[str, SimOptions] = {"nominal": NOMINAL, "perturbed": PERTURBED}
+
+
+def make_sim_options(name: str, overrides: Mapping[str, Any]) -> SimOptions:
+    """The preset `name` with single options in `overrides`; raises MbrlError for what is unknown or out of range."""
+    try:
+        return SimOptions(**(preset(name).model_dump() | dict(overrides)))
+    except ValidationError as error:
+        raise MbrlError(f"sim options: {describe_validation(error, SimOptions, 'mbrl options sim')}") from error
 
 
 def preset(name: str) -> SimOptions:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mbrl_controller.base.files import write_json
 from mbrl_controller.base.resources import home_dir
-from mbrl_controller.stack.launcher import StackConfig, make_config, run_stack, watch
+from mbrl_controller.stack.launcher import SimulatedHand, StackConfig, make_config, run_stack, watch
 from mbrl_controller.stack.processes import ProcessGroup, wait_for
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def run(
     viewer: bool = True,
     model: str = "current",
     seed: int = 0,
+    hand: SimulatedHand | None = None,
     json_file: Path | None = None,
     on_note: Callable[[str], None] = lambda text: None,
     on_progress: Callable[[float, DemoRecord], None] = lambda elapsed, record: None,
@@ -48,6 +49,7 @@ def run(
         viewer: let the sim serve a viewer on this machine.
         model: model version.
         seed: seed of the planner and of the simulated hand.
+        hand: that is simulated; None: the task's own.
         json_file: where the report is written.
         on_note: called with lines for the user, such as the viewer's address.
         on_progress: called a few times a second with the time passed (s) and what was recorded so far.
@@ -56,11 +58,11 @@ def run(
         MbrlError: the nodes cannot be run, or one of them fails.
     """
     began = time.monotonic()
-    config = make_config("demo", task, home_dir() / "episodes", rate=rate, model=model, seed=seed)
+    config = make_config("demo", task, home_dir() / "episodes", rate=rate, model=model, seed=seed, hand=hand)
     from mbrl_controller.stack.demo_recorder import DemoRecord, DemoRecorder
 
     if viewer:
-        config = replace(config, sim={"viewer_port": _free_port()})
+        config = replace(config, sim={**config.sim, "viewer_port": _free_port()})
     record = DemoRecord(config.contract.task, config.contract.action.period)
 
     def control(group: ProcessGroup) -> None:

@@ -19,6 +19,7 @@ from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.task_config import contract_for, contract_path
 from mbrl_controller.models.registry import Registry
+from mbrl_controller.simulation.sim_options import make_sim_options
 from mbrl_controller.stack.cpu_load import cpu_load
 from mbrl_controller.stack.processes import ProcessGroup, free_domain, local_environment, ros_arguments
 
@@ -27,6 +28,20 @@ NEEDED = ("rclpy", "mujoco")
 REFRESH_S = 0.25
 STATES_PER_TICK = 2.0  # at least, for loops too fast for the sim's default rate
 STATE_RATES = (100.0, 1000.0)  # Hz, the sim's default and its maximum
+
+
+@dataclass(frozen=True)
+class SimulatedHand:
+    """Which hand is simulated, and how well it is sensed. None: the task's own contract."""
+
+    contract: Path | None = None
+    sim: str = "nominal"  # preset
+    sim_options: Mapping[str, Any] = field(default_factory=dict)  # override single options of it
+
+    def parameters(self) -> dict[str, Any]:
+        """Parameters of the sim; raises MbrlError for what is unknown or out of range."""
+        make_sim_options(self.sim, self.sim_options)
+        return {"preset": self.sim, **{f"options.{name}": value for name, value in self.sim_options.items()}}
 
 
 @dataclass(frozen=True)
@@ -86,6 +101,7 @@ def make_config(
     model: str = "current",
     seed: int = 0,
     controller: dict[str, Any] | None = None,
+    hand: SimulatedHand | None = None,
 ) -> StackConfig:
     """A checked configuration: invalid input is found here, before any process starts.
 
@@ -98,6 +114,7 @@ def make_config(
         model: model version.
         seed: seed of the planner and of the simulated hand.
         controller: further parameters of the controller.
+        hand: that is simulated.
 
     Raises:
         MbrlError: the task, version or rate does not exist or fit.
@@ -106,13 +123,15 @@ def make_config(
     require_modules()
     from mbrl_controller.nodes.controller_options import check_rate
 
-    contract = contract_for(task)
+    hand = hand or SimulatedHand()
+    sim = hand.parameters()
+    contract = contract_for(task, hand.contract)
     if not any_rate:
         check_rate(rate or 0.0, contract.action.period)
     version = Registry().resolve(task, model)
     version.check_digest().spec.check_fits(contract.task, contract.action)
     return StackConfig(
-        contract_path=contract_path(task),
+        contract_path=hand.contract or contract_path(task),
         contract=contract,
         version=version.name,
         session=f"{kind}-{datetime.now(timezone.utc):%Y%m%dT%H%M%S}",
@@ -120,6 +139,7 @@ def make_config(
         seed=seed,
         rate=rate or 1.0 / contract.action.period,
         controller={**({"any_rate": True} if any_rate else {}), **(controller or {})},
+        sim=sim,
     )
 
 

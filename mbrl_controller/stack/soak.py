@@ -15,7 +15,7 @@ from typing import IO, Any
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.files import write_json
 from mbrl_controller.base.resources import home_dir
-from mbrl_controller.stack.launcher import STOP_ORDER, StackConfig
+from mbrl_controller.stack.launcher import STOP_ORDER, SimulatedHand, StackConfig
 from mbrl_controller.stack.processes import ProcessGroup
 from mbrl_controller.stack.resource_usage import resource_usage, trend
 from mbrl_controller.stack.timed_run import describe, run_timed, timed_config
@@ -96,6 +96,7 @@ def run(
     realtime: bool = True,
     model: str = "current",
     seed: int = 0,
+    hand: SimulatedHand | None = None,
     json_file: Path | None = None,
     on_begin: Callable[[float, Path], None] = lambda every, file: None,
     on_progress: Callable[[float, LoopTimingStats], None] = lambda elapsed, stats: None,
@@ -113,6 +114,7 @@ def run(
         realtime: ask the system for SCHED_FIFO and locked memory.
         model: model version.
         seed: seed of the planner and of the simulated hand.
+        hand: that is simulated; None: the task's own.
         json_file: where the report is written, at the start and at the end.
         on_begin: called with the time between samples (s) and their file.
         on_progress: called a few times a second with the time passed (s) and the figures so far.
@@ -121,7 +123,9 @@ def run(
         MbrlError: the nodes cannot be run, or a file cannot be written.
     """
     seconds = 60.0 * minutes
-    config = timed_config("soak", task, home_dir() / "soak", rate=rate, realtime=realtime, model=model, seed=seed)
+    config = timed_config(
+        "soak", task, home_dir() / "soak", rate=rate, realtime=realtime, model=model, seed=seed, hand=hand
+    )
     stats = LoopTimingStats(1.0 / config.rate)
     report = describe(config, stress_cores, realtime) | {"minutes": minutes, "ended": "not yet"}
     if json_file is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mbrl_controller.base import machine
-from mbrl_controller.stack.launcher import StackConfig, make_config, run_stack, watch
+from mbrl_controller.stack.launcher import SimulatedHand, StackConfig, make_config, run_stack, watch
 from mbrl_controller.stack.processes import ProcessGroup
 from mbrl_controller.stack.timing import LoopTimingStats
 
@@ -21,11 +21,19 @@ STATUS = "controller: control"
 
 
 def timed_config(
-    kind: str, task: str, log_dir: Path, *, rate: float | None, realtime: bool, model: str, seed: int
+    kind: str,
+    task: str,
+    log_dir: Path,
+    *,
+    rate: float | None,
+    realtime: bool,
+    model: str,
+    seed: int,
+    hand: SimulatedHand | None = None,
 ) -> StackConfig:
     """A configuration whose loop may tick at any rate; see `make_config`. `realtime` asks the system for REALTIME."""
     return make_config(
-        kind, task, log_dir, rate=rate, any_rate=True, model=model, seed=seed,
+        kind, task, log_dir, rate=rate, any_rate=True, model=model, seed=seed, hand=hand,
         controller=dict(REALTIME if realtime else ORDINARY),
     )  # fmt: skip
 

@@ -87,7 +87,9 @@ def make_plan(request: RetrainRequest, registry: Registry) -> RetrainPlan:
     try:
         train = TrainConfig.model_validate({**task_defaults(task).training, **request.options})
     except ValidationError as error:
-        raise MbrlError(f"training options: {describe_validation(error)}") from error
+        raise MbrlError(
+            f"training options: {describe_validation(error, TrainConfig, 'mbrl options training')}"
+        ) from error
     parent = find_parent(registry, task, robot)
     if request.start == "warm":
         # If the newest version of this robot is damaged, an older one would be a step back.

@@ -17,8 +17,8 @@ pytest.importorskip("mujoco")
 
 from mbrl_controller.base.deprecated import RenamedWarning
 from mbrl_controller.base.resources import share_dir
+from mbrl_controller.cli.command_group import RENAMED_FLAGS
 from mbrl_controller.cli.main import app
-from mbrl_controller.cli.options import RENAMED_FLAGS
 from mbrl_controller.rollouts import evaluate
 
 SHIPPED = ("--models-dir", str(share_dir() / "models"))
@@ -80,14 +80,31 @@ def run(*words: str) -> Any:
         (("evaluate", "--seconds", "-1", *ONE), "seconds"),
         (("evaluate", "--processes", "0"), "processes"),
         (("collect", "--exploration", "7", *ONE), "exploration"),
-        (("evaluate", "--controller-set", "no_such=1", *ONE), "no_such: there is no entry of this name"),
+        (
+            ("evaluate", "--controller-set", "no_such=1", *ONE),
+            "no_such: there is no option of this name; `mbrl options controller` lists all",
+        ),
+        (("evaluate", "--planner-set", "num_sample=9", *SHIPPED), "near it: num_samples; `mbrl options planner --pl"),
+        (("evaluate", "--controller-set", "risk.knd=mean", *ONE), "risk.knd: there is no option of this name; near it"),
+        (("evaluate", "--controller-set", "risk.kind=average", *ONE), "'mean', 'mean_std' or 'worst'"),
+        (("collect", "--sim-set", "frction=0.1", *ONE), "near it: friction; `mbrl options sim` lists all"),
+        (("film", "film.gif", "--policy", "hold", "--sim-set", "options.frction=0.1"), "near it: friction"),
+        (("demo", "--sim-set", "friction=3"), "friction"),
+        (("soak", "--contract", "nosuch.yaml"), "nosuch.yaml: cannot be read"),
+        (("learn", "valve", "--set", "hidden=[8]"), "near it: training.hidden; `mbrl options learn` lists all"),
+        (("learn", "valve", "--set", "training.hiden=[8]"), "near it: training.hidden"),
+        (("learn", "valve", "--set", "collect.plain.epsodes=2"), "near it: episodes"),
+        (("learn", "valve", "--sim-set", "frction=0.1"), "near it: friction"),
+        (("options", "planner", "--planner", "nosuch"), "unknown planner 'nosuch'"),
         (("evaluate", "--planner-set", "num_samples=1e9", *SHIPPED), "num_samples"),
         (("evaluate", "--planner-set", "sigma=.nan", *SHIPPED), "sigma"),
     ],
 )
 def test_it_is_told_in_one_line(folder: Path, words: tuple[str, ...], said: str) -> None:
-    if words[0] == "learn-curve":
+    if words[0] in ("learn", "learn-curve"):
         pytest.importorskip("matplotlib")
+    if words[0] in ("demo", "soak"):
+        pytest.importorskip("rclpy")
     result = run(*words)
     assert result.exit_code == 2, result.output
     assert said in result.stderr
