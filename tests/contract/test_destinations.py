@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import copy
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from mbrl_controller.base.errors import ContractError
 from mbrl_controller.contract import ros_types
@@ -90,3 +93,13 @@ def test_what_only_format_2_has_is_refused_in_format_1_and_named(command, named)
         contract_of(command, 1)
     assert str(caught.value).endswith("needs format_version: 2")
     assert all(name in str(caught.value) for name in named.split(", "))
+
+
+def test_the_documented_commands_are_contracts() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "own_task.md").read_text()
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(command:.*?)```", text, re.DOTALL)]
+    documented, several = (block["command"] for block in blocks)
+    (to,) = contract_of(documented).destinations
+    assert to.map.names == ("right_index_mcp", "right_th0")
+    names = [name for topic in several["topics"] for name in topic["joints"]]
+    assert contract_of(several | {"joints": [joint(name) for name in names]}).plan_points == 5
