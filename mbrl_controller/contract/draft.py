@@ -86,8 +86,9 @@ def draft_contract(
     )
     return f"""\
 # Robot contract; the limits are from {scalar(where)}. To check: topics and types, max_rate, and the neutral pose,
-# which should be safe and hold the object. config/adroit_baoding.yaml of mbrl_controller explains each field. Floats
-# are written with a decimal point. Units: m, rad, s.
+# which should be safe and hold the object. `mbrl contract check FILE --live` compares it with the running hand;
+# config/adroit_baoding.yaml of mbrl_controller explains each field. Floats are written with a decimal point. Units: m,
+# rad, s.
 
 format_version: {2 if objects else 1}
 robot: {scalar(robot)}

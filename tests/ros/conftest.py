@@ -225,6 +225,35 @@ def ros(ros_env: dict[str, str]) -> Iterator[Ros]:
     helper.close()
 
 
+@pytest.fixture
+def foreign_node(ros_env: dict[str, str]) -> Iterator[Callable[..., Any]]:
+    """Makes nodes, as `foreign_node(name, namespace=None)`, in a participant and on a thread of their own, as those of
+    other processes are."""
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=int(ros_env["ROS_DOMAIN_ID"]))
+    executor = SingleThreadedExecutor(context=context)
+    nodes, stop = [], threading.Event()
+
+    def make(name: str, namespace: str | None = None) -> Any:
+        nodes.append(rclpy.create_node(name, namespace=namespace, context=context, start_parameter_services=False))
+        executor.add_node(nodes[-1])
+        return nodes[-1]
+
+    def spin() -> None:
+        while not stop.is_set():
+            executor.spin_once(timeout_sec=0.05)
+
+    thread = threading.Thread(target=spin)
+    thread.start()
+    yield make
+    stop.set()
+    thread.join()
+    executor.shutdown()
+    for node in nodes:
+        node.destroy_node()
+    rclpy.shutdown(context=context)
+
+
 SMALL_HAND = """
 format_version: 1
 robot: small

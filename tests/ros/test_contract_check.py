@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +13,6 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
@@ -44,34 +40,6 @@ command:
     - {name: a, lower: -1.0, upper: 1.0, neutral: 0.0, max_rate: 3.0}
     - {name: b, lower: -1.0, upper: 1.0, neutral: 0.0, max_rate: 3.0}
 """
-
-
-@pytest.fixture
-def driver(ros: Any) -> Iterator[Callable[..., Any]]:
-    """Makes nodes that speak as a hand's driver does, in a participant and on a thread of their own."""
-    context = rclpy.Context()
-    rclpy.init(context=context, domain_id=int(ros.env["ROS_DOMAIN_ID"]))
-    executor = SingleThreadedExecutor(context=context)
-    nodes, stop = [], threading.Event()
-
-    def make(name: str = "driver") -> Any:
-        nodes.append(rclpy.create_node(name, context=context, start_parameter_services=False))
-        executor.add_node(nodes[-1])
-        return nodes[-1]
-
-    def spin() -> None:
-        while not stop.is_set():
-            executor.spin_once(timeout_sec=0.05)
-
-    thread = threading.Thread(target=spin)
-    thread.start()
-    yield make
-    stop.set()
-    thread.join()
-    executor.shutdown()
-    for node in nodes:
-        node.destroy_node()
-    rclpy.shutdown(context=context)
 
 
 def speak(node: Any, topic: str, kind: type = JointState, profile: Any = 10) -> None:
@@ -109,16 +77,16 @@ def until(ros: Any, checked: LiveCheck, *words: str) -> None:
         raise AssertionError(f"{error}\nfound: {checked.findings()}") from None
 
 
-def test_a_hand_that_is_as_the_contract_says_gives_no_finding(ros: Any, driver: Any) -> None:
-    hand = driver()
+def test_a_hand_that_is_as_the_contract_says_gives_no_finding(ros: Any, foreign_node: Any) -> None:
+    hand = foreign_node("driver")
     speak(hand, "good/joint_states")
     listen(hand, "good/commands", profile=QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT))
     until(ros, check(ros, "good"))
     assert ros.node.count_publishers("good/commands") == 0
 
 
-def test_one_fault_gives_one_finding(ros: Any, driver: Any) -> None:
-    hand, other = driver(), driver("other")
+def test_one_fault_gives_one_finding(ros: Any, foreign_node: Any) -> None:
+    hand, other = foreign_node("driver"), foreign_node("other")
 
     def side(topic: str, *, state: bool = True, command: bool = True) -> None:
         if state:
@@ -157,17 +125,17 @@ def test_one_fault_gives_one_finding(ros: Any, driver: Any) -> None:
     until(ros, check(ros, "commanded"), "already commanded by /other; stop it")
 
 
-def test_topics_of_the_same_type_are_offered_where_nobody_publishes(ros: Any, driver: Any) -> None:
-    hand = driver()
+def test_topics_of_the_same_type_are_offered_where_nobody_publishes(ros: Any, foreign_node: Any) -> None:
+    hand = foreign_node("driver")
     speak(hand, "allegroHand_0/joint_states")
     listen(hand, "mistyped/commands")
     until(ros, check(ros, "mistyped"), "/allegroHand_0/joint_states")
 
 
 def test_the_command_prints_what_was_heard_and_ends_with_1_if_something_is_to_be_changed(
-    driver: Any, tmp_path: Path
+    foreign_node: Any, tmp_path: Path
 ) -> None:
-    hand = driver()
+    hand = foreign_node("driver")
     speak(hand, "whole/joint_states")
     listen(hand, "whole/commands")
     contract, report = tmp_path / "hand.yaml", tmp_path / "report.json"
