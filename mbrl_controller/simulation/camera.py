@@ -13,17 +13,16 @@ from numpy.typing import NDArray
 
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.simulation.hand_simulation import HandSimulation
+from mbrl_controller.simulation.marker_shapes import THICKNESS, MarkerShapes, Shape
+from mbrl_controller.tasks.markers import Markers
 from mbrl_controller.tasks.spaces import Array
-
-MARKER_RADIUS = 0.006  # m
-MARKER_COLORS = ((0.92, 0.47, 0.41, 1.0), (0.43, 0.59, 0.94, 1.0))
 
 
 class Camera:
     """Renders from the scene's viewpoint. A context manager, because it holds a graphics context."""
 
     def __init__(self, simulation: HandSimulation, width: int = 480, height: int = 360) -> None:
-        self.simulation = simulation
+        self.simulation, self._shapes = simulation, MarkerShapes(simulation)
         try:
             self._renderer = mujoco.Renderer(simulation.model, height, width)
         except Exception as error:  # each graphics backend raises different errors
@@ -39,19 +38,20 @@ class Camera:
         self._view.azimuth = float(np.degrees(np.arctan2(offset[1], offset[0])))
         self._view.elevation = float(np.degrees(np.arcsin(offset[2] / self._view.distance)))
 
-    def picture(self, markers: Array | None = None) -> NDArray[np.uint8]:
-        """Render the current state [height, width, 3] (RGB), with spheres at `markers` [K, 3] (m, world frame)."""
+    def picture(self, markers: Markers | None = None) -> NDArray[np.uint8]:
+        """Render the current state [height, width, 3] (RGB), with `markers` as far as the renderer has room."""
         mujoco.mj_forward(self.simulation.model, self.simulation.data)
         self._renderer.update_scene(self.simulation.data, self._view)
         scene = self._renderer.scene
-        for i, position in enumerate(() if markers is None else markers):
+        for shape in self._shapes(markers)[: scene.maxgeom - scene.ngeom]:
+            kind, size = _geom(shape)
             mujoco.mjv_initGeom(
                 scene.geoms[scene.ngeom],
-                mujoco.mjtGeom.mjGEOM_SPHERE,
-                np.full(3, MARKER_RADIUS),
-                np.asarray(position, dtype=float),
-                np.eye(3).ravel(),
-                np.array(MARKER_COLORS[i % len(MARKER_COLORS)], dtype=np.float32),
+                kind,
+                size,
+                shape.position,
+                shape.rotation.ravel(),
+                np.array(shape.color, dtype=np.float32),
             )
             scene.ngeom += 1
         return np.array(self._renderer.render())
@@ -63,3 +63,12 @@ class Camera:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._renderer.close()
+
+
+def _geom(shape: Shape) -> tuple[mujoco.mjtGeom, Array]:
+    """MuJoCo's kind and size [3] of a shape: half edges, and an arrow's radius twice, then its length."""
+    if shape.kind == "box":
+        return mujoco.mjtGeom.mjGEOM_BOX, np.array(shape.size) / 2
+    if shape.kind == "arrow":
+        return mujoco.mjtGeom.mjGEOM_ARROW, np.array([2 * THICKNESS, 2 * THICKNESS, shape.size[0]])
+    return mujoco.mjtGeom.mjGEOM_SPHERE, np.full(3, shape.size[0])

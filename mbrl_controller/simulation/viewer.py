@@ -15,11 +15,13 @@ import numpy as np
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.extras import how_to_install
 from mbrl_controller.simulation.hand_simulation import HandSimulation
+from mbrl_controller.simulation.marker_shapes import THICKNESS, MarkerShapes, Shape
 from mbrl_controller.simulation.scene import Scene
-from mbrl_controller.tasks.spaces import Array
+from mbrl_controller.tasks.markers import Markers
+from mbrl_controller.tasks.orientation import axes_to_quaternion, matrix_to_axes
 
 HOST = "127.0.0.1"  # viser serves without authentication: never on an outside interface
-MARKER_COLORS = ((235, 120, 105), (110, 150, 240))
+OPACITY = 0.8  # of a marker, at most
 
 
 class Viewer:
@@ -43,7 +45,7 @@ class Viewer:
             raise MbrlError(f"viewer: cannot serve on {HOST}:{port}: {error}") from error
         self._view = ViserMujocoScene(self._server, model, num_envs=1)
         self._view.camera_tracking_enabled = False  # else the view follows a moving finger
-        self._markers: list[Any] = []
+        self._markers: list[tuple[object, Any]] = []  # what each looks like, and its handle
         self._interval, self._last = 1.0 / rate, -np.inf
         camera = scene.camera
 
@@ -57,8 +59,8 @@ class Viewer:
         """Address for the browser (viser takes the next free port if the requested one is in use)."""
         return f"http://{HOST}:{self._server.get_port()}"
 
-    def update(self, simulation: HandSimulation, markers: Array | None = None) -> bool:
-        """Show the current state and `markers` [K, 3] (m, world frame) as small spheres; False if it is too soon."""
+    def update(self, simulation: HandSimulation, markers: Markers | None = None) -> bool:
+        """Show the current state and `markers`; False if it is too soon."""
         now = time.monotonic()
         if now - self._last < self._interval:
             return False
@@ -67,14 +69,36 @@ class Viewer:
         mujoco.mj_kinematics(self._model, self._data)
         with self._server.atomic():
             self._view.update_from_mjdata(self._data)
-            for i, position in enumerate(() if markers is None else markers):
-                if i == len(self._markers):
-                    color = MARKER_COLORS[i % len(MARKER_COLORS)]
-                    self._markers.append(
-                        self._server.scene.add_icosphere(f"/markers/{i}", radius=0.006, color=color, opacity=0.8)
-                    )
-                self._markers[i].position = np.asarray(position, dtype=float)
+            self._show([] if markers is None else MarkerShapes(simulation)(markers))
         return True
+
+    def _show(self, shapes: list[Shape]) -> None:
+        """Move the markers that are shown; make anew those that are something else by now."""
+        for _, handle in self._markers[len(shapes) :]:
+            handle.remove()
+        del self._markers[len(shapes) :]
+        for i, shape in enumerate(shapes):
+            look = (shape.kind, shape.size, shape.color)
+            if i == len(self._markers):
+                self._markers.append((look, self._add(f"/markers/{i}", shape)))
+            elif self._markers[i][0] != look:
+                self._markers[i][1].remove()
+                self._markers[i] = (look, self._add(f"/markers/{i}", shape))
+            handle, x_y = self._markers[i][1], matrix_to_axes(shape.rotation)
+            handle.position = shape.position
+            handle.wxyz = np.roll(axes_to_quaternion(x_y), 1)
+
+    def _add(self, name: str, shape: Shape) -> Any:
+        scene = self._server.scene
+        red, green, blue = (round(255 * part) for part in shape.color[:3])
+        look = {"color": (red, green, blue), "opacity": min(shape.color[3], OPACITY)}
+        if shape.kind == "sphere":
+            return scene.add_icosphere(name, radius=shape.size[0], **look)
+        if shape.kind == "box":
+            return scene.add_box(name, dimensions=shape.size, **look)
+        ends = np.array([[[0.0, 0.0, 0.0], [0.0, 0.0, shape.size[0]]]])
+        widths = {"shaft_radius": THICKNESS, "head_radius": 2.5 * THICKNESS, "head_length": 5 * THICKNESS}
+        return scene.add_arrows(name, ends, (red, green, blue), **widths)
 
     def close(self) -> None:
         """Stop serving."""

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 
 from mbrl_controller.base.errors import ContractError, GoalError
+from mbrl_controller.tasks.markers import Markers
 from mbrl_controller.tasks.metrics import EpisodeMetrics, Metric
 from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec
 
@@ -129,9 +130,12 @@ class Task(ABC):
         Its `values` are those of `metric_specs`, by name.
         """
 
-    def markers(self, goal: Array) -> Array:
-        """Points [K, 3] (m, the objects' frame) at which goal [G] wants the objects, for display; may be none."""
-        return np.zeros((0, 3))
+    def markers(self, goal: Array) -> Markers:
+        """Where goal [G] wants the objects and how turned, for display: markers, or points [K, 3] (m); may be none.
+
+        All in the contract's frame.
+        """
+        return ()
 
     def turn_objects(self, positions: Array, angle: float) -> Array:
         """Start positions [K, 3] (m) of the objects, in their names' order, turned by `angle` (rad) around the palm.

@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.simulation.marker_shapes import MarkerShapes
 from mbrl_controller.simulation.viewer import Viewer
+from mbrl_controller.tasks.markers import Marker
+from mbrl_controller.tasks.orientation import IDENTITY
 
 
 def free_port():
@@ -34,6 +37,24 @@ def test_viewer_serves_on_loopback_and_leaves_the_simulation_alone(hand):
     after = hand.snapshot()
     np.testing.assert_array_equal(before.qpos, after.qpos)
     np.testing.assert_array_equal(before.warmstart, after.warmstart)
+
+
+def test_markers_follow_the_goal_and_change_their_shape(hand):
+    pytest.importorskip("mjviser")
+    viewer = Viewer(hand.scene, free_port(), rate=np.inf)
+    try:
+        for markers in (
+            [Marker(np.zeros(3)), Marker(np.ones(3), IDENTITY, "box", (0.1, 0.1, 0.1))],
+            [Marker(np.ones(3), IDENTITY, "arrow", (0.1,))],
+            np.array([[0.0, 0.0, 0.2]]),
+        ):
+            assert viewer.update(hand, markers)
+            shapes = MarkerShapes(hand)(markers)
+            assert [tuple(handle.position) for _, handle in viewer._markers] == [tuple(s.position) for s in shapes]
+        assert viewer.update(hand)
+        assert viewer._markers == []
+    finally:
+        viewer.close()
 
 
 def test_without_mjviser_the_error_names_it(hand, monkeypatch):
