@@ -20,6 +20,7 @@ from mbrl_controller.episodes.source_messages import source_message
 from mbrl_controller.episodes.writer import EpisodeWriter
 from mbrl_controller.tasks.spaces import Array
 
+SourceValues = tuple[str, Array, float]  # key of a source, its values [n], s since tick 0 at which they were measured
 START_NS = 1_000_000_000  # a stamp of 0 means "unset" to ROS
 
 
@@ -36,6 +37,7 @@ def write_trajectory(
     measured: Sequence[float] | Array | None = None,
     start_ns: int = START_NS,
     fsync: bool = False,
+    measurements: Sequence[Sequence[SourceValues]] | None = None,
 ) -> Path:
     """Write an episode; raises EpisodeError for wrong sizes or if it cannot be written.
 
@@ -54,17 +56,19 @@ def write_trajectory(
         measured: [T+1] s since tick 0 at which the states were measured, if not at their ticks.
         start_ns: Stamp of tick 0, ns.
         fsync: Wait until the file is on disk.
+        measurements: [T+1] what the sources sent from tick to tick, instead of one message each with its part of
+            `states`: where these hold velocities that a reader makes of more than is measured at the ticks.
     """
     states, commands = np.asarray(states, dtype=float), np.asarray(commands, dtype=float)
     T = len(commands)
     _check_sizes(path, contract, states, commands, goals, ticks or {})
     stamps = start_ns + np.round(np.arange(T + 1) * contract.action.period * ros_messages.NANO).astype(np.int64)
-    sensed = (
-        stamps if measured is None else start_ns + np.round(np.asarray(measured) * ros_messages.NANO).astype(np.int64)
-    )
-    if sensed.shape != stamps.shape:
-        raise EpisodeError(f"{path}: {len(sensed)} measurement times for {T + 1} states")
-    parts = split_state(contract, states)
+    seconds = (stamps - start_ns) / ros_messages.NANO if measured is None else np.asarray(measured, dtype=float)
+    for what, given in (("measurement times", seconds), ("lists of measurements", measurements)):
+        if given is not None and len(given) != T + 1:
+            raise EpisodeError(f"{path}: {len(given)} {what} for {T + 1} states")
+    sent = measurements if measurements is not None else _at_ticks(contract, states, seconds)
+    sources = {source.key: source for source in contract.sources}
     writer = EpisodeWriter(path, contract, info, flush_s=1e9, fsync=fsync)
     name = writer.info.topics
     try:
@@ -72,8 +76,9 @@ def write_trajectory(
         for content in events:
             writer.write(name["episode"], ros_messages.json_string(content), start_ns)
         for k, stamp in enumerate(stamps.tolist()):
-            for source, values in zip(contract.sources, parts, strict=True):
-                writer.write(name[source.key], source_message(source, values[k], int(sensed[k])), stamp)
+            for key, values, time in sent[k]:
+                at = start_ns + ros_messages.to_ns(time)
+                writer.write(name[key], source_message(sources[key], values, at), stamp)
             if goals is not None:
                 goal = ros_messages.trajectory(contract.task.goal.names, goals[k : k + 1], (0.0,), stamp)
                 writer.write(name["goal"], goal, stamp)
@@ -90,6 +95,15 @@ def write_trajectory(
     except BaseException:
         writer.discard()
         raise
+
+
+def _at_ticks(contract: RobotContract, states: Array, seconds: Array) -> list[list[SourceValues]]:
+    """Every source's part of each state, at its time (s since tick 0)."""
+    parts = split_state(contract, states)
+    return [
+        [(source.key, values[k], at) for source, values in zip(contract.sources, parts, strict=True)]
+        for k, at in enumerate(seconds.tolist())
+    ]
 
 
 def _check_sizes(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -17,8 +18,6 @@ from rclpy.publisher import Publisher
 from mbrl_controller.base.errors import MessageError
 from mbrl_controller.contract.command_messages import read_plan
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.contract.sources import Source
-from mbrl_controller.contract.state_assembly import split_state
 from mbrl_controller.control.loop import FixedRateLoop, start_thread
 from mbrl_controller.control.pacing import TickTime
 from mbrl_controller.control.timing import LoopStatistics
@@ -28,6 +27,7 @@ from mbrl_controller.nodes.diagnostics import timing
 from mbrl_controller.simulation.driver import SimulatedDriver, over
 from mbrl_controller.simulation.env import HandEnv, RealTimeHand
 from mbrl_controller.simulation.hand_simulation import HandSimulation
+from mbrl_controller.simulation.measuring import Measurement
 from mbrl_controller.simulation.sim_options import SimOptions
 from mbrl_controller.tasks.spaces import Array
 
@@ -141,8 +141,11 @@ class Runner:
             except queue.Empty:
                 return [command for command in waiting if command is not None]
 
-    def _send(self, source: Source, values: Array, stamp: int) -> None:
-        self._publishers[source.topic].publish(ros_messages.encode(source_message(source, values, stamp)))
+    def _send(self, measurement: Measurement, stamp: int, *, stamped: bool) -> None:
+        """Publish as measured at `stamp` (ns); see `source_message` for `stamped`."""
+        source = measurement.source
+        message = source_message(source, measurement.values, stamp, stamped=stamped)
+        self._publishers[source.topic].publish(ros_messages.encode(message))
 
     def _send_clock(self, stamp: int) -> None:
         if self._clock is not None:
@@ -198,7 +201,8 @@ class RealTimeRunner(Runner):
         now = self._zero + round(tick.due * ros_messages.NANO)
         self._send_clock(now)
         for measurement in delivered:
-            self._send(measurement.source, measurement.values, now - round(measurement.age * ros_messages.NANO))
+            age = self.simulation.time - measurement.stamp
+            self._send(measurement, now - round(age * ros_messages.NANO), stamped=False)
         self._show()
 
 
@@ -211,7 +215,8 @@ class LockstepRunner(Runner):
         super().__init__(contract, values, *rest)
         self.simulation = HandSimulation(contract, options)
         self._hand = HandEnv(self.simulation)
-        self._sensed = self._hand.reset(self.seed)
+        self._hand.reset(self.seed)
+        self._newest: dict[str, Measurement] = {}  # by source
         self._period = round(contract.action.period * ros_messages.NANO)
         self._zero = LOCKSTEP_START_NS  # stamp of this start
         self._steps = self._resent = 0
@@ -238,28 +243,34 @@ class LockstepRunner(Runner):
     def _run(self) -> None:
         try:
             while not self._stop.is_set():
-                self._publish()
+                self._publish(self._hand.measurements)
                 command = self._wait_for_answer()
                 if self._stop.is_set():
                     return
                 if self._take_reset():
                     self._zero += self._steps * self._period + RESET_GAP_NS
                     self._steps, self._echoes = 0, {}
-                    self._sensed = self._hand.reset(self.seed)
+                    self._hand.reset(self.seed)
                     self._reset_done.set()
                 elif command is not None:
-                    self._sensed = self._hand.step(command)
+                    self._hand.step(command)
                     self._steps += 1
                 self._show()
         except Exception as error:
             self._on_error(error)
 
-    def _publish(self) -> None:
-        stamp, state = self._sensed
+    def _publish(self, measurements: list[Measurement]) -> None:
+        """Send a period's measurements in order.
+
+        Who listens must know when no more come: the last one of each source is as new as all others, or is repeated.
+        """
         self._send_clock(self._zero + self._steps * self._period)
-        at = self._zero + ros_messages.to_ns(stamp)
-        for source, values in zip(self.contract.sources, split_state(self.contract, state), strict=True):
-            self._send(source, values, at)
+        self._newest |= {measurement.source.key: measurement for measurement in measurements}
+        silent = self._newest.keys() - {measurement.source.key for measurement in measurements}
+        end = max((m.stamp for m in self._newest.values() if not m.source.derived), default=math.inf)
+        late = [m for m in self._newest.values() if m.source.key in silent or (m.source.derived and m.stamp < end)]
+        for measurement in [*measurements, *late]:
+            self._send(measurement, self._zero + ros_messages.to_ns(measurement.stamp), stamped=True)
 
     def _wait_for_answer(self) -> Array | None:
         """The command that answers the state sent, complete when each topic was heard; None to look at the flags.
@@ -276,7 +287,7 @@ class LockstepRunner(Runner):
                 sent_again += 1
                 self._resent += 1
                 self._echoes = {}
-                self._publish()
+                self._publish([])
                 continue
             if command is None:
                 if self._stop.is_set() or self._reset_wanted.is_set():

@@ -116,6 +116,7 @@ def write_episode(path: Path, contract: RobotContract, info: EpisodeInfo, trajec
         goals=trajectory.goals,
         ticks=ticks,
         measured=trajectory.stamps,
+        measurements=trajectory.measurements,
         reason="drop" if trajectory.metrics.dropped else "timeout",
     )
 

@@ -18,6 +18,7 @@ from mbrl_controller.control.config import ControllerConfig, SafetyConfig
 from mbrl_controller.control.core import ControllerCore
 from mbrl_controller.control.safety import Safety
 from mbrl_controller.control.steps import ControlModel, NoModel, Observation
+from mbrl_controller.episodes.trajectory_writer import SourceValues
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.loading import Backend, LoadedModel, load_ensemble
 from mbrl_controller.planning.base import PlannerOptions
@@ -71,6 +72,7 @@ class EpisodeTrajectory:
     predicted_returns: Array  # [T]; NaN without a planner
     disagreements: Array  # [T]
     metrics: EpisodeMetrics
+    measurements: list[list[SourceValues]]  # [T+1] what arrived from tick to tick
 
 
 class EpisodeRunner:
@@ -131,7 +133,7 @@ def run_episode(hand: HandEnv, policy: Policy, goal: Goal, seed: int, seconds: f
     steps = round(seconds / period)
     stamp, sensed = hand.reset(seed)
     policy.reset(seed, Observation(sensed, stamp))
-    observed, stamps, states = [sensed], [stamp], [simulation.state()]
+    observed, stamps, states, measurements = [sensed], [stamp], [simulation.state()], [_sent(hand)]
     commands: list[Array] = []
     asked: list[Array] = []
     solutions, spent = [], []
@@ -150,6 +152,7 @@ def run_episode(hand: HandEnv, policy: Policy, goal: Goal, seed: int, seconds: f
         stamp, sensed = hand.step(command)
         observed.append(sensed)
         stamps.append(stamp)
+        measurements.append(_sent(hand))
         states.append(simulation.state())
         commands.append(command)
         solutions.append(tick.solution if tick else None)
@@ -169,7 +172,13 @@ def run_episode(hand: HandEnv, policy: Policy, goal: Goal, seed: int, seconds: f
         predicted_returns=np.array([s.plan.predicted_return if s else np.nan for s in solutions]),
         disagreements=np.array([s.disagreement if s else np.nan for s in solutions]),
         metrics=_charge_full_length(metrics, task.drop_cost, steps - len(commands)),
+        measurements=measurements,
     )
+
+
+def _sent(hand: HandEnv) -> list[SourceValues]:
+    """What arrived in the last step; plain data, so that it passes between processes."""
+    return [(m.source.key, m.values, m.stamp) for m in hand.measurements]
 
 
 def _charge_full_length(metrics: EpisodeMetrics, drop_cost: float, missing: int) -> EpisodeMetrics:

@@ -5,18 +5,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 
 import numpy as np
 
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.contract.sources import Source
+from mbrl_controller.contract.sources import TrackedSource
 from mbrl_controller.contract.state_assembly import split_state
 from mbrl_controller.simulation.hand_simulation import HandSimulation
-from mbrl_controller.simulation.sensor_model import ActuatorDelay, SensorModel
+from mbrl_controller.simulation.measuring import MeasuredState, Measurement, schedule
+from mbrl_controller.simulation.sensor_model import TIME_TOLERANCE, ActuatorDelay, SensorModel
 from mbrl_controller.simulation.sim_options import SimOptions
 from mbrl_controller.tasks.spaces import Array
 
+STEP_TOLERANCE = 1e-6  # of a physics step: times are sums of floating point steps
 SENSE_PERIOD = 0.01  # s between measurements: 100 Hz, so that latency is kept to 10 ms
 
 
@@ -44,51 +46,72 @@ class HandEnv:
             options.command_latency,
             options.drop_probability,
         )
+        self._measured = MeasuredState(simulation.contract)
         self._perfect = not any(sensing)
+        scene = simulation.scene
+        every = scene.substeps if self._perfect else max(1, round(SENSE_PERIOD / scene.timestep))
+        self._moments = schedule(simulation.contract, scene.substeps, every)
         self._newest: tuple[float, Array] = (0.0, simulation.state())
+        self.measurements: list[Measurement] = []  # that arrived in the last step; but for trackers, only the newest
 
     def reset(self, seed: int) -> tuple[float, Array]:
         """Begin an episode; returns stamp (s) and measured state [S]. The hand is at rest: latency changes nothing."""
         state = self.simulation.reset(seed)
         self._sensor.reset(seed)
         self._delay.reset()
-        self._newest = (0.0, self._sensor.noisy(state, np.random.default_rng([seed, 1])))
-        return self._newest
+        self._measured.reset()
+        state = self._sensor.noisy(state, np.random.default_rng([seed, 1]))
+        return self._take([(0.0, state)])
 
     def step(self, target: Array) -> tuple[float, Array]:
         """Send `target` [A] (rad); returns stamp (s) and values [S] of the newest measurement one period later.
 
-        If every measurement of the period is lost, that is the previous one, as its stamp shows.
+        If every measurement of the period is lost, that is the previous one, as its stamp shows. Where a velocity is
+        derived, the stamp is that of the source measured longest ago.
         """
         simulation = self.simulation
-        if self._perfect:
+        if self._perfect and self._measured.is_plain:
             state = simulation.step(target)
-            self._newest = (simulation.time, state)
-            return self._newest
+            return self._take([(simulation.time, state)])
         self._delay.push(simulation.time, target)
-        scene = simulation.scene
-        chunk = max(1, round(SENSE_PERIOD / scene.timestep))
-        done = 0
-        while done < scene.substeps:
+        arrived = []
+        for moment in self._moments:
             command = self._delay.pop(simulation.time)
             if command is not None:
                 simulation.command(command)
-            steps = min(chunk, scene.substeps - done)
-            simulation.advance(steps * scene.timestep)
-            done += steps
-            arrived = self._sensor.observe(simulation.time, simulation.state())
-            if arrived is not None:
-                self._newest = arrived
+            simulation.advance(moment.steps * simulation.scene.timestep)
+            self._sensor.measure(simulation.time, simulation.state())
+            arrived += self._sensor.arrivals(simulation.time)
+        return self._take(arrived)
+
+    def _take(self, arrived: list[tuple[float, Array]]) -> tuple[float, Array]:
+        """Make a state of measurements, each of the whole state [S] at a stamp (s)."""
+        self.measurements = []
+        if self._measured.is_plain:
+            if arrived:
+                self._newest = arrived[-1]
+                self.measurements = self._measured.take(*self._newest, ())
+            return self._newest
+        latest: dict[str, Measurement] = {}
+        for stamp, state in arrived:
+            for sent in self._measured.take(stamp, state, self._due(stamp)):
+                if sent.source.derived:
+                    self.measurements.append(sent)
+                else:
+                    latest[sent.source.key] = sent
+        self.measurements = [*latest.values(), *self.measurements]
+        self._newest = self._measured.state()
         return self._newest
 
-
-@dataclass(frozen=True)
-class Measurement:
-    """Values that one source delivers now, and their age (s)."""
-
-    source: Source
-    values: Array
-    age: float
+    def _due(self, stamp: float) -> tuple[str, ...]:
+        """Trackers that measured at `stamp` (s)."""
+        scene, step = self.simulation.scene, 0
+        at = (round(stamp / scene.timestep) - 1) % scene.substeps + 1
+        for moment in self._moments:
+            step += moment.steps
+            if step == at:
+                return moment.due
+        raise AssertionError(f"nothing was measured at {stamp} s")
 
 
 class RealTimeHand:
@@ -101,12 +124,14 @@ class RealTimeHand:
         self.simulation = HandSimulation(contract, options)
         self._sources = contract.sources
         self._sensors = [SensorModel(source.entries(), options, i) for i, source in enumerate(self._sources)]
+        self._due = {i: 0.0 for i, source in enumerate(self._sources) if isinstance(source, TrackedSource)}
         self._delay = ActuatorDelay(options.command_latency)
 
     def reset(self, seed: int) -> None:
         """Begin an episode."""
         self.simulation.reset(seed)
         self._delay.reset()
+        self._due = dict.fromkeys(self._due, 0.0)
         for i, sensor in enumerate(self._sensors):
             sensor.reset(seed * len(self._sensors) + i)
 
@@ -115,16 +140,42 @@ class RealTimeHand:
         self._delay.push(self.simulation.time, target)
 
     def advance(self, seconds: float) -> list[Measurement]:
-        """Let time pass; returns the measurements that arrive at its end."""
+        """Let time pass; returns the measurements that arrive meanwhile.
+
+        Trackers measure at their own rate, and all their measurements count; the others measure at the end, and the
+        newest counts.
+        """
         simulation = self.simulation
         due = self._delay.pop(simulation.time)
         if due is not None:
             simulation.command(due)
-        simulation.advance(seconds)
+        left, step = seconds, simulation.scene.timestep
+        while self._due:
+            steps = math.ceil((min(self._due.values()) - simulation.time) / step - STEP_TOLERANCE)
+            wait = step * max(steps, 0)
+            if wait > left + TIME_TOLERANCE:
+                break
+            simulation.advance(wait)
+            left -= wait
+            self._track()
+        simulation.advance(max(left, 0.0))
         now, delivered = simulation.time, []
         parts = split_state(simulation.contract, simulation.state())
-        for source, sensor, values in zip(self._sources, self._sensors, parts, strict=True):
-            arrived = sensor.observe(now, values)
-            if arrived is not None:
-                delivered.append(Measurement(source, arrived[1], now - arrived[0]))
+        for i, (source, sensor, values) in enumerate(zip(self._sources, self._sensors, parts, strict=True)):
+            if i not in self._due:
+                sensor.measure(now, values)
+            arrived = sensor.arrivals(now)
+            delivered += [Measurement(source, value, at) for at, value in (arrived if i in self._due else arrived[-1:])]
         return delivered
+
+    def _track(self) -> None:
+        """Let the trackers measure whose time has come."""
+        simulation = self.simulation
+        now = simulation.time + STEP_TOLERANCE * simulation.scene.timestep
+        ready = [i for i, at in self._due.items() if at <= now]
+        parts = split_state(simulation.contract, simulation.state())
+        for i in ready:
+            source = self._sources[i]
+            assert isinstance(source, TrackedSource)
+            self._sensors[i].measure(simulation.time, parts[i])
+            self._due[i] += 1 / source.rate_hz

@@ -58,19 +58,28 @@ class SensorModel:
             measured[at : at + 6] = compose(turn, measured[at : at + 6])
         return measured
 
-    def observe(self, time: float, values: Array) -> tuple[float, Array] | None:
-        """Measure `values` [n] at `time` (s); returns stamp and values of the newest measurement to arrive, or None.
+    def measure(self, time: float, values: Array) -> None:
+        """Measure `values` [n] at `time` (s).
 
-        Older measurements that arrive in the same call are superseded. Lost measurements draw noise too, so that the
-        loss rate does not change the noise of the others.
+        Lost measurements draw noise too, so that the loss rate does not change the noise of the others.
         """
         measured = self.noisy(values, self._rng)
         if self._rng.random() >= self.options.drop_probability:
             self._in_flight.append((time, measured))
-        arrived = None
+
+    def arrivals(self, time: float) -> list[tuple[float, Array]]:
+        """Stamps and values of the measurements that arrived by `time` (s) since the last call."""
+        arrived = []
         while self._in_flight and self._in_flight[0][0] + self.options.observation_latency <= time + TIME_TOLERANCE:
-            arrived = self._in_flight.popleft()
+            arrived.append(self._in_flight.popleft())
         return arrived
+
+    def observe(self, time: float, values: Array) -> tuple[float, Array] | None:
+        """Measure, and return stamp and values of the newest measurement to arrive, or None: older ones that arrive in
+        the same call are superseded."""
+        self.measure(time, values)
+        arrived = self.arrivals(time)
+        return arrived[-1] if arrived else None
 
 
 class ActuatorDelay:
