@@ -9,6 +9,7 @@ Messages are read by attribute only, so rclpy's and rosbags' classes both work.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,7 @@ from mbrl_controller.tasks.spaces import Array, parse_entry
 # overflow and would then be rejected forever.
 MAX_MAGNITUDE = 1e9
 STAMP_LABEL = "stamp_ns="  # begins the label of an array's first dimension if it says when it was measured
+STAMP = re.compile(r"[0-9]{1,19}")
 NANO = 1_000_000_000
 
 
@@ -116,8 +118,8 @@ class SourceReader:
             return int(part.header.stamp.sec) * NANO + int(part.header.stamp.nanosec)
         label = part.layout.dim[0].label if len(part.layout.dim) else ""
         told = label.removeprefix(STAMP_LABEL)
-        if told != label and told.isascii() and told.isdigit() and len(told) < 19:
-            return int(told)
+        if told != label and STAMP.fullmatch(told) and (stamp := int(told)) < 2**63:
+            return stamp
         if received is None:
             raise MessageError(
                 f"{self.source.topic}: {self.source.type} has no stamp, and in lockstep receipt has no time: label its "

@@ -72,7 +72,7 @@ class EpisodeTrajectory:
     predicted_returns: Array  # [T]; NaN without a planner
     disagreements: Array  # [T]
     metrics: EpisodeMetrics
-    measurements: list[list[SourceValues]]  # [T+1] what arrived from tick to tick
+    measurements: list[list[SourceValues]] | None = None  # [T+1] from tick to tick; None: one of each at each tick
 
 
 class EpisodeRunner:
@@ -172,7 +172,7 @@ def run_episode(hand: HandEnv, policy: Policy, goal: Goal, seed: int, seconds: f
         predicted_returns=np.array([s.plan.predicted_return if s else np.nan for s in solutions]),
         disagreements=np.array([s.disagreement if s else np.nan for s in solutions]),
         metrics=_charge_full_length(metrics, task.drop_cost, steps - len(commands)),
-        measurements=measurements,
+        measurements=measurements if any(s.derived for s in simulation.contract.sources) else None,
     )
 
 
