@@ -19,9 +19,9 @@ import numpy as np
 
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.os_process import usable_cores
-from mbrl_controller.benchmark.settings import Settings, Table
+from mbrl_controller.benchmark.settings import NO_TASK, Settings, Table, measurable_tasks
 from mbrl_controller.benchmark.subprocess_run import reason
-from mbrl_controller.control.task_config import contract_for, planner_defaults
+from mbrl_controller.control.task_config import contract_for, planner_defaults, task_defaults
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.planning.catalog import PLANNERS
 from mbrl_controller.rollouts.config import RolloutConfig, resolve
@@ -31,22 +31,22 @@ from mbrl_controller.rollouts.pool import EpisodePool
 from mbrl_controller.rollouts.statistics import bootstrap
 from mbrl_controller.tasks.metrics import SHARED, specs_in
 
-TASKS = ("baoding", "valve")
 SEED = 5000  # the first; no other command starts there
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """A planner with its options. `iterations` share the candidates of a tick between them."""
+    """A planner with its options; `as_released` adds those of the task. `iterations` share the candidates of a tick."""
 
     name: str
     planner: str
     options: dict[str, Any] = field(default_factory=dict)
-    by_task: dict[str, dict[str, Any]] = field(default_factory=dict)
+    as_released: bool = False
 
     def settings(self, task: str, candidates: int) -> dict[str, Any]:
         """Planner options that spend `candidates` a tick on `task`."""
-        options = {**self.options, **self.by_task.get(task, {})}
+        released = task_defaults(task).benchmark.released if self.as_released else {}
+        options = {**self.options, **released}
         whole = {**planner_defaults(task, self.planner).planner_options, **options}
         config = PLANNERS[self.planner].config_type(**whole)
         first = candidates / sum(config.population_decay**-i for i in range(config.iterations))
@@ -60,14 +60,11 @@ CONTESTANTS = (
     Contestant("CEM", "cem", {"iterations": 3, "sigma": 0.5}),
     Contestant("iCEM", "icem", {"iterations": 3, "sigma": 0.5}),
     Contestant("PDDM as released", "pddm", {"sigma": 0.9, "beta": 0.6, "ess_fraction": 0.0, "noise": "filtered"},
-               {"baoding": {"inverse_temperature": 20.0}, "valve": {"inverse_temperature": 0.5, "beta": 0.7}}),
+               as_released=True),
     Contestant("ours: config/tasks.yaml", "pddm"),
 )  # fmt: skip
-QUANTISED_EPISODES = {"baoding": 60, "valve": 300}  # a valve's return varies more, and its episodes are short
 LEARNED = (25, 50, 100, 200, 350, 700, 1400)
 ORACLE = (25, 50, 100, 200)  # the simulator is no fast model
-EPISODES = {"learned": {"baoding": 24, "valve": 48}, "oracle": {"baoding": 4, "valve": 6}}
-ORACLE_SECONDS = {"baoding": 5.0, "valve": None}
 
 
 def quantised(settings: Settings) -> dict[str, Any]:
@@ -76,8 +73,8 @@ def quantised(settings: Settings) -> dict[str, Any]:
     Rows by file; `pairs` has the mean differences int8 - fp32 of single episodes, with 95 % bootstrap intervals.
     """
     rows, pairs, missing = [], [], {}
-    for task in TASKS:
-        episodes = 4 if settings.quick else QUANTISED_EPISODES[task]
+    for task in measurable_tasks():
+        episodes = 4 if settings.quick else task_defaults(task).benchmark.quantised_episodes
         try:
             version = Registry().resolve(task)
             version.path_for("int8")
@@ -92,7 +89,7 @@ def quantised(settings: Settings) -> dict[str, Any]:
                          **chosen(figures)})  # fmt: skip
         pairs.append({"task": task, **paired(records["fp32"], records["int8"])})
     if not rows:
-        raise MbrlError("; ".join(f"{task}: {why}" for task, why in missing.items()))
+        raise MbrlError("; ".join(f"{task}: {why}" for task, why in missing.items()) or NO_TASK)
     return {"rows": rows, "pairs": pairs, "missing": missing}
 
 
@@ -154,7 +151,7 @@ def samples(settings: Settings) -> dict[str, Any]:
             continue
         rows.append(row)
     if not rows:
-        raise MbrlError("; ".join(f"{what}: {why}" for what, why in missing.items()))
+        raise MbrlError("; ".join(f"{what}: {why}" for what, why in missing.items()) or NO_TASK)
     return {"rows": rows, "missing": missing, "equal_to_700": equal_to_700(rows)}
 
 
@@ -173,7 +170,8 @@ def chosen(figures: dict[str, Any]) -> dict[str, Any]:
 
 def _jobs(quick: bool) -> Iterator[dict[str, Any]]:
     for dynamics in ("learned", "oracle"):
-        for task in TASKS:
+        for task in measurable_tasks():
+            amount = task_defaults(task).benchmark
             counts = LEARNED if dynamics == "learned" else ORACLE
             for contestant in CONTESTANTS:
                 for candidates in counts[1:4:2] if quick else counts:
@@ -184,8 +182,12 @@ def _jobs(quick: bool) -> Iterator[dict[str, Any]]:
                         "with": contestant.planner,
                         "options": contestant.settings(task, candidates),
                         "candidates": candidates,
-                        "episodes": 2 if quick else EPISODES[dynamics][task],
-                        "seconds": 1.0 if quick else ORACLE_SECONDS[task] if dynamics == "oracle" else None,
+                        "episodes": 2
+                        if quick
+                        else amount.episodes
+                        if dynamics == "learned"
+                        else amount.oracle_episodes,
+                        "seconds": 1.0 if quick else amount.oracle_seconds if dynamics == "oracle" else None,
                     }
 
 

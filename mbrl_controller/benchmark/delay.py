@@ -16,13 +16,12 @@ from typing import Any
 import numpy as np
 
 from mbrl_controller.base import machine
-from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.files import write_json
-from mbrl_controller.benchmark.control_quality import TASKS, chosen, paired, run_episodes
-from mbrl_controller.benchmark.settings import Table
+from mbrl_controller.benchmark.control_quality import chosen, paired, run_episodes
+from mbrl_controller.benchmark.settings import Table, measurable_tasks
 from mbrl_controller.control.config import ControllerConfig, DelayKind
 from mbrl_controller.control.delay import SentCommands, commands_in_force, predict
-from mbrl_controller.control.task_config import planner_defaults
+from mbrl_controller.control.task_config import contract_for, planner_defaults
 from mbrl_controller.rollouts.config import RolloutConfig, resolve
 from mbrl_controller.rollouts.episode import EpisodeRunner, EpisodeTrajectory
 from mbrl_controller.rollouts.evaluate import summarise
@@ -35,23 +34,24 @@ ERROR_EPISODES = 4  # each of some forty steps: an error has far less spread tha
 
 
 def run(
-    tasks: Sequence[str] = TASKS,
+    tasks: Sequence[str] | None = None,
     episodes: int = 24,
     json_file: Path | None = None,
     on_begin: Callable[[str], None] = lambda what: None,
 ) -> dict[str, Any]:
-    """Measure; returns the report, and writes it to `json_file` after each task. Raises MbrlError.
+    """Measure `tasks` (None: all that can be); returns the report, and writes it to `json_file` after each task. Raises
+    MbrlError.
 
     `rows`: figures by task, latency and compensation; `pairs`: differences of episodes on the same seeds, with less
     without; `errors`: of the state that a plan begins from.
     """
-    unknown = sorted(set(tasks) - set(TASKS))
-    if unknown:
-        raise MbrlError(f"unknown task {', '.join(map(repr, unknown))}; known: {', '.join(TASKS)}")
+    chosen_tasks = measurable_tasks() if tasks is None else tasks
+    for task in chosen_tasks:
+        contract_for(task)  # an unknown task is refused before any is measured
     report: dict[str, Any] = {
         "machine": machine.describe(), "episodes": episodes, "seed": SEED, "rows": [], "pairs": [], "errors": [],
     }  # fmt: skip
-    for task in tasks:
+    for task in chosen_tasks:
         for latency in LATENCIES:
             on_begin(f"{task}, {1e3 * latency:.0f} ms")
             found = {kind: run_episodes(under(task, latency, kind), episodes, SEED) for kind in ("none", "measured")}

@@ -15,7 +15,7 @@ import numpy as np
 
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.benchmark import gemm
-from mbrl_controller.benchmark.settings import Settings, Table, UnavailableError
+from mbrl_controller.benchmark.settings import Settings, Table, UnavailableError, measurable_tasks
 from mbrl_controller.benchmark.subprocess_run import reason, run_in_subprocess
 from mbrl_controller.benchmark.timing import Times, in_turn, one_core, paced, percentiles
 from mbrl_controller.benchmark.workload import CANDIDATES, HORIZON, Case, model_files, paper_sized, served
@@ -28,7 +28,7 @@ LIBRARIES = {"numpy": gemm.numpy_products, "onnxruntime": gemm.onnxruntime_produ
 
 def run(settings: Settings) -> dict[str, Any]:
     """The part: see `measure`."""
-    return run_in_subprocess(measure, repeats=10 if settings.quick else 60, tasks=["baoding", "valve"])
+    return run_in_subprocess(measure, repeats=10 if settings.quick else 60, tasks=measurable_tasks())
 
 
 def measure(

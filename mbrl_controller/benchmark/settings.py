@@ -10,8 +10,13 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.control.task_config import task_defaults
+from mbrl_controller.models.registry import Registry
+from mbrl_controller.tasks.catalog import TASKS
 
 Table: TypeAlias = "tuple[str, list[dict[str, Any]]]"  # title and rows of plain values, for the cli to print
+
+NO_TASK = "no task has a model: mbrl learn TASK --keep makes one"
 
 
 class UnavailableError(MbrlError):
@@ -27,3 +32,9 @@ class Settings:
     peers_python: Path | None = None  # interpreter that has the peers' packages
     plot: Path | None = None  # picture of the part `samples`
     json_file: Path | None = None  # for the report; long parts keep finished rows beside it
+
+
+def measurable_tasks() -> list[str]:
+    """The installed tasks that can be measured by their name: those with a contract of their own and a model."""
+    registry = Registry()
+    return [name for name in TASKS if task_defaults(name).contract and registry.versions(name)]

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from mbrl_controller.cli.chosen_task import chosen_task
+from mbrl_controller.cli.completion import complete_tasks
 from mbrl_controller.cli.console import LiveLine, error_console, say
 from mbrl_controller.cli.errors import report_errors
 from mbrl_controller.cli.option_groups import given_options
@@ -73,16 +74,18 @@ def planner(
 @app.command()
 @report_errors
 def delay(
-    task: Annotated[list[str] | None, typer.Option(help=f"{TASKS}, repeatable (default: all)")] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(help=f"{TASKS}, repeatable (default: all that have a model)", autocompletion=complete_tasks),
+    ] = None,
     episodes: Annotated[int, typer.Option(min=1, help="episodes per row, on the same seeds")] = 24,
     json: JsonOption = None,
 ) -> None:
     """Control under 0 to 150 ms of latency, with and without compensation, in simulation."""
-    from mbrl_controller.benchmark import control_quality
     from mbrl_controller.benchmark import delay as job
 
     report = job.run(
-        task or control_quality.TASKS,
+        task,
         episodes,
         json,
         on_begin=lambda what: error_console.print(f"{what} ...", highlight=False),

@@ -25,6 +25,18 @@ from mbrl_controller.planning.base import PlannerOptions
 from mbrl_controller.tasks.catalog import TASKS
 
 
+class BenchmarkDefaults(BaseModel):
+    """How much of a task `mbrl benchmark` runs: as much as its episodes vary and last."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    episodes: int = Field(default=24, ge=1)  # of each planner, with the learned model
+    quantised_episodes: int = Field(default=60, ge=1)  # of each precision
+    oracle_episodes: int = Field(default=4, ge=1)  # of each planner, with the simulator as the model
+    oracle_seconds: float | None = Field(default=None, gt=0)  # their length; None: the task's
+    released: PlannerOptions = Field(default_factory=dict)  # PDDM's options for it, as its authors released them
+
+
 class Defaults(BaseModel):
     """Options of a task. Planner options are listed by planner; others keep the planner's own default."""
 
@@ -35,6 +47,7 @@ class Defaults(BaseModel):
     core: ControllerConfig = ControllerConfig()
     training: dict[str, Any] = Field(default_factory=dict)
     learning: dict[str, Any] = Field(default_factory=dict)  # of `mbrl learn`
+    benchmark: BenchmarkDefaults = BenchmarkDefaults()
 
 
 class PlannerDefaults(BaseModel):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,10 +15,12 @@ import pytest
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.benchmark import control_quality, plots
 from mbrl_controller.benchmark.control_quality import CONTESTANTS, Contestant
-from mbrl_controller.benchmark.settings import Settings
-from mbrl_controller.control.task_config import planner_defaults
+from mbrl_controller.benchmark.settings import Settings, measurable_tasks
+from mbrl_controller.control.task_config import planner_defaults, task_defaults
 from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.rollouts.config import RolloutConfig
+from mbrl_controller.tasks.catalog import TASKS
+from mbrl_controller.tasks.valve import Valve
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 
@@ -114,6 +117,27 @@ def test_candidates_equal_to_700_of_pddm() -> None:
 def test_the_picture_is_drawn(tmp_path: Path) -> None:
     rows = [row(p, n, v) for p, v in (("a", -5.0), ("b", 40.0)) for n in (25, 50)]
     assert plots.plot_samples(rows, tmp_path / "p.png").stat().st_size > 1000
+
+
+def test_any_installed_task_with_a_contract_and_a_model_is_measured(monkeypatch, tmp_path: Path) -> None:
+    assert measurable_tasks() == ["baoding", "valve"]  # `reach` has no model
+    (tmp_path / "models").mkdir()
+    shutil.copytree(MODELS / "valve", tmp_path / "models" / "spin")
+    monkeypatch.setenv("MBRL_HOME", str(tmp_path))
+
+    class Spin(Valve):
+        name = "spin"
+        defaults = {"contract": "claw_valve.yaml", "benchmark": {"episodes": 7, "released": {"beta": 0.5}}}  # noqa: RUF012
+
+    TASKS.add("spin", Spin)
+    try:
+        assert "spin" in measurable_tasks()
+        jobs = [job for job in control_quality._jobs(quick=False) if job["task"] == "spin"]
+        assert {job["episodes"] for job in jobs} == {7, 4}
+        assert {job["options"].get("beta") for job in jobs if job["planner"] == "PDDM as released"} == {0.5}
+    finally:
+        TASKS.forget()
+        task_defaults.cache_clear()
 
 
 def test_all_jobs_can_be_prepared() -> None:
