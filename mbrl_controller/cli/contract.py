@@ -61,17 +61,18 @@ def check(
     from mbrl_controller.contract.findings import static_findings
 
     contract = load_contract(config_file(file))
-    findings, sources = static_findings(contract), list[dict[str, Any]]()
+    findings, heard = static_findings(contract), dict[str, list[dict[str, Any]]]()
     if live:
         from mbrl_controller.nodes.contract_check import check_live
 
         with error_console.status("listening to the hand"):
             report = check_live(contract, seconds, sim_time=sim_time, namespace=namespace)
-        findings, sources = findings + report.findings, report.sources
-        print_rows("what was heard", sources)
+        findings, heard = findings + report.findings, {"sources": report.sources, "commands": report.commands}
+        print_rows("states", report.sources)
+        print_rows("commands", report.commands)
         console.print()
     if json is not None:
-        write_json(json, {"contract": file, "sources": sources, "findings": [asdict(one) for one in findings]})
+        write_json(json, {"contract": file, **heard, "findings": [asdict(one) for one in findings]})
     if findings:
         print_rows("what to change", [asdict(one) for one in findings])
         raise typer.Exit(REFUSED)

@@ -36,6 +36,7 @@ class LiveReport:
     """What a running graph has to say of a contract."""
 
     sources: list[dict[str, Any]]  # one of ObservedSource.summary for each
+    commands: list[dict[str, Any]]  # for each topic, who is on it
     findings: list[Finding]
 
 
@@ -95,7 +96,8 @@ class LiveCheck:
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             executor.spin_once(timeout_sec=left)
-        return LiveReport([observed.summary() for observed in self._observed], self.findings())
+        sources = [observed.summary() for observed in self._observed]
+        return LiveReport(sources, [self._who(commands) for commands in self._commands], self.findings())
 
     def findings(self) -> list[Finding]:
         """What is wrong so far."""
@@ -109,6 +111,12 @@ class LiveCheck:
                 who = graph.listed(others)
                 found.append(Finding(commanders.topic, f"already commanded by {who}", "stop it: one hand, one master"))
         return found
+
+    def _who(self, commands: Listeners) -> dict[str, Any]:
+        topic = str(self._node.resolve_topic_name(commands.topic))
+        there = [endpoint.node for endpoint in graph.subscriptions(self._node, topic, qos.COMMAND)]
+        others = graph.Publishers(self._node, topic).others(own=False)
+        return {"command topic": topic, "listening": graph.listed(there), "commanding": graph.listed(others)}
 
     def _hear(self, observed: ObservedSource, message: Any) -> None:
         observed.hear(message, time.monotonic(), 1e-9 * self._node.get_clock().now().nanoseconds)

@@ -146,6 +146,8 @@ def test_the_command_prints_what_was_heard_and_ends_with_1_if_something_is_to_be
     (seen,) = json.loads(report.read_text())["sources"]
     assert seen["topic"] == "whole/joint_states"
     assert seen["messages"] > 1
+    (command,) = json.loads(report.read_text())["commands"]
+    assert (command["listening"], command["commanding"]) == ("/driver", "")
     contract.write_text(contract.read_text().replace("driver: driver", "driver: nobody"))
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 1, done.output
