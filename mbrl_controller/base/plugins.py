@@ -6,9 +6,9 @@
 A package offers something in its setup.py; the package mbrl_controller offers its own in the same way:
 
     entry_points={
-        "mbrl_controller.tasks": ["leap_cube = leap_cube.task:LeapCube"],
-        "mbrl_controller.planners": ["mine = leap_cube.planner:MyPlanner"],
-        "mbrl_controller.share": ["leap_cube = leap_cube:share_dir"],
+        "mbrl_controller.tasks": ["spin = my_hand.task:Spin"],
+        "mbrl_controller.planners": ["mine = my_hand.planner:MyPlanner"],
+        "mbrl_controller.share": ["my_hand = my_hand:share_dir"],
     }
 
 Contracts, models, logs and messages can name what is installed. They can never make this code import a path, because
