@@ -129,6 +129,8 @@ setup(
         "console_scripts": [f"{name} = {code}" for name, code in (EXECUTABLES if INTO_LIB else COMMANDS).items()],
         "mbrl_controller.tasks": [
             "baoding = mbrl_controller.tasks.baoding:Baoding",
+            "cube = mbrl_controller.tasks.cube:Cube",
+            "handwriting = mbrl_controller.tasks.handwriting:Handwriting",
             "reach = mbrl_controller.tasks.reach:Reach",
             "valve = mbrl_controller.tasks.valve:Valve",
         ],

@@ -143,6 +143,10 @@ def _edit(spec: mujoco.MjSpec, edit: Edit) -> None:
         spec.delete(element)
     for name, position in edit.place.items():
         _found(spec.body(name), "body", name).pos = position
+    for name, (x, y, z, w) in edit.turn.items():
+        body = _found(spec.body(name), "body", name)
+        body.alt.type = mujoco.mjtOrientation.mjORIENTATION_QUAT  # the file may give it otherwise, which would count
+        body.quat = [w, x, y, z]
     unknown = set(edit.gains) - {actuator.target for actuator in spec.actuators}
     if unknown:
         raise ContractError(f"edit.gains: no actuator for {', '.join(sorted(unknown))}")

@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import mujoco
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from mbrl_controller.base.errors import ContractError
 from mbrl_controller.base.yaml_text import load_yaml
@@ -18,7 +27,15 @@ from mbrl_controller.models.spec import describe_validation
 Vector3 = tuple[float, float, float]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
-Quaternion = tuple[float, float, float, float]  # x, y, z, w
+
+
+def _unit(value: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    if not abs(sum(part * part for part in value) - 1) < 0.02:
+        raise ValueError(f"a unit quaternion x, y, z, w, but it is {list(value)}")
+    return value
+
+
+Quaternion = Annotated[tuple[float, float, float, float], AfterValidator(_unit)]  # x, y, z, w
 
 SIZES = {"sphere": 1, "box": 3, "cylinder": 2, "capsule": 2, "ellipsoid": 3, "mesh": 0}  # numbers in `size`
 BY_OPTION = "option"  # a start is drawn in the range of SimOptions
@@ -53,6 +70,9 @@ class Edit(_Strict):
     floor: dict[str, float] = Field(default_factory=dict, description="z of plane geoms in the world, m")
     tendons: bool = Field(default=True, description="keep the file's tendons, whose ranges couple joints")
     place: dict[str, Vector3] = Field(default_factory=dict, description="body positions in their parents, m")
+    turn: dict[str, Quaternion] = Field(
+        default_factory=dict, description="body orientations in their parents, x, y, z, w"
+    )
     gains: dict[str, float] = Field(default_factory=dict, description="position gain by joint, N m/rad")
     default_gain: float | None = Field(default=None, gt=0, description="position gain of the other joints, N m/rad")
     joints: dict[str, JointPhysics] = Field(default_factory=dict, description="by joint; * and ? stand for any letters")
@@ -99,13 +119,6 @@ class SceneObject(_Strict):
     condim: Literal[1, 3, 4, 6] = 4
     friction: Vector3 = Field(default=(1.0, 0.005, 0.0001), description="sliding, torsional (m), rolling (m)")
     rgba: tuple[float, float, float, float] = (0.7, 0.7, 0.7, 1.0)
-
-    @field_validator("orientation")
-    @classmethod
-    def _unit(cls, value: Quaternion) -> Quaternion:
-        if not abs(sum(part * part for part in value) - 1) < 0.02:
-            raise ValueError(f"a unit quaternion x, y, z, w, but it is {list(value)}")
-        return value
 
     @model_validator(mode="after")
     def _dimensions(self) -> SceneObject:

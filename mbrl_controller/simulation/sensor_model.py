@@ -54,8 +54,9 @@ class SensorModel:
         measured: Array = values + self.levels * rng.standard_normal(len(self.levels))
         for at in self._turned:
             axis, size = rng.standard_normal(3), self.options.orientation_noise
-            turn = about(axis, np.asarray(size * np.linalg.norm(axis)))
-            measured[at : at + 6] = compose(turn, measured[at : at + 6])
+            if size:  # a turn by nothing would still round
+                turn = about(axis, np.asarray(size * np.linalg.norm(axis)))
+                measured[at : at + 6] = compose(turn, measured[at : at + 6])
         return measured
 
     def measure(self, time: float, values: Array) -> None:

@@ -16,7 +16,12 @@ from mbrl_controller.contract.contract import RobotContract, load_contract
 if TYPE_CHECKING:
     from mbrl_controller.simulation.hand_simulation import HandSimulation
 
-CONTRACTS = {"baoding": "adroit_baoding.yaml", "valve": "claw_valve.yaml"}
+CONTRACTS = {
+    "baoding": "adroit_baoding.yaml",
+    "cube": "adroit_cube.yaml",
+    "handwriting": "adroit_handwriting.yaml",
+    "valve": "claw_valve.yaml",
+}
 
 
 @pytest.fixture(scope="session")
