@@ -22,7 +22,7 @@ from mbrl_controller.control.plan_ahead import PlanAhead
 from mbrl_controller.control.safety import SILENT, Safety, SafetyState
 from mbrl_controller.control.steps import ControlModel, Observation, PlanRequest, Solution, Tick
 from mbrl_controller.control.stuck_sensors import StuckSensorMonitor
-from mbrl_controller.models.disagreement import disagreement
+from mbrl_controller.models.disagreement import disagreement, leading_orientation
 from mbrl_controller.planning.base import Planner
 from mbrl_controller.planning.objective import RolloutObjective
 from mbrl_controller.tasks.base import Goal, ObservingGoal
@@ -155,11 +155,15 @@ class ControllerCore:
         )
         plan, planner_state = request.planner.plan(objective, request.planner_state, deadline)
         targets = self.contract.action.to_target(plan.actions)
-        spread = np.nan
+        spread, leading = np.nan, ""
         if request.model.delta_scale is not None:
             first = request.model.rollout(state, targets[None, :1])[:, :, 0]
             spread = float(disagreement(first, request.model.delta_scale)[0])
-        return Solution(plan, planner_state, targets, spread, request.model.version, time.monotonic() - began)
+            limit = request.model.disagreement_limit
+            if limit is not None and spread > limit:
+                leading = leading_orientation(first[:, 0], request.model.delta_scale, self.task.state)
+        took = time.monotonic() - began
+        return Solution(plan, planner_state, targets, spread, request.model.version, took, leading)
 
     def conclude(
         self, request: PlanRequest, solution: Solution | None, now: float = 0.0, noise: Array | None = None
@@ -316,7 +320,8 @@ class ControllerCore:
         if self.safety.config.check_disagreement and limit is not None and solution.disagreement > limit:
             self._disagreeing += 1
             if self._disagreeing >= self.safety.config.max_disagreeing_plans:
-                return f"the ensemble disagrees: {solution.disagreement:.3g} above {limit:.3g}"
+                where = f", {solution.leading}" if solution.leading else ""
+                return f"the ensemble disagrees: {solution.disagreement:.3g} above {limit:.3g}{where}"
         else:
             self._disagreeing = 0
         return ""

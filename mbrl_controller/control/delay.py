@@ -18,6 +18,7 @@ import numpy as np
 
 from mbrl_controller.control.config import MAX_DELAY_S, DelayKind
 from mbrl_controller.planning.objective import RolloutModel
+from mbrl_controller.tasks.orientation import made_orthonormal
 from mbrl_controller.tasks.spaces import Array, VectorSpec
 
 REMEMBERED = 4096  # commands: 8 s at 500 Hz
@@ -109,12 +110,12 @@ def commands_in_force(sent: SentCommands, now: float, delay: float | Array, peri
 
 def predict(model: RolloutModel, spec: VectorSpec, state: Array, replay: Replay) -> Array:
     """`state` [S] after the replay, by the mean of the model's members. The model knows whole periods only, so for the
-    first, partial one the same fraction of the predicted change is used."""
+    first, partial one the same fraction of the predicted change is used. Orientations stay proper."""
     if replay.first is not None:
         change = spec.difference(_mean(model.rollout(state, replay.first[None, None])), state)
-        state = state + replay.fraction * change
+        state = made_orthonormal(state + replay.fraction * change, spec.orientations)
     if replay.whole:
-        state = _mean(model.rollout(state, np.stack(replay.whole)[None]))
+        state = made_orthonormal(_mean(model.rollout(state, np.stack(replay.whole)[None])), spec.orientations)
     return state
 
 

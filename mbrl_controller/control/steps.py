@@ -79,6 +79,7 @@ class Solution:
     disagreement: float  # NaN where the model defines none
     model_version: str
     duration: float  # s
+    leading: str = ""  # on what the members disagree most, in words, if it is an orientation
 
 
 @dataclass(frozen=True)

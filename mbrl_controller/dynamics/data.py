@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mbrl_controller.base.errors import DatasetError
 from mbrl_controller.tasks.base import Symmetry
-from mbrl_controller.tasks.spaces import Array
+from mbrl_controller.tasks.spaces import Array, VectorSpec
 
 Index = NDArray[np.int64]
 
@@ -202,6 +202,19 @@ def robust_scale(values: Array, units: Sequence[str], tail: float = 0.005) -> tu
         floor = 0.01 * float(np.median(std[same]))
         std[same] = np.maximum(std[same], floor)
     return mean, np.where(std > 1e-7, std, 1.0)
+
+
+def change_scale(layout: VectorSpec, state: Array, next_state: Array) -> tuple[Array, Array]:
+    """(mean, std) [S] of the changes of states [T, S], as `robust_scale` has them.
+
+    The six entries of an orientation have no mean and one std, their root mean square: then no frame matters, and an
+    axis about which the object is turned is not the measure of what tips it.
+    """
+    mean, std = robust_scale(layout.difference(next_state, state), layout.units)
+    for start in layout.orientations:
+        mean[start : start + 6] = 0.0
+        std[start : start + 6] = np.sqrt(np.mean(np.square(std[start : start + 6])))
+    return mean, std
 
 
 def _uniform(text: str) -> float:

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.dynamics.contacts import TorchContacts
-from mbrl_controller.dynamics.data import TransitionSet, robust_scale
+from mbrl_controller.dynamics.data import TransitionSet, change_scale, robust_scale
+from mbrl_controller.dynamics.torch_operations import TorchOperations
 from mbrl_controller.dynamics.train_config import ActionInput
+from mbrl_controller.dynamics.turning import TurnLayout, next_state
 from mbrl_controller.dynamics.validation import Predictor
 from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.tasks.spaces import Array
@@ -36,8 +38,8 @@ class DynamicsEnsemble(nn.Module):
     (except for a joint further outside its limits than it can move in a period). `action_input="target"` feeds that
     target to the network, `"error"` feeds target minus position: the input of a position actuator.
 
-    A periodic angle is input as sine and cosine and output unwrapped (state + change). If the spec has a geometry, the
-    contact features of the state come last.
+    A periodic angle is input as sine and cosine and output unwrapped (state + change). An orientation is output as a
+    turn (dynamics/turning.py). If the spec has a geometry, the contact features of the state come last.
     Scaled inputs are clamped to +-`input_clamp` (standard deviations): this limits extrapolation, and one candidate
     that throws a ball away does not coarsen the quantisation of the others.
     """
@@ -53,6 +55,8 @@ class DynamicsEnsemble(nn.Module):
     reach: Tensor
     lower: Tensor
     upper: Tensor
+    output_entries: Tensor
+    output_factors: Tensor
 
     def __init__(
         self, spec: ModelSpec, *, action_input: ActionInput = "error", input_clamp: float = 5.0, seed: int = 0
@@ -62,6 +66,8 @@ class DynamicsEnsemble(nn.Module):
         self.action_input, self.input_clamp, self.hidden = action_input, input_clamp, tuple(spec.hidden)
         self.size = spec.ensemble_size
         S, A = len(spec.state_names), len(spec.action_names)
+        self.turns = TurnLayout(spec.state)
+        self.turning = TorchOperations(self.turns.constants) if self.turns.starts else None
         self._layout_buffers(spec)
         self.contacts = None if spec.geometry is None else TorchContacts(spec.geometry, spec.state)
         touching = 0 if self.contacts is None else self.contacts.layout.size
@@ -74,7 +80,7 @@ class DynamicsEnsemble(nn.Module):
         self.register_buffer("feature_std", torch.ones(F))
         self.register_buffer("delta_mean", torch.zeros(S))
         self.register_buffer("delta_std", torch.ones(S))
-        widths = [F, *self.hidden, S]
+        widths = [F, *self.hidden, self.turns.outputs]
         self.weights = nn.ParameterList(nn.Parameter(torch.empty(self.size, i, o)) for i, o in pairwise(widths))
         self.biases = nn.ParameterList(nn.Parameter(torch.empty(self.size, 1, o)) for o in widths[1:])
         self._initialise(seed)
@@ -92,6 +98,8 @@ class DynamicsEnsemble(nn.Module):
             "reach": torch.tensor(spec.action_max_rate) * spec.control_period_s,
             "lower": torch.tensor(spec.action_lower),
             "upper": torch.tensor(spec.action_upper),
+            "output_entries": torch.tensor(self.turns.entries),
+            "output_factors": torch.tensor(self.turns.factors, dtype=torch.float32),
         }
         for name, value in constants.items():
             self.register_buffer(name, value, persistent=False)
@@ -120,7 +128,19 @@ class DynamicsEnsemble(nn.Module):
 
     def forward(self, state: Tensor, action: Tensor) -> Tensor:
         *_, x = self._layers(state, action)
-        return state + (x * self.delta_std + self.delta_mean)
+        scale, mean = self.output_scaling()
+        output = x * scale + mean
+        if self.turning is None:
+            return state + output
+        return torch.cat(next_state(self.turning, self.turns, state, output), -1)
+
+    def output_scaling(self) -> tuple[Tensor, Tensor]:
+        """Standard deviation and mean of the outputs; both [S] without orientations."""
+        return self._of_outputs(self.delta_std), self._of_outputs(self.delta_mean)
+
+    def _of_outputs(self, change: Tensor) -> Tensor:
+        """Scale or mean of the outputs [S - 3 K] from that of each entry's change [S]."""
+        return change if self.turning is None else change[self.output_entries] * self.output_factors
 
     def hidden_activations(self, state: Tensor, action: Tensor) -> list[Tensor]:
         """Outputs [E, N, W] of the hidden layers."""
@@ -149,7 +169,7 @@ class DynamicsEnsemble(nn.Module):
         mean[bounded], std[bounded] = 0.0, 1.0
         contact = np.array(self.feature_units) == "contact"
         std[contact] = np.maximum(std[contact], _CONTACT_STD)
-        change = robust_scale(spec.state.difference(data.next_state, data.state), spec.state_units)
+        change = change_scale(spec.state, data.state, data.next_state)
         scaling = [torch.tensor(v, dtype=torch.float32) for v in (mean, std, *change)]
         if keep_function:
             self._absorb(*scaling)
@@ -168,9 +188,10 @@ class DynamicsEnsemble(nn.Module):
         shift = cut_shift((mean - self.feature_mean) / self.feature_std)
         self.biases[0] += torch.einsum("f,efh->eh", shift, self.weights[0])[:, None]
         self.weights[0] *= cut(std / self.feature_std)[:, None]
-        self.weights[-1] *= cut(self.delta_std / delta_std)
-        self.biases[-1] *= cut(self.delta_std / delta_std)
-        self.biases[-1] += cut_shift((self.delta_mean - delta_mean) / delta_std)
+        before, change = self._of_outputs(self.delta_std), self._of_outputs(delta_std)
+        self.weights[-1] *= cut(before / change)
+        self.biases[-1] *= cut(before / change)
+        self.biases[-1] += cut_shift(self._of_outputs(self.delta_mean - delta_mean) / change)
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Load weights and scaling; raises ModelError naming what does not fit."""
@@ -193,7 +214,7 @@ class DynamicsEnsemble(nn.Module):
         """Scale [S] of each state entry in its unit; for a periodic angle the scale of its change."""
         std = self.delta_std.clone()
         std[self.linear] = self.feature_std[: len(self.linear)]
-        return std
+        return self.turns.alike(std)
 
     def predictor(self) -> Predictor:
         """This network as a NumPy function (state [E, N, S], action [N, A]) -> [E, N, S]."""

@@ -14,6 +14,7 @@ from mbrl_controller.base.errors import ModelError
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.onnx_graph import TARGET_INPUT
 from mbrl_controller.dynamics.train_config import ActionInput
+from mbrl_controller.dynamics.turning import TurnLayout
 from mbrl_controller.dynamics.weights import Weights
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.onnx_validation import validate_onnx
@@ -40,7 +41,10 @@ def weights_of(file: ModelFile) -> tuple[Weights, ActionInput]:
         )
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
     action_input = _action_input(proto.graph)
-    layers, scale = len(spec.hidden) + 1, np.array(spec.delta_scale)
+    layers, scale, turns = len(spec.hidden) + 1, np.array(spec.delta_scale), TurnLayout(spec.state)
+    if len(scale) != len(spec.state_names):
+        raise ModelError(f"{path}: delta_scale has {len(scale)} entries, the state {len(spec.state_names)}")
+    output_scale = scale[turns.entries] * turns.factors
     try:
         if action_input is None:
             raise KeyError("reach")
@@ -52,7 +56,7 @@ def weights_of(file: ModelFile) -> tuple[Weights, ActionInput]:
             "delta_std": torch.tensor(scale, dtype=torch.float32),
         }
         for i in range(layers):
-            unit = scale if i == layers - 1 else 1.0
+            unit = output_scale if i == layers - 1 else 1.0
             weight, bias = (
                 np.stack([constants[f"member{e}_layer{i}_{kind}"] / unit for e in range(spec.ensemble_size)])
                 for kind in ("weight", "bias")

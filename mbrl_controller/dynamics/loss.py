@@ -15,6 +15,7 @@ from torch import Tensor
 from mbrl_controller.base.errors import DatasetError
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
+from mbrl_controller.dynamics.turn_noise import shaken, tangent
 from mbrl_controller.models.spec import ModelSpec
 
 
@@ -63,7 +64,7 @@ class RolloutLoss:
         change = self._wrapped(rows.next_state[rows.windows] - rows.state[rows.windows[:, :1]])
         rms = change.square().mean(0).sqrt()
         rms[0] = self.model.delta_std
-        return torch.maximum(rms, self.model.delta_std)
+        return self.model.turns.alike(torch.maximum(rms, self.model.delta_std))
 
     def __call__(self, rows: Rows, windows: Tensor, scale: Tensor, noise: tuple[Tensor, Tensor] | None) -> Tensor:
         """Loss [E].
@@ -74,20 +75,27 @@ class RolloutLoss:
             scale: [k, S]; errors of step j are in units of scale[j].
             noise: On start states and on targets, [E, B, S] each, in standard deviations of the state and of its
                 change. Noise on the start is subtracted from the predictions: as in PDDM the target stays the change.
+                Orientations are turned (dynamics/turn_noise.py).
         """
         state = rows.state[windows[..., 0]]
-        offset: Tensor | float = 0.0
         if noise is not None:
-            offset = noise[0] * self.model.state_std
-            state = state + offset
+            state = shaken(self.model, state, noise[0] * self.model.state_std)
         total = torch.zeros(self.model.size, device=self.device)
         for j in range(windows.shape[-1]):
             state = self.model(state, rows.action[windows[..., j]])
-            error = self._wrapped(state - offset - rows.next_state[windows[..., j]]) / scale[j]
-            if noise is not None:
-                error = error + noise[1]
+            error = self._error(state, rows.next_state[windows[..., j]], scale[j], noise)
             total = total + (self._of(error) * self.weight).mean((1, 2))
         return total / windows.shape[-1]
+
+    def _error(self, state: Tensor, target: Tensor, scale: Tensor, noise: tuple[Tensor, Tensor] | None) -> Tensor:
+        """Errors [E, B, S] in units of the scale, with the noise."""
+        if noise is None:
+            return self._wrapped(state - target) / scale
+        offset = noise[0] * self.model.state_std
+        if self.model.turning is None:
+            return self._wrapped(state - offset - target) / scale + noise[1]
+        target = shaken(self.model, target, offset)
+        return self._wrapped(state - target) / scale + tangent(self.model, target, noise[1])
 
     def _of(self, error: Tensor) -> Tensor:
         """Squared; linear beyond `huber` with equal slope, so that a few balls in flight do not dominate the fit."""

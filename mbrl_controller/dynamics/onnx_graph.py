@@ -15,8 +15,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mbrl_controller.dynamics.contacts import contact_features
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
-from mbrl_controller.dynamics.onnx_nodes import ContactNodes, Node
+from mbrl_controller.dynamics.onnx_nodes import ContactNodes, Node, Nodes
 from mbrl_controller.dynamics.quantisation import INPUT_ZERO, QuantisedLayer
+from mbrl_controller.dynamics.turning import next_state
 from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.tasks.spaces import Array
 
@@ -52,8 +53,13 @@ class NetworkGraph:
         self.add("Split", rows, output=inputs, axis=0)  # along the rows: dropping a first axis would copy
         members = [self._member(x, e) for e, x in enumerate(inputs)]
         stacked = self.add("Concat", *members, axis=0)
-        change = self.add("Reshape", stacked, self.constant("members_first", np.array([E, -1, S])))
-        self.add("Add", "state", change, output="next_state")
+        outputs = self.add("Reshape", stacked, self.constant("members_first", np.array([E, -1, model.turns.outputs])))
+        if model.turning is None:
+            self.add("Add", "state", outputs, output="next_state")
+        else:
+            nodes = Nodes(self, model.turns.constants)
+            parts = next_state(nodes, model.turns, Node("state", self), Node(outputs, self))
+            self.add("Concat", *(part.name for part in parts), axis=2, output="next_state")
 
         def tensor(name: str, shape: list[int | str]) -> onnx.ValueInfoProto:
             return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
@@ -103,7 +109,7 @@ class NetworkGraph:
         for i, (weights, biases) in enumerate(zip(model.weights, model.biases, strict=True)):
             weight, bias = weights[e].detach().double(), biases[e, 0].detach().double()
             if i == last:
-                scale, mean = model.delta_std.double(), model.delta_mean.double()
+                scale, mean = (values.double() for values in model.output_scaling())
                 weight, bias = weight * scale, bias * scale + mean
             name = f"member{e}_layer{i}"
             x = self.add("Gemm", x, self._float(f"{name}_weight", weight), self._float(f"{name}_bias", bias))

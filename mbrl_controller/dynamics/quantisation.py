@@ -50,9 +50,10 @@ def quantise(model: DynamicsEnsemble, state: Array, action: Array) -> tuple[floa
     layers, ranges = _equalised(model, _ranges(model, state, action))
     x = model.scaled_features(_tensor(model, state).expand(model.size, -1, -1), _tensor(model, action)).double()
     step = model.input_clamp / 127
-    members, error = _rounded(layers, ranges, x, step, model.delta_std, per_column=False)
+    scale, _ = model.output_scaling()
+    members, error = _rounded(layers, ranges, x, step, scale, per_column=False)
     if error > MAX_PER_LAYER_RMS:
-        members, _ = _rounded(layers, ranges, x, step, model.delta_std, per_column=True)
+        members, _ = _rounded(layers, ranges, x, step, scale, per_column=True)
     return step, members
 
 
@@ -69,7 +70,7 @@ def _rounded(
         ranges: Largest activation [E] of each hidden layer.
         x: Inputs [E, N, F] on which biases are corrected.
         step: Between input levels.
-        scale: Unit [S] of the output error.
+        scale: Unit of the outputs' error.
         per_column: One weight scale per column instead of one per hidden layer.
 
     Returns:
@@ -112,7 +113,8 @@ def _equalised(model: DynamicsEnsemble, ranges: list[Tensor]) -> tuple[Layers, l
     """
     layers = [(w.detach().double(), b.detach().double()) for w, b in zip(model.weights, model.biases, strict=True)]
     weight, bias = layers[-1]
-    layers[-1] = weight * model.delta_std, bias * model.delta_std + model.delta_mean
+    scale, mean = model.output_scaling()
+    layers[-1] = weight * scale, bias * scale + mean
     largest = []
     for i, range_of_units in enumerate(ranges):
         weight, bias = layers[i]

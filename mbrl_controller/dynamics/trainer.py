@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +92,7 @@ class EnsembleTrainer:
 
     def identity(self, train: TransitionSet, validation: TransitionSet) -> str:
         """SHA-256 (hex) of everything a checkpoint must share with a run that continues it."""
-        text = f"{train.digest()}{validation.digest()}{[asdict(s) for s in self.symmetries]}"
+        text = f"{train.digest()}{validation.digest()}{[s.description() for s in self.symmetries]}"
         sha = hashlib.sha256(text.encode())
         sha.update(self.config.model_dump_json().encode())
         described = {"created", "version", "parent", "data_digest", "transitions", "metrics", "disagreement_limit"}

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbrl_controller.base.errors import DatasetError
-from mbrl_controller.dynamics.data import Index, TransitionSet, robust_scale
+from mbrl_controller.dynamics.data import Index, TransitionSet, change_scale
 from mbrl_controller.models.disagreement import disagreement
 from mbrl_controller.models.spec import ModelSpec
-from mbrl_controller.tasks.spaces import Array, VectorSpec
+from mbrl_controller.tasks.orientation import angle_between
+from mbrl_controller.tasks.spaces import Array, VectorSpec, parse_entry
 
 Predictor = Callable[[Array, Array], NDArray[Any]]  # (state [E, N, S], action [N, A]) -> next state [E, N, S]
 
@@ -41,7 +42,8 @@ def evaluate(
     Returns:
         `*_nrmse`: root mean square over rows, members and entries, each entry in units of its one-step change in the
         validation data (robust std), so that models validated on the same data can be compared. `stay_*`: the same
-        for a prediction of no motion. `<one_step|horizon>_rmse.<group>`: in the entry's unit. `disagreement_*`:
+        for a prediction of no motion. `<one_step|horizon>_rmse.<group>`: in the entry's unit.
+        `<one_step|horizon>_degrees.<object>`: root mean square angle to the true orientation. `disagreement_*`:
         quantiles in units of the spec's `delta_scale` (else of the data's), and a proposed `disagreement_limit`.
     """
     validation.require(what="validation data")
@@ -50,7 +52,7 @@ def evaluate(
     if not len(windows):
         raise DatasetError(f"the validation data has no {horizon} consecutive transitions")
     windows = windows[np.unique(np.linspace(0, len(windows) - 1, min(max_windows, len(windows))).astype(int))]
-    _, scale = robust_scale(layout.difference(validation.next_state, validation.state), layout.units)
+    _, scale = change_scale(layout, validation.state, validation.next_state)
     model_scale = np.array(spec.delta_scale) if spec.delta_scale else scale
 
     one_step = _rollout(predict, validation, np.arange(len(validation))[:, None], spec.ensemble_size)
@@ -66,6 +68,17 @@ def evaluate(
     for name, error in errors.items():
         for group, entries in groups(layout, spec.action_names).items():
             metrics[f"{name}_rmse.{group}"] = _rms(error[..., entries])
+    pairs = {
+        "one_step": (one_step, truth),
+        "stay_one_step": (validation.state, truth),
+        "horizon": (last, end),
+        "stay_horizon": (validation.state[windows[:, 0]], end),
+    }
+    for name, (found, true) in pairs.items():
+        for start in layout.orientations:
+            axes = slice(start, start + 6)
+            angle = np.degrees(angle_between(found[..., axes], true[..., axes]))
+            metrics[f"{name}_degrees.{parse_entry(layout.names[start]).owner}"] = _rms(angle)
     apart = disagreement(one_step, model_scale)
     for text, quantile in (("p50", 0.5), ("p99", 0.99), ("p999", 0.999)):
         metrics[f"disagreement_{text}"] = float(np.quantile(apart, quantile))

@@ -19,6 +19,7 @@ from mbrl_controller.base.errors import ContractError, GoalError
 from mbrl_controller.tasks.markers import Markers
 from mbrl_controller.tasks.metrics import EpisodeMetrics, Metric
 from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec
+from mbrl_controller.tasks.symmetry import Symmetry as Symmetry
 
 
 class Goal(Protocol):
@@ -53,28 +54,6 @@ class WaypointGoal:
 def constant_goal(value: Array) -> WaypointGoal:
     """A goal [G] that never changes."""
     return WaypointGoal(np.zeros(1), np.asarray(value, dtype=float)[None])
-
-
-@dataclass(frozen=True)
-class Symmetry:
-    """A relabelling under which the physics is unchanged: entry i of the mirrored state is `state_sign[i]` times entry
-    `state[i]` of the original, plus `state_offset[i]`; likewise for the action. Empty: signs are 1, offsets 0."""
-
-    name: str
-    state: tuple[int, ...]
-    action: tuple[int, ...]
-    state_sign: tuple[float, ...] = ()
-    action_sign: tuple[float, ...] = ()
-    state_offset: tuple[float, ...] = ()
-
-    def mirror_state(self, state: Array) -> Array:
-        """The mirrored states [..., S]."""
-        mirrored = state[..., list(self.state)] * (np.array(self.state_sign) if self.state_sign else 1.0)
-        return mirrored + (np.array(self.state_offset) if self.state_offset else 0.0)
-
-    def mirror_action(self, action: Array) -> Array:
-        """The mirrored actions [..., A]."""
-        return action[..., list(self.action)] * (np.array(self.action_sign) if self.action_sign else 1.0)
 
 
 class Task(ABC):

@@ -14,12 +14,15 @@ libraries can trace them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mbrl_controller.tasks.spaces import AXES as AXES
 from mbrl_controller.tasks.spaces import Array
 
-_TINY = 1e-9  # below it a direction is no direction
+TINY = 1e-9  # below it a direction is no direction
+ALONG = 1e-5  # sine of the angle between two axes below which they count as one; float32 tells no smaller ones apart
 IDENTITY = np.array([1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
 IDENTITY.setflags(write=False)
 
@@ -70,23 +73,35 @@ def orthonormal(axes: Array) -> Array:
     """The nearest proper axes [..., 6] in Gram-Schmidt's sense: x keeps its direction, y what is across it.
 
     Defined everywhere: an x axis without length becomes (1, 0, 0), and a y axis along x some direction across it.
+    dynamics/turning.py has the same for the networks.
     """
     a = np.asarray(axes)
-    x = _unit(a[..., :3], np.array([1.0, 0.0, 0.0], dtype=a.dtype))
+    x = _unit(a[..., :3], TINY, np.array([1.0, 0.0, 0.0], dtype=a.dtype))
+    shortest = np.maximum(ALONG * np.linalg.norm(a[..., 3:], axis=-1, keepdims=True), TINY)
     y = a[..., 3:] - (x * a[..., 3:]).sum(-1, keepdims=True) * x
     # The unit vector that x is least along, made to lie across x: never without length.
     spare = (np.abs(x) <= np.abs(x).min(-1, keepdims=True)).astype(x.dtype)
     spare = spare * (np.cumsum(spare, axis=-1) == 1)
     spare = spare - (x * spare).sum(-1, keepdims=True) * x
-    y = _unit(y, spare / np.linalg.norm(spare, axis=-1, keepdims=True))
+    y = _unit(y, shortest, spare / np.linalg.norm(spare, axis=-1, keepdims=True))
     y = y - (x * y).sum(-1, keepdims=True) * x  # again: a short y leaves rounding errors along x
     return np.concatenate([x, y / np.linalg.norm(y, axis=-1, keepdims=True)], axis=-1)
 
 
-def _unit(vector: Array, otherwise: Array) -> Array:
+def _unit(vector: Array, shortest: float | Array, otherwise: Array) -> Array:
     length = np.linalg.norm(vector, axis=-1, keepdims=True)
-    long = length > _TINY
+    long = length > shortest
     return np.where(long, vector / np.where(long, length, 1.0), otherwise)
+
+
+def made_orthonormal(state: Array, starts: Sequence[int]) -> Array:
+    """States [..., S] with proper axes in the six entries from each of `starts`; the same array if there are none."""
+    if not starts:
+        return state
+    made = np.array(state)
+    for start in starts:
+        made[..., start : start + 6] = orthonormal(made[..., start : start + 6])
+    return made
 
 
 def compose(rotation: Array, axes: Array) -> Array:
@@ -122,7 +137,7 @@ def rotation_vector(earlier: Array, later: Array) -> Array:
     q = axes_to_quaternion(matrix_to_axes(axes_to_matrix(later) @ np.swapaxes(axes_to_matrix(earlier), -1, -2)))
     sine = np.linalg.norm(q[..., :3], axis=-1, keepdims=True)
     angle = 2 * np.arctan2(sine, q[..., 3:])
-    vector: Array = q[..., :3] * np.where(sine > _TINY, angle / np.where(sine > _TINY, sine, 1.0), 2.0)
+    vector: Array = q[..., :3] * np.where(sine > TINY, angle / np.where(sine > TINY, sine, 1.0), 2.0)
     return vector
 
 

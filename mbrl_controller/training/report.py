@@ -72,12 +72,13 @@ def write_report(
     lines += ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows), ""]
     lines += ["## Held-out episodes", "", "Errors of this model, of its parent, and of predicting no motion.", ""]
     lines += [
-        "nrmse: in units of one step's change; horizon: open loop over the planner's horizon.",
+        "nrmse: in units of one step's change; degrees: angle to the true orientation; horizon: open loop over the "
+        "planner's horizon.",
         "",
         "| error | this | parent | no motion |",
         "|---|---|---|---|",
     ]
-    for name in sorted(n for n in metrics if "rmse" in n and not n.startswith("stay_")):
+    for name in sorted(n for n in metrics if ("rmse" in n or "_degrees." in n) and not n.startswith("stay_")):
         values = (metrics[name], baseline.get(name), metrics.get(f"stay_{name}"))
         lines.append(f"| {name} | {' | '.join(_number(v) for v in values)} |")
     lines += ["", "## 8 bit", "", *_int8_lines(int8)]

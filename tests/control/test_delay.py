@@ -19,7 +19,8 @@ from mbrl_controller.control.state_input import StateInput
 from mbrl_controller.control.steps import NoModel, Observation
 from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.tasks.base import constant_goal
-from mbrl_controller.tasks.spaces import VectorSpec
+from mbrl_controller.tasks.orientation import IDENTITY, about, angle_between, compose, orthonormal
+from mbrl_controller.tasks.spaces import AXES, VectorSpec
 
 from .conftest import PlainModel, make_core
 from .test_session import joint_state
@@ -270,3 +271,25 @@ def test_a_planner_without_a_model_bridges_no_delay_and_asks_no_model() -> None:
         assert tick.solution is not None
         assert math.isnan(tick.solution.disagreement)
         assert tick.source == "plan"
+
+
+class Spinning:
+    """Two members that turn an object about the vertical by half of the command, one more and one less."""
+
+    def rollout(self, state: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        states = np.zeros((2, 1, actions.shape[1], len(state)))
+        for member, factor in enumerate((0.4, 0.6)):
+            axes = state
+            for step, action in enumerate(actions[0]):
+                axes = compose(about(np.array([0.0, 0.0, 1.0]), factor * action[0]), axes)
+                states[member, 0, step] = axes
+        return states
+
+
+@pytest.mark.parametrize("replay", [Replay(np.array([0.8]), 0.25), Replay(np.array([0.8]), 0.25, (np.array([0.6]),))])
+def test_orientations_stay_proper_where_they_are_averaged_or_cut(replay: Replay) -> None:
+    spec = VectorSpec(tuple(f"cube.orientation.{axis}" for axis in AXES), ("",) * 6)
+    found = predict(Spinning(), spec, IDENTITY, replay)
+    assert np.allclose(found, orthonormal(found), atol=1e-12)
+    expected = 0.25 * 0.5 * 0.8 + sum(0.5 * float(command[0]) for command in replay.whole)
+    assert angle_between(IDENTITY, found) == pytest.approx(expected, abs=0.01)
