@@ -56,11 +56,11 @@ class DataSchema:
             measured,
         )
 
-    def differences(self, wanted: DataSchema) -> list[str]:
-        """How this differs from `wanted`, in words; empty if compatible."""
+    def differences(self, wanted: DataSchema, any_robot: bool = False) -> list[str]:
+        """How this differs from `wanted`, in words, but for the robot if `any_robot`; empty if compatible."""
         wrong = []
         for what, own, other in (("robot", self.robot, wanted.robot), ("task", self.task, wanted.task)):
-            if own != other:
+            if own != other and not (any_robot and what == "robot"):
                 wrong.append(f"its {what} is {own}, not {other}")
         if not math.isclose(self.period, wanted.period, rel_tol=1e-6):
             wrong.append(f"its control period is {self.period}, not {wanted.period}")

@@ -42,6 +42,7 @@ class EpisodeInfo:
     task: str = ""
     robot: str = ""
     started: str = ""  # UTC, ISO 8601
+    world: str = ""  # as in models/origin.py; empty: nobody knew
 
     def of_contract(self, contract: RobotContract) -> EpisodeInfo:
         """Copy with task, robot, time and default topic names filled in."""
@@ -70,6 +71,7 @@ class EpisodeInfo:
             "source": self.source,
             "commanded_by": self.commanded_by,
             "started": self.started,
+            "world": self.world,
             "topics": json.dumps(dict(self.topics)),
             "extra": json.dumps(dict(self.extra)),
             "contract_digest": contract.digest,
@@ -99,6 +101,7 @@ class EpisodeInfo:
                 task=entries["task"],
                 robot=entries["robot"],
                 started=entries["started"],
+                world=entries.get("world", ""),  # new in 0.3
             )
         except KeyError as error:
             raise EpisodeError(f"{where}: its metadata lacks {error}") from error

@@ -60,16 +60,21 @@ class Episode:
 
 
 def read_episode(
-    path: str | Path, contract: RobotContract | None = None, *, only_for_transitions: bool = False
+    path: str | Path,
+    contract: RobotContract | None = None,
+    *,
+    only_for_transitions: bool = False,
+    any_robot: bool = False,
 ) -> Episode:
     """Read an episode; of a truncated file everything that is complete.
 
     With a `contract`, the file's own contract must define the same state and action. `only_for_transitions` takes a
     fraction of the time and memory: it keeps only the measurements that transitions need, reads no goals, and
-    `rejected` counts only messages that were decoded. Raises EpisodeError naming the file and the reason.
+    `rejected` counts only messages that were decoded. `any_robot`: the contract's robot may be another one. Raises
+    EpisodeError naming the file and the reason.
     """
     path = Path(path)
-    info, recorded = _identity(path, contract)
+    info, recorded = _identity(path, contract, any_robot)
     log = _Log(path, info, recorded)
     if recorded.looks_up_frames:  # before the poses that they turn, whenever they were logged
         log.read(log.of_frames())
@@ -96,7 +101,7 @@ def _own_record(path: Path) -> dict[str, str]:
     raise EpisodeError(f"{path}: not an episode of this package: it has no {RECORD!r} metadata{cut}")
 
 
-def _identity(path: Path, contract: RobotContract | None) -> tuple[EpisodeInfo, RobotContract]:
+def _identity(path: Path, contract: RobotContract | None, any_robot: bool) -> tuple[EpisodeInfo, RobotContract]:
     own = _own_record(path)
     info = EpisodeInfo.from_metadata(own, str(path))
     try:
@@ -104,7 +109,7 @@ def _identity(path: Path, contract: RobotContract | None) -> tuple[EpisodeInfo, 
     except ContractError as error:
         raise EpisodeError(str(error)) from error
     if contract is not None and recorded.digest != contract.digest:
-        wrong = DataSchema.of_contract(recorded).differences(DataSchema.of_contract(contract))
+        wrong = DataSchema.of_contract(recorded).differences(DataSchema.of_contract(contract), any_robot)
         if wrong:
             raise EpisodeError(f"{path}: was recorded with another contract: {'; '.join(wrong)}")
     return info, recorded

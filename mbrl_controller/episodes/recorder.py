@@ -71,6 +71,7 @@ class Recorder:
         now_ns: Callable[[], int] = time.time_ns,
         on_event: Callable[[str], None] = lambda text: None,
         offered: Callable[[str], str] = lambda topic: "",
+        world: Callable[[], str] = lambda: "",
         on_end: Callable[[Path | None, str], None] = lambda path, reason: None,
     ) -> None:
         """Prepare; `start` begins to record.
@@ -88,10 +89,11 @@ class Recorder:
             now_ns: Time for the ends of a person's episodes, ns, by the clock of the messages' times.
             on_event: Receives lines for a log.
             offered: See EpisodeWriter; called on the recorder's thread.
+            world: The hand's, as in EpisodeInfo; called on the recorder's thread.
             on_end: Called on the recorder's thread when a person's episode is over, with its file, if there is one, and
                 why.
         """
-        self._offered, self._on_end, self._now_ns = offered, on_end, now_ns
+        self._offered, self._on_end, self._now_ns, self._world = offered, on_end, now_ns, world
         self._max_episode_s, self._silence_s = max_episode_s, silence_s
         self._contract, self._folder, self.topics = contract, folder, dict(topics)
         self._before_s, self._after_s, self._flush_s, self._on_event = before_s, after_s, flush_s, on_event
@@ -274,6 +276,7 @@ class Recorder:
             source="logger",
             commanded_by=begun.commanded_by,
             topics=topics,
+            world=self._world(),
             extra={"announced": ros_messages.decode(item.data, ros_types.STRING).data},
         )
         try:

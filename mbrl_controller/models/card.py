@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.models.files import MAX_TEXT_BYTES, ModelFile, read_bounded
+from mbrl_controller.models.origin import Origin
 from mbrl_controller.models.spec import ModelSpec, Precision, check_format, describe_validation
 
 MODEL_FILE = "model.onnx"
@@ -38,6 +39,7 @@ class ModelCard(BaseModel):
     int8_sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")  # None: there is no 8-bit file
     int8_figures: dict[str, float] = Field(default_factory=dict)  # compared with the fp32 file
     int8_refused: str = ""  # why one was made and rejected
+    origins: tuple[Origin, ...] = ()  # of the episodes it was trained on; empty: an older card
     measured: dict[str, str] = Field(default_factory=dict)  # as in episodes/data_schema.py; empty: an older card
 
     @property

@@ -16,6 +16,7 @@ from mbrl_controller.control.steps import ControlModel, NoModel
 from mbrl_controller.models.loading import LearnedEnsemble, LoadedModel, load_model
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.models.onnx_session import u8s8_saturates
+from mbrl_controller.models.origin import check_robot
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.nodes.controller_options import ControllerOptions
 
@@ -62,6 +63,7 @@ def describe(model: ControlModel) -> str:
 def load_version(contract: RobotContract, options: ControllerOptions) -> LoadedModel:
     """The model that the options name, checked in a sandbox and warmed up; raises MbrlError."""
     version = Registry(options.models_dir or None).resolve(contract.task.name, options.model_version)
+    check_robot(version.card().spec.robot, contract.file.robot, options.mix, version.name)
     planner = options.make_planner(len(contract.action)).config
     return load_model(
         version,

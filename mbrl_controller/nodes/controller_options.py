@@ -26,6 +26,7 @@ from mbrl_controller.control.task_config import planner_defaults
 from mbrl_controller.episodes.metadata import SESSION_NAME
 from mbrl_controller.models.card import PRECISIONS
 from mbrl_controller.models.loading import BACKENDS
+from mbrl_controller.models.origin import parse_mix
 from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.nodes.parameter_spec import Spec, spec_of, specs_of
 from mbrl_controller.nodes.parameters import check_name
@@ -64,6 +65,7 @@ class ControllerOptions:
     contract: Path
     models_dir: str
     model_version: str
+    mix: frozenset[str]
     backend: str
     precision: str
     planner: str
@@ -108,6 +110,8 @@ GENERAL = [
     Spec("models_dir", "", "model registry; empty: $MBRL_HOME/models, then the shipped models", read_only=True),
     Spec("model_version", "current", "version to plan with, for example v0003; ~/load_model loads a new one",
          live=True),
+    Spec("mix", "", "robots: plan with a version of another robot than the contract's", live=True,
+         choices=("", "robots")),
     Spec("backend", "onnx", "runs the model: onnx on the CPU, or torch on the GPU (on the CPU if there is none)",
          choices=BACKENDS),
     Spec("precision", "auto", "precision of the model file: int8 or fp32; auto: int8 if the version has it and it "
@@ -186,6 +190,7 @@ def read_options(values: dict[str, Any]) -> ControllerOptions:
         contract=find_contract(values["contract"]),
         models_dir=values["models_dir"],
         model_version=values["model_version"],
+        mix=parse_mix(values["mix"]),
         backend=values["backend"],
         precision=values["precision"],
         planner=name,

@@ -38,6 +38,7 @@ from mbrl_controller.nodes.parameter_spec import Spec
 from mbrl_controller.nodes.parameters import Parameters, check_name
 from mbrl_controller.nodes.qos import offered_on
 from mbrl_controller.nodes.retrain_process import RetrainProcess
+from mbrl_controller.nodes.world_topic import WorldListener
 
 DEPTH = 500  # messages a topic that may wait for this process: it may be slow, but nothing should be lost
 RECORDED = {
@@ -61,6 +62,8 @@ SPECS = [
          upper=86_400.0),
     Spec("silence_s", 5.0, "time without a command, or a state, after which such an episode ends", lower=0.2,
          upper=3600.0),
+    Spec("world", "", "where the hand is, kept with each episode: real, or a name for another simulator; empty: what a "
+         "simulated hand says on simulated_world, else real; with use_sim_time unknown"),
     Spec("retrain_command", "", "what ~/retrain runs; empty: this package's retrain job for the contract's task",
          read_only=True),
 ]  # fmt: skip
@@ -77,6 +80,7 @@ class Logger(ManagedNode):
         self._heard: dict[str, Unheard] = {}  # by topic
         self._recorder: Recorder | None = None
         self._manual: ManualEpisodes | None = None
+        self._world: WorldListener | None = None
         self._retraining: RetrainProcess | None = None
         self._recovery_problem = ""
 
@@ -99,12 +103,19 @@ class Logger(ManagedNode):
         service = self.create_service(Trigger, "~/retrain", self._retrain)
         timer = self.create_timer(1.0, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME))
         manual = self._manual = ManualEpisodes(self, contract)
-        self._handles += [lambda: self.destroy_service(service), lambda: self.destroy_timer(timer), manual.close]
+        world = self._world = WorldListener(self, values["world"])
+        self._handles += [
+            lambda: self.destroy_service(service),
+            lambda: self.destroy_timer(timer),
+            manual.close,
+            world.close,
+        ]
 
     def start(self) -> None:
         """Listen."""
-        contract, values, manual = self._contract, self._values, self._manual
+        contract, values, manual, world = self._contract, self._values, self._manual, self._world
         assert manual is not None
+        assert world is not None
         wanted: dict[str, tuple[str, str, bool]] = {s.key: (s.topic, s.type, True) for s in contract.sources}
         wanted |= {to.role: (to.topic, to.type, False) for to in contract.destinations}
         for topic, kind in RECORDED.items():
@@ -128,6 +139,7 @@ class Logger(ManagedNode):
             silence_s=values["silence_s"],
             now_ns=lambda: self.get_clock().now().nanoseconds,
             on_event=self._tell,
+            world=lambda: world.world,
             offered=self._offered(usual | {own: usual[resolved["episode"]]}),
             on_end=manual.over,
         )

@@ -11,10 +11,12 @@ from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rosgraph_msgs.msg import Clock as ClockMessage
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from mbrl_controller.base.units import NO_UNIT
 from mbrl_controller.contract.contract import load_contract
+from mbrl_controller.models.origin import simulated_world
 from mbrl_controller.nodes import qos
 from mbrl_controller.nodes.controller_options import find_contract
 from mbrl_controller.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher
@@ -23,6 +25,7 @@ from mbrl_controller.nodes.messages import message_class
 from mbrl_controller.nodes.parameter_spec import Spec, specs_of
 from mbrl_controller.nodes.parameters import Parameters
 from mbrl_controller.nodes.sim_runners import RESET_WAIT_S, LockstepRunner, RealTimeRunner, Runner
+from mbrl_controller.nodes.world_topic import TOPIC as WORLD_TOPIC
 from mbrl_controller.simulation.sim_options import PRESETS, SimOptions, make_sim_options
 
 SPECS = [
@@ -79,10 +82,13 @@ class Sim(ManagedNode):
             receive = functools.partial(runner.receive, to.topic)
             heard = self.create_subscription(message_class(to.type), to.topic, receive, qos.COMMAND)
             self._handles.append(functools.partial(self.destroy_subscription, heard))
+        told = self.create_publisher(String, WORLD_TOPIC, qos.LATCHED)
+        told.publish(String(data=simulated_world(runner.simulation.scene.digest)))
         service = self.create_service(Trigger, "~/reset", self._reset)
         self._diagnostics = DiagnosticsPublisher(self, "simulation")
         timer = self.create_timer(1.0, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._handles += [
+            lambda: self.destroy_publisher(told),
             lambda: self.destroy_service(service),
             lambda: self.destroy_timer(timer),
         ]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -90,10 +91,12 @@ def _info(config: RolloutConfig, resolved: ResolvedRollout, session: str, number
         seed=seed,
         model_version=resolved.version,
         model_digest=resolved.digest,
+        world=resolved.world,
         extra={
             "policy": config.policy,
             "exploration": str(config.exploration),
             "sim": config.sim,
+            "sim_options": json.dumps(config.sim_options),
             "precision": resolved.precision,
         },
     )

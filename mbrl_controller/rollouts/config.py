@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -21,11 +21,13 @@ from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.control.task_config import contract_for, planner_defaults
 from mbrl_controller.models.card import PRECISIONS, ServedPrecision
 from mbrl_controller.models.loading import BACKENDS, Backend, select_model_file
+from mbrl_controller.models.origin import check_robot, parse_mix, simulated_world
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.models.spec import Precision, describe_validation
 from mbrl_controller.planning.base import RENAMED
 from mbrl_controller.planning.catalog import PLANNERS
 from mbrl_controller.rollouts.episode import EpisodeSpec, PolicyName
+from mbrl_controller.simulation.scene import world_digest
 from mbrl_controller.simulation.sim_options import make_sim_options
 
 DYNAMICS = ("learned", "oracle")
@@ -54,6 +56,7 @@ class RolloutConfig:
     sim_options: dict[str, Any] = field(default_factory=dict)  # override single options of `sim`
     seconds: float | None = None
     goal_options: dict[str, Any] = field(default_factory=dict)
+    mix: Collection[str] = ()  # robots: the model may be of another robot (models/origin.py)
 
 
 @dataclass(frozen=True)
@@ -61,13 +64,14 @@ class ResolvedRollout:
     """What runs, and the model version that acts, with its file's digest and precision.
 
     A baseline has its policy's name as version, and no digest. `fallback`: why the file is not the version's 8-bit
-    one; empty if it is, or if there is none.
+    one; empty if it is, or if there is none. `world`: the simulated one, as in models/origin.py.
     """
 
     spec: EpisodeSpec
     contract: RobotContract
     version: str
     digest: str
+    world: str
     precision: Precision | Literal[""] = ""
     fallback: str = ""
 
@@ -81,12 +85,14 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
     robot = contract_for(config.task, config.contract)
     defaults = planner_defaults(config.task, config.planner)
     needs_model = config.policy == "controller" and PLANNERS[config.planner].needs_model
+    world = simulated_world(world_digest(robot))
     version: str = "oracle" if needs_model else config.planner if config.policy == "controller" else config.policy
     given = with_new_names(config.planner_options, RENAMED, "planner ")
     chosen = None
     if needs_model and config.dynamics == "learned":
         found = Registry(config.models_dir).resolve(config.task, config.model)
         chosen = select_model_file(found, config.precision, config.backend, task=robot.task, action=robot.action)
+        check_robot(chosen.card.spec.robot, robot.file.robot, parse_mix(config.mix), found.name)
         version = found.name
     try:
         spec = EpisodeSpec(
@@ -109,8 +115,8 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
     except ValidationError as error:
         raise MbrlError(f"episodes: {describe_validation(error)}") from error
     if chosen is None:
-        return ResolvedRollout(spec, robot, version, "")
-    return ResolvedRollout(spec, robot, version, chosen.file.sha256, chosen.precision, chosen.fallback)
+        return ResolvedRollout(spec, robot, version, "", world)
+    return ResolvedRollout(spec, robot, version, chosen.file.sha256, world, chosen.precision, chosen.fallback)
 
 
 def _core(config: RolloutConfig, default: ControllerConfig) -> ControllerConfig:

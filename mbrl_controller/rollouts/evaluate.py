@@ -73,6 +73,7 @@ def run(
         "planner_options": spec.planner_options,
         "core": spec.core.model_dump(),
         "sim": config.sim,
+        "world": resolved.world,
         "goal_options": spec.goal_options,
         "seed": seed,
         **summarise(trajectories, resolved.contract),

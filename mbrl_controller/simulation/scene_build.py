@@ -91,8 +91,12 @@ def model_path(file: SceneFile, folder: Path) -> Path:
 
 
 def digest(file: SceneFile, folder: Path) -> str:
-    """SHA-256 (hex) of a scene: what scene.yaml says, and the model's and the meshes' bytes. Raises OSError."""
-    total = hashlib.sha256(file.model_dump_json().encode())
+    """SHA-256 (hex) of a world: its scene and the bytes of its files. Where episodes start does not change it.
+
+    Raises OSError.
+    """
+    said = file.model_dump_json(exclude={"format_version", "robot", "task", "start", "camera"}, exclude_defaults=True)
+    total = hashlib.sha256(said.encode())
     path = model_path(file, folder)
     spec = mujoco.MjSpec.from_file(str(path))
     meshes = [(path.parent / spec.meshdir, mesh.file) for mesh in spec.meshes if mesh.file]

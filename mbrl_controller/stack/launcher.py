@@ -18,6 +18,7 @@ from typing import Any
 from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.task_config import contract_for, contract_path
+from mbrl_controller.models.origin import check_robot, parse_mix
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.simulation.sim_options import make_sim_options
 from mbrl_controller.stack.cpu_load import cpu_load
@@ -129,7 +130,9 @@ def make_config(
     if not any_rate:
         check_rate(rate or 0.0, contract.action.period)
     version = Registry().resolve(task, model)
-    version.check_digest().spec.check_fits(contract.task, contract.action)
+    spec = version.check_digest().spec
+    check_robot(spec.robot, contract.file.robot, parse_mix((controller or {}).get("mix", "")), version.name)
+    spec.check_fits(contract.task, contract.action)
     return StackConfig(
         contract_path=hand.contract or contract_path(task),
         contract=contract,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,8 +20,10 @@ from mbrl_controller.base.errors import DatasetError, EpisodeError
 from mbrl_controller.base.os_process import die_with_parent
 from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.dynamics.data import TransitionSet, parts_of
+from mbrl_controller.episodes.metadata import EpisodeInfo
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.transitions import Transitions, transitions
+from mbrl_controller.models.origin import Origin, check_one_world, count_origins
 
 MANY = 40  # files from which starting other processes pays off
 # An episode of at least 1.5 times this length is cut into parts of this length, so that some can be validation data.
@@ -38,6 +40,7 @@ class Dataset:
     files: tuple[Path, ...]  # those that gave transitions
     unused_files: dict[str, str] = field(default_factory=dict)  # path -> reason
     skipped: dict[str, int] = field(default_factory=dict)  # reason -> commands without a transition
+    origins: tuple[Origin, ...] = ()  # of `files`
 
 
 def episode_files(folders: Iterable[Path]) -> list[Path]:
@@ -58,6 +61,7 @@ def load_dataset(
     contract: RobotContract,
     on_file: Callable[[Path], None] = lambda path: None,
     processes: int = 1,
+    mix: Collection[str] = (),
 ) -> Dataset:
     """Read episodes into one TransitionSet; raises DatasetError if none is usable.
 
@@ -67,22 +71,25 @@ def load_dataset(
         on_file: called with each file that was read.
         processes: that read many files. More than one start Python anew, so a script that asks for them keeps its own
             work below `if __name__ == "__main__":`.
+        mix: of models/origin.py: `robots` reads episodes of other robots too, `worlds` those of several worlds.
 
     Raises:
-        DatasetError: no transition is usable.
+        DatasetError: no transition is usable, or the episodes are of several worlds.
     """
-    read = partial(_read, contract_text=contract.text)
+    read = partial(_read, contract_text=contract.text, any_robot="robots" in mix)
     parts: list[Transitions] = []  # whole episodes, and parts of long ones
     used: list[Path] = []
     unused: dict[str, str] = {}
     skipped: Counter[str] = Counter()
     seen: set[str] = set()
+    origins: list[tuple[str, str]] = []
 
-    def take(path: Path, result: Transitions | str) -> None:
+    def take(path: Path, found: tuple[Transitions, EpisodeInfo] | str) -> None:
         on_file(path)
-        if isinstance(result, str):
-            unused[str(path)] = result
+        if isinstance(found, str):
+            unused[str(path)] = found
             return
+        result, info = found
         skipped.update(result.skipped)
         if result.key in seen:
             unused[str(path)] = f"the same recording as another file ({result.key})"
@@ -93,6 +100,7 @@ def load_dataset(
             own = in_parts(result, contract.action.period)
             parts.extend(own)
             used.append(path)
+            origins.append((info.robot, info.world))
             skipped["between two parts of a long episode"] += len(result) - sum(map(len, own))
 
     if processes == 1 or len(files) < MANY:
@@ -107,13 +115,15 @@ def load_dataset(
     if not parts:
         why = "; ".join(f"{path}: {reason}" for path, reason in list(unused.items())[:3])
         raise DatasetError(f"no usable transition in {len(files)} episode files" + (f" ({why})" if why else ""))
-    return Dataset(_join(parts), tuple(used), unused, dict(+skipped))
+    check_one_world(count_origins(origins), mix)
+    return Dataset(_join(parts), tuple(used), unused, dict(+skipped), count_origins(origins))
 
 
-def _read(path: Path, contract_text: str) -> Transitions | str:
+def _read(path: Path, contract_text: str, any_robot: bool) -> tuple[Transitions, EpisodeInfo] | str:
     contract = parse_contract(contract_text)
     try:
-        return until_lost(transitions(read_episode(path, contract, only_for_transitions=True)), contract)
+        episode = read_episode(path, contract, only_for_transitions=True, any_robot=any_robot)
+        return until_lost(transitions(episode), contract), episode.info
     except EpisodeError as error:
         return str(error)
 

@@ -9,6 +9,7 @@ baseline for a new version nor a start for its weights.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from mbrl_controller.base.errors import ContractError, MbrlError
@@ -18,6 +19,7 @@ from mbrl_controller.episodes.data_schema import DataSchema
 from mbrl_controller.models.card import ModelCard, Version
 from mbrl_controller.models.hand_geometry import HandGeometry
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.models.origin import worlds_of
 from mbrl_controller.models.registry import Registry
 
 
@@ -33,15 +35,28 @@ class Parent:
     damaged: tuple[str, ...] = ()
 
 
-def find_parent(registry: Registry, task: str, contract: RobotContract) -> Parent:
-    """Find the parent of a new version for `task` and `contract`; RegistryError if the current version is unknown."""
+def find_parent(
+    registry: Registry, task: str, contract: RobotContract, worlds: Collection[str] = (), mix: Collection[str] = ()
+) -> Parent:
+    """Find the parent of a new version.
+
+    Args:
+        registry: of the versions.
+        task: of both.
+        contract: of the new version's robot.
+        worlds: that its episodes are of, as far as is known.
+        mix: what may differ: `robots`, `worlds`.
+
+    Raises:
+        RegistryError: the current version is unknown.
+    """
     passed_over: dict[str, str] = {}
     damaged: list[str] = []
     for name in registry.promoted(task):
         try:
             version = registry.resolve(task, name)
             card = version.card()
-            why = why_no_parent(card, contract)
+            why = why_no_parent(card, contract, worlds, mix)
             if not why:
                 OnnxEnsemble.load(version.read(version.model, card))
                 return Parent(version, passed_over, tuple(damaged))
@@ -52,13 +67,18 @@ def find_parent(registry: Registry, task: str, contract: RobotContract) -> Paren
     return Parent(None, passed_over, tuple(damaged))
 
 
-def why_no_parent(card: ModelCard, contract: RobotContract) -> str:
-    """Why a version is not of the robot of `contract`, in words; empty if it is.
+def why_no_parent(
+    card: ModelCard, contract: RobotContract, worlds: Collection[str] = (), mix: Collection[str] = ()
+) -> str:
+    """Why a version is not of the robot of `contract` and of one of `worlds`, in words; empty if it is.
 
     Joint limits may differ: the learnt dynamics stay true. An old card that does not say how states were measured is
     compared by names only. Shapes are compared if the version has one and the contract's robot a simulated world.
     """
-    wrong = DataSchema.of_model(card.spec, card.measured).differences(DataSchema.of_contract(contract))
+    wrong = DataSchema.of_model(card.spec, card.measured).differences(DataSchema.of_contract(contract), "robots" in mix)
+    own = worlds_of(card.origins)
+    if own and worlds and not own & set(worlds) and "worlds" not in mix:
+        wrong.append(f"its world is {', '.join(sorted(own))}, not {', '.join(sorted(worlds))} (--mix worlds)")
     if not wrong and card.spec.geometry is not None:
         shape = _simulated_shape(contract)
         if shape is not None and not shape.matches(card.spec.geometry):

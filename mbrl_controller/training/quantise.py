@@ -29,6 +29,7 @@ from mbrl_controller.models.card import INT8_FILE, MODEL_FILE, Version
 from mbrl_controller.models.disagreement import disagreement
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.models.origin import MIXABLE
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.tasks.spaces import Array
@@ -82,7 +83,8 @@ def run(
     files = episode_files(episodes or [home_dir() / "episodes" / task])
     if not files:
         raise DatasetError("no episode files (*.mcap) to quantise with; name some: --episodes")
-    data = load_dataset(files, robot, processes=processes).data
+    mix = MIXABLE if any(origin.robot != robot.file.robot for origin in card.origins) else ("worlds",)
+    data = load_dataset(files, robot, processes=processes, mix=mix).data
     data.require(episodes=2, what="data to calibrate on and to compare with")
     train, validation = data.split_by_episode(TrainConfig(**task_defaults(task).training).holdout_fraction)
     with tempfile.TemporaryDirectory() as name:

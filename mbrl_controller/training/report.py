@@ -62,6 +62,7 @@ def write_report(
         *(("no parent", f"{name}: {why}") for name, why in (passed_over or {}).items()),
         ("network", f"{spec.ensemble_size} x {list(spec.hidden)}, {spec.precision}"),
         ("transitions", f"{spec.transitions} in {len(dataset.files)} episodes"),
+        ("origin", "; ".join(map(str, dataset.origins))),
         ("data sha256", f"`{spec.data_digest}`"),
         ("created", spec.created),
         ("disagreement limit", _number(spec.disagreement_limit)),

@@ -30,6 +30,7 @@ from mbrl_controller.dynamics.validation import evaluate, longest_horizon
 from mbrl_controller.episodes.data_schema import source_kinds
 from mbrl_controller.models.card import INT8_FILE, MODEL_FILE, ModelCard, Version
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.models.origin import unknown_note
 from mbrl_controller.models.registry import Registry, file_sha256
 from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.training.acceptance import too_little_data, worse_errors
@@ -153,7 +154,10 @@ def read(run: _Run, processes: int = 1) -> _Data:
         callback.on_stage(f"{name} is no parent: {why}")
     callback.on_stage("reading episodes")
     callback.on_read_start(len(plan.files))
-    dataset = load_dataset([Path(f) for f in plan.files], run.inputs.contract, callback.on_file_read, processes)
+    files = [Path(f) for f in plan.files]
+    dataset = load_dataset(files, run.inputs.contract, callback.on_file_read, processes, plan.mix)
+    if note := unknown_note(dataset.origins):
+        callback.on_stage(note)
     try:
         dataset.data.require(MIN_TRANSITIONS, MIN_EPISODES, "training data")
     except DatasetError as error:
@@ -235,6 +239,7 @@ def package(run: _Run, data: _Data, fitted: FitResult, validation: _Validation) 
         int8_figures=int8.metrics if int8 else {},
         int8_refused=int8.failed_checks if int8 else "",
         measured=source_kinds(inputs.contract),
+        origins=data.dataset.origins,
     )
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mbrl_controller.base.deprecated import old_files
-from mbrl_controller.base.errors import DatasetError, MbrlError, RegistryError
+from mbrl_controller.base.errors import DatasetError, EpisodeError, MbrlError, RegistryError
 from mbrl_controller.base.resources import home_dir
 from mbrl_controller.base.run_folder import PLAN_FILE
 from mbrl_controller.contract.contract import RobotContract, parse_contract
@@ -24,8 +24,10 @@ from mbrl_controller.dynamics.import_onnx import weights_of
 from mbrl_controller.dynamics.loss import RolloutLoss
 from mbrl_controller.dynamics.train_config import TrainConfig
 from mbrl_controller.dynamics.weights import Weights
+from mbrl_controller.episodes.reader import read_info
 from mbrl_controller.models.card import Version
 from mbrl_controller.models.files import ModelFile
+from mbrl_controller.models.origin import Mixed, Origin, check_one_world, count_origins, parse_mix, worlds_of
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.models.spec import ModelSpec, describe_validation
 from mbrl_controller.planning.catalog import make_planner
@@ -46,6 +48,7 @@ class RetrainRequest:
     contract: Path | None = None
     start: Literal["fresh", "warm"] = "fresh"  # warm: from the weights of the parent
     force: bool = False  # add the version even if it is worse than its parent
+    mix: Collection[str] = ()  # what may be of several kinds: robots, worlds (models/origin.py)
     promote: bool = True
     resume: bool = False  # continue the newest unfinished run: its plan takes the place of what is asked for here
     precision: Precision = "auto"
@@ -71,6 +74,7 @@ class RetrainPlan(BaseModel):
     precision: Precision = "auto"
     force: bool = False
     promote: bool = True
+    mix: tuple[Mixed, ...] = ()
     notes: str = ""
 
 
@@ -90,7 +94,10 @@ def make_plan(request: RetrainRequest, registry: Registry) -> RetrainPlan:
         raise MbrlError(
             f"training options: {describe_validation(error, TrainConfig, 'mbrl options training')}"
         ) from error
-    parent = find_parent(registry, task, robot)
+    mix = parse_mix(request.mix)
+    origins = _origins(files, robot, mix)
+    check_one_world(origins, mix)
+    parent = find_parent(registry, task, robot, worlds_of(origins), mix)
     if request.start == "warm":
         # If the newest version of this robot is damaged, an older one would be a step back.
         if parent.version is None or parent.damaged:
@@ -109,8 +116,22 @@ def make_plan(request: RetrainRequest, registry: Registry) -> RetrainPlan:
         precision=request.precision,
         force=request.force,
         promote=request.promote,
+        mix=tuple(sorted(mix)),  # type: ignore[arg-type]
         notes=request.notes,
     )
+
+
+def _origins(files: Sequence[Path], contract: RobotContract, mix: Collection[str]) -> tuple[Origin, ...]:
+    """Of the files that will be read: known before an hour of reading."""
+    found = []
+    for path in files:
+        try:
+            info = read_info(path)
+        except EpisodeError:
+            continue  # which reading says
+        if info.robot == contract.file.robot or "robots" in mix:
+            found.append((info.robot, info.world))
+    return count_origins(found)
 
 
 @dataclass(frozen=True)
@@ -167,4 +188,5 @@ def command_of(plan: RetrainPlan) -> str:
         f" --set {name}={json.dumps(value, separators=(',', ':'))}"
         for name, value in plan.train.model_dump(exclude_defaults=True).items()
     )
-    return f"mbrl retrain {plan.task}{warm} --precision {plan.precision}{settings}"
+    mix = f" --mix {','.join(plan.mix)}" if plan.mix else ""
+    return f"mbrl retrain {plan.task}{warm} --precision {plan.precision}{mix}{settings}"

@@ -55,7 +55,7 @@ def test_the_contract_says_task_robot_and_where_topics_are_unless_they_are_elsew
     assert FULL.of_contract(claw).seed == 0
 
 
-@pytest.mark.parametrize("name", set(EpisodeInfo("s", 0).__dataclass_fields__) - {"commanded_by"})
+@pytest.mark.parametrize("name", set(EpisodeInfo("s", 0).__dataclass_fields__) - {"commanded_by", "world"})
 def test_what_is_missing_is_named(claw, name):
     entries = FULL.to_metadata(claw)
     del entries[name]
@@ -89,5 +89,6 @@ def test_names_of_topics_and_sessions():
 
 def test_episodes_of_before_are_the_controllers(claw):
     entries = FULL.to_metadata(claw)
-    del entries["commanded_by"]
-    assert EpisodeInfo.from_metadata(entries, "e.mcap").commanded_by == CONTROLLER
+    del entries["commanded_by"], entries["world"]
+    old = EpisodeInfo.from_metadata(entries, "e.mcap")
+    assert (old.commanded_by, old.world) == (CONTROLLER, "")
