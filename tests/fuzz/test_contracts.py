@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from typing import Any
@@ -15,19 +16,21 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mbrl_controller.base.errors import ContractError
+from mbrl_controller.base.errors import ContractError, MessageError
 from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.command_messages import encode_command
 from mbrl_controller.contract.contract import RobotContract, parse_contract
+from mbrl_controller.contract.source_reader import SourceReader
 from mbrl_controller.control.config import SafetyConfig
 from mbrl_controller.control.safety import Safety
 from mbrl_controller.control.state_input import StateInput
+from mbrl_controller.episodes.source_messages import source_message
 
 from .damage import cuts, damaged, edited, edits
-from .hand import OBJECTS, TOPICS
+from .hand import OBJECTS, STATES, TOPICS
 
 # Small ones, since PyYAML takes a tenth of a second for the Adroit hand's.
-TEXTS = [OBJECTS, TOPICS, (share_dir() / "config" / "claw_valve.yaml").read_text()]
+TEXTS = [OBJECTS, TOPICS, STATES, (share_dir() / "config" / "claw_valve.yaml").read_text()]
 VALVE = TEXTS[-1]
 DOCUMENTS = [yaml.safe_load(text) for text in TEXTS]
 
@@ -52,6 +55,9 @@ def check_usable(contract: RobotContract) -> None:
         assert 0 < source.max_age_s < np.inf
         for valid in source.valid.values():
             assert valid.lower < valid.upper
+        sent = source_message(source, np.zeros(len(source.entries())), 1_000_000_000)
+        with contextlib.suppress(MessageError):  # zeros may be out of its range
+            SourceReader(source).read(sent)
     StateInput(contract)
     commanded = np.concatenate([to.at for to in contract.destinations])
     assert sorted(commanded.tolist()) == list(range(len(action))), "each joint goes to one topic"
