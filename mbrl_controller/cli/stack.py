@@ -13,10 +13,12 @@ import typer
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.extras import how_to_install
 from mbrl_controller.cli.chosen_task import chosen_task
+from mbrl_controller.cli.completion import complete_planners
 from mbrl_controller.cli.console import LiveLine, console, error_console
 from mbrl_controller.cli.errors import report_errors
 from mbrl_controller.cli.option_groups import given_options
 from mbrl_controller.cli.options import (
+    PLANNERS,
     ContractOption,
     JsonOption,
     LoopRateOption,
@@ -45,6 +47,13 @@ def demo(
     rate: Annotated[float | None, typer.Option(help="control rate, Hz; must be the model's own (default)")] = None,
     headless: Annotated[bool, typer.Option("--headless", help="no viewer")] = False,
     model: ModelOption = "current",
+    planner: Annotated[
+        str | None,
+        typer.Option(
+            help=f"planner: {PLANNERS} (default: pddm, or random while the task has no model)",
+            autocompletion=complete_planners,
+        ),
+    ] = None,
     seed: SeedOption = 0,
     contract: ContractOption = None,
     sim: SimOption = "nominal",
@@ -66,6 +75,7 @@ def demo(
             rate=rate,
             viewer=not headless,
             model=model,
+            planner=planner,
             seed=seed,
             hand=hand,
             json_file=json,

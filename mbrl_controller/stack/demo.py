@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from mbrl_controller.base.files import write_json
 from mbrl_controller.base.resources import home_dir
+from mbrl_controller.models.registry import Registry
+from mbrl_controller.planning.random_motion import RandomPlanner
 from mbrl_controller.stack.launcher import SimulatedHand, StackConfig, make_config, run_stack, watch
 from mbrl_controller.stack.processes import ProcessGroup, wait_for
 
@@ -34,6 +36,7 @@ def run(
     rate: float | None = None,
     viewer: bool = True,
     model: str = "current",
+    planner: str | None = None,
     seed: int = 0,
     hand: SimulatedHand | None = None,
     json_file: Path | None = None,
@@ -48,6 +51,7 @@ def run(
         rate: of the loop, Hz; must be the model's own, as None is.
         viewer: let the sim serve a viewer on this machine.
         model: model version.
+        planner: of the controller; None: as its parameter file says, or random motion where the task has no model yet.
         seed: seed of the planner and of the simulated hand.
         hand: that is simulated; None: the task's own.
         json_file: where the report is written.
@@ -58,7 +62,11 @@ def run(
         MbrlError: the nodes cannot be run, or one of them fails.
     """
     began = time.monotonic()
-    config = make_config("demo", task, home_dir() / "episodes", rate=rate, model=model, seed=seed, hand=hand)
+    if planner is None and model == "current" and not Registry().versions(task):
+        planner = RandomPlanner.name
+        on_note(f"{task}: no model yet, so the hand moves at random; mbrl learn {task} --keep makes one")
+    folder = home_dir() / "episodes"
+    config = make_config("demo", task, folder, rate=rate, model=model, planner=planner, seed=seed, hand=hand)
     from mbrl_controller.stack.demo_recorder import DemoRecord, DemoRecorder
 
     if viewer:

@@ -20,6 +20,7 @@ from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.task_config import contract_for, contract_path
 from mbrl_controller.models.origin import check_robot, parse_mix
 from mbrl_controller.models.registry import Registry
+from mbrl_controller.planning.catalog import PLANNERS
 from mbrl_controller.simulation.sim_options import make_sim_options
 from mbrl_controller.stack.cpu_load import cpu_load
 from mbrl_controller.stack.processes import ProcessGroup, free_domain, local_environment, ros_arguments
@@ -51,7 +52,7 @@ class StackConfig:
 
     contract_path: Path
     contract: RobotContract
-    version: str
+    version: str  # the planner's name where it needs no model
     session: str
     log_dir: Path
     seed: int
@@ -100,6 +101,7 @@ def make_config(
     rate: float | None = None,
     any_rate: bool = False,
     model: str = "current",
+    planner: str | None = None,
     seed: int = 0,
     controller: dict[str, Any] | None = None,
     hand: SimulatedHand | None = None,
@@ -112,7 +114,8 @@ def make_config(
         log_dir: folder for episodes.
         rate: of the control loop, Hz; None for the model's own.
         any_rate: also accept a rate other than the model's own.
-        model: model version.
+        model: model version; none is looked for where the planner needs none.
+        planner: of the controller; None: as its parameter file says.
         seed: seed of the planner and of the simulated hand.
         controller: further parameters of the controller.
         hand: that is simulated.
@@ -129,19 +132,26 @@ def make_config(
     contract = contract_for(task, hand.contract)
     if not any_rate:
         check_rate(rate or 0.0, contract.action.period)
-    version = Registry().resolve(task, model)
-    spec = version.check_digest().spec
-    check_robot(spec.robot, contract.file.robot, parse_mix((controller or {}).get("mix", "")), version.name)
-    spec.check_fits(contract.task, contract.action)
+    if planner is None or PLANNERS[planner].needs_model:
+        found = Registry().resolve(task, model)
+        spec, version = found.check_digest().spec, found.name
+        check_robot(spec.robot, contract.file.robot, parse_mix((controller or {}).get("mix", "")), version)
+        spec.check_fits(contract.task, contract.action)
+    else:
+        version = planner
     return StackConfig(
         contract_path=hand.contract or contract_path(task),
         contract=contract,
-        version=version.name,
+        version=version,
         session=f"{kind}-{datetime.now(timezone.utc):%Y%m%dT%H%M%S}",
         log_dir=log_dir,
         seed=seed,
         rate=rate or 1.0 / contract.action.period,
-        controller={**({"any_rate": True} if any_rate else {}), **(controller or {})},
+        controller={
+            **({"any_rate": True} if any_rate else {}),
+            **({"planner.name": planner} if planner else {}),
+            **(controller or {}),
+        },
         sim=sim,
     )
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -75,20 +76,34 @@ def test_a_package_passes_its_own_tests_and_the_linter(kind: str, text: str, tmp
         subprocess.run([ruff, *check, "--no-cache", str(folder)], check=True, timeout=60)
 
 
+def mbrl(environment: dict[str, str], *words: str) -> str:
+    command = [sys.executable, "-m", "mbrl_controller", *words]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_its_task_is_listed_and_runs_with_options_of_its_own(tmp_path: Path) -> None:
     pytest.importorskip("setuptools")
-    folder = new_package.run("some_hand", mjcf=CLAW, parent=tmp_path)
-    environment = installed(folder)
-
-    def mbrl(*words: str) -> str:
-        command = [sys.executable, "-m", "mbrl_controller", *words]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    assert "some_hand" in mbrl("tasks")
+    environment = installed(new_package.run("some_hand", mjcf=CLAW, parent=tmp_path))
+    assert "some_hand" in mbrl(environment, "tasks")
     few = ["--planner-set", "num_samples=16", "--episodes", "1", "--seconds", "1", "--goal", "spread=0.5"]
-    assert "return" in mbrl("evaluate", "some_hand", "--dynamics", "oracle", *few)
+    assert "return" in mbrl(environment, "evaluate", "some_hand", "--dynamics", "oracle", *few)
+
+
+@pytest.mark.ros
+@pytest.mark.slow
+def test_the_hand_moves_in_a_demo_before_there_is_a_model(tmp_path: Path) -> None:
+    pytest.importorskip("rclpy")
+    pytest.importorskip("setuptools")
+    environment = installed(new_package.run("some_hand", mjcf=CLAW, parent=tmp_path))
+    file = tmp_path / "figures.json"
+    text = mbrl(environment, "demo", "some_hand", "--headless", "--seconds", "3", "--json", str(file))
+    assert "at random" in text
+    figures = json.loads(file.read_text())
+    assert (figures["model"], figures["episode files"]) == ("random", 1)
+    assert figures["ticks"] > 10
+    assert figures["time to first motion (s)"] > 0
 
 
 @pytest.mark.parametrize("name", ["", "a", "My_hand", "my hand", "9hand", "my__hand", "hand_", "class", "../hand", "é"])
