@@ -180,7 +180,9 @@ class ObservedSource:
         wanted = list(source.joint_map.names)
         if source.by == "name" and not names:
             return f"the driver sends no names: by: index, with its {len(self._last.position)} joints in its order"
-        if source.by == "name" and set(names) != set(wanted):
+        missing = set(wanted) - set(names) if source.publishers != "parts" else set()
+        unknown = set(names) - set(wanted) if not source.ignore_unknown else set()
+        if source.by == "name" and (missing or unknown):
             return _names_cure(wanted, names)
         positions = np.abs(np.asarray(self._last.position, dtype=float))
         if "position" in text and positions.size and 7.0 < positions.max() <= 360.0:

@@ -120,6 +120,12 @@ def test_degrees_are_recognised_where_a_range_refuses_them() -> None:
     assert "scale: 57.29578" in found
 
 
+def test_joints_that_may_be_there_are_not_what_is_wrong() -> None:
+    source = "ignore_unknown: true, valid: {position: {lower: -2.0, upper: 2.0}}"
+    (found,) = heard(hand(source), lambda t: message([40.0, 1.0, 0.0], 1000.0 + t, ("b", "a", "wrist")), AT_100_HZ)
+    assert "scale: 57.29578" in found
+
+
 def test_a_velocity_that_the_driver_does_not_send_is_to_be_left_out() -> None:
     moving = HAND.replace("task: reach", "task: reach\ntask_options: {velocity: true}")
     contract = parse_contract(moving.replace("SOURCE", "fields: [position, velocity]"))

@@ -74,7 +74,7 @@ class Driver:
 
 
 def ros2_control(joints: tuple[str, ...], topic: str, kind: str = ARRAY) -> tuple[CommandTopic, ...]:
-    """A forward_command_controller or joint_trajectory_controller: best effort since Jazzy's default."""
+    """A forward_command_controller, or a joint_trajectory_controller. Under Fast DDS they listen best effort."""
     return (CommandTopic(topic, kind, joints, named=kind == TRAJECTORY, reliable=False),)
 
 
