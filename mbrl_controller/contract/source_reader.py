@@ -87,6 +87,13 @@ class SourceReader:
         """Whether a sample depends on earlier ones, so that all must be read in order."""
         return self._velocity is not None or self._parts is not None
 
+    @property
+    def lacking(self) -> list[str]:
+        """Of a hand in parts, the joints that no message has had yet."""
+        if self._parts is None:
+            return []
+        return list(dict.fromkeys(parse_entry(self._entries[i]).owner for i in self._parts.lacking()))
+
     def read(self, message: Any, received: float | None = None) -> Sample | None:
         """The message's values; None if it completes no measurement of this source.
 
@@ -192,6 +199,9 @@ class _Parts:
         self._values = np.full(self._size, np.nan)
         self._stamps = np.full(self._size, -math.inf)
         self._oldest = -math.inf
+
+    def lacking(self) -> list[int]:
+        return [int(i) for i in np.flatnonzero(np.isnan(self._values))]
 
     def join(self, stamp: float, values: Array) -> tuple[float, Array] | None:
         new = ~np.isnan(values) & (stamp > self._stamps)

@@ -60,10 +60,14 @@ class StateAssembler:
     def vector(self) -> tuple[Array, float]:
         """State [S] and its oldest stamp (s); raises MessageError while a source is missing."""
         if self.missing:
-            raise MessageError(f"no message yet on {', '.join(self.missing)}")
+            raise MessageError(f"no message yet on {', '.join(map(self._named, self.missing))}")
         return join_samples(self.contract, [self.samples[s.key].values for s in self.contract.sources]), min(
             sample.stamp for sample in self.samples.values()
         )
+
+    def _named(self, key: str) -> str:
+        lacking = self.readers[key].lacking
+        return f"{key} of {', '.join(lacking)}" if lacking else key
 
 
 def join_samples(contract: RobotContract, parts: list[Array]) -> Array:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.contract.sources import ObjectSource, TrackedSource, VelocityFilter
 from mbrl_controller.models.spec import ModelSpec
 
 
@@ -82,10 +83,16 @@ class DataSchema:
 
 
 def source_kinds(contract: RobotContract) -> dict[str, str]:
-    """Kind and frame of each source, by its first state entry: one entry identifies a source."""
+    """Kind and frame of each source, by its first state entry: one entry identifies a source.
+
+    A velocity that is filtered otherwise than by default is another one.
+    """
     how = {}
     for source in contract.sources:
         kind = source.type.rsplit("/", 1)[-1]
-        frame = getattr(source, "frame", None)
-        how[source.entries()[0]] = kind if frame is None else f"{kind} in frame {frame}"
+        if isinstance(source, ObjectSource):
+            kind += f" in frame {source.frame}"
+        if isinstance(source, TrackedSource) and source.derived and source.velocity_filter != VelocityFilter():
+            kind += f", velocity filtered over {source.velocity_filter.time_constant_s:.6g} s"
+        how[source.entries()[0]] = kind
     return how

@@ -30,7 +30,7 @@ class StatePublishers:
         self.topic, self._profile = source.topic, profile
         self.subscription: Any = None
         self._node, self._incompatible = node, graph.Unheard(node, source.topic, profile)
-        self._several = source.publishers == "several"
+        self._several = source.publishers != "one"
         self._senders = Senders()
         self._numbered = True
         self._matched, self._settled = 0, 0.0

@@ -71,6 +71,7 @@ def test_parts_of_a_hand_make_a_sample_when_all_were_heard_as_old_as_the_oldest(
     reader = SourceReader(source("joints", joints=["a", "b", "c"], publishers="parts"))
 
     assert reader.read(joint_state(["b"], [2.0], 1_000_000_000)) is None
+    assert reader.lacking == ["a", "c"]
     first = reader.read(joint_state(["c", "a"], [3.0, 1.0], 1_500_000_000))
     assert (first.stamp, first.values.tolist()) == (1.0, [1, 2, 3])
     assert reader.read(joint_state(["a", "c"], [9.0, 9.0], 1_600_000_000)) is None  # b is as old as before
