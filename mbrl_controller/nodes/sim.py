@@ -13,6 +13,7 @@ from rclpy.clock import Clock, ClockType
 from rosgraph_msgs.msg import Clock as ClockMessage
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
 
 from mbrl_controller.base.units import NO_UNIT
 from mbrl_controller.contract.contract import load_contract
@@ -28,6 +29,7 @@ from mbrl_controller.nodes.sim_runners import RESET_WAIT_S, LockstepRunner, Real
 from mbrl_controller.nodes.world_topic import TOPIC as WORLD_TOPIC
 from mbrl_controller.simulation.sim_options import PRESETS, SimOptions, make_sim_options
 
+GOAL_TOPIC = "controller/goal"  # heard where there is a viewer to show it
 SPECS = [
     Spec("autostart", True, "configure and activate at the start", read_only=True),
     Spec("contract", "", "robot contract: a path, or a file of the package's config/; empty: adroit_baoding.yaml"),
@@ -77,6 +79,8 @@ class Sim(ManagedNode):
 
             viewer = runner.viewer = Viewer(runner.simulation.scene, values["viewer_port"])
             self._handles.append(viewer.close)
+            goal = self.create_subscription(JointTrajectory, GOAL_TOPIC, runner.show_goal, qos.RECORD)
+            self._handles.append(functools.partial(self.destroy_subscription, goal))
             self.get_logger().info(f"watch at {viewer.url}")
         for to in contract.destinations:
             receive = functools.partial(runner.receive, to.topic)

@@ -29,6 +29,7 @@ from mbrl_controller.simulation.env import HandEnv, RealTimeHand
 from mbrl_controller.simulation.hand_simulation import HandSimulation
 from mbrl_controller.simulation.measuring import Measurement
 from mbrl_controller.simulation.sim_options import SimOptions
+from mbrl_controller.tasks.markers import Marker, as_markers
 from mbrl_controller.tasks.spaces import Array
 
 RESEND_S = 1.0  # after which an unanswered state is sent again
@@ -63,6 +64,7 @@ class Runner:
     ) -> None:
         self.contract, self.seed = contract, int(values["seed"])
         self.viewer: Any = None
+        self._markers: list[Marker] | None = None  # of the newest goal
         self.behind_s = 0.0
         self.statistics = LoopStatistics()
         self._publishers, self._clock, self._on_error = publishers, clock, on_error
@@ -94,6 +96,14 @@ class Runner:
         self._received += 1
         self._last_command = time.monotonic()
         self._commands.put(Command(topic, times, targets))
+
+    def show_goal(self, message: Any) -> None:
+        """A goal that the controller records: the viewer shows its markers."""
+        try:
+            goal = np.array([point.positions for point in message.points[:1]], dtype=float).ravel()
+            self._markers = as_markers(self.contract.task.markers(self.contract.task.check_goal_shape(goal)))
+        except Exception:  # another task's goal, or whatever a task raises: a picture must not end the hand
+            self._markers = None
 
     def request_reset(self, timeout: float) -> bool:
         """Ask for a new start and wait for it; False if it did not happen in time, or will not: see `let_go`."""
@@ -153,7 +163,7 @@ class Runner:
 
     def _show(self) -> None:
         if self.viewer is not None:
-            self.viewer.update(self.simulation)
+            self.viewer.update(self.simulation, self._markers)
 
 
 class RealTimeRunner(Runner):

@@ -13,12 +13,14 @@ from mbrl_controller.base.errors import GoalError
 from mbrl_controller.base.overrides import comma_hint
 from mbrl_controller.tasks import orientation
 from mbrl_controller.tasks.base import Goal, Task, constant_goal, goal_number
+from mbrl_controller.tasks.markers import Marker, Markers
 from mbrl_controller.tasks.metrics import EpisodeMetrics, Metric
 from mbrl_controller.tasks.rigid_object import RigidObject
 from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec
 
 TURN = 86.0  # deg; PDDM's goals are 1.5 rad about an axis
 REACHED = 15.0  # deg
+MARKER_HEIGHT = 0.31  # m, above the cube on the palm
 # Rotation axes of the goals. PDDM names variants of 2, 4 and 8 goals; that the first ones are about z and x is known,
 # the last four are ours.
 GOAL_AXES = (
@@ -74,6 +76,10 @@ class Cube(Task):
             tuple(f"{object_name}.target.{entry}" for entry in orientation.AXES), ("",) * len(orientation.AXES)
         )
         self.drop_height, self.risk_height = drop_height, risk_height
+
+    def markers(self, goal: Array) -> Markers:
+        """A cube of half the size above the palm, turned as the cube should be."""
+        return [Marker(np.array([0.0, 0.0, MARKER_HEIGHT]), goal, "box", (0.032,) * 3)]
 
     def reward(self, state: Array, action: Array, goal: Array) -> Array:
         return -self.angle_weight * self.cube.angle(state, goal)

@@ -16,6 +16,7 @@ from mbrl_controller.base.errors import GoalError
 from mbrl_controller.base.overrides import comma_hint
 from mbrl_controller.tasks import paths
 from mbrl_controller.tasks.base import Goal, Task, goal_number
+from mbrl_controller.tasks.markers import Marker, Markers
 from mbrl_controller.tasks.metrics import EpisodeMetrics, Metric
 from mbrl_controller.tasks.rigid_object import RigidObject
 from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec
@@ -87,6 +88,10 @@ class Handwriting(Task):
     def tip(self, state: Array) -> Array:
         """Position [..., 3] (m) of the tip."""
         return np.asarray(self.pencil.position(state) - 0.5 * self.length * self.pencil.third_axis(state))
+
+    def markers(self, goal: Array) -> Markers:
+        """The target on the paper."""
+        return [Marker(np.array([goal[0], goal[1], 0.0]), size=(0.002,))]
 
     def reward(self, state: Array, action: Array, goal: Array) -> Array:
         tip = self.tip(state)

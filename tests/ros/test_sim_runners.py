@@ -110,3 +110,23 @@ def test_echoes_are_told_apart_topic_by_topic(monkeypatch: pytest.MonkeyPatch) -
         send(runner, "first", new)
         assert states.stamp() == 1_200_000_000
         np.testing.assert_allclose(runner.simulation.held_target, runner.contract.action.limit(new, old), atol=0.05)
+
+
+def test_the_viewer_shows_the_goal_and_none_that_is_another_tasks() -> None:
+    class Viewer:
+        def update(self, simulation: HandSimulation, markers: object) -> bool:
+            self.markers = markers
+            return True
+
+    contract = parse_contract((share_dir() / "config" / "adroit_baoding.yaml").read_text())
+    outboxes = {source.topic: Outbox() for source in contract.sources}
+    runner = LockstepRunner(contract, NOMINAL, {"seed": 0}, outboxes, None, lambda error: None)
+    viewer = runner.viewer = Viewer()
+    runner.show_goal(
+        ros_messages.trajectory(contract.task.goal.names, np.array([[0.01, 0.02, -0.01, -0.02]]), [0.0], 0)
+    )
+    runner._show()
+    assert [marker.position[:2].tolist() for marker in viewer.markers] == [[0.01, 0.02], [-0.01, -0.02]]
+    runner.show_goal(ros_messages.trajectory(("valve.target",), np.array([[1.0]]), [0.0], 0))
+    runner._show()
+    assert viewer.markers is None

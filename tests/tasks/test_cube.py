@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mbrl_controller.base.errors import GoalError
 from mbrl_controller.tasks import orientation
 from mbrl_controller.tasks.cube import GOAL_AXES, REACHED, TURN, Cube
+from mbrl_controller.tasks.markers import as_markers
 
 JOINTS = ("A", "B")
 seeds = st.integers(0, 2**32 - 1)
@@ -123,3 +124,10 @@ def test_a_cube_that_does_not_turn_never_reaches_it(task: Cube) -> None:
 def test_task_options_are_checked(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="height"):
         Cube(JOINTS, **options)
+
+
+def test_the_marker_is_turned_as_the_goal(task: Cube) -> None:
+    goal = orientation.about(np.array([0.0, 0.0, 1.0]), np.array(0.7))
+    (marker,) = as_markers(task.markers(goal))
+    assert marker.shape == "box"
+    np.testing.assert_allclose(marker.rotation, orientation.axes_to_matrix(goal))

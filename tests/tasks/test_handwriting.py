@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mbrl_controller.base.errors import GoalError
 from mbrl_controller.tasks import orientation
 from mbrl_controller.tasks.handwriting import LIFTED, Handwriting
+from mbrl_controller.tasks.markers import as_markers
 
 JOINTS = ("A", "B")
 CENTER = (0.01, 0.3)
@@ -106,3 +107,8 @@ def test_a_pencil_that_is_lost_has_written_nothing(task: Handwriting) -> None:
 def test_task_options_are_checked(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"center|length|tilt|reach"):
         Handwriting(JOINTS, **options)
+
+
+def test_the_marker_is_the_target_on_the_paper(task: Handwriting) -> None:
+    (marker,) = as_markers(task.markers(np.array([0.01, -0.02])))
+    assert marker.position.tolist() == [0.01, -0.02, 0.0]
