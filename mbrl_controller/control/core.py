@@ -61,7 +61,7 @@ class ControllerCore:
         self._joints = self.task.joint_positions
         self._sent = SentCommands()
         self._ahead = PlanAhead(contract.action.period)
-        self.plan_points = contract.plan_points  # of a plan, that a driver is sent at once
+        self.plan_points = 1  # of a plan, that a driver is sent at once
         self._stuck_sensors = StuckSensorMonitor(contract)
         self._begin_epoch(seed, None)
         if active:

@@ -72,8 +72,7 @@ class ControlSession:
         simulated: the time in which control periods are counted; None: real time.
         """
         self.core, self.inputs, self.lockstep = core, inputs, lockstep
-        if lockstep:
-            core.plan_points = 1
+        core.plan_points = 1 if lockstep else core.contract.plan_points
         self.episodes = EpisodeManager(core, inputs, config, reset_scene)
         self.last_sent: Step | None = None
         self._send = send

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.control.config import SafetyConfig
+from mbrl_controller.control.core import ControllerCore
 from mbrl_controller.control.plan_ahead import PlanAhead
 from mbrl_controller.control.safety import SafetyState
 from mbrl_controller.control.steps import Tick
@@ -35,8 +36,14 @@ def planning_contract(safe: str = "hold") -> RobotContract:
     )
 
 
+def planning_core(safe: str = "hold", ramp: float = 0.0) -> ControllerCore:
+    core = make_core(planning_contract(safe), PlainModel(), SafetyConfig(ramp_s=ramp))
+    core.plan_points = core.contract.plan_points  # as a session does
+    return core
+
+
 def planning_hand(ramp: float = 0.0) -> Hand:
-    return Hand(make_core(planning_contract(), safety=SafetyConfig(ramp_s=ramp)))
+    return Hand(planning_core(ramp=ramp))
 
 
 def all_points(tick: Tick) -> np.ndarray:
@@ -47,7 +54,7 @@ def all_points(tick: Tick) -> np.ndarray:
 
 @given(st.lists(event, max_size=20), st.sampled_from(["hold", "neutral"]), st.sampled_from([0.0, 0.12]))
 def test_no_point_leaves_the_limits(events: list[tuple[str, Any]], safe: str, ramp: float) -> None:
-    core = make_core(planning_contract(safe), PlainModel(), SafetyConfig(ramp_s=ramp))
+    core = planning_core(safe, ramp)
     action = core.contract.action
     reach = action.max_rate * action.period + 1e-9
     sent: np.ndarray | None = None
@@ -117,11 +124,21 @@ def test_a_hand_that_went_on_with_the_plan_is_where_it_was_told_to_be() -> None:
 @pytest.mark.parametrize("safe", ["hold", "neutral"])
 def test_a_stop_and_a_hold_are_one_point(safe: str) -> None:
     for intervene in ("stop", "hold", "leave"):
-        hand = Hand(make_core(planning_contract(safe)))
+        hand = Hand(planning_core(safe))
         hand.tick(target=FAR)
         tick = getattr(hand.core, intervene)("asked for", hand.observation, hand.now)
         assert tick.command is not None
         assert (tick.following, tick.stop_at) == (None, None)
+        assert hand.core.send_nothing("nothing more", hand.now).stop_at is None, "the plan is over"
+
+
+def test_points_outside_the_limits_are_brought_in_and_none_follows_one_that_is_no_number() -> None:
+    safety = planning_hand().core.safety
+    assert len(safety.following(np.zeros((2, 3)))) == 0, "nothing was sent before"
+    safety.command(np.zeros(3), np.zeros(3))
+    points = safety.following(np.array([[9.0] * 3] * 30 + [[np.nan] * 3] + [[0.0] * 3]))
+    assert len(points) == 30
+    assert points[-1].tolist() == FAR.tolist()
 
 
 @pytest.mark.parametrize(("asked", "stops"), [(True, True), (False, False)])

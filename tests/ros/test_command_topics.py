@@ -22,7 +22,7 @@ from trajectory_msgs.msg import JointTrajectory
 from mbrl_controller.contract.command_messages import read_command, read_plan
 from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.contract.destinations import Destination
-from mbrl_controller.contract.state_assembly import stamp_of
+from mbrl_controller.contract.source_reader import stamp_of
 from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.mcap_scan import McapScan, Message
 from mbrl_controller.episodes.reader import read_info
