@@ -57,14 +57,18 @@ def service_class(name: str) -> Any:
         ) from error
 
 
-def field_of(answer: Any, path: str) -> Any:
-    """A field, or a field within a field, of an answer; raises MessageError naming those that there are."""
+def numbers_in(answer: Any, path: str) -> Array:
+    """Numbers in a field, or in a field within a field, of an answer; raises MessageError naming the fields it has."""
+    value = answer
     for part in path.split("."):
-        if not hasattr(answer, part):
-            known = ", ".join(getattr(answer, "get_fields_and_field_types", dict)()) or "none"
-            raise MessageError(f"{type(answer).__name__} has no field {part}; its fields: {known}")
-        answer = getattr(answer, part)
-    return answer
+        if not hasattr(value, part):
+            known = ", ".join(getattr(value, "get_fields_and_field_types", dict)()) or "none"
+            raise MessageError(f"{type(value).__name__} has no field {part}; its fields: {known}")
+        value = getattr(value, part)
+    try:
+        return np.atleast_1d(np.asarray(value, dtype=float))
+    except (TypeError, ValueError) as error:
+        raise MessageError(f"{path} is no list of numbers but {type(value).__name__}") from error
 
 
 class AnswerReader:
@@ -82,7 +86,7 @@ class AnswerReader:
         message, n = JointState(name=self._joints), len(self._joints)
         rows = []
         for quantity, path in self._fields.items():
-            values = np.asarray(field_of(answer, path), dtype=float)
+            values = numbers_in(answer, path)
             if values.shape != (n,):
                 raise MessageError(f"{path} has {values.size} values for {n} joints")
             if not np.isfinite(values).all():
@@ -119,7 +123,7 @@ class JointPoller(ManagedNode):
         fields = {name: values[name] for name in QUANTITIES if values[name]}
         try:
             for path in fields.values():
-                field_of(self._kind.Response(), path)
+                numbers_in(self._kind.Response(), path)
         except MessageError as error:
             raise MbrlError(f"parameters {', '.join(fields)}: {error}") from error
         self._reader = AnswerReader(values["joints"], fields, values["max_repeats"])

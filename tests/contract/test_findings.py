@@ -177,6 +177,26 @@ def test_a_joint_beyond_its_limits_is_found_once_it_is_more_than_play(angle: flo
     assert [("outside its limits of 0 to 1.5 rad" in one and "b is at" in one) for one in found] == [True] * wrong
 
 
+numbers = st.lists(st.floats(), max_size=3)
+sent = st.tuples(
+    st.lists(st.sampled_from(["a", "b", "right_a", "right_b", ""]), max_size=3), numbers, numbers,
+    st.integers(0, 2**31 - 1), st.sampled_from([0, 1, 10**9 - 1]),
+)  # fmt: skip
+
+
+@given(
+    st.lists(sent, max_size=6), st.sampled_from(["by: name", "by: index", "ignore_unknown: true", "publishers: parts"])
+)
+def test_whatever_a_driver_sends_is_read_or_said_to_be_wrong(messages: list[Any], source: str) -> None:
+    contract = hand(source)
+    observed = ObservedSource(contract, contract.sources[0])
+    for i, (names, position, velocity, seconds, nanoseconds) in enumerate(messages):
+        header = SimpleNamespace(stamp=SimpleNamespace(sec=seconds, nanosec=nanoseconds))
+        observed.hear(SimpleNamespace(header=header, name=names, position=position, velocity=velocity), i / 100, 1000.0)
+    assert observed.summary()["messages"] == len(messages)
+    assert all(finding.problem and finding.change for finding in observed.findings())
+
+
 def test_the_summary_says_what_was_heard() -> None:
     observed = ObservedSource(hand(), hand().sources[0])
     assert observed.summary() == {"topic": "joint_states", "messages": 0, "rate (Hz)": None, "longest gap (s)": None,

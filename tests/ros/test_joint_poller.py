@@ -149,6 +149,8 @@ def test_a_driver_that_is_not_there_is_named(ros: Any, poller: Any) -> None:
     ("given", "said"),
     [
         ({"position": "position"}, "no field position; its fields: map"),
+        ({"position": "map"}, "map is no list of numbers but OccupancyGrid"),
+        ({"position": "map.header.frame_id"}, "map.header.frame_id is no list of numbers but str"),
         ({"type": "leap_hand/srv/LeapPosition"}, "source its workspace"),
         ({"service": "no service"}, "parameter service"),
         ({"type": "GetMap"}, "expected a service type"),
