@@ -27,7 +27,8 @@ from mbrl_controller.dynamics.train_config import TrainConfig
 from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.planning.base import RENAMED as PLANNER_RENAMED
 from mbrl_controller.planning.base import PlannerOptions
-from mbrl_controller.planning.catalog import make_planner
+from mbrl_controller.planning.catalog import PLANNERS, make_planner
+from mbrl_controller.simulation.scene import available
 from mbrl_controller.simulation.sim_options import make_sim_options
 
 # Seeds of episodes. A run collects from OWN_SEEDS on, so no run collects what it is evaluated on.
@@ -125,6 +126,14 @@ class LearnPlan(BaseModel):
         default=0.0, ge=0, le=10, description="smallest share of the experience so far that a round collects"
     )
     through_ros: bool = Field(default=False, description="collect through the nodes, in real time")
+    hand: Literal["sim", "real"] = Field(
+        default="sim",
+        description="real: one whose own driver runs; the choice where no simulated world is known for robot and task",
+    )
+    reset_service: str = Field(
+        default="",
+        description="of a real hand: service (std_srvs/Trigger) that puts the object back; empty: a person does",
+    )
     sim: Literal["nominal", "perturbed"] = Field(default="nominal", description="simulated hand, in evaluation too")
     sim_options: dict[str, Any] = Field(default_factory=dict, description="options that override those of `sim`")
 
@@ -242,6 +251,7 @@ def make_plan(
     for end, other in (("env_steps", "rounds"), ("rounds", "env_steps")):
         if end in asked and other not in asked:
             given.pop(other, None)  # the task's own end is for those who name none
+    given.setdefault("hand", "sim" if _has_world(robot) else "real")
     name = given.get("planner_name", "pddm")
     planning = planner_defaults(task, name)
     base = {
@@ -261,6 +271,13 @@ def make_plan(
     return _check(plan, robot)
 
 
+def _has_world(robot: RobotContract) -> bool:
+    """Whether a simulated world is known for the robot and its task."""
+    if robot.file.scene is not None:
+        return True
+    return (robot.file.robot, robot.task.name) in available()
+
+
 def _behaviours(given: Any) -> Any:
     """`given`, each item read; raises MbrlError naming the behaviour. LearnPlan refuses what is not a list."""
     if not isinstance(given, list):
@@ -278,6 +295,10 @@ def _behaviours(given: Any) -> Any:
 
 def _check(plan: LearnPlan, robot: RobotContract) -> LearnPlan:
     """The plan with complete planner options; raises MbrlError for what would fail only later."""
+    if not PLANNERS[plan.planner_name].needs_model:
+        raise MbrlError(f"learning options: planner_name: {plan.planner_name} does not use what is learnt")
+    if plan.hand == "real":
+        _check_real(plan, robot)
     planner = make_planner(plan.planner_name, len(robot.action), plan.planner).config.model_dump(mode="json")
     plan = plan.model_copy(update={"planner": planner})
     make_sim_options(plan.sim, plan.sim_options)
@@ -287,6 +308,19 @@ def _check(plan: LearnPlan, robot: RobotContract) -> LearnPlan:
         said = describe_validation(error, TrainConfig, "mbrl options training")
         raise MbrlError(f"learning options: warm_training: {said}") from error
     return plan.model_copy(update={"collect": tuple(_checked(behaviour, plan, robot) for behaviour in plan.collect)})
+
+
+def _check_real(plan: LearnPlan, robot: RobotContract) -> None:
+    """Raises MbrlError for what a hand without a simulation cannot do."""
+    if not plan.through_ros:
+        raise MbrlError(
+            f"no simulated world is known for robot {robot.file.robot!r} and task {plan.task!r}: learn on the hand "
+            "itself with --through-ros, while its driver runs, or name a world in the contract (scene: scene.yaml)"
+        )
+    if plan.acceptance_test != "always":
+        raise MbrlError("learning options: acceptance_test: a real hand has no simulated episodes to test with")
+    if turned := [behaviour.name for behaviour in plan.collect if behaviour.start_turn]:
+        raise MbrlError(f"learning options: collect.{turned[0]}.start_turn: nobody turns the objects of a real hand")
 
 
 def _checked(behaviour: CollectionConfig, plan: LearnPlan, robot: RobotContract) -> CollectionConfig:

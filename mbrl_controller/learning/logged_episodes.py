@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,30 @@ def read_metrics(path: Path, contract: RobotContract) -> LoggedEpisode:
 
 def summarise_logged(folders: list[Path], contract: RobotContract) -> dict[str, Any]:
     """Metrics over the episodes below `folders`, as in a log row; `steps` is the number of their commands."""
-    found = [read_metrics(path, contract) for path in episode_files(folders)]
+    return _summary([read_metrics(path, contract) for path in episode_files(folders)], contract)
+
+
+def evaluate_logged(collected: Sequence[tuple[float, list[Path]]], contract: RobotContract) -> dict[str, Any]:
+    """Metrics as of `mbrl evaluate`: after a drop, each step that is left costs.
+
+    Args:
+        collected: for each kind of episodes their full length (s) and the folders that they are in.
+        contract: of the robot.
+    """
+    found, returns = [], []
+    for seconds, folders in collected:
+        for logged in (read_metrics(path, contract) for path in episode_files(folders)):
+            found.append(logged)
+            if (metrics := logged.metrics) is not None:
+                left = round(seconds / contract.action.period) - logged.steps
+                cost = contract.task.drop_cost * max(left, 0) if metrics.dropped else 0.0
+                returns.append(metrics.episode_return - cost)
+    summary = _summary(found, contract)
+    del summary["steps"]  # of the collecting
+    return summary | ({"return_mean": float(np.mean(returns))} if returns else {})
+
+
+def _summary(found: Sequence[LoggedEpisode], contract: RobotContract) -> dict[str, Any]:
     metrics = [f.metrics for f in found if f.metrics is not None]
     summary: dict[str, Any] = {"steps": sum(f.steps for f in found), "episodes": len(found)}
     if not metrics:

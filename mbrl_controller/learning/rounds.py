@@ -18,7 +18,7 @@ from mbrl_controller.dynamics.import_onnx import weights_of
 from mbrl_controller.learning.callbacks import LearnCallback
 from mbrl_controller.learning.config import ACCEPTANCE_SEEDS, LearnPlan
 from mbrl_controller.learning.log import Row, RunLog, StepKind
-from mbrl_controller.learning.logged_episodes import summarise_logged
+from mbrl_controller.learning.logged_episodes import evaluate_logged, summarise_logged
 from mbrl_controller.learning.ros_collection import batch_folders, collect_through_ros, stack_config
 from mbrl_controller.learning.schedule import EpisodeBatch, random_batches, recent, round_batches
 from mbrl_controller.models.card import Version
@@ -74,7 +74,7 @@ class RoundRunner:
         name = StepKind.COLLECT if version else StepKind.RANDOM
         self.callback.on_step_start(name, number, sum(batch.episodes for batch in batches))
         for batch in batches:
-            if self.plan.through_ros and version:
+            if self.plan.through_ros and (version or self.plan.hand == "real"):
                 self._log(batch, version)
             else:
                 self._run(batch, version)
@@ -103,7 +103,8 @@ class RoundRunner:
             models_dir=self.models,
             episodes_dir=self.episodes,
         )
-        enough = collect_through_ros(config, batch, self.callback.on_episode_end, self.should_stop)
+        callback = self.callback
+        enough = collect_through_ros(config, batch, callback.on_episode_end, self.should_stop, callback.on_note)
         if not enough:
             raise StoppedError
 
@@ -192,11 +193,21 @@ class RoundRunner:
     def _evaluate(self, number: int) -> dict[str, Any]:
         """Evaluate the version that acts after this round, unless that was done before, with the same result."""
         plan, name = self.plan, self._actor(number)
+        if plan.hand == "real":
+            return {"version": name, **self._evaluate_collected(number)}
         known = next((row for row in self.log.of(StepKind.EVALUATE) if row.version == name), None)
         if known is not None:
             return {"version": name, **known.figures()}
         self.callback.on_step_start(StepKind.EVALUATE, number, plan.evaluate_episodes)
         return {"version": name, **self._evaluate_version(name, plan.evaluation_seed, plan.evaluate_episodes)}
+
+    def _evaluate_collected(self, number: int) -> dict[str, Any]:
+        """Metrics of the episodes that the round's version collected, of those without noise if there are any."""
+        self.callback.on_step_start(StepKind.EVALUATE, number, 0)
+        batches = self._batches(number)
+        plain = [batch for batch in batches if not batch.rollout.exploration] or batches
+        full = self.contract.task.episode_s
+        return evaluate_logged([(b.rollout.seconds or full, self._folders([b])) for b in plain], self.contract)
 
     def _evaluate_version(self, version: str, seed: int, episodes: int) -> dict[str, Any]:
         """Metrics as of `mbrl evaluate`: the task's own goals and starts, no noise."""

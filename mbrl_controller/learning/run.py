@@ -130,7 +130,7 @@ class _Run:
     def run(self) -> LearnResult:
         callback = self.callback
         if self.plan.through_ros:
-            require_modules()
+            require_modules(self.plan.hand == "real")
         callback.on_run_start(self.plan, self.log.rows)
         title, specs = f"{self.plan.task} {self.folder.name}", self.rounds.contract.task.metric_specs
         logger = RunLogger(self.folder, title, self.log.rows, specs, callback.on_note)
@@ -162,6 +162,12 @@ class _Run:
         yield StepKind.RANDOM, 0
         for number in itertools.count(1):
             yield StepKind.TRAIN, number
+            if self.plan.hand == "real":  # the episodes that a version collects are its evaluation
+                yield StepKind.COLLECT, number
+                yield StepKind.EVALUATE, number
+                if self.plan.is_last(number, self._env_steps(), self.rounds.contract):
+                    return
+                continue
             if self.plan.acceptance_test != "always":
                 yield StepKind.ACCEPT, number
             last = self.plan.is_last(number, self._env_steps(), self.rounds.contract)

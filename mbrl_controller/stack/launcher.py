@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Start and stop the nodes as on a robot: sim, controller and logger, each in its own process."""
+"""Start and stop the nodes as on a robot, each in a process: controller, logger and, for a simulated hand, sim."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ from mbrl_controller.models.registry import Registry
 from mbrl_controller.planning.catalog import PLANNERS
 from mbrl_controller.simulation.sim_options import make_sim_options
 from mbrl_controller.stack.cpu_load import cpu_load
-from mbrl_controller.stack.processes import ProcessGroup, free_domain, local_environment, ros_arguments
+from mbrl_controller.stack.processes import (
+    NODE_ENVIRONMENT,
+    ProcessGroup,
+    free_domain,
+    local_environment,
+    ros_arguments,
+)
 
 STOP_ORDER = ("controller", "logger", "sim")  # first what moves the hand; the logger before the hand stops
 NEEDED = ("rclpy", "mujoco")
@@ -59,6 +65,7 @@ class StackConfig:
     rate: float  # Hz
     controller: dict[str, Any] = field(default_factory=dict)  # parameters besides those in `parameters`
     sim: dict[str, Any] = field(default_factory=dict)
+    is_real: bool = False  # the hand's own driver runs already, in this process's ROS domain
 
     @property
     def folder(self) -> Path:
@@ -69,14 +76,15 @@ class StackConfig:
         """Parameters by node."""
         contract = str(self.contract_path)
         lowest, highest = STATE_RATES
+        sim = {
+            "autostart": True,
+            "contract": contract,
+            "seed": self.seed,
+            "state_rate": min(max(lowest, STATES_PER_TICK * self.rate), highest),
+            **self.sim,
+        }
         return {
-            "sim": {
-                "autostart": True,
-                "contract": contract,
-                "seed": self.seed,
-                "state_rate": min(max(lowest, STATES_PER_TICK * self.rate), highest),
-                **self.sim,
-            },
+            **({} if self.is_real else {"sim": sim}),
             "controller": {
                 "autostart": False,
                 "contract": contract,
@@ -86,7 +94,7 @@ class StackConfig:
                 "rate": self.rate,
                 "episode_s": float(self.contract.task.episode_s),
                 "auto_reset": True,
-                "reset_service": "sim/reset",
+                "reset_service": "" if self.is_real else "sim/reset",
                 **self.controller,
             },
             "logger": {"autostart": False, "contract": contract, "log_dir": str(self.log_dir)},
@@ -156,21 +164,21 @@ def make_config(
     )
 
 
-def require_modules() -> None:
-    """Raise ModuleNotFoundError here, rather than in a child process later."""
-    for module in NEEDED:
+def require_modules(is_real: bool = False) -> None:
+    """Raise ModuleNotFoundError here, rather than in a child process later. A real hand needs no simulator."""
+    for module in NEEDED[: 1 if is_real else None]:
         if importlib.util.find_spec(module) is None:
             raise ModuleNotFoundError(f"No module named {module!r}", name=module)
 
 
 @contextmanager
-def running_nodes(parameters: Mapping[str, Mapping[str, Any]]) -> Iterator[ProcessGroup]:
-    """Run a node with its config file and `parameters` for each name, on a ROS domain of their own.
+def running_nodes(parameters: Mapping[str, Mapping[str, Any]], *, alone: bool = True) -> Iterator[ProcessGroup]:
+    """Run a node with its config file and `parameters` for each name.
 
-    The domain is set in this process, too: a monitor in the block is a node beside them. They are stopped in order at
-    the end. Raises MbrlError if one failed.
+    Unless others must be reached, they have a ROS domain of their own, which is set in this process, too: a monitor in
+    the block is a node beside them. They are stopped in order at the end. Raises MbrlError if one failed.
     """
-    environment = local_environment(free_domain())
+    environment = local_environment(free_domain()) if alone else dict(NODE_ENVIRONMENT)
     os.environ.update(environment)
     with ProcessGroup(environment, STOP_ORDER) as group:
         for name, own in parameters.items():
@@ -187,7 +195,7 @@ def run_stack(config: StackConfig, control: Callable[[ProcessGroup], None], stre
     `stress_cores` processes load the machine while `control` runs.
     """
     try:
-        with running_nodes(config.parameters()) as group, cpu_load(stress_cores):
+        with running_nodes(config.parameters(), alone=not config.is_real) as group, cpu_load(stress_cores):
             control(group)
     except KeyboardInterrupt:
         return False

@@ -30,6 +30,14 @@ class ProcessError(MbrlError):
     """A child process that failed; the message contains its last output."""
 
 
+# Of each node that is started.
+NODE_ENVIRONMENT = {
+    "RCUTILS_LOGGING_BUFFERED_STREAM": "0",
+    "OMP_NUM_THREADS": "1",  # small matrices: threads would only compete for the cores
+    "PYTHONUNBUFFERED": "1",
+}
+
+
 def local_environment(domain: int) -> dict[str, str]:
     """Variables that keep a ROS graph on this machine, separate from others on it and closed to other machines.
 
@@ -44,9 +52,7 @@ def local_environment(domain: int) -> dict[str, str]:
         "FASTRTPS_DEFAULT_PROFILES_FILE": loopback,  # of Fast DDS 2 (Jazzy)
         "FASTDDS_DEFAULT_PROFILES_FILE": loopback,  # of Fast DDS 3 (Kilted)
         "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4",
-        "RCUTILS_LOGGING_BUFFERED_STREAM": "0",
-        "OMP_NUM_THREADS": "1",  # small matrices: threads would only compete for the cores
-        "PYTHONUNBUFFERED": "1",
+        **NODE_ENVIRONMENT,
     }
 
 

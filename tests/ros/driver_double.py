@@ -3,7 +3,7 @@
 
 """The driver of a hand that no world of this package knows: three fingers that rub a valve, in plain NumPy.
 
-Run as a script. It knows topics and messages, and nothing of this package: joint states and the valve's at 50 Hz, each
+Run as a script. It knows topics and messages, and nothing of this package: joint states and the valve's at 100 Hz, each
 joint towards its target with a time constant of 50 ms; the valve turns with the fingers' mean speed.
 """
 
@@ -18,7 +18,7 @@ from rclpy.executors import ExternalShutdownException
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
-RATE, TIME_CONSTANT, GRIP = 50.0, 0.05, 2.0  # Hz, s, valve rad per joint rad
+RATE, TIME_CONSTANT, GRIP = 100.0, 0.05, 2.0  # Hz, s, valve rad per joint rad
 JOINTS = ["J0", "J1", "J2"]
 
 
