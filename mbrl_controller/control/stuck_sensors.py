@@ -61,11 +61,12 @@ class StuckSensorMonitor:
         self._previous: Array | None = None  # the command sent last as of the previous call
         state, names = contract.task.state, contract.action.names
         for source in contract.sources:
-            entries = source.entries()
+            # A derived velocity fades for long after its poses have stopped.
+            entries = [name for name in source.entries() if parse_entry(name).quantity not in source.derived]
             measured = {entry.owner for entry in map(parse_entry, entries) if entry.quantity == "position"}
             joints = [i for i, name in enumerate(names) if name in measured]
             moved = np.array(joints or range(len(names)), dtype=np.intp)
-            self._sources.append(_Source(source.topic, state.indices(entries), moved, not joints))
+            self._sources.append(_Source(source.key, state.indices(entries), moved, not joints))
 
     def reset(self) -> None:
         """Forget everything."""

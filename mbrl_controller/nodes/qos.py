@@ -13,7 +13,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.contract.sources import Source
+from mbrl_controller.contract.sources import Source, TransformSource
 from mbrl_controller.episodes import offered_qos
 from mbrl_controller.episodes.offered_qos import OfferedQos
 
@@ -47,7 +47,8 @@ E_STOP_LATCHED = profile(replace(offered_qos.LATCHED, depth=500))  # hears earli
 def sensor(source: Source) -> QoSProfile:
     """SENSOR, but where samples are made from successive messages all that come between two ticks are kept."""
     all_count = source.derived or source.publishers == "parts"
-    return profile(replace(offered_qos.SENSOR, depth=100)) if all_count else SENSOR
+    depth = 1000 if isinstance(source, TransformSource) else 100 if all_count else SENSOR.depth  # /tf is everybody's
+    return profile(replace(offered_qos.SENSOR, depth=depth))
 
 
 def lockstep_sensor(contract: RobotContract, source: Source) -> QoSProfile:

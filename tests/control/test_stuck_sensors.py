@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -98,6 +99,19 @@ def test_objects_are_watched_where_someone_says_so() -> None:
     assert not any(watch(states, moving(10)))
     assert watch(states, moving(10), objects=7)[8].startswith("valve/joint_states")
     assert not any(watch([STATE] * 20, moving(20), joints=0))
+
+
+def test_a_tracker_that_stands_still_is_frozen_while_the_velocity_made_of_its_poses_fades() -> None:
+    document = yaml.safe_load((share_dir() / "config" / "adroit_baoding.yaml").read_text())
+    document["state"][1]["type"] = "geometry_msgs/msg/PoseStamped"
+    contract = parse_contract(yaml.safe_dump(document))
+    sensors, reach = StuckSensorMonitor(contract), contract.action.max_rate * contract.action.period
+    found = []
+    for k in range(6):
+        state = np.full(len(contract.task.state), 0.1 * k)  # all but one ball's position moves
+        state[contract.task.state.indices([f"ball_a.position.{axis}" for axis in "xyz"])] = 0.2
+        found.append(sensors.problem(state, float(k), (k % 2) * reach, 1, 3))
+    assert found[-1].startswith(f"{contract.sources[1].topic}: the same values")
 
 
 def test_after_a_reset_it_takes_all_the_still_periods_again() -> None:
