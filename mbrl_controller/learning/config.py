@@ -30,6 +30,7 @@ from mbrl_controller.planning.base import PlannerOptions
 from mbrl_controller.planning.catalog import PLANNERS, make_planner
 from mbrl_controller.simulation.scene import available
 from mbrl_controller.simulation.sim_options import make_sim_options
+from mbrl_controller.tasks.metrics import direction
 
 # Seeds of episodes. A run collects from OWN_SEEDS on, so no run collects what it is evaluated on.
 EVALUATION_SEEDS = 100_000
@@ -75,13 +76,13 @@ class CollectionConfig(BaseModel):
     )
     goal: dict[str, Any] = Field(default_factory=dict, description="fixed options of its goals")
     start_turn: float = Field(
-        default=0.0, ge=0, le=3.15, description="largest angle by which the balls start turned, rad"
+        default=0.0, ge=0, le=3.15, description="largest angle by which circling objects start turned, rad"
     )
     from_env_steps: int = Field(default=0, ge=0, description="control steps of experience before it begins")
 
     @property
     def goal_options(self) -> dict[str, Any]:
-        """Fixed options of its goals. If balls start turned, the targets begin there, not ahead of them."""
+        """Fixed options of its goals. If objects start turned, the targets begin there, not ahead of them."""
         return {"phase": "observed", **self.goal} if self.start_turn else self.goal
 
     @property
@@ -165,9 +166,10 @@ class LearnPlan(BaseModel):
     acceptance_episodes: int = Field(
         default=8, ge=1, le=10_000, description="of the acceptance test, on separate seeds"
     )
-    acceptance_margin: float = Field(
-        default=0.1, ge=0, description="clearly worse: below the best return by this share of it"
+    acceptance_metric: str = Field(
+        default="return_mean", description="figure that it compares: kept_rate, goal_rate, or one of the task's own"
     )
+    acceptance_margin: float = Field(default=0.1, ge=0, description="clearly worse: than the best by this share of it")
 
     evaluate_every: int = Field(default=1, ge=1, description="rounds between evaluations; the last is always evaluated")
     evaluate_episodes: int = Field(default=20, ge=1, le=10_000, description="on held-out seeds, without noise")
@@ -302,6 +304,10 @@ def _check(plan: LearnPlan, robot: RobotContract) -> LearnPlan:
     planner = make_planner(plan.planner_name, len(robot.action), plan.planner).config.model_dump(mode="json")
     plan = plan.model_copy(update={"planner": planner})
     make_sim_options(plan.sim, plan.sim_options)
+    try:
+        direction(robot.task.metric_specs, plan.acceptance_metric)
+    except ValueError as error:
+        raise MbrlError(f"learning options: acceptance_metric: {error}") from error
     try:
         plan.training_of(2)
     except ValidationError as error:

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from mbrl_controller.models.registry import NO_FALLBACK_FILE, Registry
 from mbrl_controller.rollouts import collect, evaluate
 from mbrl_controller.rollouts.config import RolloutConfig
 from mbrl_controller.rollouts.pool import EpisodePool
-from mbrl_controller.tasks.metrics import SHARED, specs_in
+from mbrl_controller.tasks.metrics import SHARED, direction, specs_in
 from mbrl_controller.training import retrain
 from mbrl_controller.training.dataset import episode_files
 from mbrl_controller.training.retrain_plan import RetrainRequest
@@ -173,9 +174,13 @@ class RoundRunner:
         return self._best_accepted().version
 
     def _best_accepted(self) -> Row:
-        return max(
-            (row for row in self.log.of(StepKind.ACCEPT) if row.accepted), key=lambda row: row.return_mean or 0.0
-        )
+        accepted = (row for row in self.log.of(StepKind.ACCEPT) if row.accepted)
+        return max(accepted, key=lambda row: self._merit(row.figures()))
+
+    def _merit(self, figures: Mapping[str, Any]) -> float:
+        """The figure that the acceptance test compares, more of which is better; without a value the worst."""
+        key = self.plan.acceptance_metric
+        return direction(self.contract.task.metric_specs, key) * float(figures[key]) if key in figures else -math.inf
 
     def _test_acceptance(self, number: int) -> dict[str, Any]:
         """Test whether this round's version may collect: not clearly worse than the best, on the same seeds."""
@@ -184,8 +189,9 @@ class RoundRunner:
         figures = self._evaluate_version(name, ACCEPTANCE_SEEDS, plan.acceptance_episodes)
         accepted = True
         if any(row.accepted for row in self.log.of(StepKind.ACCEPT)):
-            best = self._best_accepted().return_mean or 0.0
-            accepted = figures["return_mean"] >= best - plan.acceptance_margin * abs(best)
+            best = self._merit(self._best_accepted().figures())
+            merit = self._merit(figures)
+            accepted = merit >= best or merit >= best - plan.acceptance_margin * abs(best)
         if accepted:
             self.registry.promote(plan.task, name)
         return {"version": name, "accepted": accepted, **figures}

@@ -166,6 +166,17 @@ def figures(specs: Sequence[Metric], metrics: Sequence[EpisodeMetrics]) -> dict[
     return {key: float(value) for key, value in found.items()}
 
 
+def direction(specs: Sequence[Metric], key: str) -> int:
+    """1 where more of the figure `key` is better, -1 where less is; raises ValueError where nobody says."""
+    ways = dict.fromkeys(SHARED, 1)
+    for metric in specs:
+        ways |= dict.fromkeys(map(metric.level_key, metric.levels), 1)
+        ways |= {metric.median_key: 1 if metric.better == "up" else -1} if metric.better else {}
+    if key not in ways:
+        raise ValueError(f"{key!r} is no figure that is better up or down; known: {', '.join(ways)}")
+    return ways[key]
+
+
 def specs_in(report: Mapping[str, Any]) -> tuple[Metric, ...]:
     """The metrics that a report names under `metrics`; none in a report of an earlier release."""
     return tuple(Metric(**{**entry, "levels": tuple(entry["levels"])}) for entry in report.get("metrics", ()))

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mbrl_controller.base.deprecated import old_files
 from mbrl_controller.base.errors import DatasetError, EpisodeError, MbrlError, RegistryError
+from mbrl_controller.base.overrides import deep_merge
 from mbrl_controller.base.resources import home_dir
 from mbrl_controller.base.run_folder import PLAN_FILE
 from mbrl_controller.contract.contract import RobotContract, parse_contract
@@ -82,18 +83,18 @@ def make_plan(request: RetrainRequest, registry: Registry) -> RetrainPlan:
     """`request`, completed from the task's defaults; raises MbrlError."""
     task = request.task
     robot = contract_for(task, request.contract)
+    try:
+        train = TrainConfig.model_validate(deep_merge(task_defaults(task).training, request.options))
+    except ValidationError as error:
+        raise MbrlError(
+            f"training options: {describe_validation(error, TrainConfig, 'mbrl options training')}"
+        ) from error
     folders = request.episodes or [home_dir() / "episodes" / task]
     if not request.episodes and not folders[0].is_dir():
         raise DatasetError(f"{folders[0]}: no episodes yet; record some: mbrl demo {task}, or mbrl collect {task}")
     files = episode_files(folders)
     if not files:
         raise DatasetError(f"no episode files (*.mcap) below {', '.join(map(str, folders))}")
-    try:
-        train = TrainConfig.model_validate({**task_defaults(task).training, **request.options})
-    except ValidationError as error:
-        raise MbrlError(
-            f"training options: {describe_validation(error, TrainConfig, 'mbrl options training')}"
-        ) from error
     mix = parse_mix(request.mix)
     origins = _origins(files, robot, mix)
     check_one_world(origins, mix)

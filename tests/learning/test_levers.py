@@ -17,7 +17,9 @@ from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.learning import rounds as steps
 from mbrl_controller.learning import run, schedule
+from mbrl_controller.learning.callbacks import LearnCallback
 from mbrl_controller.learning.config import make_plan
+from mbrl_controller.learning.log import Row, RunLog
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.rollouts import collect, evaluate
 from mbrl_controller.rollouts.config import RolloutConfig, resolve
@@ -177,6 +179,36 @@ def test_the_better_version_goes_on_collecting(tmp_path: Path, monkeypatch: pyte
     registry = Registry(learned.folder / "models")
     assert registry.current("valve").name == "v0004"
     assert registry.resolve("valve", "v0003").card().spec.parent == "v0001"
+
+
+@pytest.mark.parametrize(
+    ("metric", "figures", "accepted"),
+    [
+        ("final_goal_error_median", [0.5, 0.7, 0.52, 0.1], [True, False, True, True]),  # less of it is better
+        ("success_0.1", [0.5, 0.2, 0.48, 1.0], [True, False, True, True]),
+        ("final_goal_error_median", [0.5, None, 0.5, 0.5], [True, False, True, True]),  # one without a value is worst
+    ],
+)
+def test_a_metric_of_the_task_may_decide(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, metric: str, figures: list[float | None], accepted: list[bool]
+) -> None:
+    plan = make_plan("valve", settings={"acceptance_test": "not_worse", "acceptance_metric": metric})
+    log = RunLog(tmp_path / "log.jsonl")
+    work = steps.RoundRunner(tmp_path, plan, log, EpisodePool(1), lambda: False, LearnCallback())
+    monkeypatch.setattr(work.registry, "promote", lambda *_: None)
+    for number, value in enumerate(figures, start=1):
+        known = {} if value is None else {metric: value}
+        monkeypatch.setattr(work, "_evaluate_version", lambda *_, known=known: {"episodes": 1, **known})
+        row = Row(step="accept", round=number, env_steps=1, robot_minutes=1, wall_s=1, total_s=1, ended="",
+                  **work._test_acceptance(number))  # fmt: skip
+        log.append(row)
+        assert row.accepted == accepted[number - 1]
+
+
+@pytest.mark.parametrize("metric", ["nosuch_median", "degrees_turned", "plan_ms_median"])
+def test_a_figure_without_a_direction_decides_nothing(metric: str) -> None:
+    with pytest.raises(MbrlError, match=r"acceptance_metric.*known: return_mean"):
+        make_plan("valve", settings={"acceptance_metric": metric})
 
 
 def test_a_run_that_accepts_goes_on_after_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
