@@ -25,7 +25,8 @@ from mbrl_controller.nodes.lifecycle import ManagedNode, run
 from mbrl_controller.nodes.messages import message_class
 from mbrl_controller.nodes.parameter_spec import Spec, specs_of
 from mbrl_controller.nodes.parameters import Parameters
-from mbrl_controller.nodes.sim_runners import RESET_WAIT_S, LockstepRunner, RealTimeRunner, Runner
+from mbrl_controller.nodes.sim_runner import Runner
+from mbrl_controller.nodes.sim_runners import RESET_WAIT_S, LockstepRunner, RealTimeRunner
 from mbrl_controller.nodes.world_topic import TOPIC as WORLD_TOPIC
 from mbrl_controller.simulation.sim_options import PRESETS, SimOptions, make_sim_options
 
