@@ -12,7 +12,7 @@ import typer
 from mbrl_controller.base.plugins import Catalog
 from mbrl_controller.cli.errors import report_errors, warn
 from mbrl_controller.cli.option_groups import GROUPS, options_model
-from mbrl_controller.cli.options import PlannerOption
+from mbrl_controller.cli.options import ContractOption, PlannerOption
 from mbrl_controller.cli.tables import print_rows
 
 Group = Literal["training", "planner", "controller", "core", "learn", "sim"]  # core: as learn calls it
@@ -55,13 +55,17 @@ def planners() -> None:
 
 
 @report_errors
-def worlds() -> None:
-    """List the simulated worlds that are installed: for which robot and task, and where."""
-    from mbrl_controller.base.shares import SHARES
-    from mbrl_controller.simulation.scene import available
+def worlds(contract: ContractOption = None) -> None:
+    """List the simulated worlds that are installed, and that of --contract: robot, task, free objects, where they are.
 
-    rows = [{"robot": robot, "task": task, "file": str(path)} for (robot, task), path in sorted(available().items())]
-    print_rows("worlds", rows)
+    `world` is the beginning of the digest of scene and model files, as episodes and models keep it.
+    """
+    from mbrl_controller.base.shares import SHARES
+    from mbrl_controller.contract.contract import load_contract
+    from mbrl_controller.simulation.scene import scene_path
+    from mbrl_controller.simulation.world_list import list_worlds
+
+    print_rows("worlds", list_worlds(() if contract is None else (scene_path(load_contract(contract)),)))
     _warn_of_faults(SHARES)
 
 

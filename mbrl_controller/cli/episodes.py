@@ -38,16 +38,17 @@ def list_episodes(folder: FolderArgument = None) -> None:
 
     from mbrl_controller.base.errors import EpisodeError
     from mbrl_controller.episodes.reader import read_info
+    from mbrl_controller.models.origin import world_text
 
-    table = Table(Column("file", overflow="fold"), "task", "robot", "model", "started", "KiB", box=None)
+    table = Table(Column("file", overflow="fold"), "task", "robot", "world", "model", "started", "KiB", box=None)
     root = _folder(folder)
     for path in sorted(root.rglob("*.mcap")):
         size = f"{path.stat().st_size / 1024:.0f}"
         try:
             info = read_info(path)
-            row = (info.task, info.robot, info.model_version, info.started, size)
+            row = (info.task, info.robot, world_text(info.world), info.model_version, info.started, size)
         except EpisodeError as error:
-            row = ("[red]unreadable[/red]", str(error), "", "", size)
+            row = ("[red]unreadable[/red]", str(error), "", "", "", size)
         table.add_row(str(path.relative_to(root)), *row)
     console.print(table if table.row_count else "no episodes")
 
@@ -60,11 +61,12 @@ def info(path: Annotated[Path, typer.Argument(help="episode file (.mcap)")]) -> 
 
     from mbrl_controller.episodes.reader import read_episode
     from mbrl_controller.episodes.transitions import transitions
+    from mbrl_controller.models.origin import world_text
 
     episode = read_episode(path, only_for_transitions=True)
     usable = transitions(episode)
     table = Table(show_header=False, box=None)
-    for name, value in vars(episode.info).items():
+    for name, value in (vars(episode.info) | {"world": world_text(episode.info.world)}).items():
         if value not in ("", None) and name not in ("topics", "extra"):
             table.add_row(name, str(value))
     table.add_row("complete", "yes" if episode.complete else episode.problem)

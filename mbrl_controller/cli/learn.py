@@ -18,6 +18,7 @@ from mbrl_controller.cli.options import (
     ContractOption,
     JsonOption,
     LearnSetOption,
+    MixOption,
     ModelsOption,
     ProcessesOption,
     SimSetOption,
@@ -51,6 +52,7 @@ def learn(
         bool, typer.Option("--keep", help="add the best version to your models, as the current one")
     ] = False,
     models_dir: ModelsOption = None,
+    mix: MixOption = "",
     runs_dir: RunsOption = None,
 ) -> None:
     """Learn a task from nothing: random motion, then rounds of training and collecting, evaluated on held-out seeds.
@@ -60,6 +62,7 @@ def learn(
     from mbrl_controller.cli.progress import LearnDisplay, stop_flag
     from mbrl_controller.learning import publish
     from mbrl_controller.learning import run as job
+    from mbrl_controller.models.origin import parse_mix
 
     task = chosen_task(task, contract)
     settings = given_options("learn", options)
@@ -68,6 +71,7 @@ def learn(
     }
     settings |= {"sim_options": given_options("sim", sim_set)} if sim_set else {}
     settings |= {"through_ros": True} if through_ros else {}
+    settings |= {"mix": sorted(parse_mix(mix))} if mix else {}
     with stop_flag() as stop, LearnDisplay() as callback:
         learned = job.run(
             task,

@@ -19,7 +19,7 @@ from mbrl_controller.cli.chosen_task import chosen_task
 from mbrl_controller.cli.command_group import CommandGroup
 from mbrl_controller.cli.errors import INTERRUPTED, REFUSED, report_errors, warn
 from mbrl_controller.cli.option_groups import given_options
-from mbrl_controller.cli.options import ContractOption, ModelsOption, TaskArgument, TrainingSetOption
+from mbrl_controller.cli.options import ContractOption, MixOption, ModelsOption, TaskArgument, TrainingSetOption
 
 app = typer.Typer(
     name="mbrl",
@@ -67,10 +67,12 @@ def retrain(
     notes: Annotated[str, typer.Option(help="kept on the model's card")] = "",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads")] = None,
     models_dir: ModelsOption = None,
+    mix: MixOption = "",
 ) -> None:
     """Learn the next model version from the log. Ctrl-C stops at a checkpoint; --resume goes on from there."""
     from mbrl_controller.cli.progress import RetrainDisplay, stop_flag
     from mbrl_controller.cli.tables import print_retrain
+    from mbrl_controller.models.origin import parse_mix
     from mbrl_controller.training import retrain as job
     from mbrl_controller.training.retrain_plan import RetrainRequest
 
@@ -87,6 +89,7 @@ def retrain(
         options=given_options("training", options),
         notes=notes,
         threads=threads,
+        mix=parse_mix(mix),
     )
     with stop_flag() as stop, RetrainDisplay() as callback:
         result = job.run(request, stop.is_set, callback, usable_cores())

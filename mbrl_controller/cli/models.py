@@ -33,7 +33,8 @@ def list_versions(
     from mbrl_controller.tasks import catalog
 
     registry = Registry(models_dir)
-    table = Table("task", "version", "current", "robot", "created", "parent", "transitions", "precision", box=None)
+    about = ("robot", "worlds", "created", "parent", "transitions", "precision")
+    table = Table("task", "version", "current", *about, box=None)
     if task and task not in catalog.TASKS:
         raise MbrlError(f"unknown task {task!r}; known tasks: {', '.join(sorted(catalog.TASKS))}")
     for name in [task] if task else sorted(catalog.TASKS):
@@ -46,7 +47,7 @@ def list_versions(
             card = version.card()
             spec = card.spec
             mark = "*" if version.name == current else ""
-            made = (spec.robot, spec.created, spec.parent, f"{spec.transitions:,}", card.precisions)
+            made = (spec.robot, card.worlds, spec.created, spec.parent, f"{spec.transitions:,}", card.precisions)
             table.add_row(name, version.name, mark, *made)
     console.print(table if table.row_count else "no models")
 

@@ -88,6 +88,12 @@ ControllerSetOption = Annotated[
         autocompletion=complete_options("controller"),
     ),
 ]
+MixOption = Annotated[
+    str,
+    typer.Option(
+        help="what may be mixed, with commas: robots (a model, or episodes, of another robot), worlds (real, simulated)"
+    ),
+]
 # the simulated hand
 SimOption = Annotated[
     str, typer.Option(help="nominal, or perturbed: noise, latency, other masses", autocompletion=complete_sims)

@@ -23,6 +23,7 @@ from mbrl_controller.cli.options import (
     EpisodesOption,
     GoalOption,
     JsonOption,
+    MixOption,
     ModelOption,
     ModelsOption,
     PlannerOption,
@@ -56,6 +57,7 @@ def evaluate(
     sim_set: SimSetOption = None,
     processes: ProcessesOption = None,
     models_dir: ModelsOption = None,
+    mix: MixOption = "",
     contract: ContractOption = None,
     goal: GoalOption = None,
     json: JsonOption = None,
@@ -63,6 +65,7 @@ def evaluate(
 ) -> None:
     """Score a model or a floor on fixed seeds, in simulation and faster than real time."""
     from mbrl_controller.cli.tables import print_evaluation
+    from mbrl_controller.models.origin import parse_mix
     from mbrl_controller.rollouts import evaluate as job
     from mbrl_controller.rollouts.config import RolloutConfig
 
@@ -80,6 +83,7 @@ def evaluate(
         sim=sim,
         sim_options=given_options("sim", sim_set),
         models_dir=models_dir,
+        mix=parse_mix(mix),
         contract=contract,
         goal_options=parse_overrides("--goal", goal),
     )
@@ -111,11 +115,13 @@ def film(
     sim: SimOption = "nominal",
     sim_set: SimSetOption = None,
     models_dir: ModelsOption = None,
+    mix: MixOption = "",
     contract: ContractOption = None,
     goal: GoalOption = None,
 ) -> None:
     """Film an episode in simulation. Without a screen, set MUJOCO_GL=egl or osmesa."""
     from mbrl_controller.control.task_config import contract_for
+    from mbrl_controller.models.origin import parse_mix
     from mbrl_controller.rollouts import render as job
     from mbrl_controller.rollouts.config import RolloutConfig
     from mbrl_controller.tasks.metrics import texts
@@ -132,6 +138,7 @@ def film(
         sim=sim,
         sim_options=given_options("sim", sim_set),
         models_dir=models_dir,
+        mix=parse_mix(mix),
         contract=contract,
         goal_options=parse_overrides("--goal", goal),
     )
@@ -162,11 +169,13 @@ def collect(
     planner_set: PlannerSetOption = None,
     controller_set: ControllerSetOption = None,
     models_dir: ModelsOption = None,
+    mix: MixOption = "",
     contract: ContractOption = None,
     goal: GoalOption = None,
     processes: ProcessesOption = None,
 ) -> None:
     """Log episodes from simulation, faster than real time, as the logger would have written them."""
+    from mbrl_controller.models.origin import parse_mix
     from mbrl_controller.rollouts import collect as job
     from mbrl_controller.rollouts.config import RolloutConfig
 
@@ -185,6 +194,7 @@ def collect(
         planner_options=given_options("planner", planner_set),
         core_options=given_options("controller", controller_set),
         models_dir=models_dir,
+        mix=parse_mix(mix),
         contract=contract,
         goal_options=parse_overrides("--goal", goal),
     )

@@ -22,6 +22,7 @@ from mbrl_controller.cli.options import (
     ContractOption,
     JsonOption,
     LoopRateOption,
+    MixOption,
     ModelOption,
     RealtimeOption,
     SeedOption,
@@ -58,6 +59,7 @@ def demo(
     contract: ContractOption = None,
     sim: SimOption = "nominal",
     sim_set: SimSetOption = None,
+    mix: MixOption = "",
     json: JsonOption = None,
 ) -> None:
     """Run a simulated hand, the controller and the logger as real ROS 2 processes, with a live view."""
@@ -67,7 +69,7 @@ def demo(
     if not headless and importlib.util.find_spec("mjviser") is None:
         error_console.print(f"no viewer: {how_to_install('viewer')} (or --headless)", markup=False, soft_wrap=True)
         headless = True
-    hand = SimulatedHand(contract, sim, given_options("sim", sim_set))
+    hand = SimulatedHand(contract, sim, given_options("sim", sim_set), mix)
     with LiveLine(demo_line, DEMO_EVERY_S) as live:
         report, finished = run(
             chosen_task(task, contract),
@@ -100,6 +102,7 @@ def soak(
     contract: ContractOption = None,
     sim: SimOption = "nominal",
     sim_set: SimSetOption = None,
+    mix: MixOption = "",
     json: JsonOption = None,
 ) -> None:
     """Run the nodes for hours: missed ticks, memory, threads, open files and log size over time.
@@ -109,7 +112,7 @@ def soak(
     from mbrl_controller.stack.launcher import SimulatedHand
     from mbrl_controller.stack.soak import FINISHED, INTERRUPTED, run
 
-    hand = SimulatedHand(contract, sim, given_options("sim", sim_set))
+    hand = SimulatedHand(contract, sim, given_options("sim", sim_set), mix)
     with LiveLine(timing_line, SOAK_EVERY_S) as live:
         report = run(
             chosen_task(task, contract),

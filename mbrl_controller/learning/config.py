@@ -24,6 +24,7 @@ from mbrl_controller.control.config import RENAMED as CORE_RENAMED
 from mbrl_controller.control.config import ControllerConfig, ControllerOverrides
 from mbrl_controller.control.task_config import contract_for, planner_defaults, task_defaults
 from mbrl_controller.dynamics.train_config import TrainConfig
+from mbrl_controller.models.origin import Mixed
 from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.planning.base import RENAMED as PLANNER_RENAMED
 from mbrl_controller.planning.base import PlannerOptions
@@ -155,6 +156,7 @@ class LearnPlan(BaseModel):
     )
     precision: Literal["auto", "fp32"] = Field(default="auto", description="auto: plan in 8 bit where it plans alike")
     threads: int = Field(default=1, ge=1, description="CPU threads of training; another number rounds differently")
+    mix: tuple[Mixed, ...] = Field(default=(), description="what its episodes may be of several: robots, worlds")
 
     planner_name: str = Field(default="pddm", description="as `mbrl planners` lists them")
     planner: PlannerOptions = Field(default_factory=dict, description="the planner's options")

@@ -147,6 +147,7 @@ class RoundRunner:
             options=self.plan.training_of(number).model_dump(),
             runs_dir=runs,
             threads=self.plan.threads,
+            mix=self.plan.mix,
         )
         result = retrain.run(request, self.should_stop, self.callback, self.pool.processes)
         if result.status == "stopped":

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.models.files import MAX_TEXT_BYTES, ModelFile, read_bounded
-from mbrl_controller.models.origin import Origin
+from mbrl_controller.models.origin import Origin, world_text
 from mbrl_controller.models.spec import ModelSpec, Precision, check_format, describe_validation
 
 MODEL_FILE = "model.onnx"
@@ -41,6 +41,11 @@ class ModelCard(BaseModel):
     int8_refused: str = ""  # why one was made and rejected
     origins: tuple[Origin, ...] = ()  # of the episodes it was trained on; empty: an older card
     measured: dict[str, str] = Field(default_factory=dict)  # as in episodes/data_schema.py; empty: an older card
+
+    @property
+    def worlds(self) -> str:
+        """The worlds of the episodes it was trained on, for display."""
+        return ", ".join(sorted({world_text(origin.world) for origin in self.origins})) or world_text("")
 
     @property
     def precisions(self) -> str:

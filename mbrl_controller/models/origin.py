@@ -33,7 +33,7 @@ class Origin(BaseModel):
     episodes: int = Field(ge=1)
 
     def __str__(self) -> str:
-        return f"{self.robot}, {world_text(self.world)}: {self.episodes} episodes"
+        return f"{self.episodes} episodes of {self.robot}, world {world_text(self.world)}"
 
 
 def simulated_world(digest: str) -> str:
@@ -43,7 +43,7 @@ def simulated_world(digest: str) -> str:
 
 def world_text(world: str) -> str:
     """A world for people."""
-    return world or "unknown world"
+    return world or "unknown"
 
 
 def parse_mix(text: str | Iterable[str]) -> frozenset[str]:
@@ -87,6 +87,6 @@ def check_robot(own: str, robot: str, mix: Collection[str], version: str = "") -
     if own != robot and "robots" not in mix:
         name = f"model {version}" if version else "the model"
         raise ModelError(
-            f"{name} is of robot {own!r}, the contract says {robot!r}: choose one of this robot (mbrl models list), or "
-            "ask for it all the same: --mix robots (parameter mix of the controller)"
+            f"{name} is of robot {own!r}, the contract says {robot!r}; --mix robots (parameter mix of the controller) "
+            "takes it all the same; mbrl models list shows whose the others are"
         )

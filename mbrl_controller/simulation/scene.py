@@ -124,7 +124,7 @@ def load_scene(contract: RobotContract) -> Scene:
         if own not in (None, wanted):
             raise ContractError(f"{path}: it is a world for {what} {own!r}, the contract says {wanted!r}")
     efforts = [e.owner for e in map(parse_entry, contract.task.state.names) if e.quantity == "effort"]
-    world = _compile(path, tuple((name, file.actuators.get(name)) for name in efforts))
+    world = compile_world(path, tuple((name, file.actuators.get(name)) for name in efforts))
     model = copy.copy(world.model)
     try:
         hand = find_hand(model, contract.action, file.actuators)
@@ -143,20 +143,20 @@ def load_scene(contract: RobotContract) -> Scene:
         reader=reader,
         loose_joints=_loose_joints(model, file.neutral_first),
         substeps=substeps,
-        digest=_digest(path),
+        digest=file_digest(path),
     )
 
 
 def world_digest(contract: RobotContract) -> str:
     """SHA-256 (hex) of the contract's world, without compiling it; raises ContractError."""
-    return _digest(scene_path(contract))
+    return file_digest(scene_path(contract))
 
 
 read_scene_once = lru_cache(maxsize=32)(read_scene)
 
 
 @lru_cache(maxsize=8)
-def _compile(path: Path, efforts: tuple[tuple[str, str | None], ...]) -> World:
+def compile_world(path: Path, efforts: tuple[tuple[str, str | None], ...] = ()) -> World:
     """Compile once; callers copy the model (the hand's meshes take most of a second)."""
     try:
         return scene_build.build(read_scene_once(path), path.parent, efforts)
@@ -166,7 +166,7 @@ def _compile(path: Path, efforts: tuple[tuple[str, str | None], ...]) -> World:
 
 
 @lru_cache(maxsize=32)
-def _digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
     try:
         return scene_build.digest(read_scene_once(path), path.parent)
     except (OSError, ValueError) as error:

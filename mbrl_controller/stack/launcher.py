@@ -45,6 +45,7 @@ class SimulatedHand:
     contract: Path | None = None
     sim: str = "nominal"  # preset
     sim_options: Mapping[str, Any] = field(default_factory=dict)  # override single options of it
+    mix: str = ""  # robots: the model may be of another robot
 
     def parameters(self) -> dict[str, Any]:
         """Parameters of the sim; raises MbrlError for what is unknown or out of range."""
@@ -136,14 +137,14 @@ def make_config(
     from mbrl_controller.nodes.controller_options import check_rate
 
     hand = hand or SimulatedHand()
-    sim = hand.parameters()
+    sim, mix = hand.parameters(), parse_mix(hand.mix)
     contract = contract_for(task, hand.contract)
     if not any_rate:
         check_rate(rate or 0.0, contract.action.period)
     if planner is None or PLANNERS[planner].needs_model:
         found = Registry().resolve(task, model)
         spec, version = found.check_digest().spec, found.name
-        check_robot(spec.robot, contract.file.robot, parse_mix((controller or {}).get("mix", "")), version)
+        check_robot(spec.robot, contract.file.robot, mix, version)
         spec.check_fits(contract.task, contract.action)
     else:
         version = planner
@@ -158,6 +159,7 @@ def make_config(
         controller={
             **({"any_rate": True} if any_rate else {}),
             **({"planner.name": planner} if planner else {}),
+            **({"mix": "robots"} if "robots" in mix else {}),
             **(controller or {}),
         },
         sim=sim,

@@ -16,6 +16,7 @@ from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.contract import load_contract
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.transitions import transitions
+from mbrl_controller.models.origin import simulated_world
 from mbrl_controller.simulation.hand_simulation import HandSimulation
 
 pytestmark = pytest.mark.ros
@@ -59,6 +60,7 @@ def test_a_lockstep_session_is_logged_as_it_was_simulated(ros, still_models, tmp
         assert len(found) == STEPS
         # the state's messages hold what the simulation computed, and the commands what it was told
         simulation = HandSimulation(contract)
+        assert episode.info.world == simulated_world(simulation.scene.digest)
         assert found.state[0].tobytes() == simulation.reset(seed).tobytes()
         for action, after in zip(found.action, found.next_state, strict=True):
             assert simulation.step(action).tobytes() == after.tobytes()

@@ -64,7 +64,7 @@ def test_reordered_contract_gives_the_same_physics_in_another_order(contract_of)
 
 def test_a_missing_model_package_is_named(contract_of, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    scene_module._compile.cache_clear()
+    scene_module.compile_world.cache_clear()
     with pytest.raises(ContractError, match="gymnasium-robotics"):
         load_scene(contract_of("baoding"))
 
