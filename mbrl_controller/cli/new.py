@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from mbrl_controller.cli.console import say
-from mbrl_controller.cli.errors import report_errors
+from mbrl_controller.cli.errors import report_errors, warn
 
 
 @report_errors
@@ -26,7 +26,13 @@ def new(
 
     if (mjcf is None) == (urdf is None):
         raise typer.BadParameter("give the hand's model as --mjcf FILE or as --urdf FILE")
-    folder = job.run(name, mjcf=mjcf, urdf=urdf, parent=directory)
+    written = job.run(name, mjcf=mjcf, urdf=urdf, parent=directory)
+    folder = written.folder
+    if written.left_out:
+        warn(
+            f"{', '.join(written.left_out)}: not part of the task, because in the start pose it falls: let the model's "
+            "first key pose hold it, and begin again"
+        )
     say(f"{folder}: written; README.md in it says what to change. Next:")
     for line in (f"pip install -e {folder}", f"mbrl evaluate {name} --dynamics oracle", f"mbrl demo {name}"):
         say(f"    {line}")

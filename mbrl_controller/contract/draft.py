@@ -19,6 +19,7 @@ from mbrl_controller.base.errors import ContractError
 PERIOD = 0.1  # s, of control
 MAX_RATE = 3.0  # rad/s; PDDM's for a hand. Drivers allow more, but a first contract should not.
 STEP = 1e-4  # rad, to which limits are rounded, inwards
+NAMES_IN_LINE = 5
 MARGIN = 0.5  # rad beyond the limits at which a measurement is called a fault
 
 
@@ -78,7 +79,10 @@ def draft_contract(
         raise ContractError(f"{where}: no joint to command: revolute ones in a URDF, actuated hinges in an MJCF")
     rows = [_inside(joint, where) for joint in joints]
     lowest, highest = min(r.lower for r in rows) - MARGIN, max(r.upper for r in rows) + MARGIN
-    names = ", ".join(scalar(row.name) for row in rows)
+    quoted = [scalar(row.name) for row in rows]
+    names = ",\n             ".join(
+        ", ".join(quoted[i : i + NAMES_IN_LINE]) for i in range(0, len(quoted), NAMES_IN_LINE)
+    )
     lines = "\n".join(
         f"    - {{name: {scalar(r.name)}, lower: {_number(r.lower)}, upper: {_number(r.upper)}, "
         f"neutral: {_number(r.neutral)}, max_rate: {_number(r.max_rate)}}}"

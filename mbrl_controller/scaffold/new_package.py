@@ -11,13 +11,14 @@ import keyword
 import re
 import shutil
 import tempfile
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from string import Template
 
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.contract.draft import PERIOD, draft_contract, scalar
-from mbrl_controller.simulation.hand_model import HandModel, copy_hand, fitting_step, is_urdf
+from mbrl_controller.simulation.hand_model import HandModel, copy_hand, fitting_step, held_objects, is_urdf
 from mbrl_controller.tasks.catalog import TASKS
 
 MODEL = "hand.xml"
@@ -39,8 +40,16 @@ FILES = {
 }
 
 
-def run(name: str, *, mjcf: Path | None = None, urdf: Path | None = None, parent: Path) -> Path:
-    """Write the package `parent`/`name` for the hand in a model file, `mjcf` or `urdf`; returns its folder.
+@dataclass(frozen=True)
+class NewPackage:
+    """A package that was written."""
+
+    folder: Path
+    left_out: tuple[str, ...]  # objects of the model that fall in its start pose, which the task does not have
+
+
+def run(name: str, *, mjcf: Path | None = None, urdf: Path | None = None, parent: Path) -> NewPackage:
+    """Write the package `parent`/`name` for the hand in a model file, `mjcf` or `urdf`.
 
     Raises MbrlError: the name cannot be used, something is there already, or the model is not one of a hand. Nothing is
     left half written.
@@ -58,9 +67,9 @@ def run(name: str, *, mjcf: Path | None = None, urdf: Path | None = None, parent
         raise MbrlError(f"{parent}: there is no such folder")
     with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=parent) as temporary:
         draft = Path(temporary) / name
-        _write(draft, name, model)
+        left_out = _write(draft, name, model)
         shutil.move(draft, folder)
-    return folder
+    return NewPackage(folder, left_out)
 
 
 def check_name(name: str) -> None:
@@ -73,11 +82,13 @@ def check_name(name: str) -> None:
         raise MbrlError(f"{name}: there is a Python package of this name already, which it would hide")
 
 
-def _write(folder: Path, name: str, model: Path) -> None:
+def _write(folder: Path, name: str, model: Path) -> tuple[str, ...]:
+    """Write all files; returns the objects that were left out."""
     share = folder / name / "share"
     for below in (share / "config", share / "sim" / name, folder / "launch", folder / "resource", folder / "test"):
         below.mkdir(parents=True)
-    hand = copy_hand(model, share / "sim" / name, MODEL)
+    copied = copy_hand(model, share / "sim" / name, MODEL)
+    hand = replace(copied, objects=held_objects(share / "sim" / name / MODEL, copied))
     contract = draft_contract(name, name, hand.joints, model.name, tuple(hand.objects))
     (share / "config" / f"{name}.yaml").write_text(contract, encoding="utf-8")
     (folder / "resource" / name).touch()
@@ -86,6 +97,7 @@ def _write(folder: Path, name: str, model: Path) -> None:
         _render(template, folder / Template(place).substitute(name=name), values)
     for file, what in LAUNCH.items():
         _render("launch.py", folder / "launch" / file, values | {"file": file, "what": what})
+    return tuple(thing for thing in copied.objects if thing not in hand.objects)
 
 
 def _values(name: str, model: Path, hand: HandModel) -> dict[str, str]:

@@ -20,6 +20,8 @@ from mbrl_controller.simulation.hand_joints import coefficients, is_position_ser
 
 ASSETS = "assets"
 STEP = 0.005  # s, the largest physics step of a hand in contact
+SETTLE = 2.0  # s in which an object that is not held falls
+FALL = 0.05  # m
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,29 @@ def copy_hand(path: Path, folder: Path, name: str) -> HandModel:
     model = _compile(path, spec)
     (folder / name).write_text(spec.to_xml())
     return _describe(path, spec, model)
+
+
+def held_objects(path: Path, hand: HandModel) -> dict[str, tuple[float, float, float]]:
+    """Those of the hand's objects that do not fall while it stands in its start pose, and where they come to rest (m).
+
+    `path`: the hand's MJCF. Raises ContractError if it cannot be compiled.
+    """
+    model = _compile(path, _load(path))
+    data = mujoco.MjData(model)
+    if model.nkey:
+        mujoco.mj_resetDataKeyframe(model, data, 0)
+    mujoco.mj_forward(model, data)
+    data.ctrl[:] = data.actuator_length  # of position servos: they hold it
+    began = {name: float(data.body(name).xpos[2]) for name in hand.objects}
+    mujoco.mj_step(model, data, nstep=round(SETTLE / model.opt.timestep))
+    if data.time < 0.9 * SETTLE:  # it diverged, and MuJoCo began again
+        return {}
+    held = {}
+    for name, height in began.items():
+        x, y, z = (round(value, 4) for value in data.body(name).xpos.tolist())
+        if z > height - FALL:
+            held[name] = (x, y, z)
+    return held
 
 
 def _load(path: Path) -> mujoco.MjSpec:

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 pytest.importorskip("mujoco")
 
@@ -64,7 +65,7 @@ def test_a_package_passes_its_own_tests_and_the_linter(kind: str, text: str, tmp
     pytest.importorskip("setuptools")
     model = tmp_path / f"hand.{'urdf' if kind == 'urdf' else 'xml'}"
     model.write_text(text)
-    folder = new_package.run("some_hand", **{kind: model}, parent=tmp_path)
+    folder = new_package.run("some_hand", **{kind: model}, parent=tmp_path).folder
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(command, cwd=folder, env=installed(folder), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout
@@ -85,7 +86,7 @@ def mbrl(environment: dict[str, str], *words: str) -> str:
 
 def test_its_task_is_listed_and_runs_with_options_of_its_own(tmp_path: Path) -> None:
     pytest.importorskip("setuptools")
-    environment = installed(new_package.run("some_hand", mjcf=CLAW, parent=tmp_path))
+    environment = installed(new_package.run("some_hand", mjcf=CLAW, parent=tmp_path).folder)
     assert "some_hand" in mbrl(environment, "tasks")
     few = ["--planner-set", "num_samples=16", "--episodes", "1", "--seconds", "1", "--goal", "spread=0.5"]
     assert "return" in mbrl(environment, "evaluate", "some_hand", "--dynamics", "oracle", *few)
@@ -96,7 +97,7 @@ def test_its_task_is_listed_and_runs_with_options_of_its_own(tmp_path: Path) -> 
 def test_the_hand_moves_in_a_demo_before_there_is_a_model(tmp_path: Path) -> None:
     pytest.importorskip("rclpy")
     pytest.importorskip("setuptools")
-    environment = installed(new_package.run("some_hand", mjcf=CLAW, parent=tmp_path))
+    environment = installed(new_package.run("some_hand", mjcf=CLAW, parent=tmp_path).folder)
     file = tmp_path / "figures.json"
     text = mbrl(environment, "demo", "some_hand", "--headless", "--seconds", "3", "--json", str(file))
     assert "at random" in text
@@ -104,6 +105,20 @@ def test_the_hand_moves_in_a_demo_before_there_is_a_model(tmp_path: Path) -> Non
     assert (figures["model"], figures["episode files"]) == ("random", 1)
     assert figures["ticks"] > 10
     assert figures["time to first motion (s)"] > 0
+
+
+def test_an_object_that_falls_is_not_part_of_the_task(tmp_path: Path) -> None:
+    model = tmp_path / "hand.xml"
+    falling = '<body name="ball" pos=".5 0 .3"><freejoint/><geom size=".02"/></body></worldbody>'
+    model.write_text(
+        MJCF.replace("</worldbody>", falling).replace(
+            'qpos=".3 0 0 .0305 1 0 0 0"', 'qpos=".3 0 0 .0305 1 0 0 0 .5 0 .3 1 0 0 0"'
+        )
+    )
+    written = new_package.run("some_hand", mjcf=model, parent=tmp_path)
+    assert written.left_out == ("ball",)
+    contract = yaml.safe_load((written.folder / "some_hand/share/config/some_hand.yaml").read_text())
+    assert [source["object"] for source in contract["state"][1:]] == ["box"]
 
 
 @pytest.mark.parametrize("name", ["", "a", "My_hand", "my hand", "9hand", "my__hand", "hand_", "class", "../hand", "é"])
