@@ -89,7 +89,7 @@ def run(*words: str) -> Any:
         (("evaluate", "--controller-set", "risk.kind=average", *ONE), "'mean', 'mean_std' or 'worst'"),
         (("collect", "--sim-set", "frction=0.1", *ONE), "near it: friction; `mbrl options sim` lists all"),
         (("film", "film.gif", "--policy", "hold", "--sim-set", "options.frction=0.1"), "near it: friction"),
-        (("demo", "--sim-set", "friction=3"), "friction"),
+        (("soak", "--sim-set", "friction=3"), "friction"),
         (("soak", "--contract", "nosuch.yaml"), "nosuch.yaml: cannot be read"),
         (("learn", "valve", "--set", "hidden=[8]"), "near it: training.hidden; `mbrl options learn` lists all"),
         (("learn", "valve", "--set", "training.hiden=[8]"), "near it: training.hidden"),
