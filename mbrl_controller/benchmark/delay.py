@@ -19,6 +19,7 @@ from mbrl_controller.base import machine
 from mbrl_controller.base.files import write_json
 from mbrl_controller.benchmark.control_quality import chosen, paired, run_episodes
 from mbrl_controller.benchmark.settings import Table, measurable_tasks
+from mbrl_controller.contract.contract import load_contract
 from mbrl_controller.control.config import ControllerConfig, DelayKind
 from mbrl_controller.control.delay import SentCommands, commands_in_force, predict
 from mbrl_controller.control.task_config import contract_for, planner_defaults
@@ -38,25 +39,28 @@ def run(
     episodes: int = 24,
     json_file: Path | None = None,
     on_begin: Callable[[str], None] = lambda what: None,
+    contract: Path | None = None,
 ) -> dict[str, Any]:
-    """Measure `tasks` (None: all that can be); returns the report, and writes it to `json_file` after each task. Raises
-    MbrlError.
+    """Measure `tasks` (None: all that can be, or that of `contract`); returns the report, and writes it to `json_file`
+    after each task. Raises MbrlError.
 
     `rows`: figures by task, latency and compensation; `pairs`: differences of episodes on the same seeds, with less
     without; `errors`: of the state that a plan begins from.
     """
-    chosen_tasks = measurable_tasks() if tasks is None else tasks
+    own = measurable_tasks() if contract is None else [load_contract(contract).task.name]
+    chosen_tasks = own if tasks is None else tasks
     for task in chosen_tasks:
-        contract_for(task)  # an unknown task is refused before any is measured
+        contract_for(task, contract)  # an unknown task is refused before any is measured
     report: dict[str, Any] = {
         "machine": machine.describe(), "episodes": episodes, "seed": SEED, "rows": [], "pairs": [], "errors": [],
     }  # fmt: skip
     for task in chosen_tasks:
         for latency in LATENCIES:
             on_begin(f"{task}, {1e3 * latency:.0f} ms")
-            found = {kind: run_episodes(under(task, latency, kind), episodes, SEED) for kind in ("none", "measured")}
-            for kind, (records, contract) in found.items():
-                figures = summarise(records, contract)
+            kinds: tuple[DelayKind, ...] = ("none", "measured")
+            found = {kind: run_episodes(under(task, latency, kind, contract), episodes, SEED) for kind in kinds}
+            for kind, (records, robot) in found.items():
+                figures = summarise(records, robot)
                 row = {"task": task, "latency_ms": 1e3 * latency, "compensation": kind}
                 row |= {key: figures[key] for name in chosen(figures) for key in (name, f"{name}_ci95")}
                 report["rows"].append(row | {"drops": sum(record.metrics.dropped for record in records)})
@@ -65,24 +69,27 @@ def run(
                 **paired(found["none"][0], found["measured"][0], ("without", "with")),
             })  # fmt: skip
             if latency:
-                report["errors"].append({"task": task, "latency_ms": 1e3 * latency, **state_errors(task, latency)})
+                report["errors"].append(
+                    {"task": task, "latency_ms": 1e3 * latency, **state_errors(task, latency, contract)}
+                )
         if json_file is not None:
             write_json(json_file, report)
     return report
 
 
-def under(task: str, latency: float, kind: DelayKind) -> RolloutConfig:
-    """The task's own controller behind `latency` (s), which it compensates by `kind`."""
+def under(task: str, latency: float, kind: DelayKind, contract: Path | None = None) -> RolloutConfig:
+    """The task's own controller behind `latency` (s), which it compensates by `kind`; None: the task's contract."""
     sensing = SENSING * latency
     core = planner_defaults(task, "pddm").core
     return RolloutConfig(
         task,
+        contract=contract,
         core=ControllerConfig(**core.model_dump() | {"delay": kind, "delay_s": latency - sensing}),
         sim_options={"observation_latency": sensing, "command_latency": latency - sensing},
     )
 
 
-def state_errors(task: str, latency: float) -> dict[str, float]:
+def state_errors(task: str, latency: float, contract: Path | None = None) -> dict[str, float]:
     """How far the state that a plan begins from is from the true one, where all of `latency` (s) is the sensors'.
 
     Root mean square over a state's entries, each in standard deviations of its change in one step; mean over all steps
@@ -90,7 +97,7 @@ def state_errors(task: str, latency: float) -> dict[str, float]:
     control periods, `compensated` what the controller does.
     """
     core = planner_defaults(task, "pddm").core.model_copy(update={"delay": "none"})
-    config = RolloutConfig(task, core=core, sim_options={"observation_latency": latency})
+    config = RolloutConfig(task, contract=contract, core=core, sim_options={"observation_latency": latency})
     runner = EpisodeRunner(resolve(config).spec)
     model, spec = runner.policy.core.model, runner.contract.task.state  # type: ignore[attr-defined]
     period = runner.contract.action.period

@@ -79,6 +79,7 @@ def delay(
         typer.Option(help=f"{TASKS}, repeatable (default: all that have a model)", autocompletion=complete_tasks),
     ] = None,
     episodes: Annotated[int, typer.Option(min=1, help="episodes per row, on the same seeds")] = 24,
+    contract: ContractOption = None,
     json: JsonOption = None,
 ) -> None:
     """Control under 0 to 150 ms of latency, with and without compensation, in simulation."""
@@ -89,6 +90,7 @@ def delay(
         episodes,
         json,
         on_begin=lambda what: error_console.print(f"{what} ...", highlight=False),
+        contract=contract,
     )
     for title, rows in job.tables(report):
         print_rows(title, rows)

@@ -52,7 +52,9 @@ def test_a_latency_is_shared_out_and_the_controller_told_what_no_stamp_says(task
 def test_the_report_has_a_row_for_each_case_and_pairs_them(short, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(delay, "LATENCIES", (0.0, 0.15))
     file = tmp_path / "delay.json"
-    result = CliRunner().invoke(app, ["benchmark", "delay", "--task", "valve", "--episodes", "2", "--json", str(file)])
+    result = CliRunner().invoke(
+        app, ["benchmark", "delay", "--contract", "claw_valve.yaml", "--episodes", "2", "--json", str(file)]
+    )
     assert result.exit_code == 0, result.output
     report = json.loads(file.read_text())
     cases = [(row["latency_ms"], row["compensation"]) for row in report["rows"]]
@@ -70,5 +72,5 @@ def test_compensation_is_nearer_to_the_truth_than_whole_periods_and_those_than_n
 
 
 def test_an_unknown_task_is_refused() -> None:
-    with pytest.raises(MbrlError, match="unknown task 'cube'"):
-        delay.run(["cube"])
+    with pytest.raises(MbrlError, match="unknown task 'nosuch'"):
+        delay.run(["nosuch"])
