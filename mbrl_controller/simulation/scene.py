@@ -10,6 +10,7 @@ Worlds are data: scene.yaml names the model to load, changes to it, and how an e
 from __future__ import annotations
 
 import copy
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,11 +21,12 @@ import numpy as np
 from mbrl_controller.base.errors import ContractError
 from mbrl_controller.base.shares import shared_files
 from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.contract.sources import ObjectSource
 from mbrl_controller.simulation import scene_build
 from mbrl_controller.simulation.hand_joints import SCALAR_JOINTS, HandJoints, coefficients, find_hand, is_position_servo
 from mbrl_controller.simulation.scene_build import KeyPose, World
 from mbrl_controller.simulation.scene_file import Camera, SceneFile, read_scene
-from mbrl_controller.simulation.state_reader import Frame, StateReader
+from mbrl_controller.simulation.state_reader import FRAME_KINDS, Frame, StateReader
 from mbrl_controller.tasks.spaces import parse_entry
 
 HINGE = int(mujoco.mjtJoint.mjJNT_HINGE)
@@ -129,6 +131,8 @@ def load_scene(contract: RobotContract) -> Scene:
     try:
         hand = find_hand(model, contract.action, file.actuators)
         frame = Frame(model, file.frame)
+        if not file.neutral_first:
+            _warn_of_other_frames(contract, model, frame, path)
         places = {name: i for i, name in enumerate(contract.action.names)}
         reader = StateReader(model, contract.task.state.names, places, hand, frame, file.sensors)
         substeps = _substeps(contract.action.period, float(model.opt.timestep))
@@ -171,6 +175,19 @@ def file_digest(path: Path) -> str:
         return scene_build.digest(read_scene_once(path), path.parent)
     except (OSError, ValueError) as error:
         raise ContractError(f"{path}: {error}") from error
+
+
+def _warn_of_other_frames(contract: RobotContract, model: mujoco.MjModel, frame: Frame, path: Path) -> None:
+    """Say where the contract names a frame that the model has too, elsewhere than the frame that the scene means."""
+    named = {source.frame for source in contract.sources if isinstance(source, ObjectSource)} - {"world"}
+    for name in sorted(named):
+        is_known = any(int(mujoco.mj_name2id(model, kind, name)) >= 0 for kind in FRAME_KINDS)
+        if is_known and not Frame(model, name).coincides(frame):
+            warnings.warn(
+                f"{path}: the contract gives its objects in frame {name!r}, which the model has elsewhere than the "
+                f"scene's frame: say `frame: {name}` in the scene if that is meant",
+                stacklevel=3,
+            )
 
 
 def _substeps(period: float, timestep: float) -> int:

@@ -18,6 +18,7 @@ from mbrl_controller.tasks.orientation import AXES, axes_to_matrix, matrix_to_ax
 from mbrl_controller.tasks.spaces import Array, EntryName, parse_entry
 
 _SENSOR = re.compile(r"(?P<name>.*?)(\[(?P<index>\d+)\])?")
+FRAME_KINDS = (mujoco.mjtObj.mjOBJ_BODY, mujoco.mjtObj.mjOBJ_SITE)
 PARTS = {"position": "xyz", "velocity": "xyz", "orientation": AXES, "angular_velocity": "xyz"}
 
 
@@ -27,7 +28,7 @@ class Frame:
     def __init__(self, model: mujoco.MjModel, name: str) -> None:
         """Raises ContractError if the model has no such body or site."""
         self._model = model
-        for kind in (mujoco.mjtObj.mjOBJ_BODY, mujoco.mjtObj.mjOBJ_SITE):
+        for kind in FRAME_KINDS:
             self._kind, self._id = kind, int(mujoco.mj_name2id(model, kind, name))
             if self._id >= 0:
                 break
@@ -43,6 +44,13 @@ class Frame:
         self._data = mujoco.MjData(model)
         if int(model.body_weldid[body]) == 0:  # no joint moves it
             self.fixed = self._at(model.qpos0, np.zeros(model.nv))
+
+    def coincides(self, other: Frame) -> bool:
+        """Whether both are one, whatever the joints do."""
+        if (self._kind, self._id) == (other._kind, other._id):
+            return True
+        both = self.fixed is not None and other.fixed is not None
+        return both and all(np.allclose(a, b) for a, b in zip(self.fixed or (), other.fixed or (), strict=True))
 
     def twist(self, qpos: Array, qvel: Array) -> tuple[Array, Array, Array, Array]:
         """Rotation [..., 3, 3], position, velocity and angular velocity [..., 3] in the world."""

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import warnings
+
 import mujoco
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mbrl_controller.contract.contract import parse_contract
 from mbrl_controller.simulation.hand_simulation import HandSimulation
 from mbrl_controller.simulation.oracle import OracleRollout
 from mbrl_controller.simulation.scene import load_scene
@@ -140,3 +143,13 @@ def test_entries_come_in_the_tasks_order(tmp_path, scenes):
 def _again(folder):
     (folder / "again").mkdir()
     return probe_contract(folder / "again", ENTRIES, objects={"cube": CUBE})
+
+
+@pytest.mark.parametrize(("frame", "expected"), [("world", True), ("palm", False)])
+def test_a_frame_of_the_contract_that_the_scene_does_not_mean_is_said(tmp_path, frame, expected):
+    contract = probe_contract(tmp_path, ENTRIES, objects={"cube": CUBE}, frame=frame)
+    named = parse_contract(contract.text.replace("object: cube", "object: cube\n  frame: palm"), folder=tmp_path)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        load_scene(named)
+    assert any("frame: palm" in str(warning.message) for warning in said) == expected

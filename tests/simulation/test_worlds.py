@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 
 import mujoco
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from mbrl_controller.base.errors import ContractError
+from mbrl_controller.base.errors import ContractError, MbrlError
 from mbrl_controller.simulation.hand_simulation import HandSimulation
 from mbrl_controller.simulation.oracle import OracleRollout
 from mbrl_controller.simulation.scene import load_scene
@@ -319,3 +322,42 @@ def test_a_digest_is_of_what_matters(tmp_path):
         (tmp_path / name / "part.xml").write_text(part.format(friction))
         digests.append(load_scene(probe_contract(tmp_path / name, text=whole)).digest)
     assert digests[0] != digests[1]
+
+
+WHOLE = {
+    "robot": "probe", "task": "probe", "objects": {"cube": CUBE}, "frame": "palm", "ctrlrange": "joint",
+    "options": {"timestep": 0.005, "cone": "pyramidal", "gravity": [0, 0, -9.8], "iterations": 20},
+    "edit": {"remove_bodies": ["door"], "place": {"palm": [0, 0, 0.3]}, "gains": {"wrist": 2.0},
+             "floor": {"table": 0.0}, "joints": {"th*": {"armature": 0.01}}, "remove_sensors": ["index_force"]},
+    "add_actuators": {"drawer": {"kp": 1.0, "kv": 0.1, "force": 2.0}}, "actuators": {"thumb": "A_thumb"},
+    "sensors": {"tip.value": "index_touch"}, "camera": {"position": [1, 0, 1], "look_at": [0, 0, 0]},
+    "start": {"settle": 0.01, "joints": {"index": 0.1}, "objects": {"pen": {"position": [0, 0.4, 0.1]}},
+              "vary": {"joints": {"index": 0.01}, "objects": {"cube": {"position": 0.001, "orientation": "any"}}}},
+}  # fmt: skip
+JUNK = [None, True, -1, 0, 2.5, float("inf"), "", "x", [], [1], [0, 0, 0], ["wrist"], {}, {"x": 1}, {"wrist": "x"}]
+
+
+def places(document, at=()):
+    """Paths of all entries."""
+    rows = document.items() if isinstance(document, dict) else enumerate(document)
+    for key, value in rows:
+        yield (*at, key)
+        if isinstance(value, dict | list):
+            yield from places(value, (*at, key))
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(at=st.sampled_from(sorted(places(WHOLE), key=str)), junk=st.sampled_from(JUNK))
+def test_junk_anywhere_in_a_scene_is_a_contract_error_or_a_world(tmp_path_factory, at, junk):
+    scene = copy.deepcopy(WHOLE)
+    inner = scene
+    for key in at[:-1]:
+        inner = inner[key]
+    inner[at[-1]] = junk
+    entries = [*HAND_ENTRIES, *of_object("cube", "position", "orientation"), "tip.value"]
+    try:
+        HandSimulation(probe_contract(tmp_path_factory.mktemp("junk"), entries, **scene))
+    except ContractError as error:
+        assert "scene.yaml" in str(error)  # noqa: PT017 (junk may also be a world)
+    except MbrlError as error:
+        assert "simulation:" in str(error)  # noqa: PT017 (a world whose physics diverges)
