@@ -33,7 +33,7 @@ def test_every_task_has_a_contract_and_defaults(task: str) -> None:
 
 
 def test_an_unknown_task_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(MbrlError, match="baoding, .*reach, valve"):
+    with pytest.raises(MbrlError, match=r"baoding, .*reach, valve"):
         contract_for("juggling")
 
 
