@@ -141,11 +141,9 @@ class SourceReader:
         if self._object is not None:
             return self._object.values(part)
         data = np.asarray(part.data, dtype=float)
-        if max(self._elements) >= data.size:
-            missing = next(name for name, at in zip(self._entries, self._elements, strict=True) if at >= data.size)
-            raise MessageError(
-                f"{self.source.topic}: {data.size} values, so none for {missing} at {max(self._elements)}"
-            )
+        for name, at in zip(self._entries, self._elements, strict=True):
+            if at >= data.size:
+                raise MessageError(f"{self.source.topic}: {data.size} values, so none for {name} at {at}")
         return np.asarray(data[self._elements])
 
     def make_sample(self, stamp: float, raw: Array) -> Sample | None:

@@ -50,7 +50,11 @@ class SimOptions(BaseModel):
         default=0.0, ge=0, le=0.1, description="standard deviation of the object tracker, along each axis"
     )
     object_velocity_noise: Annotated[float, Unit("m/s")] = Field(
-        default=0.0, ge=0, le=5, description="standard deviation of the objects' velocity, along each axis"
+        default=0.0,
+        ge=0,
+        le=5,
+        description="standard deviation of the objects' velocity, along each axis, where it is measured: one that is "
+        "made from poses has their noise",
     )
     orientation_noise: Radians = Field(
         default=0.0, ge=0, le=1, description="standard deviation of the object tracker's rotation about each axis"
