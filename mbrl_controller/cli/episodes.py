@@ -37,6 +37,7 @@ def list_episodes(folder: FolderArgument = None) -> None:
     from rich.table import Column, Table
 
     from mbrl_controller.base.errors import EpisodeError
+    from mbrl_controller.episodes.metadata import OTHERS
     from mbrl_controller.episodes.reader import read_info
     from mbrl_controller.models.origin import world_text
 
@@ -46,7 +47,8 @@ def list_episodes(folder: FolderArgument = None) -> None:
         size = f"{path.stat().st_size / 1024:.0f}"
         try:
             info = read_info(path)
-            row = (info.task, info.robot, world_text(info.world), info.model_version, info.started, size)
+            by = "(others)" if info.commanded_by == OTHERS else info.model_version
+            row = (info.task, info.robot, world_text(info.world), by, info.started, size)
         except EpisodeError as error:
             row = ("[red]unreadable[/red]", str(error), "", "", "", size)
         table.add_row(str(path.relative_to(root)), *row)

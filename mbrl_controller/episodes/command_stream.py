@@ -28,6 +28,7 @@ from mbrl_controller.tasks.spaces import Array
 
 DOUBTFUL = "several commands in one period"
 _STAMPED = (ros_types.JOINT_STATE, ros_types.TRAJECTORY)
+_LATEST = 2**62  # ns; beyond it, sums of times would not fit
 _EVER = np.iinfo(np.int64).max
 _LONGEST_POINT = 2.0  # control periods from one point of a trajectory to the next: in between it is interpolated
 
@@ -46,17 +47,23 @@ class CommandStream:
         from when it was `logged` (ns) if it has none."""
         try:
             times, targets = read_plan(self._contract, topic, message)
+            stamp = self._stamp(topic, message) or logged
+            if not 0 < stamp < _LATEST:
+                raise MessageError(f"command: received at no time on {topic}")
             steps = np.diff(times, prepend=0.0)
             if (steps > _LONGEST_POINT * self._period).any():
                 raise MessageError(f"command: points of a trajectory more than two control periods apart on {topic}")
         except MessageError as error:
             self._rejected[reason_of(error)] += 1
             return False
-        stamp = ros_messages.stamp_ns(message) if self._contract.destination(topic).type in _STAMPED else 0
-        stamp = stamp if stamp > 0 else logged
         begins = stamp + np.round(np.append(0.0, times[:-1]) * ros_messages.NANO).astype(np.int64)
         self._plans[topic].append((stamp, begins, targets))
         return True
+
+    def _stamp(self, topic: str, message: Any) -> int:
+        """The message's own stamp (ns); 0 without one."""
+        stamped = self._contract.destination(topic).type in _STAMPED
+        return max(ros_messages.stamp_ns(message), 0) if stamped else 0
 
     def build(self) -> tuple[TimeSeries, Counter[str]]:
         """The whole commands [K, A] (rad), each from when it was in force, and reason -> rejected messages. A joint

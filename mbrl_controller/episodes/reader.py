@@ -30,7 +30,7 @@ from mbrl_controller.episodes.time_series import NewestSampleFilter, TimeSeries,
 from mbrl_controller.tasks.spaces import Array
 
 HEADER_FIRST = (ros_types.JOINT_STATE, ros_types.ODOMETRY, ros_types.POSE)  # their stamp is read without decoding
-LONGEST = 2 * 86_400 * ros_messages.NANO  # ns, of an episode around the commands of others
+MAX_PERIODS = 2_000_000  # of an episode around the commands of others: damaged stamps must not take all memory
 
 
 @dataclass(frozen=True)
@@ -214,12 +214,11 @@ class _Log:
         begin, end = _span(self._events, sent.stamps)
         since = int(sent.stamps[0]) if begin is None and len(sent) else begin or 0
         until = self._newest_logged if end is None else end  # a log that was cut
-        if until - since > LONGEST:
-            raise EpisodeError(f"{self.path}: damaged: its stamps span {(until - since) / 86_400e9:.0f} days")
         action = self.contract.action
-        commands, doubtful = control_periods(
-            sent, since, until, action.period * ros_messages.NANO, action.max_rate * action.period
-        )
+        period = action.period * ros_messages.NANO
+        if (until - since) / period > MAX_PERIODS:
+            raise EpisodeError(f"{self.path}: damaged: its stamps span {(until - since) / 86_400e9:.3g} days")
+        commands, doubtful = control_periods(sent, since, until, period, action.max_rate * action.period)
         return commands, since, until, doubtful, rejected
 
     def episode(self) -> Episode:

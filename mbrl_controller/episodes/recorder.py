@@ -26,16 +26,13 @@ from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.contract.frames import TF_STATIC
 from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.announcements import Begun, Logged, make_event, read_event, short
-from mbrl_controller.episodes.metadata import CONTROLLER, OTHERS, SESSION_NAME, EpisodeInfo
+from mbrl_controller.episodes.episode_topics import OWN_EPISODE, EpisodeTopics
+from mbrl_controller.episodes.metadata import SESSION_NAME, EpisodeInfo
 from mbrl_controller.episodes.recovery import recover_folder
 from mbrl_controller.episodes.writer import PART, EpisodeWriter
 
 POLL_S = 0.05
 MAX_LASTING = 1000  # messages of static transforms
-FIRST_COMMAND_S = 1.0  # longest time from an episode's begin to its first command
-SETTLE_S = 0.3  # wait after an older begin, in which the next begin would come
-CONTROLLER_SILENT_S = 1.0  # without its tick a controller is gone: it ticks as long as it is active
-OWN_EPISODE = "logger's episode"  # role of the topic that tells a person's episodes
 CONTROLLER_BEGAN, NEXT_BEGAN = "the controller's episode began", "the next episode began"
 
 
@@ -95,15 +92,13 @@ class Recorder:
         """
         self._offered, self._on_end, self._now_ns, self._world = offered, on_end, now_ns, world
         self._max_episode_s, self._silence_s = max_episode_s, silence_s
-        self._contract, self._folder, self.topics = contract, folder, dict(topics)
+        self._contract, self._folder, self._topics = contract, folder, EpisodeTopics(contract, topics)
         self._before_s, self._after_s, self._flush_s, self._on_event = before_s, after_s, flush_s, on_event
         self._queue: queue.Queue[Logged | None] = queue.Queue(queue_size)
         self._recent: deque[tuple[float, Logged]] = deque(maxlen=queue_size)
         self._lasting: dict[bytes, Logged] = {}  # static transforms: heard once, and true from then on
         self._status = RecorderStatus()
         self._dropped = 0
-        self._heard: dict[str, float] = {}  # topic -> when its newest message came, s, time.monotonic
-        self._hand_commands = [to.role for to in contract.destinations]
         self._session = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}"
         self._writer: EpisodeWriter | None = None
         self._announced: Begun | None = None  # waiting for its first command
@@ -121,12 +116,8 @@ class Recorder:
     @property
     def status(self) -> RecorderStatus:
         """Current status."""
-        roles = [*(source.key for source in self._contract.sources), "command"]
         episode = self._episode
-        by_others = episode is not None and episode.by_others
-        if by_others:
-            roles[-1:] = self._hand_commands
-        silent = tuple(self.topics[role] for role in roles if self.topics[role] not in self._heard)
+        by_others, silent = episode is not None and episode.by_others, self._topics.silent(episode)
         return replace(self._status, dropped=self._dropped, silent=silent, by_others=by_others)
 
     def start(self) -> None:
@@ -170,14 +161,12 @@ class Recorder:
 
     def _take(self, item: Logged) -> None:
         now = time.monotonic()
-        self._heard[item.topic] = now
-        if item.topic == self.topics.get(TF_STATIC) and len(self._lasting) < MAX_LASTING:
+        self._topics.hear(item.topic, now)
+        if item.topic == self._topics.by_role.get(TF_STATIC) and len(self._lasting) < MAX_LASTING:
             self._lasting.setdefault(item.data, item)
-        if item.topic == self.topics["episode"]:
-            self._episode_event(item, CONTROLLER)
-        elif item.topic == self.topics.get(OWN_EPISODE):
-            self._episode_event(item, OTHERS)
-        elif self._announced is not None and self._belongs(item, self._announced, now):
+        if told_by := self._topics.told_by(item.topic):
+            self._episode_event(item, told_by)
+        elif self._announced is not None and self._topics.belongs(item, self._announced, now):
             self._open(item)
         if self._writer is not None:
             self._write(item)
@@ -202,7 +191,8 @@ class Recorder:
 
     def _begin(self, begun: Begun) -> None:
         before = self._episode
-        if begun.by_others and self._controller_runs():
+        its_own = before is not None and not before.by_others
+        if begun.by_others and its_own and self._topics.controller_ticks(time.monotonic()):
             self._on_event("not begun: the controller's episode is being logged")
             return
         if before is not None and before.by_others:
@@ -212,51 +202,11 @@ class Recorder:
         # episodes without commands, leave no files.
         self._announced = begun
         self._set(recording=True)
-        if self._first_command_was_here(begun):
+        if self._topics.first_command_was_among((item for _, item in self._recent), begun):
             self._open(begun.item)
 
-    def _controller_runs(self) -> bool:
-        """Whether the controller's episode is logged, and the controller is there."""
-        episode = self._episode
-        silent_s = time.monotonic() - self._heard.get(self.topics["tick"], -float("inf"))
-        return episode is not None and not episode.by_others and silent_s < CONTROLLER_SILENT_S
-
-    def _commands(self, begun: Begun) -> list[str]:
-        """The topics whose messages are an episode's commands."""
-        return [self.topics[role] for role in (self._hand_commands if begun.by_others else ["command"])]
-
-    def _belongs(self, item: Logged, begun: Begun, now: float) -> bool:
-        """Whether this is a command of the announced episode: a late logger receives begins of earlier ones."""
-        if item.topic not in self._commands(begun):
-            return False
-        after = None if begun.by_others else begun.after_begin(item)
-        return after is None or after < FIRST_COMMAND_S or now >= begun.since + SETTLE_S
-
-    def _first_command_was_here(self, begun: Begun) -> bool:
-        """Whether a command of the episode arrived before its begin: of others', one is in force until the next."""
-        commands = [item for _, item in self._recent if item.topic in self._commands(begun)]
-        if begun.by_others:
-            return bool(commands)
-        after = [begun.after_begin(item) for item in commands]
-        return any(s is not None and -1e-3 <= s < 2 * self._contract.action.period for s in after)
-
     def _own_event(self, kind: str, **content: Any) -> Logged:
-        return make_event(self.topics[OWN_EPISODE], self._now_ns(), kind, **content)
-
-    def _why_over(self) -> str:
-        """Why a person's episode ends by itself now; empty if it does not."""
-        episode, now = self._episode, time.monotonic()
-        if episode is None or not episode.by_others or self._closing_at < float("inf"):
-            return ""
-        if 0 < self._max_episode_s <= now - episode.since:
-            return "timeout"
-        heard = {topic: max(self._heard.get(topic, 0.0), episode.since) for topic in self.topics.values()}
-        states = [self.topics[source.key] for source in self._contract.sources]
-        newest_command = max(self._commands(episode), key=heard.__getitem__)  # a joint may rest on its own topic
-        for topic in (*states, newest_command):
-            if now - heard[topic] >= self._silence_s:
-                return f"nothing on {topic} for {self._silence_s:g} s"
-        return ""
+        return make_event(self._topics.by_role[OWN_EPISODE], self._now_ns(), kind, **content)
 
     def _open(self, current: Logged) -> None:
         """Open the announced episode's file and write what came before `current`."""
@@ -265,7 +215,9 @@ class Recorder:
         self._announced, self._open_episode = None, begun
         event, item, number = begun.event, begun.item, begun.number
         session = begun.session if SESSION_NAME.fullmatch(begun.session) else self._session
-        topics = self.topics | ({"episode": self.topics[OWN_EPISODE]} if begun.by_others else {})
+        topics = dict(self._topics.by_role)
+        if begun.by_others:
+            topics["episode"] = topics[OWN_EPISODE]
         folder = self._folder / session
         while any((folder / (name(number) + end)).exists() for end in ("", PART)):
             number += 1
@@ -314,8 +266,11 @@ class Recorder:
                 self._fail(str(error))
 
     def _close_in_time(self) -> None:
-        if reason := self._why_over():
-            self._take(self._own_event("end", reason=reason))
+        episode = self._episode
+        if episode is not None and episode.by_others and self._closing_at == float("inf"):
+            why = self._topics.why_over(episode, time.monotonic(), self._max_episode_s, self._silence_s)
+            if why:
+                self._take(self._own_event("end", reason=why))
         if time.monotonic() >= self._closing_at:
             self._close(self._end_reason)
 

@@ -34,10 +34,13 @@ def epilogue(learned: LearnResult) -> list[str]:
         lines.append(f"stopped; continue with: mbrl learn {task} --resume --run {folder.name}{runs}")
     lines += [f"run {folder}", f"learning curve {folder / PLOT_FILE}", f"live: tensorboard --logdir {folder}"]
     if best is not None:
+        is_real = learned.plan.hand == "real"
+        where = "in the episodes that it collected" if is_real else "on held-out seeds"
+        evaluate = f"  mbrl evaluate {task} --model {best.version} --models-dir {folder / 'models'}"
         lines += [
-            f"best version {best.version}, on held-out seeds: {100 * (best.goal_rate or 0.0):.0f} % of the goals, "
+            f"best version {best.version}, {where}: {100 * (best.goal_rate or 0.0):.0f} % of the goals, "
             f"return {best.return_mean:.1f}",
-            f"  mbrl evaluate {task} --model {best.version} --models-dir {folder / 'models'}",
+            *([] if is_real else [evaluate]),
             f"  mbrl learn {task} --resume --run {folder.name}{runs} --keep    # make it current in your models",
         ]
     return lines

@@ -25,8 +25,9 @@ from mbrl_controller.base.resources import home_dir
 from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import load_contract
 from mbrl_controller.contract.frames import TF_STATIC
+from mbrl_controller.episodes.episode_topics import OWN_EPISODE
 from mbrl_controller.episodes.offered_qos import OfferedQos, qos_by_topic, to_yaml
-from mbrl_controller.episodes.recorder import OWN_EPISODE, Recorder
+from mbrl_controller.episodes.recorder import Recorder
 from mbrl_controller.episodes.recovery import recover_folder
 from mbrl_controller.nodes.controller_options import expanded, find_contract
 from mbrl_controller.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher
@@ -125,12 +126,12 @@ class Logger(ManagedNode):
         if contract.looks_up_frames:
             wanted[TF_STATIC] = (TF_STATIC, ros_types.TRANSFORMS, False)
         resolved = {role: self.resolve_topic_name(topic) for role, (topic, _, _) in wanted.items()}
-        own = self.resolve_topic_name("~/episode")
+        own = resolved[OWN_EPISODE] = self.resolve_topic_name("~/episode")
         usual = qos_by_topic(contract, resolved, lockstep=False)
         recorder = self._recorder = Recorder(
             contract,
             self._folder,
-            resolved | {OWN_EPISODE: own},
+            resolved,
             queue_size=values["queue_size"],
             before_s=values["before_s"],
             flush_s=values["flush_s"],
@@ -152,7 +153,7 @@ class Logger(ManagedNode):
             )
             self._subscriptions_made.append(subscription)
             self._heard[resolved[role]] = Unheard(self, topic, quality)
-        manual.begin_listening(recorder, recorder.topics, self._heard)
+        manual.begin_listening(recorder, resolved, self._heard)
 
     def stop(self) -> None:
         """Close the episode."""
@@ -219,7 +220,8 @@ class Logger(ManagedNode):
             if retraining is None:
                 raise MbrlError("the logger is not configured")
             if recorder is not None and self.is_active and recorder.status.recording:
-                raise MbrlError("an episode is being logged: deactivate the controller first, or wait for its end")
+                how = "~/end_episode" if recorder.status.by_others else "deactivate the controller"
+                raise MbrlError(f"an episode is being logged: {how} first, or wait for its end")
             retraining.start()
             response.success, response.message = True, f"started; its output is in {retraining.log}"
         except MbrlError as error:

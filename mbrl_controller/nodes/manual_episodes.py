@@ -26,8 +26,9 @@ from mbrl_controller.contract.sources import Source
 from mbrl_controller.control.loop import start_thread
 from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.announcements import make_event
+from mbrl_controller.episodes.episode_topics import OWN_EPISODE
 from mbrl_controller.episodes.reader import read_episode
-from mbrl_controller.episodes.recorder import OWN_EPISODE, Recorder
+from mbrl_controller.episodes.recorder import Recorder
 from mbrl_controller.episodes.transitions import transitions
 from mbrl_controller.nodes.contract_check import why_silent
 from mbrl_controller.nodes.graph import Unheard
@@ -103,8 +104,8 @@ class ManualEpisodes:
         recorder, now = self._recorder, time.monotonic()
         if recorder is None or recorder.status.recording or recorder.status.by_others:
             return ""
-        if (tick := self._newest.get(self._topics["tick"])) and now - tick.steady < SILENT_S:
-            return ""  # the controller's, which are logged in its episodes
+        if (own := self._newest.get(self._topics["command"])) and now - own.steady < SILENT_S:
+            return ""  # the controller's
         for to in self._contract.destinations:
             heard = self._newest.get(self._topics[to.role])
             if heard is not None and now - heard.steady < SILENT_S:

@@ -15,9 +15,10 @@ from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.contract import load_contract
 from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.announcements import make_event
+from mbrl_controller.episodes.episode_topics import OWN_EPISODE
 from mbrl_controller.episodes.metadata import CONTROLLER, OTHERS, EpisodeInfo
 from mbrl_controller.episodes.reader import read_episode, read_info
-from mbrl_controller.episodes.recorder import CONTROLLER_BEGAN, OWN_EPISODE, Recorder
+from mbrl_controller.episodes.recorder import CONTROLLER_BEGAN, Recorder
 from mbrl_controller.episodes.recovery import recover_folder
 from mbrl_controller.episodes.transitions import transitions
 

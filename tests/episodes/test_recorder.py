@@ -233,7 +233,7 @@ def test_a_command_of_long_after_a_begin_opens_no_file_before_the_next_begin_cou
     tmp_path, made_up, monkeypatch, settle_s, after_s, opened
 ):
     """A late logger is told of episodes long over, and hears the commands of now."""
-    monkeypatch.setattr("mbrl_controller.episodes.recorder.SETTLE_S", settle_s)
+    monkeypatch.setattr("mbrl_controller.episodes.episode_topics.SETTLE_S", settle_s)
     recorder = Recorder(CLAW, tmp_path / "valve", TOPICS)
     stream = Stream(recorder, made_up)
     stream.event("begin", 7)

@@ -23,8 +23,8 @@ from mbrl_controller.base.errors import DatasetError, EpisodeError, MessageError
 from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import parse_contract
 from mbrl_controller.episodes import ros_messages
-from mbrl_controller.episodes.mcap_scan import McapScan, Message, Metadata
-from mbrl_controller.episodes.metadata import CLOSED_RECORD, RECORD, EpisodeInfo
+from mbrl_controller.episodes.mcap_scan import Channel, McapScan, Message, Metadata
+from mbrl_controller.episodes.metadata import CLOSED_RECORD, OTHERS, RECORD, EpisodeInfo
 from mbrl_controller.episodes.reader import read_episode, read_info
 from mbrl_controller.episodes.recovery import recover
 from mbrl_controller.episodes.trajectory_writer import write_trajectory
@@ -79,6 +79,22 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Content:
     path = tmp_path_factory.mktemp("good") / "episode_0000.mcap"
     write_trajectory(path, CONTRACT, EpisodeInfo("s", 0), states, commands, goals, ticks={"reward": np.zeros(STEPS)})
     return content_of(path)
+
+
+@pytest.fixture(scope="module")
+def by_others(good: Content) -> Content:
+    """The same episode with its commands on the hand's own topic, where anybody may have sent them."""
+    (to,) = CONTRACT.destinations
+    channel, messages = Channel("/hand/commands", to.type), []
+    for message in good.messages:
+        if message.channel.topic == "/controller/command":
+            command = ros_messages.decode(message.data, ros_types.JOINT_STATE)
+            data = ros_messages.encode(ros_messages.trajectory(command.name, command.position[None], [0.05], 0))
+            message = message._replace(channel=channel, data=data, log_time=ros_messages.stamp_ns(command))
+        messages.append(message)
+    record = good.metadata[RECORD]
+    topics = json.dumps(json.loads(record["topics"]) | {to.role: channel.topic})
+    return Content(good.metadata | {RECORD: record | {"commanded_by": OTHERS, "topics": topics}}, messages)
 
 
 def check(path: Path) -> None:
@@ -210,14 +226,20 @@ change = st.builds(
 )
 
 
-def test_records(fuzz, tmp_path: Path, good: Content, no_sync: None) -> None:
+def test_the_episode_of_others_is_as_good(tmp_path: Path, by_others: Content) -> None:
+    path = tmp_path / "episode.mcap"
+    path.write_bytes(by_others.to_bytes(CompressionType.NONE))
+    check(path)
+    assert len(load_dataset([path], CONTRACT).data.state) == STEPS
+
+
+def test_records(fuzz, tmp_path: Path, good: Content, by_others: Content, no_sync: None) -> None:
     """An MCAP file that is right as such, with an episode that is not."""
     counted, path = fuzz("episodes: records"), tmp_path / "episode.mcap"
 
     @counted.settings(inputs_an_example=2)
-    @given(st.lists(change, min_size=1, max_size=4))
-    def run(changes) -> None:
-        made = good
+    @given(st.sampled_from([good, by_others]), st.lists(change, min_size=1, max_size=4))
+    def run(made, changes) -> None:
         for each in changes:
             made = each.apply(made)
         content = made.to_bytes(CompressionType.NONE)
