@@ -18,6 +18,9 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
+    # With this, `pip install -e` puts this folder on Python's path. Otherwise Python, started in the folder above,
+    # would take this one for the package, because it has its name.
+    package_dir={"": "."},
     package_data={PACKAGE: ["share/*/*", "share/*/*/*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),

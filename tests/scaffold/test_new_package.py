@@ -92,6 +92,19 @@ def test_its_task_is_listed_and_runs_with_options_of_its_own(tmp_path: Path) -> 
     assert "return" in mbrl(environment, "evaluate", "some_hand", "--dynamics", "oracle", *few)
 
 
+@pytest.mark.slow
+def test_installed_for_editing_it_is_found_from_the_folder_above(tmp_path: Path) -> None:
+    """Where Python finds a folder of the package's name, which is not the package."""
+    pytest.importorskip("setuptools")
+    folder = new_package.run("some_hand", mjcf=CLAW, parent=tmp_path).folder
+    pip = [sys.executable, "-m", "pip", "install", "-qq", "--no-deps", "--no-build-isolation", "--prefix"]
+    subprocess.run([*pip, str(tmp_path / "prefix"), "-e", str(folder)], check=True, timeout=120)
+    site = next((tmp_path / "prefix").glob("lib/python*/site-packages"))
+    code = f"import site; site.addsitedir({str(site)!r}); import some_hand; print(some_hand.share_dir())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == str(folder / "some_hand" / "share"), done.stderr
+
+
 @pytest.mark.ros
 @pytest.mark.slow
 def test_the_hand_moves_in_a_demo_before_there_is_a_model(tmp_path: Path) -> None:
