@@ -22,10 +22,11 @@ from mbrl_controller.base.errors import ContractError
 from mbrl_controller.base.shares import shared_files
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.contract.sources import ObjectSource
-from mbrl_controller.simulation import scene_build
 from mbrl_controller.simulation.hand_joints import SCALAR_JOINTS, HandJoints, coefficients, find_hand, is_position_servo
-from mbrl_controller.simulation.scene_build import KeyPose, World
-from mbrl_controller.simulation.scene_file import Camera, SceneFile, read_scene
+from mbrl_controller.simulation.model_files import digest
+from mbrl_controller.simulation.scene_build import KeyPose, World, build
+from mbrl_controller.simulation.scene_file import Camera, SceneFile
+from mbrl_controller.simulation.scene_reading import read_scene
 from mbrl_controller.simulation.state_reader import FRAME_KINDS, Frame, StateReader
 from mbrl_controller.tasks.spaces import parse_entry
 
@@ -163,7 +164,7 @@ read_scene_once = lru_cache(maxsize=32)(read_scene)
 def compile_world(path: Path, efforts: tuple[tuple[str, str | None], ...] = ()) -> World:
     """Compile once; callers copy the model (the hand's meshes take most of a second)."""
     try:
-        return scene_build.build(read_scene_once(path), path.parent, efforts)
+        return build(read_scene_once(path), path.parent, efforts)
     except (ContractError, ValueError, KeyError) as error:  # MuJoCo reports parse and compile errors as ValueError
         text = str(error)
         raise ContractError(text if text.startswith(str(path)) else f"{path}: {text}") from error
@@ -172,7 +173,7 @@ def compile_world(path: Path, efforts: tuple[tuple[str, str | None], ...] = ()) 
 @lru_cache(maxsize=32)
 def file_digest(path: Path) -> str:
     try:
-        return scene_build.digest(read_scene_once(path), path.parent)
+        return digest(read_scene_once(path), path.parent)
     except (OSError, ValueError) as error:
         raise ContractError(f"{path}: {error}") from error
 

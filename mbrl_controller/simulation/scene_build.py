@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import re
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,12 +16,12 @@ import mujoco
 import numpy as np
 
 from mbrl_controller.base.errors import ContractError
-from mbrl_controller.simulation.scene_file import Edit, PositionActuator, SceneFile, SceneObject, set_options
+from mbrl_controller.simulation.model_files import model_path
+from mbrl_controller.simulation.scene_file import Edit, Options, PositionActuator, SceneFile, SceneObject
 from mbrl_controller.tasks.spaces import Array
 
 JOINT_TRANSMISSIONS = (int(mujoco.mjtTrn.mjTRN_JOINT), int(mujoco.mjtTrn.mjTRN_JOINTINPARENT))
 SPARSE_NV = 60  # degrees of freedom from which `jacobian: auto` is sparse
-_INCLUDE = re.compile(rb"""<include\s+file\s*=\s*["']([^"']+)["']""")
 
 
 @dataclass(frozen=True)
@@ -70,48 +67,10 @@ def build(file: SceneFile, folder: Path, efforts: Iterable[tuple[str, str | None
         _add_effort_sensor(
             spec, name, name if actuator is None else _found(spec.actuator(actuator), "actuator", actuator).target
         )
-    set_options(file.options, spec.option)
+    _set_options(file.options, spec.option)
     model = spec.compile()
     _warn_of_traps(model)
     return World(model, key)
-
-
-def model_path(file: SceneFile, folder: Path) -> Path:
-    """The scene's model file; raises ContractError where the package that has it is not installed."""
-    if file.model.package is None:
-        return folder / file.model.file
-    found = importlib.util.find_spec(file.model.package)
-    if found is None or not found.submodule_search_locations:
-        hand = f"the simulated {file.robot} hand" if file.robot else "the simulated hand"
-        raise ContractError(
-            f"{hand} needs the Python package {file.model.package!r}, which is not installed "
-            f"(pip install {file.model.package.replace('_', '-')})"
-        )
-    return Path(found.submodule_search_locations[0]) / file.model.file
-
-
-def digest(file: SceneFile, folder: Path) -> str:
-    """SHA-256 (hex) of a world: its scene and the bytes of its files. Where episodes start does not change it.
-
-    Raises OSError.
-    """
-    said = file.model_dump_json(exclude={"format_version", "robot", "task", "start", "camera"}, exclude_defaults=True)
-    total = hashlib.sha256(said.encode())
-    path = model_path(file, folder)
-    spec = mujoco.MjSpec.from_file(str(path))
-    meshes = [(path.parent / spec.meshdir, mesh.file) for mesh in spec.meshes if mesh.file]
-    meshes += [(folder, item.file) for item in file.objects.values() if item.file]
-    waiting = [path]
-    for read in waiting:  # grows by what a file includes
-        content = read.read_bytes()
-        total.update(hashlib.sha256(content).digest())
-        waiting += [path.parent / name.decode() for name in _INCLUDE.findall(content)]
-    for where, name in meshes:
-        # Where MuJoCo strips a path, the name is all it looks for.
-        found = next((p for p in (where / name, where / Path(name).name) if p.is_file()), None)
-        if found is not None:
-            total.update(hashlib.sha256(found.read_bytes()).digest())
-    return total.hexdigest()
 
 
 def _key_pose(spec: mujoco.MjSpec, name: str | None) -> KeyPose:
@@ -264,3 +223,18 @@ def _warn_of_traps(model: mujoco.MjModel) -> None:
             "say options: {jacobian: dense} in the scene, or install another version of MuJoCo",
             stacklevel=2,
         )
+
+
+def _set_options(options: Options, target: mujoco.MjOption) -> None:
+    """Set what the scene names in a model's options."""
+    words = {
+        "integrator": (mujoco.mjtIntegrator, "mjINT_"),
+        "cone": (mujoco.mjtCone, "mjCONE_"),
+        "jacobian": (mujoco.mjtJacobian, "mjJAC_"),
+        "solver": (mujoco.mjtSolver, "mjSOL_"),
+    }
+    for name, value in options.model_dump(exclude_none=True).items():
+        if name in words:
+            kind, prefix = words[name]
+            value = getattr(kind, prefix + value.upper())
+        setattr(target, name, value)

@@ -1,28 +1,21 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What scene.yaml says. One of format 1 is read as one of format 2 that says what was understood there."""
+"""What scene.yaml says, in format 2."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import mujoco
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     PrivateAttr,
-    ValidationError,
     field_validator,
     model_validator,
 )
-
-from mbrl_controller.base.errors import ContractError
-from mbrl_controller.base.yaml_text import load_yaml
-from mbrl_controller.models.spec import describe_validation
 
 Vector3 = tuple[float, float, float]
 Positive = Annotated[float, Field(gt=0)]
@@ -41,18 +34,20 @@ SIZES = {"sphere": 1, "box": 3, "cylinder": 2, "capsule": 2, "ellipsoid": 3, "me
 BY_OPTION = "option"  # a start is drawn in the range of SimOptions
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A mapping in which each key is known and each number finite."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class ModelFile(_Strict):
+class ModelFile(Strict):
     """An MJCF or URDF file beside scene.yaml, or inside an installed Python package."""
 
     package: str | None = None
     file: str
 
 
-class JointPhysics(_Strict):
+class JointPhysics(Strict):
     """What many URDF files do not say of a joint; None: as the file says."""
 
     armature: NotNegative | None = Field(default=None, description="inertia of the motor, kg m^2 or kg")
@@ -60,7 +55,7 @@ class JointPhysics(_Strict):
     frictionloss: NotNegative | None = Field(default=None, description="N m or N")
 
 
-class Edit(_Strict):
+class Edit(Strict):
     """Changes to a third-party model."""
 
     remove_bodies: tuple[str, ...] = ()
@@ -78,7 +73,7 @@ class Edit(_Strict):
     joints: dict[str, JointPhysics] = Field(default_factory=dict, description="by joint; * and ? stand for any letters")
 
 
-class Options(_Strict):
+class Options(Strict):
     """The physics' options; None: as the model file says."""
 
     timestep: float | None = Field(default=None, gt=0, le=0.02, description="s of one physics step")
@@ -94,7 +89,7 @@ class Options(_Strict):
     gravity: Vector3 | None = Field(default=None, description="m/s^2")
 
 
-class PositionActuator(_Strict):
+class PositionActuator(Strict):
     """A position servo added to a joint that has no actuator, as those of a URDF."""
 
     kp: float = Field(gt=0, description="N m/rad")
@@ -102,7 +97,7 @@ class PositionActuator(_Strict):
     force: float | None = Field(default=None, gt=0, description="limit, N m; None: as the joint says")
 
 
-class SceneObject(_Strict):
+class SceneObject(Strict):
     """A free body that is added to the world."""
 
     shape: Literal["sphere", "box", "cylinder", "capsule", "ellipsoid", "mesh"]
@@ -132,7 +127,7 @@ class SceneObject(_Strict):
         return self
 
 
-class Turn(_Strict):
+class Turn(Strict):
     """A random turn about an axis of the world; without one, about any."""
 
     about: Vector3 | None = None
@@ -146,7 +141,7 @@ class Turn(_Strict):
         return value
 
 
-class VaryObject(_Strict):
+class VaryObject(Strict):
     """How an object's start differs from one episode to the next; what is not named does not."""
 
     position: NotNegative | tuple[NotNegative, NotNegative, NotNegative] | Literal["option"] | None = Field(
@@ -158,7 +153,7 @@ class VaryObject(_Strict):
     )
 
 
-class Vary(_Strict):
+class Vary(Strict):
     """What is drawn at the start of an episode, by name; * and ? stand for any letters."""
 
     joints: dict[str, NotNegative | Literal["option"]] = Field(
@@ -168,14 +163,14 @@ class Vary(_Strict):
     objects: dict[str, VaryObject] = Field(default_factory=dict)
 
 
-class Placed(_Strict):
+class Placed(Strict):
     """Where a free body starts; None: as in the file or the key pose."""
 
     position: Vector3 | None = Field(default=None, description="m, world frame")
     orientation: Quaternion | None = Field(default=None, description="quaternion x, y, z, w")
 
 
-class Start(_Strict):
+class Start(Strict):
     """How an episode starts."""
 
     key: str | None = Field(default=None, description="key pose of the model file")
@@ -185,14 +180,14 @@ class Start(_Strict):
     vary: Vary = Vary()
 
 
-class Camera(_Strict):
+class Camera(Strict):
     """Default viewpoint, in the world frame (m)."""
 
     position: Vector3
     look_at: Vector3
 
 
-class SceneFile(_Strict):
+class SceneFile(Strict):
     """The YAML document of a world."""
 
     format_version: Literal[2]
@@ -220,89 +215,6 @@ class SceneFile(_Strict):
         """Whether the contract's neutral pose comes before the scene's start pose, as it does in format 1."""
         return self._was_format_1
 
-
-def read_scene(path: Path) -> SceneFile:
-    """Read scene.yaml; raises ContractError naming the file, the entry and the fault."""
-    try:
-        document = load_yaml(path.read_text())
-        if not isinstance(document, dict):
-            raise ContractError(f"{path}: expected a mapping with format_version, robot, task, model")
-        if document.get("format_version") != 1:
-            return SceneFile.model_validate(document)
-        file = SceneFile.model_validate(_upgraded(_Format1.model_validate(document)))
-        file._was_format_1 = True
-        return file
-    except ValidationError as error:
-        raise ContractError(f"{path}: {describe_validation(error)}") from error
-    except (OSError, ValueError) as error:
-        raise ContractError(f"{path}: {error}") from error
-
-
-class _Edit1(_Strict):
-    remove_bodies: tuple[str, ...] = ()
-    remove_sites: tuple[str, ...] = ()
-    floor: dict[str, float] = Field(default_factory=dict)
-    tendons: bool = True
-    place: dict[str, Vector3] = Field(default_factory=dict)
-    gains: dict[str, float] = Field(default_factory=dict)
-    default_gain: float | None = Field(default=None, gt=0)
-
-
-class _Start1(_Strict):
-    settle: float = Field(default=0.5, ge=0, le=10)
-    joints: dict[str, float] = Field(default_factory=dict)
-
-
-class _Ball1(_Strict):
-    position: Vector3
-    radius: float = Field(gt=0)
-    mass: float = Field(gt=0)
-    condim: Literal[1, 3, 4, 6] = 4
-    friction: Vector3
-    rgba: tuple[float, float, float, float] = (0.7, 0.7, 0.7, 1.0)
-
-
-class _Format1(_Strict):
-    format_version: Literal[1]
-    robot: str
-    task: str
-    model: ModelFile
-    balls: dict[str, _Ball1] = Field(default_factory=dict)
-    edit: _Edit1 = _Edit1()
-    timestep: float = Field(gt=0, le=0.02)
-    start: _Start1 = _Start1()
-    camera: Camera
-
-
-def _upgraded(file: _Format1) -> dict[str, Any]:
-    """What format 1 did to each model, in the words of format 2."""
-    given = file.model_dump(exclude={"balls", "timestep", "format_version"})
-    given["edit"] |= {"remove_sensors": "all", "remove_cameras": "all"}
-    given["options"] = {
-        "timestep": file.timestep,
-        "integrator": "implicitfast",
-        "cone": "pyramidal",
-        "noslip_iterations": 0,
-        "jacobian": "dense",  # MuJoCo 4.0.0's Newton solver is wrong with sparse ones
-    }
-    given["objects"] = {
-        name: ball.model_dump(exclude={"radius"}) | {"shape": "sphere", "size": (2 * ball.radius,)}
-        for name, ball in file.balls.items()
-    }
-    given["start"]["vary"] = {"joints": {"*": BY_OPTION}, "objects": {"*": {"position": BY_OPTION}}}
-    return given | {"format_version": 2, "ctrlrange": "joint"}
-
-
-def set_options(options: Options, target: mujoco.MjOption) -> None:
-    """Set what the scene names in a model's options."""
-    words = {
-        "integrator": (mujoco.mjtIntegrator, "mjINT_"),
-        "cone": (mujoco.mjtCone, "mjCONE_"),
-        "jacobian": (mujoco.mjtJacobian, "mjJAC_"),
-        "solver": (mujoco.mjtSolver, "mjSOL_"),
-    }
-    for name, value in options.model_dump(exclude_none=True).items():
-        if name in words:
-            kind, prefix = words[name]
-            value = getattr(kind, prefix + value.upper())
-        setattr(target, name, value)
+    def mark_as_format_1(self) -> None:
+        """Note that the document was one of format 1."""
+        self._was_format_1 = True

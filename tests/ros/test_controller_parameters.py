@@ -18,7 +18,7 @@ pytest.importorskip("rclpy")
 
 from mbrl_controller.base.errors import ContractError, ModelError
 from mbrl_controller.base.resources import share_dir
-from mbrl_controller.contract.contract import load_contract
+from mbrl_controller.contract.contract import load_contract, parse_contract
 from mbrl_controller.models.loading import BACKENDS
 from mbrl_controller.models.registry import Registry, file_sha256
 from mbrl_controller.nodes.controller_model import identity, load_beside, load_version
@@ -112,6 +112,16 @@ def test_the_8_bit_file_serves_or_its_refusal_is_told(tmp_path: Path, monkeypatc
         load_version(contract, replace(options, precision="int8"))
     version.int8.write_bytes(b"damaged")
     assert "sha256" in str(served("auto")["model fallback"])
+
+
+def test_a_version_of_another_robot_is_loaded_only_if_asked_for() -> None:
+    text = (share_dir() / "config" / "adroit_baoding.yaml").read_text()
+    shadow = parse_contract(text.replace("robot: adroit", "robot: shadow"))
+    given = defaults() | {"planner.num_samples": 8, "model_version": "v0002", "precision": "fp32",
+                          "models_dir": str(share_dir() / "models")}  # fmt: skip
+    with pytest.raises(ModelError, match="v0002 is of robot 'adroit', the contract says 'shadow'"):
+        load_version(shadow, read_options(given))
+    assert load_version(shadow, read_options(given | {"mix": "robots"})).version == "v0002"
 
 
 @pytest.mark.parametrize("text", ["9" * 5000, "/" + "9" * 5000])

@@ -125,12 +125,12 @@ TRACKED = [*(f"cube.orientation.{part}" for part in AXES), "cube.angular_velocit
 def test_an_orientation_is_turned_and_stays_one():
     options = SimOptions(orientation_noise=0.05, angular_velocity_noise=0.3, effort_noise=0.02, array_noise=4.0)
     sensor, true = SensorModel(TRACKED, options, 0), np.append(random_orientation(np.random.default_rng(1)), [1, 2, 3])
-    seen = np.array([sensor.observe(t, true)[1] for t in np.arange(3000) * 0.01])
+    seen = np.array([sensor.observe(t, true)[1] for t in np.arange(1500) * 0.01])
     np.testing.assert_allclose(orthonormal(seen[:, :6]), seen[:, :6], atol=1e-12)
     turns = rotation_vector(true[:6], seen[:, :6])
-    np.testing.assert_allclose(turns.std(0), 0.05, rtol=0.06)
-    np.testing.assert_allclose(turns.mean(0), 0, atol=0.004)
-    np.testing.assert_allclose(seen[:, 6:].std(0), [0.3, 0.02, 4.0], rtol=0.06)
+    np.testing.assert_allclose(turns.std(0), 0.05, rtol=0.08)
+    np.testing.assert_allclose(turns.mean(0), 0, atol=0.005)
+    np.testing.assert_allclose(seen[:, 6:].std(0), [0.3, 0.02, 4.0], rtol=0.08)
 
 
 def test_without_orientations_no_more_numbers_are_drawn():

@@ -324,6 +324,17 @@ def test_a_digest_is_of_what_matters(tmp_path):
     assert digests[0] != digests[1]
 
 
+def test_the_viewpoint_is_the_scenes_or_shows_all_of_the_model(tmp_path):
+    camera = {"position": [1.0, 2.0, 3.0], "look_at": [0.0, 0.1, 0.2]}
+    assert load_scene(probe_contract(tmp_path, camera=camera)).camera.model_dump(mode="json") == camera
+    (tmp_path / "own").mkdir()
+    scene = load_scene(probe_contract(tmp_path / "own"))
+    assert scene.camera.look_at == pytest.approx(tuple(scene.model.stat.center))
+    away = np.subtract(scene.camera.position, scene.camera.look_at)
+    assert 1 < np.linalg.norm(away) / scene.model.stat.extent < 2
+    assert away[2] > 0
+
+
 WHOLE = {
     "robot": "probe", "task": "probe", "objects": {"cube": CUBE}, "frame": "palm", "ctrlrange": "joint",
     "options": {"timestep": 0.005, "cone": "pyramidal", "gravity": [0, 0, -9.8], "iterations": 20},
