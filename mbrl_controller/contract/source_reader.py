@@ -62,7 +62,11 @@ class SourceReader:
         """
         self.source = source
         self._entries = source.entries()
-        self._quantities = [parse_entry(entry).quantity for entry in self._entries]
+        quantities = [parse_entry(entry).quantity for entry in self._entries]
+        self._valid = [
+            (valid, np.array([i for i, of in enumerate(quantities) if of == quantity], dtype=np.intp))
+            for quantity, valid in source.valid.items()
+        ]
         self._joints = JointReader(source) if isinstance(source, JointSource) else None
         self._object = ObjectReader(source, frames or StaticFrames()) if isinstance(source, ObjectSource) else None
         self._elements = list(source.elements.values()) if isinstance(source, ArraySource) else []
@@ -72,7 +76,7 @@ class SourceReader:
         self._parts = _Parts(len(self._entries)) if source.publishers == "parts" else None
         # Indices of the entries that a message itself carries.
         self.carried: NDArray[np.intp] = np.array(
-            [i for i, quantity in enumerate(self._quantities) if quantity not in source.derived], dtype=np.intp
+            [i for i, quantity in enumerate(quantities) if quantity not in source.derived], dtype=np.intp
         )
 
     def reset(self) -> None:
@@ -164,23 +168,22 @@ class SourceReader:
 
     def _check(self, values: Array, there: NDArray[np.bool_] | None = None) -> None:
         """Raise MessageError for values that are no measurement; `there` [n]: those that are to be looked at."""
-        where = np.ones(len(values), dtype=bool) if there is None else there
-        bad = where & ~np.isfinite(values)
-        if bad.any():
-            names = [self._entries[i] for i in np.flatnonzero(bad)]
-            raise MessageError(f"{self.source.topic}: non-finite value for {', '.join(names)}")
-        far = where & (np.abs(values) > MAX_MAGNITUDE)
-        if far.any():
-            at = int(np.argmax(far))
+        looked = values if there is None else np.where(there, values, 0.0)
+        if not (np.abs(looked) <= MAX_MAGNITUDE).all():
+            bad = ~np.isfinite(looked)
+            if bad.any():
+                names = [self._entries[i] for i in np.flatnonzero(bad)]
+                raise MessageError(f"{self.source.topic}: non-finite value for {', '.join(names)}")
+            at = int(np.argmax(np.abs(looked) > MAX_MAGNITUDE))
             raise MessageError(f"{self.source.topic}: {self._entries[at]} = {values[at]:.6g} is not a measurement")
-        for quantity, valid in self.source.valid.items():
-            for i in np.flatnonzero(where):
-                value = values[i]
-                if self._quantities[i] == quantity and not valid.lower <= value <= valid.upper:
-                    raise MessageError(
-                        f"{self.source.topic}: {self._entries[i]} = {value:.6g} is outside "
-                        f"[{valid.lower}, {valid.upper}]"
-                    )
+        for valid, entries in self._valid:
+            wrong = (values[entries] < valid.lower) | (values[entries] > valid.upper)  # not of NaN, which is not there
+            if wrong.any():
+                i = int(entries[np.argmax(wrong)])
+                raise MessageError(
+                    f"{self.source.topic}: {self._entries[i]} = {values[i]:.6g} is outside "
+                    f"[{valid.lower}, {valid.upper}]"
+                )
 
 
 class _Parts:
