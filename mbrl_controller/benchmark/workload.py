@@ -105,7 +105,7 @@ def served(task: str, options: dict[str, Any] | None = None, file: Path | None =
     """
     contract = contract_for(task)
     defaults = planner_defaults(task, "pddm")
-    version = Registry().resolve(task)
+    version = Registry().resolve(task, robot=contract.file.robot)
     source = file or select_model_file(version, task=contract.task, action=contract.action).file
     ensemble = OnnxEnsemble.load(source, task=contract.task, action=contract.action)
     planner = make_planner("pddm", len(contract.action), {**defaults.planner_options, **(options or {})})
@@ -121,7 +121,8 @@ def model_files(task: str) -> tuple[dict[str, Path], dict[str, str]]:
     """The current version's model files by precision (most have one), and by name why others cannot be served here."""
     files: dict[str, Path] = {}
     refused: dict[str, str] = {}
-    for file in sorted(Registry().resolve(task).folder.glob("*.onnx")):
+    version = Registry().resolve(task, robot=contract_for(task).file.robot)
+    for file in sorted(version.folder.glob("*.onnx")):
         try:
             files[OnnxEnsemble.load(file).spec.precision] = file
         except ModelError as error:

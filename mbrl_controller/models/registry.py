@@ -25,7 +25,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mbrl_controller.base.errors import RegistryError
+from mbrl_controller.base.errors import ModelError, RegistryError
 from mbrl_controller.base.files import write_atomically
 from mbrl_controller.base.resources import home_dir, share_dir
 from mbrl_controller.models.card import CARD_FILE, ModelCard, Version
@@ -87,9 +87,26 @@ class Registry:
                 return list(dict.fromkeys([current.version, *reversed(current.history)]))
         return []
 
-    def resolve(self, task: str, version: str = "current") -> Version:
-        """`current`, or a version by name (`v0003`); raises RegistryError."""
-        return self.current(task) if version in ("", "current") else self._find(task, version)
+    def resolve(self, task: str, version: str = "current", robot: str = "") -> Version:
+        """`current`, or a version by name (`v0003`); raises RegistryError.
+
+        With `robot`, current is the version of that robot that was promoted last, where it has one.
+        """
+        if version not in ("", "current"):
+            return self._find(task, version)
+        return (self._current_of(task, robot) if robot else None) or self.current(task)
+
+    def _current_of(self, task: str, robot: str) -> Version | None:
+        known, names = {version.name: version for version in self.versions(task)}, self.promoted(task)
+        if names and names[0] not in known:
+            return None  # `current` says that it is gone
+        for found in (known[name] for name in names if name in known):
+            try:
+                if found.card().spec.robot == robot:
+                    return found
+            except ModelError:
+                return found  # damaged: it may be this robot's, and an older one would be a step back
+        return None
 
     def add(self, task: str, files: Path, card: ModelCard) -> Version:
         """Add a version: copies the folder `files`, which has the model (and report).

@@ -62,7 +62,8 @@ def describe(model: ControlModel) -> str:
 
 def load_version(contract: RobotContract, options: ControllerOptions) -> LoadedModel:
     """The model that the options name, checked in a sandbox and warmed up; raises MbrlError."""
-    version = Registry(options.models_dir or None).resolve(contract.task.name, options.model_version)
+    robot = "" if "robots" in options.mix else contract.file.robot
+    version = Registry(options.models_dir or None).resolve(contract.task.name, options.model_version, robot)
     check_robot(version.card().spec.robot, contract.file.robot, options.mix, version.name)
     planner = options.make_planner(len(contract.action)).config
     return load_model(

@@ -90,9 +90,10 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
     given = with_new_names(config.planner_options, RENAMED, "planner ")
     chosen = None
     if needs_model and config.dynamics == "learned":
-        found = Registry(config.models_dir).resolve(config.task, config.model)
+        mix, own = parse_mix(config.mix), robot.file.robot
+        found = Registry(config.models_dir).resolve(config.task, config.model, "" if "robots" in mix else own)
         chosen = select_model_file(found, config.precision, config.backend, task=robot.task, action=robot.action)
-        check_robot(chosen.card.spec.robot, robot.file.robot, parse_mix(config.mix), found.name)
+        check_robot(chosen.card.spec.robot, own, mix, found.name)
         version = found.name
     try:
         spec = EpisodeSpec(

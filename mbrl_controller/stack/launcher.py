@@ -142,7 +142,7 @@ def make_config(
     if not any_rate:
         check_rate(rate or 0.0, contract.action.period)
     if planner is None or PLANNERS[planner].needs_model:
-        found = Registry().resolve(task, model)
+        found = Registry().resolve(task, model, "" if "robots" in mix else contract.file.robot)
         spec, version = found.check_digest().spec, found.name
         check_robot(spec.robot, contract.file.robot, mix, version)
         spec.check_fits(contract.task, contract.action)

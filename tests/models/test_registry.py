@@ -175,6 +175,32 @@ def test_what_was_promoted_goes_on_from_the_shipped_note(tmp_path: Path) -> None
     assert own.promoted("valve") == ["v0002", "v0001"]
 
 
+def of_robot(registry: Registry, robot: str) -> str:
+    """Add and promote a version of `robot`."""
+    name = add(registry)
+    card = registry.resolve("valve", name).card()
+    changed = card.model_copy(update={"spec": card.spec.model_copy(update={"robot": robot})})
+    (registry.root / "valve" / name / "card.json").write_text(changed.model_dump_json())
+    registry.promote("valve", name)
+    return name
+
+
+def test_a_robots_current_version_is_its_own_that_was_promoted_last(registry: Registry) -> None:
+    first, second, other = (of_robot(registry, robot) for robot in ("claw", "claw", "paw"))
+    assert registry.resolve("valve").name == other
+    assert registry.resolve("valve", robot="claw").name == second
+    assert registry.resolve("valve", robot="paw").name == other
+    assert registry.resolve("valve", robot="fin").name == other  # none of its own: the caller refuses it
+    assert registry.resolve("valve", first, robot="paw").name == first
+    shutil.rmtree(registry.root / "valve" / second)
+    assert registry.resolve("valve", robot="claw").name == first
+    (registry.root / "valve" / other / "card.json").write_text("{")
+    assert registry.resolve("valve", robot="claw").name == other  # who knows whose it is: no step back in silence
+    shutil.rmtree(registry.root / "valve" / other)
+    with pytest.raises(RegistryError, match=other):
+        registry.resolve("valve", robot="claw")
+
+
 def test_whether_a_version_could_be_added_is_known_without_adding_one(registry: Registry) -> None:
     registry.check_writable("valve")
     assert [path.name for path in (registry.root / "valve").iterdir()] == [".lock"]
