@@ -50,6 +50,7 @@ def static(child: str, parent: str, translation: Array, quaternion: Array) -> An
     return ros_messages.transforms(0, parent, child, translation, (w, x, y, z))
 
 
+@settings(max_examples=40)
 @given(kinds, quaternions, vectors)
 def test_a_quaternion_and_its_negative_are_one_state(kind: str, quaternion: Array, position: Array) -> None:
     made = source(kind, fields=["position", "orientation"])
@@ -97,6 +98,7 @@ def test_a_whole_turn_has_no_jump_and_a_constant_angular_velocity(axis: Array, s
     )
 
 
+@settings(max_examples=40)
 @given(kinds, vectors, quaternions, vectors, quaternions, vectors, vectors)
 def test_the_frame_of_the_messages_does_not_matter(kind, position, turn, shift, rotation, velocity, spin) -> None:
     """Given, looked up, or none because the messages are in the contract's frame: one state."""
@@ -228,6 +230,7 @@ def test_after_a_gap_a_velocity_starts_anew() -> None:
     assert at(1.42, 5.01) > 0.2
 
 
+@settings(max_examples=40)
 @given(kinds, st.permutations(ALL_FIELDS), st.booleans(), vectors, quaternions, vectors, vectors, vectors, quaternions)
 def test_what_is_sent_as_measured_is_read_as_measured(
     kind, fields, moved, position, turn, velocity, spin, shift, rotation
