@@ -39,4 +39,4 @@ class WorldListener:
         self._node.destroy_subscription(self._subscription)
 
     def _take(self, message: Any) -> None:
-        self._heard = message.data[:100]
+        self._heard = "".join(filter(str.isprintable, message.data[:100]))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mbrl_controller.simulation.hand_simulation import HandSimulation
+from mbrl_controller.simulation.oracle import OracleRollout
 from mbrl_controller.simulation.scene import load_scene
 from mbrl_controller.simulation.sim_options import SimOptions
 from mbrl_controller.simulation.start import draw_start, held_controls, start_qpos
@@ -140,3 +141,6 @@ def test_an_actuator_with_a_filter_starts_settled(tmp_path):
     text = HAND.replace('joint="wrist" kp="4"', 'joint="wrist" kp="4" timeconst=".5"')
     hand = HandSimulation(probe_contract(tmp_path, text=text, neutral={"wrist": 0.7}, start={"settle": 0.3}))
     assert hand.joint("wrist")[0] == pytest.approx(0.7, abs=0.01)
+    targets = np.array([[[0.2, 0.3, 0.4], [0.1, 0.0, 0.2]]])
+    with OracleRollout(hand) as oracle:  # the filter's state is part of what is foreseen
+        np.testing.assert_allclose(oracle.rollout(None, targets)[0, 0], [hand.step(t) for t in targets[0]], atol=1e-9)

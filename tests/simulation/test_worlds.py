@@ -227,7 +227,7 @@ def test_randomised_physics_holds_for_any_shape_and_actuator(tmp_path):
 FAULTS = [
     ({"model": {"file": "no.xml"}}, "no.xml"),
     ({"model": {"package": "no_such_package", "file": "a.xml"}}, "no-such-package"),
-    ({"modle": {"file": "hand.xml"}}, "modle: there is no entry"),
+    ({"colour": "red"}, "colour: there is no entry"),
     ({"options": {"timestep": 0.0}}, "options.timestep"),
     ({"options": {"cone": "round"}}, "options.cone"),
     ({"options": {"timestep": 0.003}}, "control_period_s 0.05 is not a multiple"),
