@@ -74,7 +74,7 @@ class RandomConfig(PlannerConfig):
     """Only the range and the horizon matter."""
 
     exploration_range: Number = Field(
-        default=1.0, ge=0, le=1, description="share of the range around the neutral pose within which the hand moves"
+        default=0.3, ge=0, le=1, description="share of the range around the neutral pose within which the hand moves"
     )
 
 

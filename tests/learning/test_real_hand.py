@@ -21,7 +21,7 @@ from mbrl_controller.episodes.trajectory_writer import write_trajectory
 from mbrl_controller.learning import schedule
 from mbrl_controller.learning.config import LearnPlan, make_plan
 from mbrl_controller.learning.logged_episodes import evaluate_logged, read_metrics
-from mbrl_controller.learning.ros_collection import stack_config
+from mbrl_controller.learning.ros_collection import _prepare, stack_config
 
 NO_WORLD = (share_dir() / "config" / "claw_valve.yaml").read_text().replace("robot: claw", "robot: mine")
 
@@ -101,3 +101,16 @@ def test_collected_episodes_are_an_evaluation_in_which_a_drop_costs_the_steps_th
     assert figures["return_mean"] == pytest.approx((kept.episode_return + lost.episode_return - cost) / 2)
     assert (figures["episodes"], figures["kept_rate"]) == (2, 0.5)
     assert "steps" not in figures
+
+
+def test_a_driver_that_is_not_there_is_said_to_be_missing(mine: Path, tmp_path: Path) -> None:
+    class NobodyThere:
+        def prepare(self, group: object) -> None:
+            raise MbrlError("no publisher of joint_states: not within 30 s")
+
+    plan = make_plan("valve", contract=mine, settings={"through_ros": True})
+    (batch,) = schedule.random_batches(plan)
+    folders = {"contract_file": mine, "models_dir": tmp_path, "episodes_dir": tmp_path}
+    config = stack_config(plan, batch, contract=load_contract(mine), version="", **folders)
+    with pytest.raises(MbrlError, match="joint_states: not within 30 s; the hand's own driver must run"):
+        _prepare(NobodyThere(), config, None)  # type: ignore[arg-type]
