@@ -35,8 +35,9 @@ from mbrl_controller.tasks.spaces import ActionSpace
 # Default of max_silence_s, in control periods. A source as fast as the control loop may be late by a fifth; and a
 # plan made just before the limit is sent within two periods of the last measurement.
 DEFAULT_SILENCE_PERIODS = 1.2
-# A scene that is reset sends nothing for more than two periods (nodes/sim_runners.py), which ends a velocity estimate.
-GAP_PERIODS, GAP_MEASUREMENTS = 2.0, 3.0
+# No transition leads across more than two periods (see transitions.states_at); nor does a velocity, unless the sensor
+# is slower. A scene that is reset sends nothing for longer than that.
+GAP_PERIODS, GAP_MEASUREMENTS, RESET_MARGIN = 2.0, 3.0, 1.05
 
 
 class ContractFile(Strict):
@@ -112,7 +113,14 @@ class RobotContract:
     def max_gap(self, source: Source) -> float:
         """Time (s) without a measurement of `source` after which a velocity made of its poses starts anew."""
         rate = source.rate_hz if isinstance(source, TrackedSource) else math.inf
-        return max(GAP_PERIODS * self.file.control_period_s, GAP_MEASUREMENTS / rate)
+        allowed = source.max_silence_s or 0.0  # a state is used after such a silence, so its velocity must be, too
+        return max(GAP_PERIODS * self.file.control_period_s, GAP_MEASUREMENTS / rate, allowed)
+
+    @property
+    def reset_gap(self) -> float:
+        """Time (s) without measurements across which neither a velocity nor a transition leads."""
+        gaps = [self.max_gap(source) for source in self.sources if source.derived]
+        return RESET_MARGIN * max([GAP_PERIODS * self.file.control_period_s, *gaps])
 
     def max_silence(self, source: Source) -> float:
         """Longest time (s) without a newer measurement of `source`."""

@@ -163,6 +163,7 @@ class VelocityFilter(Strict):
 class TrackedSource(ObjectSource):
     """An object whose messages say where it is, not how it moves."""
 
+    type: str  # before the rest, as in the digests of format 1
     velocity_filter: VelocityFilter = VelocityFilter()
     rate_hz: Annotated[float, LATER] = Field(
         default=100.0, gt=0, le=1000, description="of the tracker's measurements, for simulation"

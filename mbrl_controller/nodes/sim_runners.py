@@ -29,8 +29,7 @@ from mbrl_controller.tasks.spaces import Array
 RESEND_S = 1.0  # after which an unanswered state is sent again
 RESET_WAIT_S = 20.0
 LOCKSTEP_START_NS = ros_messages.NANO  # a stamp of 0 means "unset" to ROS
-RESET_GAP_NS = ros_messages.NANO  # in lockstep the clock jumps at a reset: no transition leads across it
-RESET_QUIET_PERIODS = 2.1  # in real time no state is sent for so long, to the same effect (see transitions.states_at)
+RESET_GAP_S = 1.0  # at least: in lockstep the clock jumps at a reset, so that no transition leads across it
 MAX_CATCH_UP_S = 0.1  # of physics in one step; a machine that is slower falls behind, and says so
 ECHOES = 2  # repeated answers to a repeated state that may still be under way
 
@@ -63,7 +62,7 @@ class RealTimeRunner(Runner):
         if self._take_reset():
             self._hand.reset(self.seed)
             self._driver = SimulatedDriver(self.simulation.held_target)
-            self._quiet_until = tick.due + RESET_QUIET_PERIODS * self.contract.action.period
+            self._quiet_until = tick.due + self.contract.reset_gap  # to the same effect
             self._reset_done.set()
         if tick.due < self._quiet_until:
             self._drain()  # still meant for the hand as it was
@@ -97,6 +96,7 @@ class LockstepRunner(Runner):
         self._hand.reset(self.seed)
         self._newest: dict[str, Measurement] = {}  # by source
         self._period = round(contract.action.period * ros_messages.NANO)
+        self._reset_gap = ros_messages.to_ns(max(RESET_GAP_S, contract.reset_gap))
         self._zero = LOCKSTEP_START_NS  # stamp of this start
         self._steps = self._resent = 0
         self._echoes: dict[str, int] = {}
@@ -127,7 +127,7 @@ class LockstepRunner(Runner):
                 if self._stop.is_set():
                     return
                 if self._take_reset():
-                    self._zero += self._steps * self._period + RESET_GAP_NS
+                    self._zero += self._steps * self._period + self._reset_gap
                     self._steps, self._echoes = 0, {}
                     self._hand.reset(self.seed)
                     self._reset_done.set()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from mbrl_controller.base.errors import ContractError
 from mbrl_controller.base.resources import share_dir
-from mbrl_controller.contract.contract import load_contract, parse_contract
+from mbrl_controller.contract.contract import RobotContract, load_contract, parse_contract
 from mbrl_controller.contract.sources import JointSource
 
 TEXT = (share_dir() / "config" / "claw_valve.yaml").read_text()
@@ -187,6 +187,23 @@ def test_a_decimal_comma_is_named_with_its_entry(right: str, wrong: str, entry: 
 def test_contracts_of_format_1_keep_their_digest(name: str, digest: str) -> None:
     """Episodes and models of 0.1 and 0.2 carry it."""
     assert load_contract(share_dir() / "config" / f"{name}.yaml").digest == digest
+
+
+def tracked(more: str = "") -> RobotContract:
+    text = (share_dir() / "config" / "adroit_baoding.yaml").read_text()
+    text = text.replace("nav_msgs/msg/Odometry", "geometry_msgs/msg/PoseStamped")
+    return parse_contract(text.replace("object: ball_a\n", f"object: ball_a\n    {more}\n"))
+
+
+def test_a_contract_of_format_1_with_poses_keeps_its_digest() -> None:
+    assert tracked().digest == "f29a34e81b7ed6c586852778fbd5c0271154ce13f8f8737f7a13249487d315b0"
+
+
+def test_a_velocity_outlasts_the_silence_that_the_contract_allows() -> None:
+    for more, gap in (("", 0.2), ("max_silence_s: 0.6", 0.6), ("rate_hz: 4.0", 0.75), ("max_silence_s: 0.1", 0.2)):
+        contract = tracked(more)
+        assert contract.max_gap(contract.sources[1]) == pytest.approx(gap)
+        assert contract.reset_gap > max(gap, 2 * contract.action.period), "a scene that is reset begins anew"
 
 
 @pytest.mark.parametrize(
