@@ -66,6 +66,12 @@ class ModelSpec(BaseModel):
             raise ValueError(f"its geometry needs state entries that it has not: {', '.join(missing)}")
         return self
 
+    @model_validator(mode="after")
+    def _orientations_are_whole(self) -> ModelSpec:
+        if len(set(self.state_names)) == len(self.state_names):
+            VectorSpec(self.state_names, ("",) * len(self.state_names))
+        return self
+
     @classmethod
     def of(cls, task: Task, robot: str, action: ActionSpace, ensemble_size: int, hidden: tuple[int, ...]) -> ModelSpec:
         """The spec of a model for this task on this robot; training fills in the rest."""

@@ -82,7 +82,7 @@ def why_no_parent(
     if not wrong and card.spec.geometry is not None:
         shape = _simulated_shape(contract)
         if shape is not None and not shape.matches(card.spec.geometry):
-            wrong.append("its contact features are of another scene: surfaces or balls differ")
+            wrong.append("its contact features are of another scene: surfaces or objects differ")
     return "; ".join(wrong)
 
 

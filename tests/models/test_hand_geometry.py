@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.control.task_config import contract_for
-from mbrl_controller.models.hand_geometry import MAX_PARTS, Ball, Frame, HandGeometry, Hinge, Shape
+from mbrl_controller.models.hand_geometry import MAX_PARTS, MAX_PLANES, Ball, Frame, HandGeometry, Hinge, Shape, Solid
 from mbrl_controller.models.spec import ModelSpec
 
 HERE = Frame.of(np.eye(3), np.zeros(3))
@@ -53,3 +53,46 @@ def test_a_model_that_lacks_what_its_geometry_needs_is_refused_by_name() -> None
 def test_sizes_are_bounded() -> None:
     with pytest.raises(ValidationError):
         HandGeometry(hinges=(hinge(),), shapes=(shape(),) * (MAX_PARTS + 1), balls=BALL)
+
+
+def solid(**values) -> Solid:
+    return Solid(**{"name": "cube", "kind": "box", "frame": HERE, "half": (0.03, 0.03, 0.03), **values})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"kind": "hull"}, {"planes": ((0, 0, 1, 0.1),)}, {"kind": "cylinder", "radius": 0.01},
+     {"kind": "ellipsoid", "half": (0.01, 0, 0.01)}, {"planes": ((0, 0, np.nan, 0.1),), "kind": "hull"},
+     {"planes": ((0, 0, 1, 0.1),) * (MAX_PLANES + 1), "kind": "hull"}],
+)  # fmt: skip
+def test_a_solid_has_what_its_kind_needs(values) -> None:
+    with pytest.raises(ValidationError):
+        solid(**values)
+
+
+def test_there_is_something_to_touch() -> None:
+    with pytest.raises(ValidationError, match="no objects"):
+        HandGeometry(hinges=(hinge(),), shapes=(shape(),))
+
+
+def test_a_solid_needs_the_objects_orientation_in_the_state() -> None:
+    geometry = HandGeometry(hinges=(hinge(),), shapes=(shape(),), solids=(solid(), solid()))
+    assert len(geometry.state_names) == 1 + 3 + 6
+    contract = contract_for("baoding")
+    spec = ModelSpec.of(contract.task, contract.file.robot, contract.action, 3, (8,))
+    with pytest.raises(ModelError, match=r"cube\.orientation\.x_axis\.x"):
+        ModelSpec.parse(spec.model_copy(update={"geometry": geometry}).model_dump_json(), "a file")
+
+
+def test_without_solids_the_text_is_as_before() -> None:
+    text = HandGeometry(hinges=(hinge(),), shapes=(shape(),), balls=BALL).model_dump_json()
+    assert "solids" not in text
+    assert HandGeometry.model_validate_json(text).solids == ()
+
+
+def test_a_torn_orientation_is_refused_by_name() -> None:
+    contract = contract_for("baoding")
+    spec = ModelSpec.of(contract.task, contract.file.robot, contract.action, 3, (8,))
+    torn = spec.model_copy(update={"state_names": ("cube.orientation.x_axis.x", *spec.state_names[1:])})
+    with pytest.raises(ModelError, match=r"cube\.orientation\.x_axis\.x"):
+        ModelSpec.parse(torn.model_dump_json(), "a file")
