@@ -131,11 +131,12 @@ class StateInput:
         """
         if len(self._fresh) < len(self.contract.sources):
             return False
-        samples, sources = self._assembler.samples, self.contract.sources
-        end = max((samples[s.key].stamp for s in sources if not s.derived and s.key in samples), default=math.inf)
+        stamps = {key: sample.stamp for key, sample in self._assembler.samples.items()}
+        plain = [s.key for s in self.contract.sources if not s.derived]
+        end = max((stamps[key] for key in plain if key in stamps), default=math.inf)
         return all(
-            not s.derived or s.key in self._ended or s.key in self._problem or samples[s.key].stamp >= end
-            for s in sources
+            key in self._ended or key in self._problem or stamps.get(key, -math.inf) >= end
+            for key in self._fresh.difference(plain)
         )
 
     def observation(self, now: float | None, clock: float | None) -> Observation:

@@ -119,6 +119,20 @@ def test_a_refused_pose_does_not_hold_up_the_set() -> None:
         inputs.inputs.observation(None, None)
 
 
+def test_a_pose_from_the_future_is_forgotten_and_later_ones_are_taken() -> None:
+    inputs = Inputs(baoding())
+    for key in (inputs.hand, inputs.a, inputs.b):
+        inputs.send(key, 1.1)
+    inputs.send(inputs.a, 50.0)
+    with pytest.raises(MessageError, match="in the future"):
+        inputs.inputs.observation(None, 1.1)
+    sets = inputs.sets
+    assert inputs.send(inputs.hand, 1.2) == sets
+    assert inputs.send(inputs.b, 1.2) == sets
+    assert inputs.send(inputs.a, 1.2) == sets + 1
+    assert inputs.inputs.observation(None, 1.2).stamp == 1.2
+
+
 def test_static_frames_are_heard_and_what_is_wrong_with_them_is_counted() -> None:
     contract = baoding(transform="tf")
     inputs, source = StateInput(contract), contract.sources[1]
