@@ -44,7 +44,10 @@ def learn(
     run: Annotated[str | None, typer.Option("--run", help="name of the run (default: the time)")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="continue the newest unfinished run, or --run")] = False,
     through_ros: Annotated[
-        bool, typer.Option("--through-ros", help="collect through sim, controller and logger as nodes, in real time")
+        bool,
+        typer.Option(
+            "--through-ros", help="collect through the nodes, in real time; on the hand itself if no world is known"
+        ),
     ] = False,
     contract: ContractOption = None,
     processes: ProcessesOption = None,

@@ -13,6 +13,7 @@ import pytest
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.control.task_config import contract_for, planner_defaults, task_defaults
 from mbrl_controller.models.registry import Registry
+from mbrl_controller.rollouts.config import RolloutConfig, resolve
 from mbrl_controller.rollouts.episode import EpisodeRunner, EpisodeSpec
 from mbrl_controller.rollouts.pool import EpisodePool
 from mbrl_controller.simulation.sim_options import preset
@@ -106,3 +107,13 @@ def test_a_learned_model_can_be_planned_with(trained: Path) -> None:
     record = EpisodeRunner(spec("valve", model=version.model, model_version=version.name)).run(0)
     assert np.isfinite(record.predicted_returns).all()
     assert (record.disagreements > 0).all()
+
+
+def test_a_planner_that_needs_no_model_runs_without_a_version(tmp_path: Path) -> None:
+    config = RolloutConfig("valve", planner="random", models_dir=tmp_path, planner_options={"exploration_range": 0.2})
+    found = resolve(config)
+    assert (found.version, found.digest, found.spec.model) == ("random", "", None)
+    action = found.contract.action
+    commands = EpisodeRunner(found.spec).run(0).commands
+    assert np.ptp(commands, axis=0).min() > 0
+    assert (np.abs(action.to_normalised(commands[5:])) <= 0.2 + 1e-9).all()
