@@ -77,5 +77,6 @@ def test_the_nearest_surface_is_as_far_from_an_object_that_turns_as_mujoco_says(
     features = TorchContacts(geometry, contract.task.state)(torch.tensor(np.array(states), dtype=torch.float32))
     influence = features[:, : len(geometry.shapes)].max(1).values.numpy()
     error = np.abs(-REACH * np.log(influence) - distances)
-    assert np.quantile(error, 0.8) < 1e-3
+    assert np.median(error) < 5e-4
+    assert np.quantile(error, 0.8) < 2e-3  # boxes of the hand are rounded by 2 mm
     assert error.max() < 1e-2  # a capsule that is nearly parallel to a face
