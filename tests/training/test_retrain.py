@@ -469,6 +469,6 @@ def test_one_endless_episode_is_enough(tmp_path: Path) -> None:
     assert run(tmp_path, folder).status == "promoted"
 
 
-def test_contact_features_need_balls(tmp_path: Path, valve_episodes: Path) -> None:
-    with pytest.raises(ContractError, match="no balls"):
+def test_contact_features_need_free_objects(tmp_path: Path, valve_episodes: Path) -> None:
+    with pytest.raises(ContractError, match="no free objects"):
         run(tmp_path, valve_episodes, options={**TINY, "contacts": True})
