@@ -29,6 +29,7 @@ from mbrl_controller.tasks.spaces import Array
 DOUBTFUL = "several commands in one period"
 _STAMPED = (ros_types.JOINT_STATE, ros_types.TRAJECTORY)
 _LATEST = 2**62  # ns; beyond it, sums of times would not fit
+_OTHER_CLOCK = 1.0  # s; a command stamped further from when it came is stamped by another clock
 _EVER = np.iinfo(np.int64).max
 _LONGEST_POINT = 2.0  # control periods from one point of a trajectory to the next: in between it is interpolated
 
@@ -50,6 +51,8 @@ class CommandStream:
             stamp = self._stamp(topic, message) or logged
             if not 0 < stamp < _LATEST:
                 raise MessageError(f"command: received at no time on {topic}")
+            if abs(stamp - logged) > _OTHER_CLOCK * ros_messages.NANO:
+                raise MessageError(f"command: stamped more than {_OTHER_CLOCK:g} s before or after it came on {topic}")
             steps = np.diff(times, prepend=0.0)
             if (steps > _LONGEST_POINT * self._period).any():
                 raise MessageError(f"command: points of a trajectory more than two control periods apart on {topic}")

@@ -190,3 +190,14 @@ def test_a_message_that_cannot_be_read_is_counted_by_its_reason():
     for _ in range(3):
         assert not arrays.add("commands", ros_messages.multi_array([0.1]), 5)
     assert list(arrays.build()[1].values()) == [3]
+
+
+@pytest.mark.parametrize("late", [-3600, -2, 2, 3600])
+def test_a_command_that_another_clock_stamped_is_refused_and_counted(late):
+    """By its stamp, the last one would have been in force in the whole episode."""
+    states = CommandStream(contract(ONE.format("sensor_msgs/msg/JointState")))
+    sent = 10_000 * ros_messages.NANO
+    assert not states.add("commands", ros_messages.joint_state(["a", "b"], [0.1, 0.2], sent), sent + late * 10**9)
+    built, rejected = states.build()
+    assert not len(built)
+    assert list(rejected.values()) == [1]
