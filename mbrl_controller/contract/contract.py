@@ -177,7 +177,7 @@ def _checked(text: str) -> RobotContract:
         raise ContractError(f"state: {'; '.join(problems)}")
     order = np.array([given.index(name) for name in task.state.names], dtype=np.intp)
     order.setflags(write=False)
-    return RobotContract(file, text, task, action, order, destinations(file.command))
+    return RobotContract(file, text, task, action, order, destinations(file.command, file.control_period_s))
 
 
 def _as_commanded(source: Source, command: Command) -> Source:

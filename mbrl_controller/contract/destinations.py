@@ -52,11 +52,13 @@ class Destination:
         return self.file.send.plan if isinstance(self.file.send, Plan) else 1
 
 
-def destinations(command: Command) -> tuple[Destination, ...]:
-    """All topics of a command; raises ContractError naming topic and joint."""
+def destinations(command: Command, period: float) -> tuple[Destination, ...]:
+    """All topics of a command; raises ContractError naming topic and joint. `period`: control period, s."""
     _check_joints(command)
     several = len(command.destinations) > 1
-    return tuple(_destination(command, to, f"{ROLE} {to.topic}" if several else ROLE) for to in command.destinations)
+    return tuple(
+        _destination(command, to, f"{ROLE} {to.topic}" if several else ROLE, period) for to in command.destinations
+    )
 
 
 def _check_joints(command: Command) -> None:
@@ -74,7 +76,7 @@ def _check_joints(command: Command) -> None:
             raise ContractError(f"command.topics: {to.topic}: {', '.join(unknown)}: not one of command.joints")
 
 
-def _destination(command: Command, to: CommandTopic, role: str) -> Destination:
+def _destination(command: Command, to: CommandTopic, role: str, period: float) -> Destination:
     where = f"command: {to.topic}"
     names = [joint.name for joint in command.joints]
     at = np.array([names.index(name) for name in to.joints], dtype=np.intp)
@@ -86,12 +88,17 @@ def _destination(command: Command, to: CommandTopic, role: str) -> Destination:
     ends = mapped.to_driver(np.array([[joint.lower for joint in joints], [joint.upper for joint in joints]]))
     lower = np.where(mapped.whole, np.ceil(ends.min(0)), ends.min(0))
     upper = np.where(mapped.whole, np.floor(ends.max(0)), ends.max(0))
-    for i, joint in enumerate(to.joints):
+    for i, joint in enumerate(joints):
         if lower[i] > upper[i]:
-            raise ContractError(f"{where}: joint {joint}: no whole number of the driver lies within its limits")
+            raise ContractError(f"{where}: joint {joint.name}: no whole number of the driver lies within its limits")
+        if mapped.whole[i] and (unit := 1 / mapped.scale[i]) > joint.max_rate * period:
+            raise ContractError(
+                f"{where}: joint {joint.name}: as: round: a whole number is {unit:.3g} rad, further than max_rate lets "
+                f"it go in a control period ({joint.max_rate * period:.3g} rad)"
+            )
         if command.raw is not None and not command.raw.lower <= lower[i] <= upper[i] <= command.raw.upper:
             raise ContractError(
-                f"{where}: joint {joint}: its limits are, for the driver, [{lower[i]:.6g}, {upper[i]:.6g}], outside "
+                f"{where}: joint {joint.name}: its limits are, for the driver, [{lower[i]:.6g}, {upper[i]:.6g}], outside "
                 f"raw [{command.raw.lower:.6g}, {command.raw.upper:.6g}]"
             )
     return Destination(to, role, at, mapped, lower, upper, command.raw)

@@ -15,6 +15,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
+from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.contract.command_messages import encode_command
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.contract.destinations import Destination
@@ -48,6 +49,13 @@ TICK_ROW = (
     "late_plans",  # since activation
     "doubt",  # why not to learn from it: 0 nothing, 1 nobody took the commands, 2 a state had several publishers
 )
+RECORDS = {
+    "~/command": (JointState, qos.RECORD),
+    "~/plan": (JointTrajectory, qos.REQUEST),
+    "~/goal": (JointTrajectory, qos.RECORD),
+    "~/tick": (Float64MultiArray, qos.RECORD),
+    "~/episode": (String, qos.LATCHED),
+}
 FLUSH_S = 0.2  # how long a last command may take to be acknowledged
 
 
@@ -55,15 +63,12 @@ class ControllerOutput:
     """The record topics; and, between `open_command` and `close_command`, the hand's command topics."""
 
     def __init__(self, node: ManagedNode, contract: RobotContract) -> None:
+        """Raises MbrlError where commands would go to a state's topic or a record's."""
         self._node, self._contract = node, contract
+        _check_topics(node, contract)
         self.session_name = ""  # of the episodes
-        create = node.create_publisher
         self._records: list[Publisher] = [
-            create(JointState, "~/command", qos.RECORD),
-            create(JointTrajectory, "~/plan", qos.REQUEST),
-            create(JointTrajectory, "~/goal", qos.RECORD),
-            create(Float64MultiArray, "~/tick", qos.RECORD),
-            create(String, "~/episode", qos.LATCHED),
+            node.create_publisher(kind, topic, profile) for topic, (kind, profile) in RECORDS.items()
         ]
         self._command, self._plan, self._goal, self._tick, self._episode = self._records
         self._targets: list[tuple[Destination, Publisher]] = []
@@ -163,3 +168,14 @@ class ControllerOutput:
         lead = step.tick.request.delay.lead if step.tick.request is not None else 0.0
         times = period * np.arange(len(solution.targets))
         self._plan.publish(messages.trajectory(self._contract.action.names, solution.targets, times, step.stamp + lead))
+
+
+def _check_topics(node: ManagedNode, contract: RobotContract) -> None:
+    """The contract compares topics as written; here it is known what they are called."""
+    taken = {node.resolve_topic_name(topic): "this node records there what it does" for topic in RECORDS}
+    taken |= {node.resolve_topic_name(source.topic): "a state comes from there" for source in contract.sources}
+    for to in contract.destinations:
+        topic = node.resolve_topic_name(to.topic)
+        if why := taken.get(topic):
+            raise MbrlError(f"the contract's command topic {to.topic} is {topic}: {why}; name another one")
+        taken[topic] = f"the contract commands it as another topic, too ({to.topic})"

@@ -69,6 +69,7 @@ def test_one_topic_needs_no_list() -> None:
         (ONE | {"joints": [joint("A", sum=["B", "C"])]}, "hand: joint A: as: sum is for measurements"),
         (ONE | {"joints": [joint("A", name="B"), joint("B")]}, "hand: two joints are called B"),
         (ONE | {"joints": [joint("A", -0.4, 0.4, offset=0.5, round=True)]}, "joint A: no whole number"),
+        (ONE | {"joints": [joint("A", scale=1.5, round=True)]}, "joint A: as: round: a whole number is 0.667 rad"),
     ],
 )
 def test_a_wrong_command_is_refused_naming_topic_and_joint(command, complaint) -> None:
