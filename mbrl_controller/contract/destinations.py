@@ -98,7 +98,7 @@ def _destination(command: Command, to: CommandTopic, role: str, period: float) -
             )
         if command.raw is not None and not command.raw.lower <= lower[i] <= upper[i] <= command.raw.upper:
             raise ContractError(
-                f"{where}: joint {joint.name}: its limits are, for the driver, [{lower[i]:.6g}, {upper[i]:.6g}], outside "
-                f"raw [{command.raw.lower:.6g}, {command.raw.upper:.6g}]"
+                f"{where}: joint {joint.name}: its limits are, for the driver, [{lower[i]:.6g}, {upper[i]:.6g}], "
+                f"outside raw [{command.raw.lower:.6g}, {command.raw.upper:.6g}]"
             )
     return Destination(to, role, at, mapped, lower, upper, command.raw)
