@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -171,13 +172,23 @@ def _checked(text: str) -> RobotContract:
     missing = [name for name in task.state.names if name not in given]
     extra = [name for name in given if name not in task.state.names]
     if missing or extra or len(given) != len(set(given)):
-        problems = [f"no source for [{', '.join(missing)}]"] if missing else []
+        problems = [f"no source for [{', '.join(missing)}]{_sources_to_add(missing)}"] if missing else []
         problems += [f"task {task.name} does not use [{', '.join(extra)}]"] if extra else []
         problems += ["an entry has two sources"] if len(given) != len(set(given)) else []
         raise ContractError(f"state: {'; '.join(problems)}")
     order = np.array([given.index(name) for name in task.state.names], dtype=np.intp)
     order.setflags(write=False)
     return RobotContract(file, text, task, action, order, destinations(file.command, file.control_period_s))
+
+
+def _sources_to_add(missing: Sequence[str]) -> str:
+    """What to write for objects of which entries are missing: the rest is a joint's or an array's."""
+    fields: dict[str, dict[str, None]] = {}
+    for parts in (name.split(".") for name in missing):
+        if len(parts) > 2:
+            fields.setdefault(parts[0], {})[parts[1]] = None
+    sources = [f"`object: {name}` with `fields: [{', '.join(of)}]`" for name, of in fields.items()]
+    return f" (to `state` add {' and '.join(sources)}, or leave it out of the task)" if sources else ""
 
 
 def _as_commanded(source: Source, command: Command) -> Source:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+from difflib import get_close_matches
 from typing import Any, Literal
 
 import numpy as np
@@ -165,15 +166,33 @@ def describe_validation(error: ValidationError, options: type[BaseModel] | None 
             answered with those of a similar name.
         listing: the command that lists them all.
     """
-    parts: list[Any] = error.errors(include_url=False)
+    found: list[Any] = error.errors(include_url=False)
+    parts = [part for part in found if not _only_follows(part, found)]
     texts = []
     for part in parts[:5]:
         name = ".".join(map(str, part["loc"]))
         if options is not None and part["type"] == "extra_forbidden":
             texts.append(f"{name}: {unknown_option(name, options, listing)}{_comma_hint(part)}")
         else:
-            texts.append(f"{name or 'document'}: {_said(part)}{_comma_hint(part)}")
+            texts.append(f"{name or 'document'}: {_said(part)}{_near_missing(part, parts)}{_comma_hint(part)}")
     return "; ".join(texts)
+
+
+def _only_follows(part: dict[str, Any], found: list[Any]) -> bool:
+    """Whether a list counts as too short only because its items are refused, which is said of them."""
+    loc = part["loc"]
+    below = (other["loc"] for other in found if len(other["loc"]) > len(loc))
+    return part["type"] == "too_short" and any(other[: len(loc)] == loc for other in below)
+
+
+def _near_missing(part: dict[str, Any], parts: list[Any]) -> str:
+    """The entry that is missing beside an unknown one of a similar name."""
+    if part["type"] != "extra_forbidden":
+        return ""
+    *folder, name = part["loc"]
+    missing = [str(p["loc"][-1]) for p in parts if p["type"] == "missing" and list(p["loc"][:-1]) == folder]
+    near = get_close_matches(str(name), missing, n=1)
+    return f"; near it: {near[0]}" if near else ""
 
 
 def _said(part: dict[str, Any]) -> str:

@@ -89,6 +89,8 @@ def test_entries_are_named_by_what_they_are_of(contract):
         (changed(state__1__topic="joint_states"), "share a topic"),
         (changed(state__1__joints=["wheel"]), "no source for [valve.position, valve.velocity]"),
         (changed(state__0__fields=["position"]), "no source for [F1J1.velocity"),
+        (changed(task="cube", task_options={}), "`object: cube` with `fields: [position,"),
+        (changed(command__strok=0.5), "command.strok: there is no entry"),
         (changed(state__0__type="sensor_msgs/msg/Imu"), "state.0"),
         (changed(state__0__max_age_s=0.0), "max_age_s"),
         (changed(state__0__max_silence_s=0.0), "max_silence_s"),
@@ -101,6 +103,25 @@ def test_a_wrong_contract_is_refused_saying_where(text, complaint):
         parse_contract(text, "hand.yaml")
     assert str(caught.value).startswith("hand.yaml: ")
     assert complaint in str(caught.value)
+
+
+def test_an_unknown_entry_is_answered_with_the_missing_one_that_it_may_mean():
+    document = yaml.safe_load(TEXT)
+    document["control_period"] = document.pop("control_period_s")
+    with pytest.raises(ContractError, match=r"control_period: .* near it: control_period_s"):
+        parse_contract(yaml.safe_dump(document))
+
+
+def test_a_refused_source_does_not_make_the_list_of_sources_too_short():
+    document = yaml.safe_load(TEXT)
+    document["state"] = [{**document["state"][0], "fields": ["speed"]}]
+    with pytest.raises(ContractError) as caught:
+        parse_contract(yaml.safe_dump(document))
+    assert "fields.0" in str(caught.value)
+    assert "at least 1 item" not in str(caught.value)
+    document["state"] = []
+    with pytest.raises(ContractError, match=r"state: .* at least 1 item"):
+        parse_contract(yaml.safe_dump(document))
 
 
 def test_a_source_has_its_own_limit_of_silence_or_one_that_goes_with_the_period():
