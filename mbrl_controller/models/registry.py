@@ -73,7 +73,8 @@ class Registry:
             if current is not None:
                 return self._find(task, current.version)
         raise RegistryError(
-            f"no model of task {task!r} in {self.root} or {self.shipped}; train one: mbrl retrain {task}"
+            f"no model of task {task!r} in {self.root} or {self.shipped}; make one: `mbrl learn {task} --keep`, or, "
+            f"from logged episodes, `mbrl retrain {task}`"
         )
 
     def promoted(self, task: str) -> list[str]:

@@ -113,10 +113,22 @@ def load_dataset(
             for path, result in zip(files, pool.map(read, files, chunksize=8), strict=True):
                 take(path, result)
     if not parts:
-        why = "; ".join(f"{path}: {reason}" for path, reason in list(unused.items())[:3])
+        why = _reasons(unused)
         raise DatasetError(f"no usable transition in {len(files)} episode files" + (f" ({why})" if why else ""))
     check_one_world(count_origins(origins), mix)
     return Dataset(_join(parts), tuple(used), unused, dict(+skipped), count_origins(origins))
+
+
+def _reasons(unused: dict[str, str]) -> str:
+    """Why files cannot be used, three reasons at most; each once, with its first file and how many others share it."""
+    alike: dict[str, list[str]] = {}
+    for path, reason in unused.items():
+        alike.setdefault(reason.replace(path, ""), []).append(path)
+    texts = []
+    for paths in list(alike.values())[:3]:
+        others = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        texts.append(f"{paths[0]}{others}: {unused[paths[0]].removeprefix(f'{paths[0]}: ')}")
+    return "; ".join(texts)
 
 
 def _read(path: Path, contract_text: str, any_robot: bool) -> tuple[Transitions, EpisodeInfo] | str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mbrl_controller.base.errors import DatasetError
 from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.state_assembly import split_state
 from mbrl_controller.control.task_config import contract_for
@@ -72,6 +73,14 @@ def test_no_part_changes_its_side_when_others_are_recorded(tmp_path: Path) -> No
     after = sides(load_dataset(files, CLAW).data)[2]
     assert before.items() <= after.items()
     assert len(after) == len(before) + 4
+
+
+def test_one_reason_of_many_files_is_said_once(tmp_path: Path) -> None:
+    files = [valve_episode(tmp_path / f"{i}.mcap", i, 3) for i in range(5)]
+    with pytest.raises(DatasetError, match="5 episode files") as caught:
+        load_dataset(files, ADROIT)
+    assert f"{files[0]} and 4 more: " in str(caught.value)
+    assert str(files[1]) not in str(caught.value)
 
 
 def long_log(path: Path, seconds: int, rate: int = 100) -> Path:
