@@ -229,10 +229,18 @@ class LearnPlan(BaseModel):
         """Control steps of the round that begins at `env_steps`, if all its episodes have their full length."""
         return sum(self.episodes_of(b, env_steps, robot) * _steps(b, robot) for b in self.collect)
 
+    def random_env_steps(self, robot: RobotContract) -> int:
+        """Control steps of the random motion, if all its episodes have their full length."""
+        return len(self.random_scales) * self.random_episodes * _full_length(self.random_seconds, robot)
+
 
 def _steps(behaviour: CollectionConfig, robot: RobotContract) -> int:
     """Control steps of an episode at full length, at least one."""
-    return max(1, round((behaviour.seconds or robot.task.episode_s) / robot.action.period))
+    return _full_length(behaviour.seconds, robot)
+
+
+def _full_length(seconds: float | None, robot: RobotContract) -> int:
+    return max(1, round((seconds or robot.task.episode_s) / robot.action.period))
 
 
 def make_plan(

@@ -132,6 +132,12 @@ class _Run:
         if self.plan.through_ros:
             require_modules(self.plan.hand == "real")
         callback.on_run_start(self.plan, self.log.rows)
+        at_random, limit = self.plan.random_env_steps(self.rounds.contract), self.plan.env_steps
+        if limit is not None and at_random > limit:
+            callback.on_note(
+                f"env_steps={limit} is less than the {at_random} steps of random motion, which all come first: "
+                "set random_episodes or random_seconds for fewer"
+            )
         title, specs = f"{self.plan.task} {self.folder.name}", self.rounds.contract.task.metric_specs
         logger = RunLogger(self.folder, title, self.log.rows, specs, callback.on_note)
         try:

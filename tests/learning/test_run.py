@@ -97,6 +97,21 @@ def test_an_end_that_is_asked_for_takes_the_place_of_the_tasks_own() -> None:
     assert (rounds.rounds, rounds.env_steps) == (3, None)
 
 
+@pytest.mark.parametrize(("limit", "said"), [(479, True), (480, False)])
+def test_a_limit_that_random_motion_alone_exceeds_is_said(limit: int, said: bool, tmp_path: Path) -> None:
+    class Notes(LearnCallback):
+        def __init__(self) -> None:
+            self.notes: list[str] = []
+
+        def on_note(self, text: str) -> None:
+            self.notes.append(text)
+
+    settings = {"random_scales": [1.0, 0.5], "env_steps": limit}
+    heard = Notes()
+    learn(tmp_path, settings=settings, callback=heard, should_stop=lambda: True)
+    assert any("random motion" in note for note in heard.notes) == said
+
+
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
