@@ -169,7 +169,7 @@ class JointPoller(ManagedNode):
             self._fail(str(error))
             return
         stamp = (self._asked[0] + self.now_s()) / 2
-        if message is None or stamp <= self._stamp:
+        if message is None or stamp == self._stamp:  # the clock may go back, but not stand still
             self.repeated += 1
             self.problem = "the answers repeat: the driver's reads fail, or the hand is at perfect rest"
             return

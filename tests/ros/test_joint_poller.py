@@ -136,6 +136,9 @@ def test_a_polled_driver_is_heard_as_if_it_published_and_falls_silent_with_its_r
     driver.values, driver.moves = [0, 0], True
     ros.wait(lambda: node.published > before, "joint states again")
 
+    node._stamp, before = node.now_s() + 3600.0, node.published  # as where a clock was an hour ahead, and went back
+    ros.wait(lambda: node.published > before, "joint states by the clock as it is now")
+
 
 def test_a_driver_that_is_not_there_is_named(ros: Any, poller: Any) -> None:
     reports = ros.diagnostics("joint_poller: polling")
