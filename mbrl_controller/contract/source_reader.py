@@ -73,7 +73,7 @@ class SourceReader:
         self._velocity = None
         if isinstance(source, TrackedSource) and source.derived:
             self._velocity = VelocityEstimate(source, source.velocity_filter.time_constant_s, gap_s)
-        self._parts = _Parts(len(self._entries)) if source.publishers == "parts" else None
+        self._parts = _Parts(len(self._entries), source.max_age_s) if source.publishers == "parts" else None
         # Indices of the entries that a message itself carries.
         self.carried: NDArray[np.intp] = np.array(
             [i for i, quantity in enumerate(quantities) if quantity not in source.derived], dtype=np.intp
@@ -189,11 +189,13 @@ class SourceReader:
 class _Parts:
     """Joins the parts of a hand that several nodes publish: a sample is complete when all joints were heard.
 
-    Its stamp is that of the joint heard longest ago; there is a sample whenever this moves on.
+    Its stamp is that of the joint heard longest ago; there is a sample whenever this moves on. Stamps further apart
+    than `spread` (s) make none: one of the parts is old, or its clock is wrong, which a stamp that goes back as far
+    sets right.
     """
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    def __init__(self, size: int, spread: float) -> None:
+        self._size, self._spread = size, spread
         self.reset()
 
     def reset(self) -> None:
@@ -205,10 +207,13 @@ class _Parts:
         return [int(i) for i in np.flatnonzero(np.isnan(self._values))]
 
     def join(self, stamp: float, values: Array) -> tuple[float, Array] | None:
-        new = ~np.isnan(values) & (stamp > self._stamps)
+        new = ~np.isnan(values) & self._moves_on(stamp, self._stamps)
         self._values[new], self._stamps[new] = values[new], stamp
-        oldest = float(self._stamps.min())
-        if oldest <= self._oldest:
+        oldest, newest = float(self._stamps.min()), float(self._stamps.max())
+        if not self._moves_on(oldest, self._oldest) or newest - oldest > self._spread:
             return None
         self._oldest = oldest
         return oldest, self._values.copy()
+
+    def _moves_on(self, stamp: float, before: Any) -> Any:
+        return (stamp > before) | (stamp < before - self._spread)

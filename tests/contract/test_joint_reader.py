@@ -72,13 +72,27 @@ def test_parts_of_a_hand_make_a_sample_when_all_were_heard_as_old_as_the_oldest(
 
     assert reader.read(joint_state(["b"], [2.0], 1_000_000_000)) is None
     assert reader.lacking == ["a", "c"]
-    first = reader.read(joint_state(["c", "a"], [3.0, 1.0], 1_500_000_000))
+    first = reader.read(joint_state(["c", "a"], [3.0, 1.0], 1_200_000_000))
     assert (first.stamp, first.values.tolist()) == (1.0, [1, 2, 3])
-    assert reader.read(joint_state(["a", "c"], [9.0, 9.0], 1_600_000_000)) is None  # b is as old as before
-    second = reader.read(joint_state(["b"], [5.0], 1_700_000_000))
-    assert (second.stamp, second.values.tolist()) == (1.6, [9, 5, 9])
+    assert reader.read(joint_state(["a", "c"], [9.0, 9.0], 1_230_000_000)) is None  # b is as old as before
+    second = reader.read(joint_state(["b"], [5.0], 1_300_000_000))
+    assert (second.stamp, second.values.tolist()) == (1.23, [9, 5, 9])
     reader.reset()
     assert reader.read(joint_state(["b"], [2.0], 2_000_000_000)) is None
+
+
+@pytest.mark.parametrize("jump", [1.0, -1.0, 100.0, -100.0])
+def test_a_part_with_a_wrong_stamp_never_passes_for_new_and_counts_again_when_its_stamps_are_right(jump) -> None:
+    reader = SourceReader(source("joints", joints=["a", "b"], publishers="parts", max_age_s=0.25))
+
+    def read(name: str, at: float) -> list[float] | None:
+        sample = reader.read(joint_state([name], [at], round(at * 1e9)))
+        return None if sample is None else sample.values.tolist()
+
+    assert (read("a", 200.0), read("b", 200.01)) == (None, [200.0, 200.01])
+    found = [read("a", 200.1 + jump), read("b", 200.11), read("b", 200.21)]
+    assert found == [None] * 3, "b alone is new"
+    assert [read("a", 200.3), read("b", 200.31), read("a", 200.4)][1:] == [[200.3, 200.31], [200.4, 200.31]]
 
 
 @pytest.mark.parametrize(
