@@ -17,6 +17,8 @@ from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.contract.sources import ObjectSource, TrackedSource, VelocityFilter
 from mbrl_controller.models.spec import ModelSpec
 
+FILTERED = ", velocity filtered over"
+
 
 @dataclass(frozen=True)
 class DataSchema:
@@ -93,6 +95,6 @@ def source_kinds(contract: RobotContract) -> dict[str, str]:
         if isinstance(source, ObjectSource):
             kind += f" in frame {source.frame}"
         if isinstance(source, TrackedSource) and source.derived and source.velocity_filter != VelocityFilter():
-            kind += f", velocity filtered over {source.velocity_filter.time_constant_s:.6g} s"
+            kind += f"{FILTERED} {source.velocity_filter.time_constant_s:.6g} s"
         how[source.entries()[0]] = kind
     return how

@@ -10,12 +10,12 @@ baseline for a new version nor a start for its weights.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mbrl_controller.base.errors import ContractError, MbrlError
 from mbrl_controller.base.extras import how_to_install
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.episodes.data_schema import DataSchema
+from mbrl_controller.episodes.data_schema import FILTERED, DataSchema
 from mbrl_controller.models.card import ModelCard, Version
 from mbrl_controller.models.hand_geometry import HandGeometry
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
@@ -75,7 +75,11 @@ def why_no_parent(
     Joint limits may differ: the learnt dynamics stay true. An old card that does not say how states were measured is
     compared by names only. Shapes are compared if the version has one and the contract's robot a simulated world.
     """
-    wrong = DataSchema.of_model(card.spec, card.measured).differences(DataSchema.of_contract(contract), "robots" in mix)
+    wanted = DataSchema.of_contract(contract)
+    if not card.origins:  # an old card, which does not say how velocities were filtered either
+        measured = {entry: how.partition(FILTERED)[0] for entry, how in wanted.measured.items()}
+        wanted = replace(wanted, measured=measured)
+    wrong = DataSchema.of_model(card.spec, card.measured).differences(wanted, "robots" in mix)
     own = worlds_of(card.origins)
     if own and worlds and not own & set(worlds) and "worlds" not in mix:
         wrong.append(f"its world is {', '.join(sorted(own))}, not {', '.join(sorted(worlds))} (--mix worlds)")

@@ -17,6 +17,7 @@ from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.episodes.data_schema import source_kinds
 from mbrl_controller.models.card import ModelCard
+from mbrl_controller.models.origin import Origin
 from mbrl_controller.models.registry import Registry, file_sha256
 from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.simulation.extract_geometry import extract_geometry
@@ -40,6 +41,20 @@ def card(contract: RobotContract, **spec: object) -> ModelCard:
 
 def poses(document: dict) -> None:
     document["state"][1].update(type="geometry_msgs/msg/PoseStamped")
+
+
+def slowly(document: dict) -> None:
+    poses(document)
+    document["state"][1].update(velocity_filter={"time_constant_s": 0.05})
+
+
+def test_an_old_card_does_not_say_how_a_velocity_was_filtered_and_a_new_one_does() -> None:
+    filtered, usual = changed(ADROIT, slowly), changed(ADROIT, poses)
+    old = card(usual)  # what 0.2 wrote, whatever the filter
+    assert why_no_parent(old, filtered) == ""
+    new = old.model_copy(update={"origins": (Origin(robot="adroit", world="", episodes=1),)})
+    assert "velocity filtered over 0.05 s" in why_no_parent(new, filtered)
+    assert why_no_parent(new, usual) == ""
 
 
 @pytest.mark.parametrize(
