@@ -51,9 +51,12 @@ def shared_file(folder: str, name: str) -> Path | None:
 
 
 def config_file(text: str) -> Path:
-    """A path as a person gives it, or a file of a package's config/ by its name there, such as hands/leap_v1.yaml."""
+    """A path as a person gives it, or a file of a package's config/ by its name there, such as hands/leap_v1.yaml.
+
+    What is in neither place stays as it was given, for the error that follows.
+    """
     path = user_path(text)
     if path.is_absolute() or os.path.exists(path) or ".." in path.parts:
         return path
-    found = shared_file("config", text)
-    return found or (share_dir() / "config" / path if len(path.parts) == 1 else path)
+    own = share_dir() / "config" / path  # also where nothing of ours is registered
+    return shared_file("config", text) or (own if len(path.parts) == 1 and os.path.isfile(own) else path)

@@ -18,6 +18,8 @@ from mbrl_controller.tasks.spaces import Array, VectorSpec
 
 Index = NDArray[np.int64]
 
+MIN_TRANSITIONS, MIN_EPISODES = 200, 2  # to train on
+
 
 @dataclass(frozen=True)
 class TransitionSet:

@@ -23,6 +23,7 @@ from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.config import RENAMED as CORE_RENAMED
 from mbrl_controller.control.config import ControllerConfig, ControllerOverrides
 from mbrl_controller.control.task_config import contract_for, planner_defaults, task_defaults
+from mbrl_controller.dynamics.data import MIN_TRANSITIONS
 from mbrl_controller.dynamics.train_config import TrainConfig
 from mbrl_controller.models.origin import Mixed
 from mbrl_controller.models.spec import describe_validation
@@ -309,6 +310,11 @@ def _check(plan: LearnPlan, robot: RobotContract) -> LearnPlan:
     """The plan with complete planner options; raises MbrlError for what would fail only later."""
     if not PLANNERS[plan.planner_name].needs_model:
         raise MbrlError(f"learning options: planner_name: {plan.planner_name} does not use what is learnt")
+    if (steps := plan.random_env_steps(robot)) < MIN_TRANSITIONS:
+        raise MbrlError(
+            f"learning options: random_episodes, random_scales, random_seconds: {steps} control steps of random motion "
+            f"are too few to train on, which takes {MIN_TRANSITIONS}"
+        )
     if plan.hand == "real":
         _check_real(plan, robot)
     planner = make_planner(plan.planner_name, len(robot.action), plan.planner).config.model_dump(mode="json")

@@ -191,7 +191,7 @@ def _servo(path: Path, model: mujoco.MjModel, actuator: int) -> _Part:
     if shares is None or not is_position_servo(model, actuator):
         raise ContractError(
             f"{path}: actuator {name} is no position servo (<position>) on a hinge, a slide or a fixed tendon; "
-            "a contract commands positions"
+            "a contract commands positions: in a copy of the file, make it one or remove it"
         )
     ratio, target = float(model.actuator_gear[actuator, 0]), int(model.actuator_trnid[actuator, 0])
     if len(shares) == 1:

@@ -23,7 +23,7 @@ from mbrl_controller.base.files import write_atomically
 from mbrl_controller.base.resources import home_dir
 from mbrl_controller.base.run_folder import mark_done, new_run, newest_unfinished, only_process
 from mbrl_controller.control.task_config import planner_defaults
-from mbrl_controller.dynamics.data import TransitionSet
+from mbrl_controller.dynamics.data import MIN_EPISODES, MIN_TRANSITIONS, TransitionSet
 from mbrl_controller.dynamics.export import export_onnx
 from mbrl_controller.dynamics.trainer import EnsembleTrainer, FitResult, TrainCallbacks
 from mbrl_controller.dynamics.validation import evaluate, longest_horizon
@@ -50,8 +50,6 @@ from mbrl_controller.training.retrain_plan import (
 
 LOCK_FILE = ".retraining"
 ADDED_FILE = "added"  # in a run's folder: `created` of the version that it adds to the registry
-MIN_TRANSITIONS = 200
-MIN_EPISODES = 2
 SAMPLES = 512  # validation rows by which an export is checked
 
 Status = Literal["promoted", "added", "refused", "stopped"]

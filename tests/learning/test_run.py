@@ -119,6 +119,7 @@ def test_a_limit_that_random_motion_alone_exceeds_is_said(limit: int, said: bool
         ({"training.colour": "red"}, "colour"),
         ({"planner.colour": "red"}, "colour"),
         ({"min_data_growth": -1}, "min_data_growth"),
+        ({"random_episodes": 6}, "180 control steps"),
         ({"evaluation_seed": OWN_SEEDS}, "evaluation_seed"),
     ],
 )
