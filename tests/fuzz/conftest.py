@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
+from .hand import probed
 from .harness import Fuzz, Tally
 
 tallies = pytest.StashKey[list[Tally]]()
@@ -45,6 +46,12 @@ assert sum(SHARES.values()) == 100
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[tallies] = []
+
+
+@pytest.fixture(scope="package", autouse=True)
+def task_of_the_hand() -> Iterator[None]:
+    with probed():
+        yield
 
 
 @pytest.fixture

@@ -6,6 +6,9 @@ drivers take commands on several topics; and one with states of each kind."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
 from mbrl_controller.tasks.catalog import TASKS
@@ -93,8 +96,17 @@ command:
     - {name: B, lower: -0.5, upper: 1.0, neutral: 0.1, max_rate: 2.0}
     - {name: C, lower: -1.0, upper: 1.0, neutral: 0.1, max_rate: 2.0}
     - {name: D, lower: -0.5, upper: 0.5, neutral: 0.1, max_rate: 2.0}
-"""  # each kind of source of format 2
-TASKS.add("probe", Probe)
+"""  # each kind of source of format 2, for the task of `probed`
+
+
+@contextmanager
+def probed() -> Iterator[None]:
+    """The task `probe` is installed, for these tests alone."""
+    TASKS.add("probe", Probe)
+    try:
+        yield
+    finally:
+        TASKS.forget()
 
 
 class StillObjects:

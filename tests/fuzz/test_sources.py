@@ -23,9 +23,10 @@ from mbrl_controller.episodes.source_messages import source_message
 from mbrl_controller.tasks.orientation import IDENTITY
 
 from .damage import cuts, damaged
-from .hand import STATES
+from .hand import STATES, probed
 
-CONTRACT = parse_contract(STATES)
+with probed():
+    CONTRACT = parse_contract(STATES)
 SOURCES = {source.key: source for source in CONTRACT.sources}
 KINDS = {source.key: source.type for source in CONTRACT.sources} | {TF_STATIC: ros_types.TRANSFORMS}
 START = 1_000_000_000_000  # ns
