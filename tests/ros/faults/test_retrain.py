@@ -233,7 +233,7 @@ def test_readers_of_many_episodes_end_with_a_retrain_that_was_killed(tmp_path: P
         "import sys; from pathlib import Path; from mbrl_controller.training import dataset\n"
         "from mbrl_controller.control.task_config import contract_for\n"
         "def told(path): print(path, flush=True); sys.stdin.read()\n"
-        "dataset.load_dataset([Path(sys.argv[1])] * dataset.MANY, contract_for('valve'), told)\n"
+        "dataset.load_dataset([Path(sys.argv[1])] * dataset.MANY, contract_for('valve'), told, processes=2)\n"
     )
     job = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / "none.mcap")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
