@@ -92,7 +92,7 @@ def run(*words: str) -> Any:
         (("soak", "--sim-set", "friction=3"), "friction"),
         (("soak", "--contract", "nosuch.yaml"), "nosuch.yaml: cannot be read"),
         (("learn", "valve", "--set", "hidden=[8]"), "near it: training.hidden; `mbrl options learn` lists all"),
-        (("learn", "valve", "--set", "training.hiden=[8]"), "near it: training.hidden"),
+        (("learn", "valve", "--set", "training.hidden_=[8]"), "near it: training.hidden"),
         (("learn", "valve", "--set", "collect.plain.epsodes=2"), "near it: episodes"),
         (("learn", "valve", "--sim-set", "frction=0.1"), "near it: friction"),
         (("options", "planner", "--planner", "nosuch"), "unknown planner 'nosuch'"),
