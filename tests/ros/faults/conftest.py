@@ -293,6 +293,10 @@ class Control:
             )
         )
 
+    def wait_for_level(self, level: bytes) -> None:
+        """Until the newest report has this level: on a busy machine a tick may be late as well, for a while."""
+        self.ros.wait(lambda: self.reports[-1][0] == level, f"a report of level {level!r}")
+
     def values(self, state: str = "running") -> dict[str, str]:
         """The values of the next report in this safety state."""
         self.reports.clear()
