@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from mbrl_controller.base.errors import GoalError
-from mbrl_controller.base.overrides import comma_hint
 from mbrl_controller.tasks.ball_goals import (
     NEAR,
     PLACES,
@@ -23,7 +22,7 @@ from mbrl_controller.tasks.ball_goals import (
     PhaseTrackingGoal,
     RotatingTargets,
 )
-from mbrl_controller.tasks.base import Goal, Symmetry, Task, goal_number
+from mbrl_controller.tasks.base import Goal, Symmetry, Task, check_number, goal_number
 from mbrl_controller.tasks.metrics import EpisodeMetrics, Metric
 from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec, wrap_angle
 
@@ -87,8 +86,7 @@ class Baoding(Task):
         numbers = [("center", x), ("center", y), ("radii", along_x), ("radii", along_y), ("phase", phase)]
         numbers += [("period", period), ("reach", reach), ("drop_height", drop_height), ("risk_height", risk_height)]
         for name, number in numbers:
-            if isinstance(number, bool) or not isinstance(number, int | float) or not abs(number) <= MOST:
-                raise ValueError(f"{name}: expected a number of at most {MOST:.0f}, got {number!r}{comma_hint(number)}")
+            check_number(name, number, MOST)
         if not (along_x > 0 and along_y > 0 and reach > 0 and period > SHORTEST):
             raise ValueError(f"radii and reach must be positive, and period above {SHORTEST} s")
         self.center, self.radii = (x, y), (along_x, along_y)

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 
 from mbrl_controller.base.errors import ContractError, GoalError
+from mbrl_controller.base.overrides import comma_hint
 from mbrl_controller.tasks.markers import Markers
 from mbrl_controller.tasks.metrics import EpisodeMetrics, Metric
 from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec
@@ -160,3 +161,9 @@ def goal_number(task: str, name: str, value: object) -> float:
     except (ValueError, OverflowError):
         pass
     raise GoalError(f"{task}: {name} must be a number, got {value!r:.100}")
+
+
+def check_number(name: str, value: object, most: float) -> None:
+    """Raise ValueError, with its name, for a task option that is no number of at most `most`, as YAML may give."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= most:
+        raise ValueError(f"{name}: expected a number of at most {most:.0f}, got {value!r}{comma_hint(value)}")

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from mbrl_controller.base.errors import GoalError
-from mbrl_controller.base.overrides import comma_hint
 from mbrl_controller.tasks import orientation
-from mbrl_controller.tasks.base import Goal, Task, constant_goal, goal_number
+from mbrl_controller.tasks.base import Goal, Task, check_number, constant_goal, goal_number
 from mbrl_controller.tasks.markers import Marker, Markers
 from mbrl_controller.tasks.metrics import EpisodeMetrics, Metric
 from mbrl_controller.tasks.rigid_object import RigidObject
@@ -65,13 +64,9 @@ class Cube(Task):
         """
         super().__init__(joints)
         for name, value in (("drop_height", drop_height), ("risk_height", risk_height)):
-            if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= 1000:
-                raise ValueError(f"{name}: expected a number of metres, got {value!r}{comma_hint(value)}")
+            check_number(name, value, 1000.0)
         self.cube = RigidObject(object_name, first=len(joints))
-        self.state = VectorSpec(
-            (*(f"{joint}.position" for joint in joints), *self.cube.names),
-            (("rad",) * len(joints)) + self.cube.units,
-        )
+        self.state = self.cube.after(joints)
         self.goal = VectorSpec(
             tuple(f"{object_name}.target.{entry}" for entry in orientation.AXES), ("",) * len(orientation.AXES)
         )

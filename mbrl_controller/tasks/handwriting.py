@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from mbrl_controller.base.errors import GoalError
-from mbrl_controller.base.overrides import comma_hint
 from mbrl_controller.tasks import paths
-from mbrl_controller.tasks.base import Goal, Task, goal_number
+from mbrl_controller.tasks.base import Goal, Task, check_number, goal_number
 from mbrl_controller.tasks.markers import Marker, Markers
 from mbrl_controller.tasks.metrics import EpisodeMetrics, Metric
 from mbrl_controller.tasks.rigid_object import RigidObject
@@ -72,15 +71,11 @@ class Handwriting(Task):
         if not isinstance(center, list | tuple) or len(center) != 2:  # YAML gives lists
             raise ValueError(f"center: expected two numbers, with decimal points, got {center!r}")
         for name, value in [*numbers.items(), ("center", center[0]), ("center", center[1])]:
-            if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= 10:
-                raise ValueError(f"{name}: expected a number of at most 10, got {value!r}{comma_hint(value)}")
+            check_number(name, value, 10.0)
         if not (length > 0 and reach > 0 and 0 < tilt < lost_tilt):
             raise ValueError("length, reach and tilt must be positive, and lost_tilt above tilt")
         self.pencil = RigidObject(object_name, first=len(joints))
-        self.state = VectorSpec(
-            (*(f"{joint}.position" for joint in joints), *self.pencil.names),
-            (("rad",) * len(joints)) + self.pencil.units,
-        )
+        self.state = self.pencil.after(joints)
         self.goal = VectorSpec((f"{object_name}.tip.target.x", f"{object_name}.tip.target.y"), ("m", "m"))
         self.length, self.center, self.reach = float(length), (float(center[0]), float(center[1])), float(reach)
         self.tilt, self.lost_tilt = float(tilt), float(lost_tilt)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mbrl_controller.tasks.orientation import AXES
-from mbrl_controller.tasks.spaces import Array
+from mbrl_controller.tasks.spaces import Array, VectorSpec
 
 XYZ = ("x", "y", "z")
 QUANTITIES = {  # -> components and unit of each
@@ -40,6 +40,11 @@ class RigidObject:
             self._start[quantity] = first + len(self.names)
             self.names += tuple(f"{name}.{quantity}.{component}" for component in components)
             self.units += (unit,) * len(components)
+
+    def after(self, joints: tuple[str, ...]) -> VectorSpec:
+        """The state of a hand's joint positions, followed by this object."""
+        names = tuple(f"{joint}.position" for joint in joints)
+        return VectorSpec(names + self.names, ("rad",) * len(joints) + self.units)
 
     def part(self, quantity: str) -> slice:
         """Where `quantity` is in the state."""
