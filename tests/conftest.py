@@ -67,8 +67,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # Continuous integration has a machine whose other load nobody knows. A test of real processes over DDS may fail
+    # there once, and is listed as RERUN; twice in a row it fails.
+    again = bool(os.environ.get("CI")) and config.pluginmanager.hasplugin("rerunfailures")
     for item in items:
+        if again and item.get_closest_marker("ros"):
+            item.add_marker(pytest.mark.flaky(reruns=1))
         if "trained" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.training)
 
