@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.models.files import MAX_TEXT_BYTES, ModelFile, read_bounded
+from mbrl_controller.models.heads import METHODS, HeadCard, HeadKind
 from mbrl_controller.models.origin import Origin, world_text
 from mbrl_controller.models.spec import ModelSpec, Precision, check_format, describe_validation
 
 MODEL_FILE = "model.onnx"
 INT8_FILE = "model.int8.onnx"
+HEAD_FILES: dict[HeadKind, str] = {"policy": "policy.onnx", "value": "value.onnx"}
 CARD_FILE = "card.json"
 
 ServedPrecision = Literal["auto", "fp32", "int8"]  # auto: the 8-bit file if the version has one
@@ -31,7 +33,7 @@ class ModelCard(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     spec: ModelSpec
-    model_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    model_sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")  # None: it has a policy alone
     command: str = ""
     notes: str = ""
     evaluation: dict[str, float] = Field(default_factory=dict)
@@ -41,6 +43,30 @@ class ModelCard(BaseModel):
     int8_refused: str = ""  # why one was made and rejected
     origins: tuple[Origin, ...] = ()  # of the episodes it was trained on; empty: an older card
     measured: dict[str, str] = Field(default_factory=dict)  # as in episodes/data_schema.py; empty: an older card
+    policy: HeadCard | None = None
+    value: HeadCard | None = None
+
+    @model_validator(mode="after")
+    def _files_fit(self) -> ModelCard:
+        if self.model_sha256 is None and (self.policy is None or self.int8_sha256 is not None):
+            raise ValueError("a version has a model (model_sha256) or a policy alone")
+        if (self.model_sha256 is None) != (self.spec.ensemble_size == 0):
+            raise ValueError("spec.ensemble_size is 0 where there is no model, and only there")
+        for kind, head in self.heads.items():
+            if head.kind not in METHODS[kind]:
+                raise ValueError(f"{kind}.kind: {head.kind!r} is none of {', '.join(METHODS[kind])}")
+        return self
+
+    @property
+    def heads(self) -> dict[HeadKind, HeadCard]:
+        """The heads that the version has."""
+        found: dict[HeadKind, HeadCard | None] = {"policy": self.policy, "value": self.value}
+        return {kind: head for kind, head in found.items() if head is not None}
+
+    @property
+    def head_names(self) -> str:
+        """Its heads and how each was made, for display: `policy (distilled), value (td_lambda)`; empty: none."""
+        return ", ".join(f"{kind} ({head.kind})" for kind, head in self.heads.items())
 
     @property
     def worlds(self) -> str:
@@ -49,7 +75,12 @@ class ModelCard(BaseModel):
 
     @property
     def precisions(self) -> str:
-        """The best precision it can be served in, for display: `int8`, or `fp32` with the reason for not int8."""
+        """The best precision it can be served in, for display: `int8`, or `fp32` with the reason for not int8.
+
+        Empty without a model.
+        """
+        if self.model_sha256 is None:
+            return ""
         if self.int8_sha256 or self.spec.precision == "int8":
             return "int8"
         return f"fp32 ({self.int8_refused})" if self.int8_refused else "fp32"
@@ -74,23 +105,37 @@ class Version:
         """Where the 8-bit ONNX file is, if the version has one."""
         return self.folder / INT8_FILE
 
+    def head(self, kind: HeadKind) -> Path:
+        """Where the ONNX file of a head is, if the version has one."""
+        return self.folder / HEAD_FILES[kind]
+
     def path_for(self, precision: str = "auto", card: ModelCard | None = None) -> Path:
         """The file for a ServedPrecision; auto: the 8-bit file if it exists and the card has its digest.
 
-        `card`: the version's card, if it was read before. Raises ModelError for a bad card, an unknown precision, and
-        "int8" without an 8-bit file.
+        `card`: the version's card, if it was read before. Raises ModelError for a bad card, an unknown precision,
+        "int8" without an 8-bit file, and a version without a model.
         """
         if precision not in PRECISIONS:
             raise ModelError(f"unknown precision {precision!r}; known: {', '.join(PRECISIONS)}")
+        card = card or self.card()
+        self.require_model(card)
         if precision == "fp32":
             return self.model
-        card = card or self.card()
         if card.int8_sha256 and os.path.lexists(self.int8):
             return self.int8
         if precision == "int8":
             why = card.int8_refused or f"none was made: mbrl models quantise {self.task} {self.name}"
             raise ModelError(f"{self.task} {self.name} has no {INT8_FILE}: {why}")
         return self.model
+
+    def require_model(self, card: ModelCard) -> None:
+        """Raises ModelError if the version has only a policy, with which nothing can be planned or predicted."""
+        if card.model_sha256 is None:
+            raise ModelError(
+                f"{self.task} {self.name} has no model, only a policy ({self.head('policy')}); it can act (policy: "
+                "distilled), but not plan, be trained on or be tested against data: choose a version with a model "
+                "(mbrl models list)"
+            )
 
     def card(self) -> ModelCard:
         """Its card; raises ModelError."""
@@ -107,13 +152,22 @@ class Version:
             raise ModelError(f"{path}: bad card: {describe_validation(error)}") from error
 
     def read(self, path: Path, card: ModelCard) -> ModelFile:
-        """One of its model files, at `path`; raises ModelError if its digest is not the card's."""
-        digest = card.int8_sha256 if path == self.int8 else card.model_sha256
-        return ModelFile.read(path, digest or "", links=self.shipped)
+        """One of its ONNX files, at `path`; raises ModelError if its digest is not the card's, or has none there."""
+        digests = {MODEL_FILE: card.model_sha256, INT8_FILE: card.int8_sha256}
+        digests |= {HEAD_FILES[kind]: head.sha256 for kind, head in card.heads.items()}
+        if path == self.model:
+            self.require_model(card)
+        return ModelFile.read(path, digests.get(path.name) or "", links=self.shipped)
+
+    def read_all(self, card: ModelCard) -> dict[str, ModelFile]:
+        """Its ONNX files by name, each with the digest on `card`; raises ModelError, also for a missing file."""
+        paths = [self.model] if card.model_sha256 else []
+        paths += [self.int8] if card.int8_sha256 else []
+        paths += [self.head(kind) for kind in card.heads]
+        return {path.name: self.read(path, card) for path in paths}
 
     def check_digest(self) -> ModelCard:
-        """Its card, after comparing its model files' digests with it; raises ModelError, also for a missing file."""
+        """Its card, after comparing its files' digests with it; raises ModelError, also for a missing file."""
         card = self.card()
-        for path in (self.model, self.int8) if card.int8_sha256 else (self.model,):
-            self.read(path, card)
+        self.read_all(card)
         return card

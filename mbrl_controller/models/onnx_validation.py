@@ -19,8 +19,8 @@ from mbrl_controller.models.files import MAX_TEXT_BYTES
 
 OPERATORS = {
     "": {"Add", "Clip", "Concat", "Cos", "Div", "Exp", "Gather", "Gemm", "Greater", "MatMul", "Max", "Min",
-         "Mul", "QuantizeLinear", "ReduceSum", "Relu", "Reshape", "Sin", "Slice", "Split", "Sqrt", "Sub", "Transpose",
-         "Where"},
+         "Mul", "QuantizeLinear", "ReduceSum", "Relu", "Reshape", "Sin", "Slice", "Split", "Sqrt", "Sub", "Tanh",
+         "Transpose", "Where"},
     "com.microsoft": {"MatMulIntegerToFloat"},
 }  # fmt: skip
 MAX_PARTS = 50_000  # protobuf messages in the file; Baoding's models have a few hundred

@@ -9,16 +9,15 @@ It is stored as metadata in the ONNX file (key `mbrl_controller`, JSON) and on t
 from __future__ import annotations
 
 import json
-import math
 from difflib import get_close_matches
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.base.option_rows import unknown_option
 from mbrl_controller.base.overrides import COMMA_HINT, comma_hint
+from mbrl_controller.models.fit import misfits
 from mbrl_controller.models.hand_geometry import HandGeometry
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace, VectorSpec
@@ -45,7 +44,7 @@ class ModelSpec(BaseModel):
     action_upper: tuple[float, ...]
     action_max_rate: tuple[float, ...]
     control_period_s: float = Field(gt=0)
-    ensemble_size: int = Field(ge=1, le=64)
+    ensemble_size: int = Field(ge=0, le=64)  # 0: on the card of a version without a model
     hidden: tuple[int, ...]
     precision: Precision = "fp32"
     version: str = ""
@@ -99,24 +98,7 @@ class ModelSpec(BaseModel):
 
     def check_fits(self, task: Task, action: ActionSpace) -> None:
         """Raises ModelError with every difference between this model and the task and action space."""
-        wrong = []
-        if self.task != task.name:
-            wrong.append(f"it was trained for task {self.task!r}, not {task.name!r}")
-        wrong += _name_differences("state", self.state_names, task.state.names)
-        wrong += _name_differences("action", self.action_names, action.names)
-        if not wrong and self.state_units != task.state.units:
-            wrong.append("its state units differ from the task's")
-        if not math.isclose(self.control_period_s, action.period, rel_tol=1e-6):
-            wrong.append(f"its control period is {self.control_period_s} s, the contract's {action.period} s")
-        if not wrong:
-            for what, own, other in (
-                ("lower limits", self.action_lower, action.lower),
-                ("upper limits", self.action_upper, action.upper),
-                ("rate limits", self.action_max_rate, action.max_rate),
-            ):
-                if not np.allclose(own, other, rtol=1e-6, atol=1e-9):
-                    joints = [n for n, a, b in zip(action.names, own, other, strict=True) if not np.isclose(a, b)]
-                    wrong.append(f"its {what} differ from the contract's for {', '.join(joints)}")
+        wrong = misfits(self, task, action)
         if wrong:
             raise ModelError(
                 f"model {self.version or '(unnamed)'} of robot {self.robot} does not fit: {'; '.join(wrong)}"
@@ -138,9 +120,12 @@ class ModelSpec(BaseModel):
         """Parse JSON; raises ModelError naming the fields at fault."""
         check_format(text, where)
         try:
-            return cls.model_validate_json(text)
+            spec = cls.model_validate_json(text)
         except ValidationError as error:
             raise ModelError(f"{where}: bad model description: {describe_validation(error)}") from error
+        if not spec.ensemble_size:
+            raise ModelError(f"{where}: bad model description: ensemble_size: a model has at least one network")
+        return spec
 
 
 def check_format(text: str | bytes, where: str, within: str | None = None) -> None:
@@ -204,14 +189,3 @@ def _comma_hint(part: dict[str, Any]) -> str:
     """YAML reads `{upper: 0,5}` as two entries: upper is 0, and 5, which is no name, is nothing."""
     is_rest = part["type"] == "invalid_key" and isinstance(part["input"], int)
     return f"; {COMMA_HINT}" if is_rest else comma_hint(part["input"])
-
-
-def _name_differences(what: str, own: tuple[str, ...], other: tuple[str, ...]) -> list[str]:
-    if own == other:
-        return []
-    missing = [n for n in other if n not in own]
-    extra = [n for n in own if n not in other]
-    if missing or extra:
-        text = f"its {what} lacks [{', '.join(missing)}]" if missing else f"its {what}"
-        return [text + (f" has unknown [{', '.join(extra)}]" if extra else "")]
-    return [f"its {what} has the same names in another order"]

@@ -56,7 +56,7 @@ class Valve(Task):
             ("rad",) * n + ("rad/s",) * n + ("rad", "rad/s"),
             periodic=(2 * n,),
         )
-        self.goal = VectorSpec((f"{valve}.target",), ("rad",))
+        self.goal = VectorSpec((f"{valve}.target",), ("rad",), periodic=(0,))
         self._angle = 2 * n
         moves = [(turns, False) for turns in range(1, fold)]
         moves += [(turns, True) for turns in range(fold)] if mirrored else []

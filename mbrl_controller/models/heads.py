@@ -1,0 +1,253 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The heads of a version: a policy and a value network beside its model, or a policy alone.
+
+A head sees the state and the goal at given steps ahead (`goal_steps`), so that a new goal needs no training. Its
+description is stored as metadata in the ONNX file (key `mbrl_controller_head`, JSON); its digest, and how it was made,
+on the version's card.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mbrl_controller.base.errors import ModelError
+from mbrl_controller.models.fit import misfits, name_differences
+from mbrl_controller.models.spec import FORMAT_VERSION, check_format, describe_validation
+from mbrl_controller.tasks.base import Task
+from mbrl_controller.tasks.spaces import ActionSpace, Array, VectorSpec
+
+HEAD_METADATA_KEY = "mbrl_controller_head"
+MAX_STEPS = 50  # of a plan, and ahead at which a goal is seen
+
+HeadKind = Literal["policy", "value"]
+HeadMethod = Literal["distilled", "sac", "monte_carlo", "td_lambda"]
+METHODS: dict[HeadKind, tuple[HeadMethod, ...]] = {
+    "policy": ("distilled", "sac"),
+    "value": ("monte_carlo", "td_lambda"),
+}
+
+
+class HeadSpec(BaseModel):
+    """Identity of a policy or of a value network, physical units in.
+
+    policy: (state [N, S], goal [N, K, G]) -> plan [N, horizon, A] of normalised actions in [-1, 1].
+    value: (state [N, S], goal [N, K, G]) -> discounted return to go [members, N], in units of the task's reward.
+    K is the number of `goal_steps`: row k of a goal is the one `goal_steps[k]` control periods after the state.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    format_version: Literal[1] = FORMAT_VERSION
+    kind: HeadKind
+    task: str
+    robot: str
+    state_names: tuple[str, ...] = Field(min_length=1)
+    state_units: tuple[str, ...]
+    periodic: tuple[int, ...] = ()
+    action_names: tuple[str, ...] = Field(min_length=1)
+    action_units: tuple[str, ...]
+    action_lower: tuple[float, ...]
+    action_upper: tuple[float, ...]
+    action_max_rate: tuple[float, ...]
+    action_neutral: tuple[float, ...]  # with the stroke, what a normalised action means
+    action_stroke: float = Field(gt=0, le=1)
+    control_period_s: float = Field(gt=0)
+    goal_names: tuple[str, ...] = Field(min_length=1)
+    goal_units: tuple[str, ...]
+    goal_periodic: tuple[int, ...] = ()
+    goal_steps: tuple[int, ...] = Field(min_length=1, max_length=MAX_STEPS)  # ascending, each 1 ... 50
+    horizon: int = Field(default=1, ge=1, le=MAX_STEPS)  # actions that a policy gives
+    members: int = Field(default=1, ge=1, le=64)  # networks of a value ensemble
+    discount: float = Field(default=1.0, gt=0, le=1)  # per control period, of a value's return
+    hidden: tuple[int, ...]
+    version: str = ""
+    created: str = ""
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> HeadSpec:
+        wrong = []
+        for what in ("state", "action", "goal"):
+            names, size = getattr(self, f"{what}_names"), len(getattr(self, f"{what}_names"))
+            fields = ["units"] + (["lower", "upper", "max_rate", "neutral"] if what == "action" else [])
+            wrong += [f"{what}_{field} has {len(value)} entries, not {size}" for field in fields
+                      if len(value := getattr(self, f"{what}_{field}")) != size]  # fmt: skip
+            wrong += [f"{what}_names occur twice"] if len(set(names)) != size else []
+        for name, size in (("periodic", len(self.state_names)), ("goal_periodic", len(self.goal_names))):
+            entries = getattr(self, name)
+            if len(set(entries)) != len(entries) or not all(0 <= i < size for i in entries):
+                wrong.append(f"{name} {entries} are not different entries of {size}")
+        steps = self.goal_steps
+        if list(steps) != sorted(set(steps)) or not all(1 <= step <= MAX_STEPS for step in steps):
+            wrong.append(f"goal_steps {steps} are not ascending numbers from 1 to {MAX_STEPS}")
+        if self.kind == "policy" and self.members != 1:
+            wrong.append("members: a policy is one network")
+        if self.kind == "value" and self.horizon != 1:
+            wrong.append("horizon: a value gives no plan")
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
+    @classmethod
+    def of(
+        cls,
+        kind: HeadKind,
+        task: Task,
+        robot: str,
+        action: ActionSpace,
+        goal_steps: tuple[int, ...],
+        hidden: tuple[int, ...],
+        **more: Any,
+    ) -> HeadSpec:
+        """The spec of a head for this task on this robot.
+
+        Args:
+            kind: policy or value.
+            task: what is asked.
+            robot: its name in the contract.
+            action: of the contract.
+            goal_steps: control periods after the state at which the goal is seen.
+            hidden: width of each hidden layer.
+            more: further fields: horizon of a policy, members and discount of a value.
+
+        Raises:
+            ModelError: for a field out of its range.
+        """
+        try:
+            return cls(
+                kind=kind,
+                task=task.name,
+                robot=robot,
+                state_names=task.state.names,
+                state_units=task.state.units,
+                periodic=task.state.periodic,
+                action_names=action.names,
+                action_units=task.action.units,
+                action_lower=tuple(action.lower.tolist()),
+                action_upper=tuple(action.upper.tolist()),
+                action_max_rate=tuple(action.max_rate.tolist()),
+                action_neutral=tuple(action.neutral.tolist()),
+                action_stroke=action.stroke,
+                control_period_s=action.period,
+                goal_names=task.goal.names,
+                goal_units=task.goal.units,
+                goal_periodic=task.goal.periodic,
+                goal_steps=goal_steps,
+                hidden=hidden,
+                **more,
+            )
+        except ValidationError as error:
+            raise ModelError(f"{kind} of task {task.name}: {describe_validation(error)}") from error
+
+    @property
+    def state(self) -> VectorSpec:
+        """Layout of the state vector."""
+        return VectorSpec(self.state_names, self.state_units, self.periodic)
+
+    @property
+    def goal(self) -> VectorSpec:
+        """Layout of one goal vector."""
+        return VectorSpec(self.goal_names, self.goal_units, self.goal_periodic)
+
+    @property
+    def reach(self) -> int:
+        """How many control periods ahead it must know the goal."""
+        return self.goal_steps[-1]
+
+    def seen(self, goals: Array) -> Array:
+        """The rows [..., K, G] that it sees of goals [..., L, G], of which row i is the goal i + 1 periods ahead.
+
+        Raises ModelError if L is less than `reach`, or G not the goal's size.
+        """
+        shape = np.shape(goals)
+        if len(shape) < 2 or shape[-1] != len(self.goal_names) or shape[-2] < self.reach:
+            raise ModelError(
+                f"{self.kind} {self.version or '(unnamed)'} needs goals [{self.reach} or more, {len(self.goal_names)}] "
+                f"ahead, got shape {shape}"
+            )
+        return np.asarray(goals)[..., [step - 1 for step in self.goal_steps], :]
+
+    def check_fits(self, task: Task, action: ActionSpace) -> None:
+        """Raises ModelError with every difference between this head and the task and action space."""
+        wrong = misfits(self, task, action)
+        wrong += name_differences("goal", self.goal_names, task.goal.names)
+        if not wrong and (self.goal_units, self.goal_periodic) != (task.goal.units, task.goal.periodic):
+            wrong.append("its goal units differ from the task's")
+        if not wrong and self.kind == "policy":
+            same = np.allclose(self.action_neutral, action.neutral, rtol=1e-6, atol=1e-9)
+            if not same or not np.isclose(self.action_stroke, action.stroke):
+                wrong.append("its neutral pose or its stroke, which its actions refer to, differs from the contract's")
+        if wrong:
+            name = self.version or "(unnamed)"
+            raise ModelError(f"{self.kind} {name} of robot {self.robot} does not fit: {'; '.join(wrong)}")
+
+    def to_metadata(self) -> dict[str, str]:
+        """Metadata entries to store in the ONNX file."""
+        return {HEAD_METADATA_KEY: self.model_dump_json()}
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[str, str], where: str) -> HeadSpec:
+        """The spec in an ONNX file's metadata; `where` names the file in errors (ModelError)."""
+        if HEAD_METADATA_KEY not in metadata:
+            raise ModelError(f"{where}: neither a policy nor a value of mbrl_controller (no {HEAD_METADATA_KEY!r})")
+        check_format(metadata[HEAD_METADATA_KEY], where)
+        try:
+            return cls.model_validate_json(metadata[HEAD_METADATA_KEY])
+        except ValidationError as error:
+            raise ModelError(f"{where}: bad description of a head: {describe_validation(error)}") from error
+
+
+class HeadCard(BaseModel):
+    """What a version's card says of one of its heads."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    kind: HeadMethod  # how it was made
+    command: str = ""
+    figures: dict[str, float] = Field(default_factory=dict)  # finite ones: JSON has no others
+    parent: str = ""  # version whose model, log or policy it learnt from
+    created: str = ""
+
+
+class PolicyHead(Protocol):
+    """A loaded policy; `OnnxPolicy` is one. May be called by several threads at a time."""
+
+    @property
+    def spec(self) -> HeadSpec: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def digest(self) -> str: ...
+
+    def plan(self, state: Array, goals: Array) -> NDArray[np.float32]:
+        """Normalised actions [P, A] in [-1, 1] from state [S] and goals [L, G]; goals[i] is i + 1 periods ahead."""
+        ...
+
+    def plans(self, states: Array, goals: Array) -> NDArray[np.float32]:
+        """The same for N states: actions [N, P, A] from states [N, S] and goals [N, L, G], or [L, G] for all."""
+        ...
+
+
+class ValueHead(Protocol):
+    """A loaded value ensemble; `OnnxValue` is one. May be called by several threads at a time."""
+
+    @property
+    def spec(self) -> HeadSpec: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def digest(self) -> str: ...
+
+    def values(self, states: Array, goals: Array) -> NDArray[np.float32]:
+        """Discounted returns [V, M] from states [M, S] on, under goals [L, G] for all, or [M, L, G].
+
+        goals[i] is the goal i + 1 periods after the states.
+        """
+        ...
