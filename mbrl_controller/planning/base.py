@@ -11,21 +11,19 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from mbrl_controller.base.deprecated import renamed_fields, with_new_names
 from mbrl_controller.base.units import Count, Number, Unit
+from mbrl_controller.planning.proposals import Candidates as Candidates
+from mbrl_controller.planning.proposals import Objective as Objective
+from mbrl_controller.planning.proposals import around, chunk_of_proposals, proposals_of
 from mbrl_controller.planning.throughput import ThroughputEstimator
 from mbrl_controller.tasks.spaces import Array
-
-Objective = Callable[[Array], Array]
-Candidates = NDArray[np.float32]
 
 MOST_STEPS = 1_000_000  # predicted at once: with three networks and forty state entries, half a GiB
 MIN_CHUNK = 16  # candidates; in a smaller chunk the fixed cost dominates
@@ -68,6 +66,9 @@ class PlannerConfig(BaseModel):
         default="mean", description="action sequence to execute: the refined mean, or the best sample"
     )
     keep_mean: bool = Field(default=True, description="make the first sample the mean, without noise")
+    proposal_fraction: Number = Field(
+        default=0.0, ge=0, le=1, description="share of the samples drawn around what a learned policy proposes"
+    )
 
     @model_validator(mode="after")
     def _fits_into_memory(self) -> PlannerConfig:
@@ -145,6 +146,8 @@ class Planner(ABC):
         self._check_shape(state)
         rng = state.rng()
         search = self._begin(state)
+        if self.config.proposal_fraction:
+            search.proposals = proposals_of(objective, state.mean.shape)
         if deadline is not None:
             self.throughput.learn()
         done = evaluated = 0
@@ -232,7 +235,8 @@ class Planner(ABC):
     def _chunk(
         self, search: Search, state: PlannerState, rng: np.random.Generator, begin: int, count: int, carried: Array
     ) -> Candidates:
-        """Candidates [count, H, A] of an iteration: those carried over come first, then new ones.
+        """Candidates [count, H, A] of an iteration: those carried over come first, then new ones, then those around
+        proposals.
 
         Args:
             search: the mean (and deviation) to draw around.
@@ -242,11 +246,26 @@ class Planner(ABC):
             count: candidates of the chunk.
             carried: candidates [K, H, A] that are not drawn.
         """
-        chunk = np.asarray(self._sample(search, state, rng, count), dtype=np.float32)
-        np.clip(chunk, -1.0, 1.0, out=chunk)
         here = carried[begin : begin + count]
+        proposed = chunk_of_proposals(self.config.proposal_fraction, begin, count, room=count - len(here))
+        if search.proposals is None or not len(proposed):
+            chunk = np.asarray(self._sample(search, state, rng, count), dtype=np.float32)
+        else:
+            chunk = np.zeros((count, *search.mean.shape), dtype=np.float32)
+            if drawn := count - len(proposed):
+                chunk[:drawn] = self._sample(search, state, rng, drawn)
+            chunk[drawn:] = around(
+                search.proposals, proposed, lambda centre, n: self._sample_around(centre, search, state, rng, n)
+            )
+        np.clip(chunk, -1.0, 1.0, out=chunk)
         chunk[: len(here)] = here
         return chunk
+
+    def _sample_around(
+        self, centre: Array, search: Search, state: PlannerState, rng: np.random.Generator, count: int
+    ) -> Array:
+        """New candidates [count, H, A] around `centre` [H, A], with the noise that `_sample` draws around the mean."""
+        return self._sample(replace(search, mean=centre), state, rng, count)
 
     def _carried(self, search: Search, state: PlannerState) -> Array:
         """Candidates [K, H, A] that are not drawn: the mean and the elites."""
@@ -289,6 +308,7 @@ class Search:
     std: Array = field(default_factory=lambda: np.zeros(0))  # [H, A], of planners that have one
     predicted_return: float = -np.inf
     valid: bool = False
+    proposals: Candidates | None = None  # [K, H, A]; None: nothing is drawn around any
 
 
 def finite_returns(returns: Array) -> Array:

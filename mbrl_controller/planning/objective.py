@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""From candidate action sequences to returns: the model's prediction, the task's reward, the drop rule and the risk."""
+"""From candidate action sequences to returns: prediction, reward, drop rule, what comes after the horizon, and risk."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Protocol
 
 import numpy as np
 
+from mbrl_controller.planning.proposals import Candidates
 from mbrl_controller.planning.risk import Risk
+from mbrl_controller.planning.terminal_value import TerminalValue
 from mbrl_controller.tasks.base import Task
-from mbrl_controller.tasks.spaces import ActionSpace, Array
+from mbrl_controller.tasks.spaces import ActionSpace, Array, Mask
 
 
 class RolloutModel(Protocol):
@@ -31,6 +33,11 @@ class RolloutObjective:
     """The objective of one control step.
 
     From the first step on at which a candidate is predicted to risk a drop, every step costs `drop_cost`.
+
+    With a `terminal` value, the return goes on after the horizon: sum_h gamma^h r_h + gamma^H V(s_H), gamma being the
+    discount V was learnt with. Without one it is the plain sum of rewards. A candidate that is lost within the horizon
+    stays lost: instead of V, which knows states that can be met, it has the cost of a drop at each further step,
+    -drop_cost / (1 - gamma) in all.
     """
 
     model: RolloutModel
@@ -40,6 +47,8 @@ class RolloutObjective:
     drop_cost: float
     state: Array  # [S]
     goal: Array  # [H, G]
+    terminal: TerminalValue | None = None  # of the states after the last step
+    proposals: Candidates | None = None  # [K, H, A] in [-1, 1]: where to search, if the planner is asked to
 
     def __call__(self, candidates: Array) -> Array:
         """Returns [N] of candidates [N, H, A] in [-1, 1]."""
@@ -49,5 +58,15 @@ class RolloutObjective:
             goal = self.goal.astype(states.dtype, copy=False)  # else numpy would compute every reward in double
             rewards = self.task.reward(states, targets, goal)
             lost = np.maximum.accumulate(self.task.at_risk(states), axis=-1)
-            returns = (rewards - self.drop_cost * lost).sum(-1)
-            return self.risk.aggregate(returns)
+            rewards = rewards - self.drop_cost * lost
+            if self.terminal is None:
+                return self.risk.aggregate(rewards.sum(-1))
+            return self.risk.aggregate(self._discounted(self.terminal, rewards, states, lost[..., -1]))
+
+    def _discounted(self, terminal: TerminalValue, rewards: Array, states: Array, lost: Mask) -> Array:
+        """Returns [E, N] of rewards [E, N, H] and what follows `states` [E, N, H, S], where not `lost` [E, N]."""
+        discounts = (terminal.discount ** np.arange(rewards.shape[-1] + 1)).astype(rewards.dtype)
+        cost = self.drop_cost / (1.0 - terminal.discount)
+        after = np.where(lost, -cost, terminal(states[:, :, -1]))
+        total: Array = rewards @ discounts[:-1] + discounts[-1] * after
+        return total

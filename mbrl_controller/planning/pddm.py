@@ -53,17 +53,24 @@ class PddmPlanner(GaussianPlanner):
 
     def _sample(self, search: Search, state: PlannerState, rng: np.random.Generator, count: int) -> Array:
         c = self.config
-        actions = self._noise(rng, count)
-        # Spread over the chunk, so that a chunk of any size has its share of low-noise candidates.
-        low = np.flatnonzero((np.arange(count) + 0.5) * c.low_noise_fraction % 1 >= 1 - c.low_noise_fraction)
-        actions[:, low] *= np.float32(LOW_NOISE)
         mean = search.mean
         if c.noise == "filtered" and c.filter_variant == "released":
             # a_t = beta (mu_t + u_t) + (1 - beta) a_{t-1}, a_{-1} the last executed action. The filter is linear: mean
             # and noise are filtered separately.
             fading = (1 - c.beta) ** np.arange(1, c.horizon + 1)
             mean = filter_matrix(c.horizon, c.beta) @ mean + fading[:, None] * state.last_action
-        actions += mean.astype(np.float32)[:, None]
+        return self._sample_around(mean, search, state, rng, count)
+
+    def _sample_around(
+        self, centre: Array, search: Search, state: PlannerState, rng: np.random.Generator, count: int
+    ) -> Array:
+        """`centre` is not filtered: a proposal that holds should be proposed as it is."""
+        c = self.config
+        actions = self._noise(rng, count)
+        # Spread over the chunk, so that a chunk of any size has its share of low-noise candidates.
+        low = np.flatnonzero((np.arange(count) + 0.5) * c.low_noise_fraction % 1 >= 1 - c.low_noise_fraction)
+        actions[:, low] *= np.float32(LOW_NOISE)
+        actions += centre.astype(np.float32)[:, None]
         return actions.transpose(1, 0, 2)
 
     def _refine(self, search: Search, candidates: Candidates, returns: Array) -> None:

@@ -53,6 +53,7 @@ PLANNER = [
     ("num_elites_kept", 0, 0, 1000, [-1, 1001]),
     ("output", "mean", "mean", "best", ["worst"]),
     ("keep_mean", True, None, None, []),
+    ("proposal_fraction", 0.0, 0, 1, [-0.1, 1.1]),
 ]
 GAUSSIAN = [
     *PLANNER,

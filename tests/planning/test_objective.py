@@ -1,9 +1,13 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""From candidates to returns: reward, drops, risk."""
+"""From candidates to returns: reward, drops, what comes after the horizon, risk."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +18,7 @@ from mbrl_controller.models.disagreement import disagreement
 from mbrl_controller.planning.base import finite_returns
 from mbrl_controller.planning.objective import RolloutObjective
 from mbrl_controller.planning.risk import Risk
+from mbrl_controller.planning.terminal_value import PessimisticValue
 from mbrl_controller.tasks.baoding import Baoding
 from mbrl_controller.tasks.spaces import ActionSpace
 
@@ -136,3 +141,68 @@ def test_disagreement_is_counted_in_units_of_the_scale() -> None:
     states[0, 1] = 1.0
     assert disagreement(states, np.full(4, 0.5)) == pytest.approx([0.0, 1.0, 0.0])
     assert disagreement(states, np.full(4, 0.25)) == pytest.approx([0.0, 2.0, 0.0])
+
+
+# --- what comes after the horizon -------------------------------------------------------------------------------------
+
+
+class Head:
+    """Two value networks: `value`, and `value` plus 2, of states whose first entry is told apart."""
+
+    spec = SimpleNamespace(discount=0.5)
+
+    def __init__(self, value: float = 4.0) -> None:
+        self.value = value
+        self.states: np.ndarray | None = None
+        self.goals: np.ndarray | None = None
+
+    def values(self, states: np.ndarray, goals: np.ndarray) -> np.ndarray:
+        self.states, self.goals = states.copy(), goals
+        return np.stack([np.full(len(states), self.value), np.full(len(states), self.value + 2.0)])
+
+
+def with_value(model: Scripted, terminal: Any, drop_cost: float = 20.0, risk: Risk | None = None) -> RolloutObjective:
+    return replace(objective(model, risk or Risk(kind="mean"), drop_cost), terminal=terminal)
+
+
+@pytest.mark.parametrize(("pessimism", "value"), [(0.0, 5.0), (1.0, 4.0), (3.0, 2.0)])
+def test_the_value_of_the_last_states_counts_discounted_and_less_where_its_members_differ(
+    pessimism: float, value: float
+) -> None:
+    model, goals = Scripted(2, 3), np.ones((2, 4))
+    model.states[1, 2, -1, 0] = 7.0
+    head = Head()
+    returns = with_value(model, PessimisticValue(head, goals, pessimism))(np.zeros((3, H, 2)))
+    assert returns == pytest.approx(0.5**H * value)
+    np.testing.assert_array_equal(head.states, model.states[:, :, -1].reshape(6, -1))
+    assert head.goals is goals
+
+
+def test_with_a_value_rewards_are_discounted_as_it_was_learnt() -> None:
+    model = Scripted(1, 1)
+    model.put("ball_a.position.x", 0.04, (slice(None), slice(None), 2))  # 1 cm off in the third step
+    returns = with_value(model, PessimisticValue(Head(0.0), GOAL[None], 1.0))(np.zeros((1, H, 2)))
+    assert returns == pytest.approx(-5 * 0.01 * 0.5**2)
+
+
+@pytest.mark.parametrize("step", range(H))
+def test_what_is_lost_within_the_horizon_stays_lost_whatever_the_value_says(step: int) -> None:
+    model = Scripted(1, 2)
+    model.put("ball_a.position.z", 0.0, (slice(None), 1, step))  # and back again
+    returns = with_value(model, PessimisticValue(Head(1e6), GOAL[None], 0.0))(np.zeros((2, H, 2)))
+    assert returns[0] > 1e4
+    assert returns[1] == pytest.approx(-20.0 * 0.5**step / (1 - 0.5))
+
+
+def test_each_member_of_the_model_has_its_own_end_before_risk_is_taken() -> None:
+    model = Scripted(2, 1)
+    model.put("ball_a.position.z", 0.0, (1, slice(None), H - 1))  # one member in two loses it at the last step
+    terminal = PessimisticValue(Head(0.0), GOAL[None], 1.0)
+    lost = -20.0 * 0.5 ** (H - 1) / (1 - 0.5)
+    assert with_value(model, terminal)(np.zeros((1, H, 2))) == pytest.approx(lost / 2)
+    assert with_value(model, terminal, risk=Risk(kind="worst"))(np.zeros((1, H, 2))) == pytest.approx(lost)
+
+
+def test_a_value_that_is_not_a_number_rules_its_candidate_out() -> None:
+    returns = with_value(Scripted(1, 2), PessimisticValue(Head(np.nan), GOAL[None], 1.0))(np.zeros((2, H, 2)))
+    assert (finite_returns(returns) == -np.inf).all()

@@ -1,0 +1,48 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What comes after a plan's last step: a learned value of the states there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from mbrl_controller.models.heads import ValueHead
+from mbrl_controller.tasks.spaces import Array
+
+
+class TerminalValue(Protocol):
+    """The discounted return to be expected after a plan."""
+
+    @property
+    def discount(self) -> float:
+        """Per control period, below 1."""
+
+    def __call__(self, states: Array) -> Array:
+        """Values [E, N], in units of reward, of states [E, N, S] as each member predicts them."""
+        ...
+
+
+@dataclass(frozen=True)
+class PessimisticValue:
+    """The mean over the value's own members less `pessimism` times their standard deviation: a planner would else look
+    for states of which the value is wrong."""
+
+    head: ValueHead
+    goals: Array  # [L, G], from a period after the plan's end on
+    pessimism: float
+
+    @property
+    def discount(self) -> float:
+        """The one that the value was learnt with."""
+        return self.head.spec.discount
+
+    def __call__(self, states: Array) -> Array:
+        """Values [E, N] of states [E, N, S]."""
+        members, count, size = states.shape
+        values = np.asarray(self.head.values(states.reshape(members * count, size), self.goals))
+        aggregated: Array = values.mean(0) - self.pessimism * values.std(0) if self.pessimism else values.mean(0)
+        return aggregated.reshape(members, count)
