@@ -18,7 +18,7 @@ Rooms, from the ground up; each imports only from itself and from those above it
     dynamics    the ensemble in torch: `ensemble`, `loss`, `trainer`, `export` to ONNX
     nodes       ROS 2 nodes: `controller`, `logger`, `sim`
     bringup     what the launch files share
-    rollouts    simulated episodes: `collect`, `evaluate`, `render`
+    rollouts    simulated episodes: `collect`, `evaluate`, `render`; Gymnasium `environments`
     training    `retrain`: from logged episodes to a registered version
     stack       the nodes as child processes: `demo`, `soak`
     learning    `run`: rounds of collecting, training and evaluating

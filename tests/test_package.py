@@ -230,6 +230,8 @@ def test_no_module_imports_itself_in_the_end() -> None:
         (("launch", "launch_ros"), ("bringup",)),
         (("torch",), ("dynamics",)),
         (("mujoco",), ("simulation", "nodes", "rollouts")),
+        (("gymnasium",), ("rollouts",)),
+        (("stable_baselines3",), ("training",)),
     ],
 )
 def test_heavy_imports_stay_in_their_rooms(modules: tuple[str, ...], rooms: tuple[str, ...]) -> None:

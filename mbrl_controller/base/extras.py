@@ -12,8 +12,9 @@ from mbrl_controller.base.resources import PACKAGE, checkout_dir
 
 # Top-level modules of each extra of setup.py.
 EXTRAS = {
-    "sim": ("mujoco", "gymnasium_robotics", "PIL"),
+    "sim": ("mujoco", "gymnasium_robotics", "gymnasium", "PIL"),
     "train": ("torch", "onnx", "matplotlib", "tensorboard"),
+    "policy": ("stable_baselines3",),
     "viewer": ("mjviser", "viser"),
     "ros": (
         "rclpy",

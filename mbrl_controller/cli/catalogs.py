@@ -62,7 +62,7 @@ def worlds(contract: ContractOption = None) -> None:
     """
     from mbrl_controller.base.shares import SHARES
     from mbrl_controller.contract.contract import load_contract
-    from mbrl_controller.simulation.scene import scene_path
+    from mbrl_controller.simulation.scene_paths import scene_path
     from mbrl_controller.simulation.world_list import list_worlds
 
     print_rows("worlds", list_worlds(() if contract is None else (scene_path(load_contract(contract)),)))

@@ -30,7 +30,7 @@ from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.planning.base import RENAMED as PLANNER_RENAMED
 from mbrl_controller.planning.base import PlannerOptions
 from mbrl_controller.planning.catalog import PLANNERS, make_planner
-from mbrl_controller.simulation.scene import available
+from mbrl_controller.simulation.scene_paths import available
 from mbrl_controller.simulation.sim_options import make_sim_options
 from mbrl_controller.tasks.metrics import direction
 

@@ -171,7 +171,7 @@ def run_episode(hand: HandEnv, policy: Policy, goal: Goal, seed: int, seconds: f
         plan_s=np.array(spent),
         predicted_returns=np.array([s.plan.predicted_return if s else np.nan for s in solutions]),
         disagreements=np.array([s.disagreement if s else np.nan for s in solutions]),
-        metrics=_charge_full_length(metrics, task.drop_cost, steps - len(commands)),
+        metrics=charge_full_length(metrics, task.drop_cost, steps - len(commands)),
         measurements=measurements if any(s.derived for s in simulation.contract.sources) else None,
     )
 
@@ -181,6 +181,6 @@ def _sent(hand: HandEnv) -> list[SourceValues]:
     return [(m.source.key, m.values, m.stamp) for m in hand.measurements]
 
 
-def _charge_full_length(metrics: EpisodeMetrics, drop_cost: float, missing: int) -> EpisodeMetrics:
+def charge_full_length(metrics: EpisodeMetrics, drop_cost: float, missing: int) -> EpisodeMetrics:
     """Charge a drop for each missing step, so that ending early is no advantage."""
     return replace(metrics, episode_return=metrics.episode_return - drop_cost * missing)

@@ -19,14 +19,13 @@ import mujoco
 import numpy as np
 
 from mbrl_controller.base.errors import ContractError
-from mbrl_controller.base.shares import shared_files
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.contract.sources import ObjectSource
 from mbrl_controller.simulation.hand_joints import SCALAR_JOINTS, HandJoints, coefficients, find_hand, is_position_servo
 from mbrl_controller.simulation.model_files import digest
 from mbrl_controller.simulation.scene_build import KeyPose, World, build
 from mbrl_controller.simulation.scene_file import Camera, SceneFile
-from mbrl_controller.simulation.scene_reading import read_scene
+from mbrl_controller.simulation.scene_paths import read_scene_once, scene_path
 from mbrl_controller.simulation.state_reader import FRAME_KINDS, Frame, StateReader
 from mbrl_controller.tasks.spaces import parse_entry
 
@@ -82,43 +81,6 @@ class Scene:
         return {name: int(self.model.jnt_dofadr[self.model.body_jntadr[body]]) for name, body in self.objects.items()}
 
 
-def available() -> dict[tuple[str, str], Path]:
-    """Worlds of all packages: (robot, task) -> scene.yaml. Raises ContractError where two have the same."""
-    found: dict[tuple[str, str], Path] = {}
-    for path in shared_files("sim/*/scene.yaml"):
-        file = read_scene_once(path)
-        if file.robot is None or file.task is None:
-            continue  # only for contracts that name it
-        other = found.setdefault((file.robot, file.task), path)
-        if other != path:
-            raise ContractError(f"{other} and {path} are both worlds for robot {file.robot!r} and task {file.task!r}")
-    return found
-
-
-def scene_path(contract: RobotContract) -> Path:
-    """The scene.yaml that the contract names, else the one for its robot and task; raises ContractError."""
-    named = contract.file.scene
-    if named is not None:
-        if contract.folder is None:
-            raise ContractError(
-                f"contract of {contract.file.robot}: its scene {named} is beside the contract's file, which is not "
-                "known here; give the file (--contract FILE)"
-            )
-        path = (contract.folder / named).resolve()
-        if not path.is_file():
-            raise ContractError(f"contract of {contract.file.robot}: its scene {path} does not exist")
-        return path
-    worlds = available()
-    key = (contract.file.robot, contract.task.name)
-    if key not in worlds:
-        known = ", ".join(f"{robot}/{task}" for robot, task in sorted(worlds))
-        raise ContractError(
-            f"no simulated world for robot {key[0]!r} and task {key[1]!r}; known: {known}; a contract can name "
-            "its own: scene: scene.yaml"
-        )
-    return worlds[key]
-
-
 def load_scene(contract: RobotContract) -> Scene:
     """The world of a contract; raises ContractError if there is none or it does not match."""
     path = scene_path(contract)
@@ -155,9 +117,6 @@ def load_scene(contract: RobotContract) -> Scene:
 def world_digest(contract: RobotContract) -> str:
     """SHA-256 (hex) of the contract's world, without compiling it; raises ContractError."""
     return file_digest(scene_path(contract))
-
-
-read_scene_once = lru_cache(maxsize=32)(read_scene)
 
 
 @lru_cache(maxsize=8)

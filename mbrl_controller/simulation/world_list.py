@@ -12,7 +12,8 @@ import mujoco
 from mbrl_controller.base.errors import ContractError
 from mbrl_controller.base.shares import shared_files
 from mbrl_controller.models.origin import simulated_world
-from mbrl_controller.simulation.scene import compile_world, file_digest, read_scene_once
+from mbrl_controller.simulation.scene import compile_world, file_digest
+from mbrl_controller.simulation.scene_paths import read_scene_once
 
 
 def list_worlds(more: tuple[Path, ...] = ()) -> list[dict[str, str]]:

@@ -15,7 +15,8 @@ from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.simulation import scene as scene_module
 from mbrl_controller.simulation.hand_simulation import HandSimulation
-from mbrl_controller.simulation.scene import available, load_scene
+from mbrl_controller.simulation.scene import load_scene
+from mbrl_controller.simulation.scene_paths import available
 from mbrl_controller.simulation.sim_options import SimOptions
 from mbrl_controller.simulation.start import start_qpos
 
