@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 from pathlib import Path
@@ -19,7 +20,7 @@ from mbrl_controller.base.os_process import usable_cores
 def describe() -> dict[str, Any]:
     """Processor, cores usable, versions, and the load average at this moment (1, 5, 15 min)."""
     return {
-        "cpu": _cpu_model(),
+        "cpu": _cpu_entry("model name") or platform.processor() or "unknown",
         "cores_usable": usable_cores(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
@@ -29,11 +30,19 @@ def describe() -> dict[str, Any]:
     }
 
 
-def _cpu_model() -> str:
-    """The first model name in /proc/cpuinfo."""
+def processor() -> str:
+    """What decides how fast a program runs on this processor, and which instructions it has: its name, and a digest of
+    its flags, since virtual machines give many processors one name."""
+    parts = (_cpu_entry("vendor_id"), _cpu_entry("cpu family"), _cpu_entry("model\t"), _cpu_entry("flags"))
+    features = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
+    name = _cpu_entry("model name") or platform.processor() or "unknown"
+    return f"{platform.machine()}, {name}, {features}"
+
+
+def _cpu_entry(key: str) -> str:
+    """The first entry of this name in /proc/cpuinfo; empty: there is none."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, "") or platform.processor() or "unknown"
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")

@@ -17,9 +17,10 @@ from mbrl_controller.control.core import ControllerCore
 from mbrl_controller.control.safety import Safety, SafetyState
 from mbrl_controller.control.steps import Observation
 from mbrl_controller.control.task_config import contract_for, planner_defaults
-from mbrl_controller.models.loading import LoadedModel, select_model_file
+from mbrl_controller.models.loading import LoadedModel
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.models.registry import Registry
+from mbrl_controller.models.selection import select_model_file
 from mbrl_controller.models.spec import ModelSpec, Precision
 from mbrl_controller.planning.base import Planner, PlannerState
 from mbrl_controller.planning.catalog import make_planner

@@ -57,12 +57,24 @@ def list_versions(
 def show(
     task: NamedTask,
     version: Annotated[str, typer.Argument(help="version; default: the current one")] = "current",
+    trial: Annotated[
+        bool, typer.Option("--trial", help="time its files on this processor, unless they were before")
+    ] = False,
     models_dir: ModelsOption = None,
 ) -> None:
-    """The card of a version as JSON, after checking that its files are intact."""
+    """The card of a version as JSON, after checking that its files are intact, and which file serves here."""
+    from mbrl_controller.control.task_config import planner_defaults
     from mbrl_controller.models.registry import Registry
+    from mbrl_controller.models.selection import served_here
+    from mbrl_controller.planning.catalog import PLANNERS
 
-    console.print_json(Registry(models_dir).resolve(task, version).check_digest().model_dump_json())
+    found = Registry(models_dir).resolve(task, version)
+    card = found.check_digest()
+    shown = card.model_dump(mode="json")
+    if card.model_sha256 is not None:
+        planner = PLANNERS["pddm"].config_type(**planner_defaults(task, "pddm").planner_options)
+        shown["served_here"] = served_here(found, card, (planner.num_samples, planner.horizon), trial)
+    console.print_json(data=shown)
 
 
 @app.command()

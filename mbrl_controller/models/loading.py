@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """How a controller loads a version: `load_model` selects a file, checks it, and returns a model to plan with. Rollouts
-select in one process (`select_model_file`) and load in others (`load_ensemble`).
+select in one process (`select_model_file` in selection.py) and load in others (`load_ensemble`).
 
 A file goes through these checks, of which each raises ModelError: the card's digest (card.py), the operators and sizes
 of the graph (onnx_validation.py), a first run in a process of its own where `sandbox_size` is given (sandbox.py), and a
@@ -12,8 +12,6 @@ prediction and the golden samples of an 8-bit file (onnx_ensemble.py).
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
@@ -22,11 +20,10 @@ from numpy.typing import NDArray
 
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.base.extras import how_to_install
-from mbrl_controller.models.card import INT8_FILE, ModelCard, Version
+from mbrl_controller.models.card import Version
 from mbrl_controller.models.files import ModelFile
-from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
-from mbrl_controller.models.sandbox import check_in_sandbox
-from mbrl_controller.models.spec import ModelSpec, Precision
+from mbrl_controller.models.selection import select_model_file
+from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace, Array
 
@@ -56,33 +53,20 @@ class LearnedEnsemble(Protocol):
 
 
 class LoadedModel:
-    """A learned ensemble with its version. `fallback`: why it is not the version's 8-bit file; empty if it is, or if
-    the version has none."""
+    """A learned ensemble with its version. `fallback`: what is wrong with the version's 8-bit file here, so that it is
+    not served; else empty. `choice`: how its file was chosen, in words."""
 
-    def __init__(self, ensemble: LearnedEnsemble, version: str = "", fallback: str = "") -> None:
+    def __init__(self, ensemble: LearnedEnsemble, version: str = "", fallback: str = "", choice: str = "") -> None:
         self.ensemble = ensemble
         self.version = version or ensemble.spec.version or str(ensemble.path)
         self.fallback = fallback
+        self.choice = choice
         self.delta_scale: Array | None = np.asarray(ensemble.spec.delta_scale) if ensemble.spec.delta_scale else None
         self.disagreement_limit = ensemble.spec.disagreement_limit
 
     def rollout(self, state: Array, actions: Array) -> Array:
         """States [E, N, H, S] after targets [N, H, A] from state [S]."""
         return self.ensemble.rollout(state, actions)
-
-
-@dataclass(frozen=True)
-class ModelFileChoice:
-    """A version's file, with the card's digest. `fallback`: why it is not the version's 8-bit file; else empty."""
-
-    file: ModelFile
-    card: ModelCard
-    fallback: str = ""
-
-    @property
-    def precision(self) -> Precision:
-        """The file's precision."""
-        return "int8" if self.file.path.name == INT8_FILE else self.card.spec.precision
 
 
 def load_model(
@@ -108,54 +92,11 @@ def load_model(
             is warmed up; None: neither.
     """
 
-    def check(file: ModelFile) -> None:
-        if sandbox_size is not None:
-            check_in_sandbox(file, *sandbox_size)
-
-    chosen = select_model_file(version, precision, backend, task=task, action=action, check=check)
+    chosen = select_model_file(version, precision, backend, task=task, action=action, sandbox_size=sandbox_size)
     ensemble = load_ensemble(chosen.file, backend, task=task, action=action, threads=threads)
     if sandbox_size is not None:
         ensemble.warm_up(*sandbox_size)
-    return LoadedModel(ensemble, chosen.card.spec.version or version.name, chosen.fallback)
-
-
-def select_model_file(
-    version: Version,
-    precision: str = "auto",
-    backend: str = "onnx",
-    *,
-    task: Task | None = None,
-    action: ActionSpace | None = None,
-    check: Callable[[ModelFile], None] = lambda file: None,
-) -> ModelFileChoice:
-    """The version's file that `backend` serves; raises ModelError if there is none.
-
-    Args:
-        version: from the registry.
-        precision: a ServedPrecision. auto loads the 8-bit file to check it on this processor, and falls back to the
-            fp32 file if that fails.
-        backend: torch serves fp32 files only.
-        task: with `action`, the model must have been made for them.
-        action: see `task`.
-        check: called before anything is loaded; rejects a file by ModelError.
-    """
-    if backend == "torch":
-        if precision == "int8":
-            raise ModelError("backend torch serves the fp32 file only; leave out precision int8")
-        precision = "fp32"
-    card, fallback = version.card(), ""
-    path = version.path_for(precision, card)
-    if precision == "auto" and path != version.model:
-        try:
-            file = version.read(path, card)
-            check(file)
-            OnnxEnsemble.load(file, task=task, action=action)
-            return ModelFileChoice(file, card)
-        except ModelError as error:
-            path, fallback = version.model, str(error)
-    file = version.read(path, card)
-    check(file)
-    return ModelFileChoice(file, card, fallback)
+    return LoadedModel(ensemble, chosen.card.spec.version or version.name, chosen.fallback, chosen.why)
 
 
 def load_ensemble(

@@ -31,6 +31,7 @@ def identity(model: ControlModel) -> dict[str, object]:
             "model precision": model.ensemble.spec.precision,
             "model 8-bit kernels": _kernels(model.ensemble),
             "model fallback": model.fallback,
+            "model file chosen": model.choice,
             "model digest": model.ensemble.digest,
         }
     return values

@@ -20,9 +20,10 @@ from mbrl_controller.control.config import RENAMED as CORE_RENAMED
 from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.control.task_config import contract_for, planner_defaults
 from mbrl_controller.models.card import PRECISIONS, ServedPrecision
-from mbrl_controller.models.loading import BACKENDS, Backend, select_model_file
+from mbrl_controller.models.loading import BACKENDS, Backend
 from mbrl_controller.models.origin import check_robot, parse_mix, simulated_world
 from mbrl_controller.models.registry import Registry
+from mbrl_controller.models.selection import select_model_file
 from mbrl_controller.models.spec import Precision, describe_validation
 from mbrl_controller.planning.base import RENAMED
 from mbrl_controller.planning.catalog import PLANNERS

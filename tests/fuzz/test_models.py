@@ -21,9 +21,9 @@ from mbrl_controller.base.errors import MbrlError, ModelError
 from mbrl_controller.contract.contract import parse_contract
 from mbrl_controller.models.card import CARD_FILE, MODEL_FILE, ModelCard
 from mbrl_controller.models.golden_samples import PROBE_KEY
-from mbrl_controller.models.loading import select_model_file
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.models.registry import CURRENT_FILE, Registry, file_sha256
+from mbrl_controller.models.selection import select_model_file
 from mbrl_controller.models.spec import METADATA_KEY, ModelSpec
 
 from ..linear_model import linear_model

@@ -101,9 +101,13 @@ def test_the_8_bit_file_serves_or_its_refusal_is_told(tmp_path: Path, monkeypatc
         assert identity(model)["model digest"] == file_sha256(file)
         return identity(model)
 
+    monkeypatch.setenv("MBRL_HOME", str(tmp_path / "home"))
+    faster = {version.model: 1.0, version.int8: 0.5}
+    monkeypatch.setattr("mbrl_controller.models.selection.time_in_sandbox", lambda file, *_: faster[file.path])
     for asked, expected in (("auto", "int8"), ("int8", "int8"), ("fp32", "fp32")):
         values = served(asked)
         assert (values["model precision"], values["model fallback"]) == (expected, "")
+    assert "8 bit" in str(served("auto")["model file chosen"])
     monkeypatch.setattr("mbrl_controller.models.onnx_ensemble.INT8_RMS_TOLERANCE", 1e-9)
     values = served("auto")
     assert (values["model version"], values["model precision"]) == ("v0001", "fp32")

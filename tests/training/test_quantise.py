@@ -23,9 +23,9 @@ from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.episodes.reader import read_info
 from mbrl_controller.models.card import INT8_FILE, MODEL_FILE, Version
 from mbrl_controller.models.disagreement import disagreement
-from mbrl_controller.models.loading import select_model_file
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.models.registry import Registry
+from mbrl_controller.models.selection import select_model_file
 from mbrl_controller.rollouts import collect, evaluate
 from mbrl_controller.rollouts.config import RolloutConfig, resolve
 from mbrl_controller.training import acceptance, quantise
