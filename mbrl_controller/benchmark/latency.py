@@ -14,7 +14,8 @@ from typing import Any, get_args
 import numpy as np
 
 from mbrl_controller.base.errors import MbrlError
-from mbrl_controller.benchmark import gemm
+from mbrl_controller.benchmark import default_plan
+from mbrl_controller.benchmark.default_plan import LIBRARIES
 from mbrl_controller.benchmark.settings import Settings, Table, UnavailableError, measurable_tasks
 from mbrl_controller.benchmark.subprocess_run import reason, run_in_subprocess
 from mbrl_controller.benchmark.timing import Times, in_turn, one_core, paced, percentiles
@@ -23,12 +24,13 @@ from mbrl_controller.models.spec import Precision
 
 RATE = 10.0  # Hz, the control rate
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-LIBRARIES = {"numpy": gemm.numpy_products, "onnxruntime": gemm.onnxruntime_products}
 
 
 def run(settings: Settings) -> dict[str, Any]:
-    """The part: see `measure`."""
-    return run_in_subprocess(measure, repeats=10 if settings.quick else 60, tasks=measurable_tasks())
+    """The part: see `measure`, and `default_plan` of default_plan.py."""
+    repeats, tasks = 10 if settings.quick else 60, measurable_tasks()
+    figures = run_in_subprocess(measure, repeats=repeats, tasks=tasks)
+    return {**figures, "default_plan": run_in_subprocess(default_plan.measure, repeats=repeats, tasks=tasks)}
 
 
 def measure(
@@ -131,24 +133,31 @@ def measure_pace(cases: Sequence[Case], repeats: int) -> list[dict[str, Any]]:
     ]
 
 
-def headline(figures: dict[str, Any]) -> dict[str, float]:
-    """The headline figures: the plan of the size in PDDM's paper in the served precision, and its yardstick."""
+def headline(figures: dict[str, Any]) -> dict[str, Any]:
+    """The headlines: the plan of the size in PDDM's paper in 8 bit, its yardstick, and what is served by default."""
+    found: dict[str, Any] = {"default_plan": figures["default_plan"]} if "default_plan" in figures else {}
     for row in figures.get("rows", []):
         if (row["case"], row["what"], row["by"]) == ("paper", "plan", "int8"):
-            return {
+            found |= {
                 "plan_cpu_ms": row["cpu_ms"],
                 "gemm_fp32_cpu_ms": figures["gemm_fp32_cpu_ms"]["paper"],
                 "ratio_to_gemm": row["ratio_to_gemm"],
             }
-    return {}
+    return found
 
 
 def tables(figures: dict[str, Any]) -> list[Table]:
     """Titles and rows of the tables to print."""
     size = f"N={figures['candidates']}, H={figures['horizon']}, one core, one thread, {figures['repeats']} repeats"
+    defaults = [{"task": task, **found} for task, found in figures.get("default_plan", {}).items()]
+    columns = ("task", "file", "cpu_ms", "ratio_to_full_gemm", "candidates", "horizon")
     return [
         (f"one plan, {size}; ratio to the faster float32 GEMM", figures["rows"]),
         ("the same plan with and without idle gaps", figures["control_rate"]),
+        (
+            "one tick's plan as it is served by default",
+            [{name: row[name] for name in columns} for row in defaults if "cpu_ms" in row],
+        ),
     ]
 
 

@@ -9,6 +9,7 @@ import contextlib
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from typing import Any, ParamSpec
 
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.extras import missing_extra
-from mbrl_controller.base.os_process import ONE_THREAD
+from mbrl_controller.base.os_process import ONE_THREAD, die_with_parent
 from mbrl_controller.benchmark.settings import UnavailableError
 
 P = ParamSpec("P")
@@ -56,6 +57,7 @@ def reason(error: Exception) -> str:
 
 def main() -> None:
     """The child: arguments as JSON on stdin, the answer as JSON on stdout."""
+    die_with_parent(signal.SIGKILL)  # else a killed benchmark would go on, and disturb the next one
     module, function = sys.argv[1:]
     positional, arguments = json.load(sys.stdin)
     answer: dict[str, Any]

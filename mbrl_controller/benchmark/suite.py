@@ -61,9 +61,10 @@ def run(
     on_part: Callable[[str, dict[str, Any]], None] = lambda name, figures: None,
     on_machine: Callable[[dict[str, Any]], None] = lambda found: None,
 ) -> dict[str, Any]:
-    """Measure `parts`; returns the report, and writes it to `json_file` after each part.
+    """Measure `parts`; returns the report, and writes it to `json_file` at the start and after each part.
 
-    A part that cannot be measured is `{"skipped": why}`, and the others go on.
+    A part that cannot be measured is `{"skipped": why}`, and the others go on. `unfinished` names the parts to come: a
+    benchmark that was killed leaves what is done.
     """
     names = chosen(parts)
     settings = replace(settings, json_file=json_file)
@@ -71,7 +72,14 @@ def run(
     on_machine(report["machine"])
     report |= dict.fromkeys(HEADLINES)
     report |= {"peers": {}, "peers_missing": {}}
-    for name in names:
+
+    def write(unfinished: list[str]) -> None:
+        report["unfinished"] = unfinished
+        if json_file is not None:
+            write_json(json_file, report)
+
+    write(names)
+    for i, name in enumerate(names):
         on_begin(name)
         try:
             figures = PARTS[name].run(settings)
@@ -82,8 +90,7 @@ def run(
         except (MbrlError, ModuleNotFoundError, OSError) as error:
             figures = {"skipped": reason(error)}
         _enter(report, name, figures)
-        if json_file is not None:
-            write_json(json_file, report)
+        write(names[i + 1 :])
         on_part(name, figures)
     return report
 

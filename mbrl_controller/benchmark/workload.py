@@ -17,7 +17,7 @@ from mbrl_controller.control.core import ControllerCore
 from mbrl_controller.control.safety import Safety, SafetyState
 from mbrl_controller.control.steps import Observation
 from mbrl_controller.control.task_config import contract_for, planner_defaults
-from mbrl_controller.models.loading import LoadedModel
+from mbrl_controller.models.loading import LoadedModel, load_model
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.models.selection import select_model_file
@@ -50,9 +50,7 @@ class Case:
     @property
     def widths(self) -> list[int]:
         """Sizes of a member's layers, input to output."""
-        spec = self.spec
-        features = len(spec.state_names) + len(spec.periodic) + len(spec.action_names)
-        return [features, *spec.hidden, len(spec.state_names)]
+        return layer_widths(self.spec)
 
     @property
     def network(self) -> str:
@@ -99,19 +97,36 @@ class Served:
         return Case(name, self.core.planner, self.objective(self.rest().state), self.model.ensemble.spec)
 
 
-def served(task: str, options: dict[str, Any] | None = None, file: Path | None = None) -> Served:
-    """The current version of `task` (the file that is served, or `file`), its own planner with `options` changed.
+def layer_widths(spec: ModelSpec) -> list[int]:
+    """Sizes of a member's layers, input to output."""
+    features = len(spec.state_names) + len(spec.periodic) + len(spec.action_names)
+    features += spec.geometry.features if spec.geometry is not None else 0
+    return [features, *spec.hidden, len(spec.state_names)]
 
-    Raises MbrlError when there is no such version.
+
+def served(
+    task: str, options: dict[str, Any] | None = None, file: Path | None = None, by_speed: bool = False
+) -> Served:
+    """The current version of `task`, its own planner with `options` changed; raises MbrlError if there is none.
+
+    Args:
+        task: its name.
+        options: of the planner.
+        file: None: the one that rollouts take; with `by_speed`, the one that a controller takes on this processor.
+        by_speed: see `file`.
     """
     contract = contract_for(task)
     defaults = planner_defaults(task, "pddm")
     version = Registry().resolve(task, robot=contract.file.robot)
-    source = file or select_model_file(version, task=contract.task, action=contract.action).file
-    ensemble = OnnxEnsemble.load(source, task=contract.task, action=contract.action)
     planner = make_planner("pddm", len(contract.action), {**defaults.planner_options, **(options or {})})
-    ensemble.warm_up(planner.config.num_samples, planner.config.horizon)
-    model = LoadedModel(ensemble, version.name)
+    size = planner.config.num_samples, planner.config.horizon
+    fits: Any = {"task": contract.task, "action": contract.action}
+    if by_speed:
+        model = load_model(version, **fits, sandbox_size=size)
+    else:
+        ensemble = OnnxEnsemble.load(file or select_model_file(version, **fits).file, **fits)
+        ensemble.warm_up(*size)
+        model = LoadedModel(ensemble, version.name)
     safety = Safety(contract.action, safe=contract.file.command.safe)
     core = ControllerCore(contract, model, planner, defaults.core, safety)
     safety.change(SafetyState.RUNNING, "benchmark")

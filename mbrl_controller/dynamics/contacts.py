@@ -29,7 +29,7 @@ from torch import Tensor
 from mbrl_controller.dynamics import solids
 from mbrl_controller.dynamics.array_operations import StateOperations, X
 from mbrl_controller.dynamics.torch_operations import TorchOperations
-from mbrl_controller.models.hand_geometry import Frame, HandGeometry
+from mbrl_controller.models.hand_geometry import BALL_FEATURES, SOLID_FEATURES, Frame, HandGeometry
 from mbrl_controller.tasks.spaces import Array, VectorSpec
 
 REACH = 8e-3  # m, over which a surface's influence falls by e; about the motion in one control step
@@ -96,7 +96,7 @@ class ContactLayout:
     @property
     def size(self) -> int:
         """Number of features F."""
-        return len(self.shapes) * (4 * len(self.balls) + solids.FEATURES * len(self.solids))
+        return len(self.shapes) * (BALL_FEATURES * len(self.balls) + SOLID_FEATURES * len(self.solids))
 
     def _put_half(self, kind: str, half: Array) -> None:
         """Half extents [n, 3] along the axes of a kind's cores."""

@@ -36,7 +36,6 @@ from mbrl_controller.tasks.spaces import AXES, Array, VectorSpec
 SWEEPS = 3
 ROUNDING = 2e-3  # m
 TINY = 1e-9  # m, below which there is no direction
-FEATURES = 7
 
 
 def core(shape: Shape) -> tuple[Array, float]:

@@ -22,6 +22,7 @@ Numbers9 = tuple[float, float, float, float, float, float, float, float, float]
 Length = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
 Plane = tuple[float, float, float, float]  # outward unit normal, and its distance (m) from the frame's origin
 MAX_PARTS = 200  # hinges, shapes
+BALL_FEATURES, SOLID_FEATURES = 4, 7  # contact features of each surface with each ball, and with each solid
 MAX_PLANES = 64
 
 
@@ -128,6 +129,11 @@ class HandGeometry(_Strict):
             math.isclose(a, b, abs_tol=1e-6) if isinstance(a, float) and isinstance(b, float) else a == b
             for a, b in zip(own, others, strict=True)
         )
+
+    @property
+    def features(self) -> int:
+        """Number of contact features."""
+        return len(self.shapes) * (BALL_FEATURES * len(self.balls) + SOLID_FEATURES * len(self.solids))
 
     @property
     def state_names(self) -> tuple[str, ...]:

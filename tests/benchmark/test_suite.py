@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +19,12 @@ import pytest
 from typer.testing import CliRunner
 
 from mbrl_controller.base.errors import MbrlError
-from mbrl_controller.benchmark import anytime, external, latency, load, memory, suite, timing, workload
+from mbrl_controller.benchmark import anytime, default_plan, external, latency, load, memory, suite, timing, workload
 from mbrl_controller.benchmark.external import PeerResult
 from mbrl_controller.benchmark.settings import Settings, UnavailableError
 from mbrl_controller.benchmark.subprocess_run import run_in_subprocess
 from mbrl_controller.cli.main import app
+from mbrl_controller.models.registry import Registry
 from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.stack.cpu_load import cpu_load
 
@@ -87,6 +90,78 @@ def test_what_was_not_measured_is_null(fake_parts: list[str]) -> None:
     assert "latency" not in report
     assert report["plan_cpu_ms"] is report["speedup_over_fastest_peer"] is None
     assert report["peers"] == {}
+
+
+def test_a_benchmark_that_was_killed_leaves_what_is_done(fake_parts: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    seen = []
+
+    def kill(name: str) -> None:
+        report = json.loads(file.read_text())
+        seen.append((name, report["unfinished"], report.get("plan_cpu_ms")))
+        if name == "memory":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        suite.run(Settings(), None, file, on_begin=kill)
+    assert seen == [
+        ("latency", ["latency", "peers", "memory", "load"], None),
+        ("peers", ["peers", "memory", "load"], 10.0),
+        ("memory", ["memory", "load"], 10.0),
+    ]
+    assert suite.run(Settings(), ["load"], file)["unfinished"] == []
+
+
+def test_a_measurement_ends_with_the_benchmark_that_began_it(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from mbrl_controller.benchmark.subprocess_run import run_in_subprocess\n"
+        "from tests.benchmark.test_suite import sleep_for_ever\n"
+        f"run_in_subprocess(sleep_for_ever, {str(tmp_path / 'pid')!r})\n"
+    )
+    root = Path(__file__).parents[2]
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=root)
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        assert parent.poll() is None
+        time.sleep(0.02)
+    child = int((tmp_path / "pid").read_text())
+    parent.kill()
+    parent.wait()
+    until = time.monotonic() + 30
+    while Path(f"/proc/{child}/stat").exists() and time.monotonic() < until:
+        if Path(f"/proc/{child}/stat").read_text().split()[2] == "Z":
+            break
+        time.sleep(0.02)
+    else:
+        assert not Path(f"/proc/{child}").exists()
+
+
+def sleep_for_ever(file: str) -> dict:
+    Path(file).write_text(str(os.getpid()))
+    time.sleep(600)
+    return {}
+
+
+def test_the_default_plan_is_what_a_controller_serves_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"CANDIDATES": 8, "HORIZON": 2}.items():
+        monkeypatch.setattr(default_plan, name, value)
+    faster = {"model.onnx": 0.5, "model.int8.onnx": 1.0}
+    monkeypatch.setattr("mbrl_controller.models.selection.time_in_sandbox", lambda file, *_: faster[file.path.name])
+    found = default_plan.measure(["valve", "reach"], 3)
+    valve = found["valve"]
+    assert valve["file"] == "model.onnx"
+    assert "fp32 500 ms" in valve["why"]
+    assert (valve["candidates"], valve["horizon"]) == (500, 7)
+    assert valve["ratio_to_full_gemm"] == pytest.approx(valve["cpu_ms"] / valve["full_gemm_cpu_ms"])
+    assert valve["ratio_to_full_gemm"] > 1  # 500 candidates and 7 steps beside the products of 8 and 2
+    assert "no model" in found["reach"]["skipped"]
+    figures = {"candidates": 8, "horizon": 2, "repeats": 3, "rows": [], "control_rate": [], "default_plan": found}
+    assert [row["task"] for row in latency.tables(figures)[2][1]] == ["valve"]
+    assert latency.headline(figures) == {"default_plan": found}
+
+
+def test_a_networks_layers_count_its_contact_features() -> None:
+    spec = Registry().resolve("baoding", "v0002").card().spec
+    assert workload.layer_widths(spec) == [212, 500, 500, 36]
 
 
 def test_the_command_prints_tables_skips_and_headlines(fake_parts: list[str], tmp_path: Path) -> None:
