@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import re
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -40,17 +41,31 @@ def new_run(base: Path, plan: str, name: str | None = None) -> Path:
     """A folder below `base` with the JSON text `plan`, called `name`, else after the time (UTC); raises MbrlError."""
     if name and not NAME.match(name):
         raise MbrlError(f"run name {name!r}: use letters, digits, '_', '.', '-'")
-    stamp = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}"
-    names = [name] if name else [stamp, *(f"{stamp}-{i}" for i in range(2, 100))]
-    folder = next((base / n for n in names if not (base / n / PLAN_FILE).exists()), None)
-    if folder is None:
-        raise MbrlError(f"{base / names[0]}: there is a run of this name; --resume continues it")
+    folder = base / name if name else new_folder(base)
+    if (folder / PLAN_FILE).exists():
+        raise MbrlError(f"{folder}: there is a run of this name; --resume continues it")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / PLAN_FILE, plan.encode())
     except OSError as error:
         raise MbrlError(f"{folder}: cannot be written: {error.strerror}") from error
     return folder
+
+
+def new_folder(base: Path, prefix: str = "") -> Path:
+    """Make a folder below `base` called after the time (UTC), of which there is no other, whoever asks at the same
+    time; raises MbrlError."""
+    stamp = f"{prefix}{datetime.now(timezone.utc):%Y%m%dT%H%M%S}"
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        for number in itertools.count(1):
+            folder = base / (stamp if number == 1 else f"{stamp}-{number}")
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir()
+                return folder
+        raise AssertionError("there is always a next number")
+    except OSError as error:
+        raise MbrlError(f"{base}: cannot be written: {error.strerror}") from error
 
 
 def is_unfinished(folder: Path) -> bool:

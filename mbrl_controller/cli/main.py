@@ -68,6 +68,14 @@ def retrain(
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads")] = None,
     models_dir: ModelsOption = None,
     mix: MixOption = "",
+    world: Annotated[
+        str,
+        typer.Option(
+            metavar="current|real|NAME",
+            help="learn only from episodes of this world: current, the contract's own as its files are now, real, or a "
+            "name that `mbrl episodes list` shows (default: from all, which must be of one)",
+        ),
+    ] = "",
 ) -> None:
     """Learn the next model version from the log. Ctrl-C stops at a checkpoint; --resume goes on from there."""
     from mbrl_controller.cli.progress import RetrainDisplay, stop_flag
@@ -90,6 +98,7 @@ def retrain(
         notes=notes,
         threads=threads,
         mix=parse_mix(mix),
+        world=world,
     )
     with stop_flag() as stop, RetrainDisplay() as callback:
         result = job.run(request, stop.is_set, callback, usable_cores())

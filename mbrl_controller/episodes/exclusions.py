@@ -1,22 +1,24 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Intervals of an episode that must not be trained on, found from its ticks.
+"""Intervals of an episode that must not be trained on, found from its ticks, and from the logger's marks.
 
 Reasons: nobody took the commands, several publishers sent one state, or the clock jumped backwards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mbrl_controller.control.doubt import CLOCK_WENT_BACK, REASONS, Doubt
-from mbrl_controller.episodes.ros_messages import NANO
+from mbrl_controller.episodes.ros_messages import NANO, is_stamp, to_ns
 from mbrl_controller.tasks.spaces import Array
 
+DOUBT = "doubt"  # event of a person's episode: the log of this moment may not be what happened
 # On a busy machine the logger may discover a publisher this much earlier than the controller does.
 DISCOVERY_NS = 3 * NANO
 # How long the doubt outlives its last tick: the last message of a publisher that left may still be the newest of its
@@ -50,6 +52,16 @@ def find_exclusions(ticks: Mapping[str, Array], period: int) -> list[Exclusion]:
         doubts = ticks["doubt"][known]
         for doubt, reason in REASONS.items():
             found += _merged(at[doubts == doubt], reason, AFTERWARDS_NS[doubt])
+    return found
+
+
+def marked_exclusions(events: Iterable[Mapping[str, Any]]) -> list[Exclusion]:
+    """Intervals to leave out by an episode's events DOUBT, which have a stamp (s) and the name of a Doubt as `why`."""
+    marks = [event for event in events if event.get("event") == DOUBT and is_stamp(event.get("stamp"))]
+    found = []
+    for doubt, reason in REASONS.items():
+        stamps = np.array([to_ns(mark["stamp"]) for mark in marks if mark.get("why") == doubt.name], dtype=np.int64)
+        found += _merged(stamps, reason, AFTERWARDS_NS[doubt])
     return found
 
 

@@ -23,7 +23,7 @@ from mbrl_controller.episodes.command_intervals import CommandIntervals, Stamps,
 from mbrl_controller.episodes.command_stream import CommandStream, control_periods
 from mbrl_controller.episodes.data_schema import DataSchema
 from mbrl_controller.episodes.decoding import NamedValues, SourceDecoder, add_row
-from mbrl_controller.episodes.exclusions import Exclusion
+from mbrl_controller.episodes.exclusions import Exclusion, marked_exclusions
 from mbrl_controller.episodes.mcap_scan import McapScan, Message, Metadata
 from mbrl_controller.episodes.metadata import CLOSED_RECORD, OTHERS, RECORD, EpisodeInfo, absolute
 from mbrl_controller.episodes.time_series import NewestSampleFilter, TimeSeries, TimeSeriesBuilder
@@ -51,7 +51,7 @@ class Episode:
     problem: str  # if not complete
     closed: Mapping[str, str]  # the writer's notes at the end
     rejected: Mapping[str, int] = field(default_factory=dict)  # reason -> messages that could not be used
-    doubtful: tuple[Exclusion, ...] = ()  # periods in which several commands of others were in force
+    doubtful: tuple[Exclusion, ...] = ()  # where commands or states of a person's episode are in doubt
 
     @property
     def key(self) -> str:
@@ -240,7 +240,7 @@ class _Log:
             problem=self._scan.problem,
             closed=self._closed,
             rejected=dict(self.rejected),
-            doubtful=tuple(doubtful),
+            doubtful=(*doubtful, *marked_exclusions(self._events)),
         )
 
     def _topic(self, role: str, type_name: str, take: Callable[[Any, int], bool], usual: str = "") -> _Topic:

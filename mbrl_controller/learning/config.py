@@ -1,9 +1,10 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Everything that decides a learning run, seed included.
+"""Everything that decides a learning run, seed included: its options, and what follows from them for each round.
 
-The plan is kept in the run's folder. Resuming depends on nothing else: configuration files are read once.
+The plan is kept in the run's folder. Resuming depends on nothing else: configuration files are read once. `make_plan`
+of learning/task_plan.py completes one from a task's defaults.
 """
 
 from __future__ import annotations
@@ -12,27 +13,17 @@ import math
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mbrl_controller.base.deprecated import renamed_fields, with_new_names_within
-from mbrl_controller.base.errors import MbrlError
-from mbrl_controller.base.os_process import usable_cores
-from mbrl_controller.base.overrides import deep_merge, unflatten
+from mbrl_controller.base.deprecated import renamed_fields
+from mbrl_controller.base.overrides import deep_merge
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.config import RENAMED as CORE_RENAMED
 from mbrl_controller.control.config import ControllerConfig, ControllerOverrides
-from mbrl_controller.control.task_config import contract_for, planner_defaults, task_defaults
-from mbrl_controller.dynamics.data import MIN_TRANSITIONS
 from mbrl_controller.dynamics.train_config import TrainConfig
 from mbrl_controller.models.origin import Mixed
-from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.planning.base import RENAMED as PLANNER_RENAMED
 from mbrl_controller.planning.base import PlannerOptions
-from mbrl_controller.planning.catalog import PLANNERS, make_planner
-from mbrl_controller.simulation.scene_paths import available
-from mbrl_controller.simulation.sim_options import make_sim_options
-from mbrl_controller.tasks.metrics import direction
 
 # Seeds of episodes. A run collects from OWN_SEEDS on, so no run collects what it is evaluated on.
 EVALUATION_SEEDS = 100_000
@@ -242,120 +233,3 @@ def _steps(behaviour: CollectionConfig, robot: RobotContract) -> int:
 
 def _full_length(seconds: float | None, robot: RobotContract) -> int:
     return max(1, round((seconds or robot.task.episode_s) / robot.action.period))
-
-
-def make_plan(
-    task: str, *, seed: int = 0, contract: Path | None = None, settings: dict[str, Any] | None = None
-) -> LearnPlan:
-    """The plan for `task`: defaults of LearnPlan, overridden by config/tasks.yaml, overridden by `settings`.
-
-    Args:
-        task: to learn.
-        seed: of the run.
-        contract: of the robot; None: the task's.
-        settings: options, nested or with dotted names (`training.max_epochs`).
-
-    Raises:
-        MbrlError: names what does not exist or fit.
-    """
-    asked = with_new_names_within(unflatten(settings or {}), RENAMED, "learning option ")
-    robot, defaults = contract_for(task, contract), task_defaults(task)
-    given = deep_merge(with_new_names_within(unflatten(defaults.learning), RENAMED), asked)
-    for end, other in (("env_steps", "rounds"), ("rounds", "env_steps")):
-        if end in asked and other not in asked:
-            given.pop(other, None)  # the task's own end is for those who name none
-    given.setdefault("hand", "sim" if _has_world(robot) else "real")
-    name = given.get("planner_name", "pddm")
-    planning = planner_defaults(task, name)
-    base = {
-        "training": defaults.training,
-        "planner": planning.planner_options,
-        "core": planning.core.model_dump(),
-        "threads": usable_cores(),
-        "collect": [behaviour.model_dump() for behaviour in PLAIN_AND_EXPLORE],
-    }
-    options = deep_merge(base, given)
-    options["collect"] = _behaviours(options["collect"])
-    try:
-        own = {"task": task, "contract": robot.text, "contract_folder": robot.folder, "seed": seed}
-        plan = LearnPlan.model_validate(options | own, strict=False)
-    except ValidationError as error:
-        raise MbrlError(f"learning options: {describe_validation(error, LearnPlan, 'mbrl options learn')}") from error
-    return _check(plan, robot)
-
-
-def _has_world(robot: RobotContract) -> bool:
-    """Whether a simulated world is known for the robot and its task."""
-    if robot.file.scene is not None:
-        return True
-    return (robot.file.robot, robot.task.name) in available()
-
-
-def _behaviours(given: Any) -> Any:
-    """`given`, each item read; raises MbrlError naming the behaviour. LearnPlan refuses what is not a list."""
-    if not isinstance(given, list):
-        return given
-    read = []
-    for i, item in enumerate(given):
-        try:
-            read.append(CollectionConfig.model_validate(item))
-        except ValidationError as error:
-            name = item.get("name", i) if isinstance(item, dict) else i
-            said = describe_validation(error, CollectionConfig, "mbrl options learn")
-            raise MbrlError(f"learning options: collect.{name}: {said}") from error
-    return read
-
-
-def _check(plan: LearnPlan, robot: RobotContract) -> LearnPlan:
-    """The plan with complete planner options; raises MbrlError for what would fail only later."""
-    if not PLANNERS[plan.planner_name].needs_model:
-        raise MbrlError(f"learning options: planner_name: {plan.planner_name} does not use what is learnt")
-    if (steps := plan.random_env_steps(robot)) < MIN_TRANSITIONS:
-        raise MbrlError(
-            f"learning options: random_episodes, random_scales, random_seconds: {steps} control steps of random motion "
-            f"are too few to train on, which takes {MIN_TRANSITIONS}"
-        )
-    if plan.hand == "real":
-        _check_real(plan, robot)
-    planner = make_planner(plan.planner_name, len(robot.action), plan.planner).config.model_dump(mode="json")
-    plan = plan.model_copy(update={"planner": planner})
-    make_sim_options(plan.sim, plan.sim_options)
-    try:
-        direction(robot.task.metric_specs, plan.acceptance_metric)
-    except ValueError as error:
-        raise MbrlError(f"learning options: acceptance_metric: {error}") from error
-    try:
-        plan.training_of(2)
-    except ValidationError as error:
-        said = describe_validation(error, TrainConfig, "mbrl options training")
-        raise MbrlError(f"learning options: warm_training: {said}") from error
-    return plan.model_copy(update={"collect": tuple(_checked(behaviour, plan, robot) for behaviour in plan.collect)})
-
-
-def _check_real(plan: LearnPlan, robot: RobotContract) -> None:
-    """Raises MbrlError for what a hand without a simulation cannot do."""
-    if not plan.through_ros:
-        raise MbrlError(
-            f"no simulated world is known for robot {robot.file.robot!r} and task {plan.task!r}: learn on the hand "
-            "itself with --through-ros, while its driver runs, or name a world in the contract (scene: scene.yaml)"
-        )
-    if plan.acceptance_test != "always":
-        raise MbrlError("learning options: acceptance_test: a real hand has no simulated episodes to test with")
-    if turned := [behaviour.name for behaviour in plan.collect if behaviour.start_turn]:
-        raise MbrlError(f"learning options: collect.{turned[0]}.start_turn: nobody turns the objects of a real hand")
-
-
-def _checked(behaviour: CollectionConfig, plan: LearnPlan, robot: RobotContract) -> CollectionConfig:
-    try:
-        planner = make_planner(plan.planner_name, len(robot.action), plan.planner_of(behaviour)).config
-        plan.core_of(behaviour)
-        robot.task.sample_goal(np.random.default_rng(0), **behaviour.goal_options)
-        if behaviour.start_turn:
-            robot.task.turn_objects(np.zeros((2, 3)), 0.0)
-    except ValidationError as error:
-        said = describe_validation(error, ControllerConfig, "mbrl options controller")
-        raise MbrlError(f"learning options: collect.{behaviour.name}: core: {said}") from error
-    except (MbrlError, TypeError, ValueError) as error:
-        raise MbrlError(f"learning options: collect.{behaviour.name}: {error}") from error
-    read = planner.model_dump(mode="json")
-    return behaviour.model_copy(update={"planner": {name: read[name] for name in behaviour.planner}})

@@ -25,11 +25,12 @@ from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.base.resources import home_dir
 from mbrl_controller.base.run_folder import PLAN_FILE, mark_done, new_run, newest_unfinished, only_process
 from mbrl_controller.learning.callbacks import LearnCallback
-from mbrl_controller.learning.config import LearnPlan, make_plan
+from mbrl_controller.learning.config import LearnPlan
 from mbrl_controller.learning.eta import eta_seconds
 from mbrl_controller.learning.log import LOG_FILE, Row, RunLog, StepKind
 from mbrl_controller.learning.rounds import RoundRunner, StoppedError
 from mbrl_controller.learning.run_logger import RunLogger
+from mbrl_controller.learning.task_plan import make_plan
 from mbrl_controller.models.card import Version
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.rollouts.pool import EpisodePool

@@ -67,12 +67,14 @@ def worlds_of(origins: Iterable[Origin]) -> set[str]:
     return {origin.world for origin in origins} - {""}
 
 
-def check_one_world(origins: Sequence[Origin], mix: Collection[str]) -> None:
-    """Raises DatasetError if episodes are of several worlds and `mix` does not name worlds."""
+def check_one_world(
+    origins: Sequence[Origin], mix: Collection[str], remedy: str = "choose those of one (--episodes)"
+) -> None:
+    """Raises DatasetError with `remedy` if episodes are of several worlds and `mix` does not name worlds."""
     if len(worlds_of(origins)) > 1 and "worlds" not in mix:
         raise DatasetError(
-            f"the episodes are of different worlds ({'; '.join(map(str, origins))}): choose those of one (--episodes), "
-            "or ask for all of them: --mix worlds"
+            f"the episodes are of different worlds ({'; '.join(map(str, origins))}): {remedy}, or ask for all of them: "
+            "--mix worlds"
         )
 
 

@@ -31,6 +31,7 @@ from mbrl_controller.episodes.recorder import Recorder
 from mbrl_controller.episodes.recovery import recover_folder
 from mbrl_controller.nodes.controller_options import expanded, find_contract
 from mbrl_controller.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher
+from mbrl_controller.nodes.disputed_states import DisputedStates
 from mbrl_controller.nodes.graph import Unheard
 from mbrl_controller.nodes.lifecycle import ManagedNode, run
 from mbrl_controller.nodes.manual_episodes import ManualEpisodes
@@ -81,6 +82,7 @@ class Logger(ManagedNode):
         self._heard: dict[str, Unheard] = {}  # by topic
         self._recorder: Recorder | None = None
         self._manual: ManualEpisodes | None = None
+        self._states: DisputedStates | None = None
         self._world: WorldListener | None = None
         self._retraining: RetrainProcess | None = None
         self._recovery_problem = ""
@@ -145,15 +147,16 @@ class Logger(ManagedNode):
             on_end=manual.over,
         )
         recorder.start()
+        states = self._states = DisputedStates(self, contract, listener_qos(True, latched=False), manual.mark_disputed)
         logged = {topic: (role, kind, is_sensor) for role, (topic, kind, is_sensor) in wanted.items()}
         for topic, (role, kind, is_sensor) in logged.items():  # each once, also where objects share one
             quality = listener_qos(is_sensor, latched=role in ("episode", TF_STATIC))
-            subscription = self.create_subscription(
-                message_class(kind), topic, self._taker(resolved[role], kind, recorder), quality, raw=True
-            )
+            take = self._taker(resolved[role], kind, recorder)
+            subscription = self.create_subscription(message_class(kind), topic, take, quality, raw=True)  # type: ignore[arg-type]
+            states.subscribed(resolved[role], subscription)
             self._subscriptions_made.append(subscription)
             self._heard[resolved[role]] = Unheard(self, topic, quality)
-        manual.begin_listening(recorder, resolved, self._heard)
+        manual.begin_listening(recorder, resolved, self._heard, states)
 
     def stop(self) -> None:
         """Close the episode."""
@@ -162,6 +165,9 @@ class Logger(ManagedNode):
         while self._subscriptions_made:
             self.destroy_subscription(self._subscriptions_made.pop())
         self._heard.clear()
+        if self._states is not None:
+            self._states.close()
+            self._states = None
         if self._recorder is not None:
             self._recorder.stop()
 
@@ -174,12 +180,14 @@ class Logger(ManagedNode):
             self._handles.pop()()
         self._recorder = self._retraining = self._manual = None
 
-    def _taker(self, topic: str, kind: str, recorder: Recorder) -> Callable[[bytes], None]:
-        clock, manual = self.get_clock(), self._manual
+    def _taker(self, topic: str, kind: str, recorder: Recorder) -> Callable[[bytes, Any], None]:
+        clock, manual, states = self.get_clock(), self._manual, self._states
         assert manual is not None
+        assert states is not None
 
-        def take(data: bytes) -> None:
+        def take(data: bytes, info: Any) -> None:
             now = clock.now().nanoseconds
+            states.hear(topic, info.get("publication_sequence_number"))
             manual.hear(topic, data, now)
             recorder.offer(topic, kind, data, now)
 

@@ -23,18 +23,22 @@ from mbrl_controller.contract.destinations import Destination
 from mbrl_controller.contract.frames import TF_STATIC, StaticFrames
 from mbrl_controller.contract.observed import ObservedSource
 from mbrl_controller.contract.sources import Source
+from mbrl_controller.control.doubt import Doubt
 from mbrl_controller.control.loop import start_thread
 from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.announcements import make_event
 from mbrl_controller.episodes.episode_topics import OWN_EPISODE
+from mbrl_controller.episodes.exclusions import DOUBT
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.recorder import Recorder
 from mbrl_controller.episodes.transitions import transitions
 from mbrl_controller.nodes.contract_check import why_silent
+from mbrl_controller.nodes.disputed_states import DisputedStates
 from mbrl_controller.nodes.graph import Unheard
 from mbrl_controller.nodes.lifecycle import ManagedNode
 from mbrl_controller.nodes.polling import SlowService
 
+DISCOVERY_S = 3.0  # from the logger's start, in which who is there, and what they say, may still be found out
 BEGIN_S = 1.0  # that the recorder may take to begin
 SUMMARY_S = 60.0  # that may pass until the transitions of an episode are counted
 SILENT_S = 1.0  # a state that came longer ago is not there any more
@@ -57,28 +61,34 @@ class ManualEpisodes:
         self._recorder: Recorder | None = None
         self._topics: dict[str, str] = {}  # role -> topic
         self._unheard: dict[str, Unheard] = {}
+        self._states: DisputedStates | None = None
+        self._discovered = 0.0  # s, time.monotonic: by then the others are known
         self._newest: dict[str, _Heard] = {}
         self._frames = StaticFrames()
         self._begun = self._summed_up = 0  # episodes so far
         self._told: tuple[str, ...] = ()
         self.last = ""  # what became of the last episode
         self.last_has_transitions = True
-        self._begin = node.create_service(Trigger, "~/begin_episode", self._on_begin)
+        self._begin = SlowService(node, Trigger, "~/begin_episode", self._on_begin)
         self._end = SlowService(node, Trigger, "~/end_episode", self._on_end)
 
     def close(self) -> None:
         """Leave the services."""
+        self._begin.close()
         self._end.close()
-        self._node.destroy_service(self._begin)
 
-    def begin_listening(self, recorder: Recorder, topics: dict[str, str], unheard: dict[str, Unheard]) -> None:
-        """The logger is active: its recorder, topics by role, and who cannot be heard, by topic."""
+    def begin_listening(
+        self, recorder: Recorder, topics: dict[str, str], unheard: dict[str, Unheard], states: DisputedStates
+    ) -> None:
+        """The logger is active: its recorder, topics by role, who cannot be heard, by topic, and who sends states."""
         self._newest.clear()
-        self._recorder, self._topics, self._unheard = recorder, topics, unheard
+        self._topics, self._unheard, self._states = topics, unheard, states
+        self._discovered = time.monotonic() + DISCOVERY_S
+        self._recorder = recorder
 
     def stop_listening(self) -> None:
         """The logger is not active any more."""
-        self._recorder = None
+        self._recorder = self._states = None
 
     def hear(self, topic: str, data: bytes, now_ns: int) -> None:
         """Remember a topic's newest message, received at `now_ns`."""
@@ -87,11 +97,18 @@ class ManualEpisodes:
             with suppress(MessageError):  # a transform that is none is missed where a pose needs it
                 self._frames.take(ros_messages.decode(data, ros_types.TRANSFORMS))
 
+    def mark_disputed(self) -> None:
+        """A state has several publishers now: what is being logged must not be learnt from."""
+        recorder = self._recorder
+        if recorder is not None and recorder.status.by_others:
+            self._offer(recorder, DOUBT, why=Doubt.DISPUTED.name)
+
     # --- why not ------------------------------------------------------------------------------------------------
 
     def problems(self) -> list[str]:
         """Why nothing could be learnt from what is heard now."""
         found = [text for source in self._contract.sources for text in self._of_source(source)]
+        found += self._states.problems() if self._states is not None else []
         return found + [text for to in self._contract.destinations if (text := self._of_commands(to))]
 
     def missing_commands(self) -> list[str]:
@@ -152,7 +169,11 @@ class ManualEpisodes:
             return False, "not begun: the logger is not active"
         if recorder.status.by_others:
             return False, f"an episode is being logged already ({recorder.status.file}): ~/end_episode ends it"
-        if problems := self.problems():
+        while (problems := self.problems()) and time.monotonic() < self._discovered and self._recorder is recorder:
+            time.sleep(POLL_S)
+        if self._recorder is not recorder:
+            return False, "not begun: the logger is not active"
+        if problems:
             return False, f"not begun: {'; '.join(problems)}"
         self._begun += 1
         self._offer(recorder, "begin")

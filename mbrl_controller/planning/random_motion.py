@@ -27,6 +27,9 @@ from mbrl_controller.tasks.spaces import Array
 
 # Of google-research/pddm's configuration files; per step, per step, steps.
 SLOWEST, FASTEST, HOLD = 0.05, 0.15, 2
+# A joint outside the exploration range returns at the fastest speed of a motion in this range, or in its own if larger.
+RETURN_RANGE = 0.1
+ROUNDING = 1e-6  # of an action that went through joint angles
 
 
 def draw_velocity(rng: np.random.Generator, size: int) -> Array:
@@ -82,7 +85,8 @@ class RandomPlanner(Planner):
     """Moves the hand at random, without a model: for the first data of a hand.
 
     It goes on from the command that was executed last, so at first from the hand's own position. With a smaller
-    `exploration_range` it moves less far, and slower in proportion.
+    `exploration_range` it moves less far, and slower in proportion. A joint outside of the range returns to it first,
+    straight and about as slowly.
     """
 
     name = "random"
@@ -100,8 +104,7 @@ class RandomPlanner(Planner):
 
     def _motion(self, state: PlannerState) -> Array:
         """Actions [H, A]: the same at the next control step, one step on, where they are executed as planned."""
-        limit = self.config.exploration_range
-        action = np.clip(state.last_action, -limit, limit)
+        action = state.last_action
         velocity = self._velocity(state.seed, state.tick)
         if state.tick % HOLD:  # held: the limits may have turned it
             planned = np.sign(state.mean[0] - state.last_action)
@@ -110,9 +113,16 @@ class RandomPlanner(Planner):
         for tick in range(state.tick, state.tick + self.config.horizon):
             if actions and tick % HOLD == 0:
                 velocity = self._velocity(state.seed, tick)
-            action, velocity = step(action, velocity, limit)
+            action, velocity = self._step(action, velocity)
             actions.append(action)
         return np.array(actions)
+
+    def _step(self, action: Array, velocity: Array) -> tuple[Array, Array]:
+        limit = self.config.exploration_range
+        inside, velocity = step(np.clip(action, -limit, limit), velocity, limit)
+        returning = np.abs(action) - FASTEST * max(limit, RETURN_RANGE)
+        back = np.sign(action) * np.maximum(returning, limit)
+        return np.where(np.abs(action) > limit + ROUNDING, back, inside), velocity
 
     def _velocity(self, seed: int, tick: int) -> Array:
         """The velocity [A] drawn for a control step."""

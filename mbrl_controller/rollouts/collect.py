@@ -10,12 +10,12 @@ import re
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 
 from mbrl_controller.base.errors import EpisodeError, MbrlError
 from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.base.resources import home_dir
+from mbrl_controller.base.run_folder import new_folder
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.episodes.metadata import EpisodeInfo
 from mbrl_controller.episodes.trajectory_writer import write_trajectory
@@ -64,11 +64,11 @@ def run(
     Raises:
         MbrlError: something does not exist or fit.
     """
-    session = session or f"{config.policy}-{datetime.now(timezone.utc):%Y%m%dT%H%M%S}"
-    if not SESSION.match(session):
+    if session and not SESSION.match(session):
         raise EpisodeError(f"session name {session!r}: use letters, digits, '_', '.', '-'")
     resolved = resolve(config)
-    folder = (episodes_dir or home_dir() / "episodes") / config.task / session
+    sessions = (episodes_dir or home_dir() / "episodes") / config.task
+    folder = sessions / session if session else new_folder(sessions, f"{config.policy}-")
     numbers = {s: number for number, s in enumerate(range(seed, seed + episodes), start=1)}
     waiting = [s for s, number in numbers.items() if not _file(folder, number).exists()]
     transitions = 0
@@ -77,7 +77,7 @@ def run(
         with own as workers:
             for trajectory in workers.run(resolved.spec, waiting):
                 number = numbers[trajectory.seed]
-                info = _info(config, resolved, session, number, trajectory.seed)
+                info = _info(config, resolved, folder.name, number, trajectory.seed)
                 write_episode(_file(folder, number), resolved.contract, info, trajectory)
                 transitions += len(trajectory.commands)
                 on_episode(trajectory)

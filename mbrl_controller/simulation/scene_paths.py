@@ -29,6 +29,11 @@ def available() -> dict[tuple[str, str], Path]:
     return found
 
 
+def has_world(contract: RobotContract) -> bool:
+    """Whether a simulated world is known for the contract's robot and task; that it can be read is not checked."""
+    return contract.file.scene is not None or (contract.file.robot, contract.task.name) in available()
+
+
 def scene_path(contract: RobotContract) -> Path:
     """The scene.yaml that the contract names, else the one for its robot and task; raises ContractError."""
     named = contract.file.scene

@@ -150,6 +150,8 @@ def read(run: _Run, processes: int = 1) -> _Data:
     plan, callback = run.plan, run.callback
     for name, why in plan.passed_over.items():
         callback.on_stage(f"{name} is no parent: {why}")
+    if plan.left_out:
+        callback.on_stage(f"{plan.left_out} episodes are left out: not known to be of world {plan.world}")
     callback.on_stage("reading episodes")
     callback.on_read_start(len(plan.files))
     files = [Path(f) for f in plan.files]

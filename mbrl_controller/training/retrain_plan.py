@@ -28,10 +28,11 @@ from mbrl_controller.dynamics.weights import Weights
 from mbrl_controller.episodes.reader import read_info
 from mbrl_controller.models.card import Version
 from mbrl_controller.models.files import ModelFile
-from mbrl_controller.models.origin import Mixed, Origin, check_one_world, count_origins, parse_mix, worlds_of
+from mbrl_controller.models.origin import Mixed, check_one_world, count_origins, parse_mix, worlds_of
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.models.spec import ModelSpec, describe_validation
 from mbrl_controller.planning.catalog import make_planner
+from mbrl_controller.training.chosen_world import how_to_choose, require_some, world_named
 from mbrl_controller.training.dataset import episode_files
 from mbrl_controller.training.parent import find_parent, simulated_shape
 from mbrl_controller.training.quantise import PLANNER
@@ -50,6 +51,7 @@ class RetrainRequest:
     start: Literal["fresh", "warm"] = "fresh"  # warm: from the weights of the parent
     force: bool = False  # add the version even if it is worse than its parent
     mix: Collection[str] = ()  # what may be of several kinds: robots, worlds (models/origin.py)
+    world: str = ""  # learn only from its episodes: current (training/chosen_world.py), or a name; empty: from all
     promote: bool = True
     resume: bool = False  # continue the newest unfinished run: its plan takes the place of what is asked for here
     precision: Precision = "auto"
@@ -76,6 +78,8 @@ class RetrainPlan(BaseModel):
     force: bool = False
     promote: bool = True
     mix: tuple[Mixed, ...] = ()
+    world: str = ""  # of all its episodes, if it was chosen
+    left_out: int = 0  # episodes of other worlds, or of none that is known
     notes: str = ""
 
 
@@ -96,8 +100,15 @@ def make_plan(request: RetrainRequest, registry: Registry) -> RetrainPlan:
     if not files:
         raise DatasetError(f"no episode files (*.mcap) below {', '.join(map(str, folders))}")
     mix = parse_mix(request.mix)
-    origins = _origins(files, robot, mix)
-    check_one_world(origins, mix)
+    known = _origins(files, robot, mix)
+    world, every = world_named(request.world, robot), len(files)
+    if world:
+        require_some(world, count_origins(known.values()))
+        files = [path for path in files if path not in known or known[path][1] == world]
+        known = {path: origin for path, origin in known.items() if origin[1] == world}
+    origins = count_origins(known.values())
+    if len(worlds_of(origins)) > 1:
+        check_one_world(origins, mix, how_to_choose(robot))
     parent = find_parent(registry, task, robot, worlds_of(origins), mix)
     if request.start == "warm":
         # If the newest version of this robot is damaged, an older one would be a step back.
@@ -118,21 +129,23 @@ def make_plan(request: RetrainRequest, registry: Registry) -> RetrainPlan:
         force=request.force,
         promote=request.promote,
         mix=tuple(sorted(mix)),  # type: ignore[arg-type]
+        world=world,
+        left_out=every - len(files),
         notes=request.notes,
     )
 
 
-def _origins(files: Sequence[Path], contract: RobotContract, mix: Collection[str]) -> tuple[Origin, ...]:
-    """Of the files that will be read: known before an hour of reading."""
-    found = []
+def _origins(files: Sequence[Path], contract: RobotContract, mix: Collection[str]) -> dict[Path, tuple[str, str]]:
+    """Robot and world of the files that will be read: known before an hour of reading."""
+    found = {}
     for path in files:
         try:
             info = read_info(path)
         except EpisodeError:
             continue  # which reading says
         if info.robot == contract.file.robot or "robots" in mix:
-            found.append((info.robot, info.world))
-    return count_origins(found)
+            found[path] = (info.robot, info.world)
+    return found
 
 
 @dataclass(frozen=True)
@@ -190,4 +203,5 @@ def command_of(plan: RetrainPlan) -> str:
         for name, value in plan.train.model_dump(exclude_defaults=True).items()
     )
     mix = f" --mix {','.join(plan.mix)}" if plan.mix else ""
-    return f"mbrl retrain {plan.task}{warm} --precision {plan.precision}{mix}{settings}"
+    world = f" --world {plan.world}" if plan.world else ""
+    return f"mbrl retrain {plan.task}{warm} --precision {plan.precision}{mix}{world}{settings}"

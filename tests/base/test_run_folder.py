@@ -6,18 +6,29 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from mbrl_controller.base.errors import MbrlError
-from mbrl_controller.base.run_folder import mark_done, new_run, newest_unfinished, only_process
+from mbrl_controller.base.run_folder import mark_done, new_folder, new_run, newest_unfinished, only_process
 
 
 def test_runs_of_the_same_second_have_folders_of_their_own(tmp_path: Path) -> None:
     folders = [new_run(tmp_path / "base", "{}") for _ in range(4)]
     assert len(set(folders)) == 4
     assert newest_unfinished(tmp_path / "base") == folders[-1]
+
+
+def test_whoever_asks_at_the_same_time_gets_another_folder(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        folders = list(pool.map(lambda _: new_folder(tmp_path / "base", "random-"), range(40)))
+    assert len(set(folders)) == 40
+    assert all(folder.is_dir() and folder.name.startswith("random-") for folder in folders)
+    (tmp_path / "file").touch()
+    with pytest.raises(MbrlError, match="cannot be written"):
+        new_folder(tmp_path / "file")
 
 
 def test_a_name_is_taken_once_and_a_bad_one_is_refused(tmp_path: Path) -> None:

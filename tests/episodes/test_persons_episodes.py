@@ -92,6 +92,29 @@ def test_states_and_commands_of_anybody_become_transitions(person, tmp_path, end
     np.testing.assert_array_equal(fast.state, found.state)
 
 
+@pytest.mark.parametrize(("why", "left"), [("DISPUTED", 0), ("NONE", 6), ("", 6), (2, 6)])
+def test_what_the_logger_doubts_is_left_out(person, tmp_path, ended, why, left):
+    person.tell("begin", session="by-hand")
+    person.move()
+    person.tell("doubt", why=why)
+    person.tell("end")
+    wait(lambda: ended)
+    found = transitions(read_episode(tmp_path / "by-hand" / "episode_0000.mcap", CLAW))
+    assert len(found) == left
+    assert dict(found.skipped) == ({} if left else {"a state had several publishers": 6})
+
+
+def test_a_doubt_long_past_is_past(person, tmp_path, ended):
+    person.tell("begin", session="by-hand")
+    person.now -= 1_500_000_000
+    person.tell("doubt", why="DISPUTED")
+    person.now += 1_500_000_000
+    person.move()
+    person.tell("end")
+    wait(lambda: ended)
+    assert len(transitions(read_episode(tmp_path / "by-hand" / "episode_0000.mcap", CLAW))) == 6
+
+
 def test_the_controllers_episode_splits_a_persons_and_both_are_kept(person, tmp_path, ended):
     person.tell("begin", session="by-hand")
     person.move()

@@ -22,8 +22,9 @@ from mbrl_controller.base.overrides import deep_merge, parse_overrides, unflatte
 from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.learning import schedule
 from mbrl_controller.learning.compare import compare_runs
-from mbrl_controller.learning.config import MAX_EPISODES, LearnPlan, make_plan
+from mbrl_controller.learning.config import MAX_EPISODES, LearnPlan
 from mbrl_controller.learning.run import read_plan
+from mbrl_controller.learning.task_plan import make_plan
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.planning.base import RENAMED as PLANNER_RENAMED
 
@@ -93,7 +94,7 @@ def test_the_whole_list_can_be_given(text: str) -> None:
 
 
 def test_a_task_that_names_none_has_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mbrl_controller.learning import config as module
+    from mbrl_controller.learning import task_plan as module
 
     bare = module.task_defaults("valve").model_copy(update={"learning": {"rounds": 2}})
     monkeypatch.setattr(module, "task_defaults", lambda task: bare)

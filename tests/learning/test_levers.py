@@ -18,8 +18,8 @@ from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.learning import rounds as steps
 from mbrl_controller.learning import run, schedule
 from mbrl_controller.learning.callbacks import LearnCallback
-from mbrl_controller.learning.config import make_plan
 from mbrl_controller.learning.log import Row, RunLog
+from mbrl_controller.learning.task_plan import make_plan
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.rollouts import collect, evaluate
 from mbrl_controller.rollouts.config import RolloutConfig, resolve

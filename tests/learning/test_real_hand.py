@@ -19,9 +19,10 @@ from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.episodes.metadata import EpisodeInfo
 from mbrl_controller.episodes.trajectory_writer import write_trajectory
 from mbrl_controller.learning import schedule
-from mbrl_controller.learning.config import LearnPlan, make_plan
+from mbrl_controller.learning.config import LearnPlan
 from mbrl_controller.learning.logged_episodes import evaluate_logged, read_metrics
 from mbrl_controller.learning.ros_collection import _prepare, stack_config
+from mbrl_controller.learning.task_plan import make_plan
 
 NO_WORLD = (share_dir() / "config" / "claw_valve.yaml").read_text().replace("robot: claw", "robot: mine")
 

@@ -21,8 +21,8 @@ from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.learning import logged_episodes, schedule
 from mbrl_controller.learning import ros_collection as ros_collect
-from mbrl_controller.learning.config import make_plan
 from mbrl_controller.learning.log import read_rows
+from mbrl_controller.learning.task_plan import make_plan
 from mbrl_controller.rollouts.config import RolloutConfig
 
 from ..commands import finish, nodes_of

@@ -26,9 +26,10 @@ from mbrl_controller.contract.contract import parse_contract
 from mbrl_controller.control.task_config import contract_for, planner_defaults, task_defaults
 from mbrl_controller.learning import compare, plots, publish, run, schedule
 from mbrl_controller.learning.callbacks import LearnCallback
-from mbrl_controller.learning.config import MAX_EPISODES, OWN_SEEDS, LearnPlan, make_plan
+from mbrl_controller.learning.config import MAX_EPISODES, OWN_SEEDS, LearnPlan
 from mbrl_controller.learning.eta import eta_seconds
 from mbrl_controller.learning.log import Row, RunLog, read_rows
+from mbrl_controller.learning.task_plan import make_plan
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.planning.catalog import make_planner
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.planning.catalog import make_planner
-from mbrl_controller.planning.random_motion import FASTEST, SLOWEST, RandomMotion
+from mbrl_controller.planning.random_motion import FASTEST, RETURN_RANGE, SLOWEST, RandomMotion
 
 
 def motion(seed, steps=60, scale=1.0, size=24):
@@ -80,10 +80,23 @@ def planner_of(share=1.0, horizon=7):
 
 
 @given(seed=st.integers(0, 2**63 - 1), share=st.floats(0.0, 1.0), start=st.floats(-1, 1))
-def test_the_planner_stays_in_the_exploration_range_from_its_first_action_on(seed, share, start):
+def test_the_planner_stays_in_the_exploration_range_and_returns_to_it_slowly(seed, share, start):
     planner = planner_of(share)
-    actions = walk(planner, planner.initial_state(seed, np.full(3, start)), 40)
-    assert np.abs(actions).max() <= share
+    actions = walk(planner, planner.initial_state(seed, np.full(3, start)), 100)
+    outside = np.maximum(np.abs(np.concatenate([np.full((1, 3), start), actions])) - share, 0)
+    steps = np.diff(outside, axis=0)
+    fastest = FASTEST * max(share, RETURN_RANGE)
+    assert (steps <= 1e-9).all()
+    assert (steps >= -fastest - 1e-9).all()
+    assert (outside[round((1 - share) / fastest) + 2 :] == 0).all()
+    assert (np.abs(np.diff([np.full(3, start), *actions], axis=0)) <= fastest + 1e-9).all()
+
+
+def test_a_joint_that_has_returned_moves_though_its_angle_was_rounded():
+    planner = planner_of(0.3)
+    state = planner.initial_state(0, np.full(3, 0.3 + 1e-9))
+    plan, _ = planner.plan(never, state)
+    assert (np.abs(plan.actions[0]) < 0.3).all()
 
 
 @given(seed=st.integers(0, 2**63 - 1), share=st.floats(0.01, 1.0))
@@ -95,10 +108,13 @@ def test_the_planner_moves_smoothly_from_where_the_hand_is(seed, share):
     assert (moves.max(1) >= share * SLOWEST - 1e-9).all()
 
 
+@pytest.mark.parametrize("share", [1.0, 0.4])
 @pytest.mark.parametrize("seed", range(20))
-def test_a_plan_is_what_the_next_steps_do(seed):
-    planner = planner_of()
+def test_a_plan_is_what_the_next_steps_do(seed, share):
+    planner = planner_of(share)
     state = planner.initial_state(seed, np.array([0.99, -0.99, 0.0]))  # where limits turn it
+    if share < 1:
+        state = planner.initial_state(seed, np.array([share + 0.02, -0.99, 0.0]))  # where it returns
     plan, _ = planner.plan(never, state)
     np.testing.assert_array_equal(walk(planner, state, 7), plan.actions)
 

@@ -44,6 +44,14 @@ def test_the_same_physics_is_the_same_world_whatever_the_robot_is_called(shadow)
     assert renamed.world == resolve(RolloutConfig("baoding", dynamics="oracle")).world
 
 
+def test_two_collections_of_one_second_have_sessions_of_their_own(tmp_path):
+    config = RolloutConfig("valve", policy="hold", seconds=0.2)
+    first, second = (collect.run(config, episodes=1, episodes_dir=tmp_path, processes=1) for _ in range(2))
+    assert first.folder != second.folder
+    keys = {read_info(path).key for path in tmp_path.rglob("*.mcap")}
+    assert len(keys) == 2
+
+
 def test_collected_episodes_say_which_world_and_options_they_are_of(tmp_path):
     config = RolloutConfig("valve", policy="random", seconds=0.3, sim_options={"joint_noise": 0.01})
     done = collect.run(config, episodes=1, episodes_dir=tmp_path, processes=1)

@@ -142,6 +142,35 @@ def test_it_says_at_once_why_nothing_can_be_logged(ros: Any, contract: Path) -> 
     assert not logged(contract)
 
 
+def test_a_state_of_two_publishers_is_refused_and_what_is_logged_of_it_left_out(ros: Any, contract: Path) -> None:
+    ros.start_script(DRIVER)
+    second = ros.start_script(DRIVER)
+    start_logger(ros, contract)
+    ros.wait(lambda: "joint_states has 2 publishers" in ask(ros, "begin_episode")[1], "word of the second driver")
+    second.stop()
+    begin(ros)
+    commander = ros.publisher("hand/commands", Float64MultiArray, subscribers=2)
+    move(ros, commander, 0.5)
+    ros.logging.clear()
+    ros.start_script(DRIVER)
+    ros.wait(
+        lambda: commander.publish(_still()) or any("2 publishers" in text for _, text, _ in ros.logging),
+        "a warning of the second driver",
+    )
+    message = ask(ros, "end_episode")[1]
+    assert "a state had several publishers" in message
+
+
+def test_the_first_answer_comes_when_those_who_are_there_are_known(ros: Any, contract: Path) -> None:
+    ros.start_script(DRIVER)
+    heard = ros.collect("valve/joint_states", JointState, qos.SENSOR)
+    ros.wait(lambda: heard, "the driver")
+    start_logger(ros, contract, autostart=False)
+    ros.change("logger", "configure")
+    ros.change("logger", "activate")
+    assert ask(ros, "begin_episode")[0]
+
+
 def test_an_episode_that_comes_to_nothing_says_why_at_its_end(ros: Any, contract: Path) -> None:
     ros.start_script(DRIVER)
     start_logger(ros, contract, silence_s=0.5)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mbrl_controller.base.errors import DatasetError
+from mbrl_controller.base.run_folder import new_run
 from mbrl_controller.contract.contract import parse_contract
 from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.episodes.metadata import EpisodeInfo
@@ -20,9 +21,11 @@ from mbrl_controller.models.card import ModelCard
 from mbrl_controller.models.origin import REAL, Origin
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.models.spec import ModelSpec
+from mbrl_controller.simulation.scene import world_digest
+from mbrl_controller.training.chosen_world import present_world
 from mbrl_controller.training.dataset import load_dataset
 from mbrl_controller.training.parent import why_no_parent
-from mbrl_controller.training.retrain_plan import RetrainRequest, command_of, make_plan
+from mbrl_controller.training.retrain_plan import RetrainPlan, RetrainRequest, command_of, make_plan, read_plan
 
 CLAW = contract_for("valve")
 OTHER = parse_contract(CLAW.text.replace("robot: claw", "robot: paw"))
@@ -80,6 +83,31 @@ def test_a_plan_refuses_before_anything_is_read(tmp_path):
     plan = make_plan(RetrainRequest("valve", episodes=[tmp_path / "e"], mix="worlds"), registry)
     assert plan.mix == ("worlds",)
     assert "--mix worlds" in command_of(plan)
+
+
+def test_only_the_present_world_is_learnt_from(tmp_path):
+    present = f"sim:{world_digest(CLAW)[:16]}"
+    episodes(tmp_path / "e", ("claw", SIM), ("claw", present), ("claw", ""), ("claw", REAL), ("paw", present))
+    registry = Registry(tmp_path / "models", shipped=tmp_path / "models")
+
+    def plan(world: str) -> RetrainPlan:
+        return make_plan(RetrainRequest("valve", episodes=[tmp_path / "e"], world=world), registry)
+
+    with pytest.raises(DatasetError, match=f"{present}: --world current"):
+        plan("")
+    chosen = plan("current")
+    assert [Path(path).name for path in chosen.files] == ["1.mcap", "4.mcap"]  # reading names the other robot
+    assert (chosen.world, chosen.left_out) == (present, 3)
+    assert f"--world {present}" in command_of(chosen)
+    assert [Path(path).name for path in plan("real").files] == ["3.mcap", "4.mcap"]
+    assert read_plan(new_run(tmp_path / "runs", chosen.model_dump_json())) == chosen
+    with pytest.raises(DatasetError, match=r"no episode is of world sim:abc; there are: .*real"):
+        plan("sim:abc")
+
+
+def test_a_hand_without_a_simulated_world_is_real(tmp_path):
+    assert present_world(OTHER) == REAL
+    assert present_world(CLAW).startswith("sim:")
 
 
 def test_a_version_of_another_world_or_robot_is_no_parent_unless_asked_for():
