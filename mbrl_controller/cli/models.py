@@ -33,7 +33,7 @@ def list_versions(
     from mbrl_controller.tasks import catalog
 
     registry = Registry(models_dir)
-    about = ("robot", "worlds", "created", "parent", "transitions", "precision")
+    about = ("robot", "worlds", "created", "parent", "transitions", "precision", "heads")
     table = Table("task", "version", "current", *about, box=None)
     if task and task not in catalog.TASKS:
         raise MbrlError(f"unknown task {task!r}; known tasks: {', '.join(sorted(catalog.TASKS))}")
@@ -48,7 +48,7 @@ def list_versions(
             spec = card.spec
             mark = "*" if version.name == current else ""
             made = (spec.robot, card.worlds, spec.created, spec.parent, f"{spec.transitions:,}", card.precisions)
-            table.add_row(name, version.name, mark, *made)
+            table.add_row(name, version.name, mark, *made, card.head_names)
     console.print(table if table.row_count else "no models")
 
 

@@ -21,6 +21,7 @@ from mbrl_controller.models.spec import ModelSpec, Precision, check_format, desc
 MODEL_FILE = "model.onnx"
 INT8_FILE = "model.int8.onnx"
 HEAD_FILES: dict[HeadKind, str] = {"policy": "policy.onnx", "value": "value.onnx"}
+ONNX_FILES = (MODEL_FILE, INT8_FILE, *HEAD_FILES.values())
 CARD_FILE = "card.json"
 
 ServedPrecision = Literal["auto", "fp32", "int8"]  # auto: the 8-bit file if the version has one

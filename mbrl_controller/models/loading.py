@@ -22,6 +22,9 @@ from mbrl_controller.base.errors import ModelError
 from mbrl_controller.base.extras import how_to_install
 from mbrl_controller.models.card import Version
 from mbrl_controller.models.files import ModelFile
+from mbrl_controller.models.head_loading import Heads, load_heads
+from mbrl_controller.models.onnx_policy import OnnxPolicy
+from mbrl_controller.models.onnx_value import OnnxValue
 from mbrl_controller.models.selection import select_model_file
 from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.tasks.base import Task
@@ -53,16 +56,37 @@ class LearnedEnsemble(Protocol):
 
 
 class LoadedModel:
-    """A learned ensemble with its version. `fallback`: what is wrong with the version's 8-bit file here, so that it is
-    not served; else empty. `choice`: how its file was chosen, in words."""
+    """A learned ensemble with its version and the version's heads.
 
-    def __init__(self, ensemble: LearnedEnsemble, version: str = "", fallback: str = "", choice: str = "") -> None:
+    `fallback`: what is wrong with the version's 8-bit file here, so that it is not served; else empty. `choice`: how
+    its file was chosen, in words.
+    """
+
+    def __init__(
+        self,
+        ensemble: LearnedEnsemble,
+        version: str = "",
+        fallback: str = "",
+        choice: str = "",
+        heads: Heads | None = None,
+    ) -> None:
         self.ensemble = ensemble
+        self.heads = heads or Heads()
         self.version = version or ensemble.spec.version or str(ensemble.path)
         self.fallback = fallback
         self.choice = choice
         self.delta_scale: Array | None = np.asarray(ensemble.spec.delta_scale) if ensemble.spec.delta_scale else None
         self.disagreement_limit = ensemble.spec.disagreement_limit
+
+    @property
+    def policy(self) -> OnnxPolicy | None:
+        """The version's policy; None: it has none, or it was not asked for."""
+        return self.heads.policy
+
+    @property
+    def value(self) -> OnnxValue | None:
+        """The version's value ensemble; None: it has none, or it was not asked for."""
+        return self.heads.value
 
     def rollout(self, state: Array, actions: Array) -> Array:
         """States [E, N, H, S] after targets [N, H, A] from state [S]."""
@@ -78,8 +102,9 @@ def load_model(
     action: ActionSpace | None = None,
     threads: int = 1,
     sandbox_size: tuple[int, int] | None = None,
+    heads: bool = True,
 ) -> LoadedModel:
-    """Load a version to plan with; raises ModelError.
+    """Load a version to plan with, and its heads; raises ModelError, also where it has no model (see `load_heads`).
 
     Args:
         version: from the registry.
@@ -90,13 +115,18 @@ def load_model(
         threads: see load_ensemble.
         sandbox_size: candidates and horizon at which a file first runs in a process of its own, and at which the model
             is warmed up; None: neither.
+        heads: whether to load the version's policy and value too; a damaged one is an error.
     """
 
     chosen = select_model_file(version, precision, backend, task=task, action=action, sandbox_size=sandbox_size)
     ensemble = load_ensemble(chosen.file, backend, task=task, action=action, threads=threads)
     if sandbox_size is not None:
         ensemble.warm_up(*sandbox_size)
-    return LoadedModel(ensemble, chosen.card.spec.version or version.name, chosen.fallback, chosen.why)
+    beside = Heads()
+    if heads:  # a value is asked of all candidates on all members at once
+        rows = None if sandbox_size is None else sandbox_size[0] * ensemble.size
+        beside = load_heads(version, chosen.card, task=task, action=action, threads=threads, sandbox_rows=rows)
+    return LoadedModel(ensemble, chosen.card.spec.version or version.name, chosen.fallback, chosen.why, beside)
 
 
 def load_ensemble(

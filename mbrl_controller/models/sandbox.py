@@ -14,13 +14,17 @@ import resource
 import subprocess
 import sys
 import time
+from typing import Literal
 
 import numpy as np
 
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.models.files import ModelFile
+from mbrl_controller.models.heads import HeadKind
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
+from mbrl_controller.models.onnx_policy import OnnxPolicy
 from mbrl_controller.models.onnx_validation import validate_onnx
+from mbrl_controller.models.onnx_value import OnnxValue
 
 MEMORY_BYTES = 1 << 30  # in addition to the libraries'
 CPU_S = 20
@@ -31,9 +35,15 @@ TIMED_S = 0.2  # of processor time, that short rollouts take together
 MOST_TIMED = 20_000  # steps of a timed rollout (candidates times horizon); larger plans take proportionally longer
 
 
-def check_in_sandbox(file: ModelFile, candidates: int, horizon: int) -> None:
-    """Load `file` and predict once at this size in a separate process; raises ModelError with the reason it failed."""
-    _run(file, candidates, horizon, timed=False)
+FileKind = Literal["model"] | HeadKind
+
+
+def check_in_sandbox(file: ModelFile, candidates: int, horizon: int, kind: FileKind = "model") -> None:
+    """Load `file` and predict once at this size in a separate process; raises ModelError with the reason it failed.
+
+    A head is evaluated for `candidates` times `horizon` states.
+    """
+    _run(file, candidates, horizon, timed=False, kind=kind)
 
 
 def time_in_sandbox(file: ModelFile, candidates: int, horizon: int) -> float:
@@ -51,11 +61,11 @@ def time_in_sandbox(file: ModelFile, candidates: int, horizon: int) -> float:
     return seconds
 
 
-def _run(file: ModelFile, candidates: int, horizon: int, timed: bool) -> str:
+def _run(file: ModelFile, candidates: int, horizon: int, timed: bool, kind: FileKind = "model") -> str:
     """What the separate process printed."""
     validate_onnx(file.content, file.path)
     numbers = (str(number) for number in (candidates, horizon, int(timed)))
-    command = [sys.executable, "-m", "mbrl_controller.models.sandbox", str(file.path), *numbers]
+    command = [sys.executable, "-m", "mbrl_controller.models.sandbox", str(file.path), *numbers, kind]
     try:
         done = subprocess.run(command, input=file.content, capture_output=True, timeout=PATIENCE_S, check=False)
     except subprocess.TimeoutExpired as error:
@@ -72,7 +82,7 @@ def _run(file: ModelFile, candidates: int, horizon: int, timed: bool) -> str:
     return done.stdout.decode(errors="replace")
 
 
-def main(path: str, candidates: int, horizon: int, timed: int) -> int:
+def main(path: str, candidates: int, horizon: int, timed: int = 0, kind: str = "model") -> int:
     """Run the check in this process, within limits; the exit status. If it is `timed`, prints `time_in_sandbox`."""
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))  # not the controller's priority
     limit = _data_bytes() + MEMORY_BYTES
@@ -81,6 +91,10 @@ def main(path: str, candidates: int, horizon: int, timed: int) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         file = ModelFile.of(path, sys.stdin.buffer.read())
+        if kind != "model":
+            head = OnnxPolicy if kind == "policy" else OnnxValue
+            head.load(file).warm_up(candidates * horizon, repeats=1)
+            return 0
         model = OnnxEnsemble.load(file)
         model.warm_up(candidates, horizon, repeats=1)
         if timed:
@@ -109,4 +123,4 @@ def _data_bytes() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1], *map(int, sys.argv[2:5])))
+    raise SystemExit(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), sys.argv[5]))

@@ -20,6 +20,7 @@ from mbrl_controller.control.config import RENAMED as CORE_RENAMED
 from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.control.task_config import contract_for, planner_defaults
 from mbrl_controller.models.card import PRECISIONS, ServedPrecision
+from mbrl_controller.models.head_loading import HeadFiles, load_heads
 from mbrl_controller.models.loading import BACKENDS, Backend
 from mbrl_controller.models.origin import check_robot, parse_mix, simulated_world
 from mbrl_controller.models.registry import Registry
@@ -89,12 +90,14 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
     world = simulated_world(world_digest(robot))
     version: str = "oracle" if needs_model else config.planner if config.policy == "controller" else config.policy
     given = with_new_names(config.planner_options, RENAMED, "planner ")
-    chosen = None
+    chosen, heads = None, HeadFiles()
     if needs_model and config.dynamics == "learned":
         mix, own = parse_mix(config.mix), robot.file.robot
         found = Registry(config.models_dir).resolve(config.task, config.model, "" if "robots" in mix else own)
         chosen = select_model_file(found, config.precision, config.backend, task=robot.task, action=robot.action)
         check_robot(chosen.card.spec.robot, own, mix, found.name)
+        load_heads(found, chosen.card, task=robot.task, action=robot.action)  # what is wrong is said here
+        heads = HeadFiles.of(found, chosen.card)
         version = found.name
     try:
         spec = EpisodeSpec(
@@ -108,6 +111,7 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
             model=chosen.file.path if chosen else None,
             model_sha256=chosen.file.sha256 if chosen else None,
             model_version=version,
+            heads=heads,
             backend=config.backend,
             exploration=config.exploration,
             random_scale=config.random_scale,

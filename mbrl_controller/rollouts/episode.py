@@ -20,6 +20,7 @@ from mbrl_controller.control.safety import Safety
 from mbrl_controller.control.steps import ControlModel, NoModel, Observation
 from mbrl_controller.episodes.trajectory_writer import SourceValues
 from mbrl_controller.models.files import ModelFile
+from mbrl_controller.models.head_loading import HeadFiles, open_heads
 from mbrl_controller.models.loading import Backend, LoadedModel, load_ensemble
 from mbrl_controller.planning.base import PlannerOptions
 from mbrl_controller.planning.catalog import PLANNERS, make_planner
@@ -51,6 +52,7 @@ class EpisodeSpec(BaseModel):
     model: Path | None = None  # None: the simulator itself plans (oracle)
     model_sha256: str | None = None  # None: whatever is in the file
     model_version: str = ""
+    heads: HeadFiles = HeadFiles()  # of the version
     backend: Backend = "onnx"
     exploration: float = Field(default=0.0, ge=0, le=2, description="noise on the action, normalised std. dev.")
     random_scale: float = Field(default=1.0, gt=0, le=1)
@@ -106,7 +108,8 @@ class EpisodeRunner:
         task, action = self.contract.task, self.contract.action
         file = ModelFile.read(self.spec.model, self.spec.model_sha256)
         loaded = load_ensemble(file, self.spec.backend, task=task, action=action, threads=1)
-        return LoadedModel(loaded, self.spec.model_version)
+        heads = open_heads(self.spec.heads.read(), task=task, action=action)
+        return LoadedModel(loaded, self.spec.model_version, heads=heads)
 
 
 def make_core(contract: RobotContract, spec: EpisodeSpec, model: ControlModel) -> ControllerCore:

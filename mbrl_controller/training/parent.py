@@ -75,6 +75,8 @@ def why_no_parent(
     Joint limits may differ: the learnt dynamics stay true. An old card that does not say how states were measured is
     compared by names only. Shapes are compared if the version has one and the contract's robot a simulated world.
     """
+    if card.model_sha256 is None:
+        return "it has no model, only a policy"
     wanted = DataSchema.of_contract(contract)
     if not card.origins:  # an old card, which does not say how velocities were filtered either
         measured = {entry: how.partition(FILTERED)[0] for entry, how in wanted.measured.items()}

@@ -1,0 +1,127 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Loads the heads of a version, with the checks of a model file: digest, operators, a first run in a sandbox, a fit.
+
+`load_heads` for a controller. Rollouts name the files in one process (`HeadFiles.of`) and load them in others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from mbrl_controller.base.errors import ModelError
+from mbrl_controller.models.card import ModelCard, Version
+from mbrl_controller.models.files import ModelFile
+from mbrl_controller.models.heads import HeadKind
+from mbrl_controller.models.onnx_policy import OnnxPolicy
+from mbrl_controller.models.onnx_value import OnnxValue
+from mbrl_controller.models.sandbox import check_in_sandbox
+from mbrl_controller.tasks.base import Task
+from mbrl_controller.tasks.spaces import ActionSpace
+
+
+@dataclass(frozen=True)
+class Heads:
+    """The loaded heads of a version; None: it has none of that kind."""
+
+    policy: OnnxPolicy | None = None
+    value: OnnxValue | None = None
+
+    def check_sees(self, goals: int) -> None:
+        """Raises ModelError if a head looks further ahead than `goals` control periods."""
+        for head in (self.policy, self.value):
+            if head is not None and head.spec.reach > goals:
+                raise ModelError(f"{head.path}: it looks {head.spec.reach} periods ahead, further than {goals}")
+
+
+class HeadFile(BaseModel):
+    """A head's file and its digest (SHA-256, hex); plain data, so that other processes can take it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: Path
+    sha256: str
+
+
+class HeadFiles(BaseModel):
+    """The heads' files of a version."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    policy: HeadFile | None = None
+    value: HeadFile | None = None
+
+    @classmethod
+    def of(cls, version: Version, card: ModelCard | None = None) -> HeadFiles:
+        """The files of a version, compared with its card; raises ModelError."""
+        files = read_heads(version, card)
+        return cls(**{kind: HeadFile(path=file.path, sha256=file.sha256) for kind, file in files.items()})
+
+    def read(self) -> dict[HeadKind, ModelFile]:
+        """The files' content; raises ModelError if a digest is another one by now."""
+        named: dict[HeadKind, HeadFile | None] = {"policy": self.policy, "value": self.value}
+        return {kind: ModelFile.read(head.path, head.sha256) for kind, head in named.items() if head is not None}
+
+
+def read_heads(version: Version, card: ModelCard | None = None) -> dict[HeadKind, ModelFile]:
+    """The files of a version's heads, compared with its card; raises ModelError."""
+    card = card or version.card()
+    return {kind: version.read(version.head(kind), card) for kind in card.heads}
+
+
+def open_heads(
+    files: Mapping[HeadKind, ModelFile],
+    *,
+    task: Task | None = None,
+    action: ActionSpace | None = None,
+    threads: int = 1,
+) -> Heads:
+    """Load files that were read before; raises ModelError.
+
+    Args:
+        files: by kind.
+        task: with `action`, the heads must have been made for them.
+        action: see `task`.
+        threads: of ONNX Runtime.
+    """
+    policy, value = files.get("policy"), files.get("value")
+    return Heads(
+        None if policy is None else OnnxPolicy.load(policy, task=task, action=action, threads=threads),
+        None if value is None else OnnxValue.load(value, task=task, action=action, threads=threads),
+    )
+
+
+def load_heads(
+    version: Version,
+    card: ModelCard | None = None,
+    *,
+    task: Task | None = None,
+    action: ActionSpace | None = None,
+    threads: int = 1,
+    sandbox_rows: int | None = None,
+) -> Heads:
+    """The heads that a version has; raises ModelError, naming the file, for a damaged one.
+
+    Args:
+        version: from the registry; it needs no model.
+        card: its card, if it was read before.
+        task: with `action`, the heads must have been made for them.
+        action: see `task`.
+        threads: of ONNX Runtime.
+        sandbox_rows: states at which a file first runs in a process of its own, and with which it is warmed up; None:
+            neither.
+    """
+    files = read_heads(version, card)
+    if sandbox_rows is not None:
+        for kind, file in files.items():
+            check_in_sandbox(file, sandbox_rows, 1, kind)
+    heads = open_heads(files, task=task, action=action, threads=threads)
+    for head in (heads.policy, heads.value):
+        if head is not None and sandbox_rows is not None:
+            head.warm_up(sandbox_rows)
+    return heads

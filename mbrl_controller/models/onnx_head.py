@@ -1,0 +1,143 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What a policy and a value network in ONNX Runtime share: loading, checks, and calls from several threads."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from mbrl_controller.base.errors import MbrlError, ModelError, one_line
+from mbrl_controller.models.files import ModelFile
+from mbrl_controller.models.heads import HeadKind, HeadSpec
+from mbrl_controller.models.onnx_session import open_session
+from mbrl_controller.models.onnx_validation import validate_onnx
+from mbrl_controller.tasks.base import Task
+from mbrl_controller.tasks.spaces import ActionSpace, Array
+
+Float32 = NDArray[np.float32]
+HeadT = TypeVar("HeadT", bound="OnnxHead")
+
+
+class OnnxHead:
+    """(state [N, S], goal [N, K, G]) -> output. Made by `load`."""
+
+    KIND: ClassVar[HeadKind]
+    OUTPUT: ClassVar[str]
+
+    def __init__(self, session: ort.InferenceSession, spec: HeadSpec, path: Path, digest: str) -> None:
+        self._session = session
+        self.spec = spec
+        self.path = path
+        self.digest = digest  # SHA-256 (hex) of the file
+        self._rows = np.array(spec.goal_steps) - 1
+        self._of_thread = threading.local()  # the planner's thread and the tick's may ask at the same time
+
+    @classmethod
+    def load(
+        cls: type[HeadT],
+        source: ModelFile | Path | str,
+        *,
+        task: Task | None = None,
+        action: ActionSpace | None = None,
+        threads: int = 1,
+    ) -> HeadT:
+        """Load and check a head's file; raises ModelError with the file and the reason.
+
+        Args:
+            source: a path, or a file that was read before.
+            task: with `action`, the head must have been made for them.
+            action: see `task`.
+            threads: of ONNX Runtime.
+        """
+        file = source if isinstance(source, ModelFile) else ModelFile.read(source)
+        path = file.path
+        validate_onnx(file.content, path)
+        try:
+            session = open_session(file.content, threads)
+            metadata = dict(session.get_modelmeta().custom_metadata_map)
+        except MbrlError:
+            raise
+        except Exception as error:  # ONNX Runtime's errors have no other common base
+            raise ModelError(f"{path}: ONNX Runtime cannot load it: {one_line(error)}") from error
+        spec = HeadSpec.from_metadata(metadata, str(path))
+        if spec.kind != cls.KIND:
+            raise ModelError(f"{path}: it is a {spec.kind}, where a {cls.KIND} is needed")
+        try:
+            cls._check_interface(session, spec, path)
+        except UnicodeDecodeError as error:  # ONNX Runtime takes any bytes for a name
+            raise ModelError(f"{path}: its inputs or outputs have names that are no text") from error
+        if task is not None and action is not None:
+            try:
+                spec.check_fits(task, action)
+            except ModelError as error:
+                raise ModelError(f"{path}: {error}") from error
+        head = cls(session, spec, path, file.sha256)
+        head._check_prediction()
+        return head
+
+    @classmethod
+    def output_shape(cls, spec: HeadSpec, rows: int | None) -> tuple[int | None, ...]:
+        """Shape of the graph's output for so many rows; None: any number."""
+        raise NotImplementedError
+
+    def warm_up(self, rows: int, repeats: int = 3) -> None:
+        """Evaluate so many rows a few times, so that the first tick allocates nothing."""
+        state, goal = self._rest(rows)
+        for _ in range(repeats):
+            self._evaluate(state, goal)
+
+    def _evaluate(self, state: Float32, goal: Float32) -> Float32:
+        output: Float32 = self._session.run([self.OUTPUT], {"state": state, "goal": goal})[0]
+        return output
+
+    def _inputs(self, states: Array, goals: Array) -> tuple[Float32, Float32]:
+        """Contiguous inputs of the graph from states [N, S] and goals [N, L, G], or [L, G] for all states."""
+        S, G = len(self.spec.state_names), len(self.spec.goal_names)
+        state, given = np.asarray(states), np.shape(goals)
+        if state.ndim != 2 or state.shape[1] != S or len(given) not in (2, 3) or given[-1] != G:
+            raise self._misfit(np.shape(states), given, f"[N, {S}]", f"[L, {G}] or [N, L, {G}]")
+        if len(given) == 3 and given[0] != len(state):
+            raise self._misfit(np.shape(states), given, f"[N, {S}]", f"[L, {G}] or [N, L, {G}]")
+        seen = np.asarray(self.spec.seen(goals), dtype=np.float32)
+        goal = np.broadcast_to(seen, (len(state), *seen.shape[-2:]))
+        return np.ascontiguousarray(state, dtype=np.float32), np.ascontiguousarray(goal)
+
+    def _misfit(self, state: tuple[int, ...], goals: tuple[int, ...], wanted: str, goals_wanted: str) -> ModelError:
+        return ModelError(f"{self.path}: state {state} and goals {goals} do not fit {wanted} and {goals_wanted}")
+
+    def _rest(self, rows: int) -> tuple[Float32, Float32]:
+        S, K, G = len(self.spec.state_names), len(self.spec.goal_steps), len(self.spec.goal_names)
+        return np.zeros((rows, S), np.float32), np.zeros((rows, K, G), np.float32)
+
+    def _check_prediction(self) -> None:
+        """Evaluate once at rest: a file with the right interface may still fail to run."""
+        expected = self.output_shape(self.spec, 2)
+        try:
+            result = self._evaluate(*self._rest(2))
+        except Exception as error:
+            raise ModelError(f"{self.path}: it cannot be run: {one_line(error)}") from error
+        if result.shape != expected or not np.isfinite(result).all():
+            raise ModelError(f"{self.path}: its output at rest is not a finite {expected} array")
+
+    @classmethod
+    def _check_interface(cls, session: ort.InferenceSession, spec: HeadSpec, path: Path) -> None:
+        S, K, G = len(spec.state_names), len(spec.goal_steps), len(spec.goal_names)
+        inputs: dict[str, list[int | None]] = {"state": [None, S], "goal": [None, K, G]}
+        outputs = {cls.OUTPUT: list(cls.output_shape(spec, None))}
+        for kind, tensors, expected in (
+            ("inputs", session.get_inputs(), inputs),
+            ("outputs", session.get_outputs(), outputs),
+        ):
+            found = {t.name: [d if isinstance(d, int) else None for d in t.shape] for t in tensors}
+            if found != expected:
+                raise ModelError(f"{path}: its {kind} are {found}, its description says {expected}")
+            wrong = [f"{t.name} is {t.type}" for t in tensors if t.type != "tensor(float)"]
+            if wrong:
+                raise ModelError(f"{path}: {kind} must be tensor(float), but {', '.join(wrong)}")
