@@ -67,8 +67,8 @@ lint: $(VENV)/.with-all
 
 # The demo leaves out training, so that the hand moves within two minutes of a fresh clone.
 $(VENV)/.with-demo: EXTRAS = sim,ros,viewer
-$(VENV)/.with-all: EXTRAS = sim,ros,viewer,train,policy,test,dev
-$(VENV)/.with-mutation: EXTRAS = sim,ros,viewer,train,policy,test,dev,mutation
+$(VENV)/.with-all: EXTRAS = sim,ros,viewer,train,policy,export,test,dev
+$(VENV)/.with-mutation: EXTRAS = sim,ros,viewer,train,policy,export,test,dev,mutation
 
 $(VENV)/.with-%: $(VENV)/.created setup.py
 	@echo "Installing mbrl_controller[$(EXTRAS)] into $(VENV) ..."

@@ -16,6 +16,7 @@ EXTRAS = {
     "train": ("torch", "onnx", "matplotlib", "tensorboard"),
     "policy": ("stable_baselines3",),
     "viewer": ("mjviser", "viser"),
+    "export": ("pyarrow", "minari"),
     "ros": (
         "rclpy",
         "builtin_interfaces",

@@ -14,7 +14,18 @@ import typer
 from mbrl_controller import __version__
 from mbrl_controller.base.deprecated import show_renamed
 from mbrl_controller.base.os_process import usable_cores
-from mbrl_controller.cli import benchmark, catalogs, contract, episodes, learn, models, new, rollouts, stack
+from mbrl_controller.cli import (
+    benchmark,
+    catalogs,
+    contract,
+    episode_data,
+    episodes,
+    learn,
+    models,
+    new,
+    rollouts,
+    stack,
+)
 from mbrl_controller.cli.chosen_task import chosen_task
 from mbrl_controller.cli.command_group import CommandGroup
 from mbrl_controller.cli.errors import INTERRUPTED, REFUSED, report_errors, warn
@@ -31,6 +42,7 @@ app = typer.Typer(
 )
 app.add_typer(models.app, name="models")
 app.add_typer(episodes.app, name="episodes")
+episodes.app.command("export")(episode_data.export)
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(contract.app, name="contract")
 

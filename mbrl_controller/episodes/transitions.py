@@ -42,8 +42,31 @@ class Transitions:
         return Transitions(self.state[rows], self.action[rows], self.next_state[rows], self.step[rows], key, skipped)
 
 
+@dataclass(frozen=True)
+class UsedPeriods:
+    """The control periods of an episode that can be used, in order of time; SI units, times in ns."""
+
+    begin: Stamps  # [T]
+    end: Stamps  # [T] the next one's begin, if that is used as well and nothing lies between
+    state: Array  # [T, S] at `begin`
+    action: Array  # [T, A] joint targets (rad)
+    next_state: Array  # [T, S] at `end`
+    zero: int  # stamp of the episode's first command; 0 without one
+    skipped: Mapping[str, int]  # reason -> commands that gave no transition
+
+    def __len__(self) -> int:
+        return len(self.begin)
+
+
 def transitions(episode: Episode) -> Transitions:
     """The episode's usable transitions; `skipped` counts the rest by reason."""
+    used = used_periods(episode)
+    step = np.round((used.begin - used.zero) / (episode.contract.action.period * NANO)).astype(np.int64)
+    return Transitions(used.state, used.action, used.next_state, step, episode.key, used.skipped)
+
+
+def used_periods(episode: Episode) -> UsedPeriods:
+    """The control periods whose command, and the states before and after it, are known and fit to learn from."""
     contract, commands = episode.contract, episode.commands
     period = contract.action.period * NANO
     intervals = command_intervals(commands.stamps, episode.begin_ns, episode.end_ns, period)
@@ -65,12 +88,13 @@ def transitions(episode: Episode) -> Transitions:
         {str(reason): int(n) for reason, n in zip(*np.unique(why, return_counts=True), strict=True) if reason}
     )
     good = why == ""
-    return Transitions(
+    return UsedPeriods(
+        begin=intervals.begin[good],
+        end=intervals.end[good],
         state=before[good],
         action=commands.values[intervals.index[good]],
         next_state=after[good],
-        step=np.round((intervals.begin[good] - intervals.zero) / period).astype(np.int64),
-        key=episode.key,
+        zero=intervals.zero,
         skipped=dict(skipped),
     )
 
