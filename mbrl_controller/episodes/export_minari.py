@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +29,7 @@ class MinariWriter(SegmentWriter):
     """
 
     def __init__(self, folder: Path, contract: RobotContract, options: ExportOptions) -> None:
-        self._minari, self._storages, self._boxes, self._buffer = _load()
+        self._minari, self._storages, self._spaces, self._buffer = _load()
         self._folder, self._contract = folder, contract
         self._instruction, self._goals = options.instruction, options.goals
         self.name = f"{_word(contract.task.name)}/{_word(contract.file.robot)}-v0"
@@ -72,14 +73,17 @@ class MinariWriter(SegmentWriter):
 
     def _create(self, folder: Path) -> Any:
         folder.mkdir(parents=True)
-        action = self._contract.action
-        low, high = action.lower.astype(np.float32), action.upper.astype(np.float32)
+        action, n = self._contract.action, len(self._names())
         return self._storages(
             folder,
-            observation_space=self._boxes(-np.inf, np.inf, (len(self._names()),), np.float32),
-            action_space=self._boxes(low, high, low.shape, np.float32),
+            observation_space=self._box([-math.inf] * n, [math.inf] * n),
+            action_space=self._box(action.lower.tolist(), action.upper.tolist()),
             data_format="arrow",
         )
+
+    def _box(self, low: list[float], high: list[float]) -> Any:
+        """A space of float32, which minari makes of its own text for it."""
+        return self._spaces({"type": "Box", "dtype": "float32", "shape": [len(low)], "low": low, "high": high})
 
 
 def _load() -> tuple[Any, Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
@@ -87,13 +91,13 @@ def _load() -> tuple[Any, Callable[..., Any], Callable[..., Any], Callable[..., 
     try:
         import minari
         import PIL  # noqa: F401 (its storage asks for pyarrow and this)
-        from gymnasium.spaces import Box
         from minari.data_collector.episode_buffer import EpisodeBuffer
         from minari.dataset.minari_storage import MinariStorage
+        from minari.serialization import deserialize_space
     except ModuleNotFoundError as error:
         raise MbrlError(missing_extra(error) or str(error)) from error
     parquet_files.load()
-    return minari, MinariStorage.new, Box, EpisodeBuffer
+    return minari, MinariStorage.new, deserialize_space, EpisodeBuffer
 
 
 def _word(name: str) -> str:
