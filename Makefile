@@ -26,13 +26,14 @@ PART ?=
 MINUTES ?=
 MUTATION_ARGS ?=
 
-.PHONY: help demo test faults fuzz mutation lint clean
+.PHONY: help demo test docs faults fuzz mutation lint clean
 
 help:
 	@echo "make demo   a hand in simulation under the shipped controller"
 	@echo "            TASK=$(TASK) SECONDS=$(SECONDS) RATE= HEADLESS="
 	@echo "make test   the tests            PYTEST_ARGS='-k name'"
 	@echo "            ALL=1: also those marked slow, as CI does"
+	@echo "make docs   the documentation site, in build/docs/index.html"
 	@echo "make faults the fault matrix: what happens when things fail, as a table"
 	@echo "            KILLS=$(KILLS) of the logger"
 	@echo "make fuzz   damaged messages, contracts, models, episodes and parameters, as a table"
@@ -48,6 +49,11 @@ demo: $(VENV)/.with-demo
 
 test: $(VENV)/.with-all
 	@$(BIN)/python -m pytest $(if $(filter-out 0 false no,$(ALL)),,-m "not slow") $(PYTEST_ARGS)
+
+# Warnings are errors: a link that leads nowhere, a key of a file that nobody describes.
+docs: $(VENV)/.with-all
+	@$(BIN)/python -m sphinx -q -E -b html -W --keep-going docs build/docs
+	@echo "build/docs/index.html"
 
 faults: $(VENV)/.with-all
 	@$(BIN)/python -m pytest tests/ros/faults --most-periods 2 --logger-kills $(KILLS) $(PYTEST_ARGS)
@@ -67,8 +73,8 @@ lint: $(VENV)/.with-all
 
 # The demo leaves out training, so that the hand moves within two minutes of a fresh clone.
 $(VENV)/.with-demo: EXTRAS = sim,ros,viewer
-$(VENV)/.with-all: EXTRAS = sim,ros,viewer,train,policy,export,test,dev
-$(VENV)/.with-mutation: EXTRAS = sim,ros,viewer,train,policy,export,test,dev,mutation
+$(VENV)/.with-all: EXTRAS = sim,ros,viewer,train,policy,export,test,dev,docs
+$(VENV)/.with-mutation: EXTRAS = sim,ros,viewer,train,policy,export,test,dev,docs,mutation
 
 $(VENV)/.with-%: $(VENV)/.created setup.py
 	@echo "Installing mbrl_controller[$(EXTRAS)] into $(VENV) ..."

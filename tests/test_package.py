@@ -382,7 +382,7 @@ def test_colcon_installs_every_executable_where_ros_looks_and_none_on_path(sourc
 
 
 def test_every_python_file_says_whose_it_is_and_under_which_licence() -> None:
-    folders = ("benchmarks", "examples", "launch", "mbrl_controller", "tests", "tools")
+    folders = ("benchmarks", "docs", "examples", "launch", "mbrl_controller", "tests", "tools")
     files = [ROOT / "setup.py", *(path for folder in folders for path in (ROOT / folder).rglob("*.py"))]
     assert len(files) > 300
     lines = r"(#!.*\n)?# Copyright \d{4} mbrl_controller authors\n# SPDX-License-Identifier: Apache-2.0\n"

@@ -47,7 +47,7 @@ def heading_anchors(file: Path) -> set[str]:
 
 
 def test_links_between_documents_lead_somewhere() -> None:
-    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").rglob("*.md")]
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").rglob("*.md")]
     broken = []
     for file in documents:
         for link in re.findall(r"\]\(([^)\s]+)\)", file.read_text(encoding="utf-8")):

@@ -32,8 +32,8 @@ def option_rows(model: type[BaseModel], prefix: str = "") -> Iterator[dict[str, 
             yield from (row for row in rows if not row["option"].endswith(".NAME.name"))
         yield {
             "option": prefix + name,
-            "default": "" if field.is_required() else _text(field.get_default(call_default_factory=True)),
-            "range": _range(field),
+            "default": "" if field.is_required() else value_text(field.get_default(call_default_factory=True)),
+            "range": range_text(field),
             "unit": _unit(name, field),
             "meaning": field.description or "",
         }
@@ -53,17 +53,19 @@ def unknown_option(name: str, model: type[BaseModel], listing: str) -> str:
     return text + (f"; near it: {', '.join(near)}" if near else "") + (f"; `{listing}` lists all" if listing else "")
 
 
-def _text(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """A default as a person reads it."""
     if isinstance(value, tuple | list):
-        return f"[{', '.join(map(_text, value))}]"
+        return f"[{', '.join(map(value_text, value))}]"
     if isinstance(value, BaseModel):
-        return _text(value.model_dump(exclude_defaults=True))
+        return value_text(value.model_dump(exclude_defaults=True))
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}: {_text(entry)}' for key, entry in value.items())}}}"
+        return f"{{{', '.join(f'{key}: {value_text(entry)}' for key, entry in value.items())}}}"
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _range(field: FieldInfo) -> str:
+def range_text(field: FieldInfo) -> str:
+    """The values that a field takes, in words; empty: any of its type."""
     choices = [str(choice) for choice in get_args(field.annotation) if isinstance(choice, str)]
     if choices:
         return ", ".join(choices)

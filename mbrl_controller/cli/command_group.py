@@ -35,7 +35,7 @@ class CommandGroup(TyperGroup):
         """Fill the names of the catalogs into help texts, only where one is asked for: imports take time."""
         name, command, rest = super().resolve_command(ctx, args)
         if command is not None and HELP_FLAGS & set(rest):
-            _fill_in_names(command)
+            fill_in_names(command)
         return name, command, rest
 
     def invoke(self, ctx: Any) -> Any:
@@ -48,7 +48,7 @@ class CommandGroup(TyperGroup):
             raise
 
 
-def _fill_in_names(command: Any) -> None:
+def fill_in_names(command: Any) -> None:
     """Replace the marks in the help texts of a command and of those below it."""
     from mbrl_controller.planning import catalog as planners
     from mbrl_controller.tasks import catalog as tasks
@@ -60,4 +60,4 @@ def _fill_in_names(command: Any) -> None:
             )
             parameter.help = text
     for child in getattr(command, "commands", {}).values():
-        _fill_in_names(child)
+        fill_in_names(child)

@@ -22,11 +22,11 @@ By = Literal["name", "index"]
 class Joint(Strict):
     """A commanded joint: limits (rad) and largest rate (rad/s) of its position target."""
 
-    name: Name
-    lower: Angle
-    upper: Angle
-    neutral: Angle
-    max_rate: float = Field(gt=0, le=1e6)
+    name: Name = Field(description="as state entries and records have it")
+    lower: Angle = Field(description="limit of the target, rad")
+    upper: Angle = Field(description="limit of the target, rad")
+    neutral: Angle = Field(description="pose that is safe to begin from, rad")
+    max_rate: float = Field(gt=0, le=1e6, description="from the measured position to the target, rad/s")
     mapping: Annotated[DriverJoint | None, SINCE_2] = Field(
         default=None, alias="as", description="the driver's name, sign, unit and zero"
     )
@@ -41,12 +41,14 @@ class Plan(Strict):
 class CommandTopic(Strict):
     """One topic of several, and the joints whose targets go to it."""
 
-    topic: Topic
-    type: CommandType
-    driver: Name | None = None
-    by: By | None = None
-    send: Literal["target"] | Plan = "target"
-    joints: tuple[Name, ...] = Field(min_length=1)
+    topic: Topic = Field(description="where its commands go")
+    type: CommandType = Field(description="message type")
+    driver: Name | None = Field(default=None, description="name of the node that receives them; None: any")
+    by: By | None = Field(default=None, description="of JointState: by name, or in the order of `joints`")
+    send: Literal["target"] | Plan = Field(
+        default="target", description="of JointTrajectory: the next target, or points of the plan"
+    )
+    joints: tuple[Name, ...] = Field(min_length=1, description="names among command.joints")
 
     @model_validator(mode="after")
     def _possible(self) -> CommandTopic:
@@ -68,9 +70,11 @@ class Command(Strict):
     """Where targets go: ros2_control's forward command controller or joint trajectory controller, or a driver that
     takes JointStates."""
 
-    topic: Topic | None = None
-    type: CommandType | None = None
-    stroke: float = Field(default=0.9, gt=0, le=1)
+    topic: Topic | None = Field(default=None, description="where commands go; None: see `topics`")
+    type: CommandType | None = Field(default=None, description="message type; None: see `topics`")
+    stroke: float = Field(
+        default=0.9, gt=0, le=1, description="share of the way from neutral to each limit that the planner may use"
+    )
     safe: Literal["hold", "neutral"] = Field(
         default="hold",
         description="safe command: hold the last command, and so the grip, or move to neutral at the rate limit",
@@ -79,7 +83,7 @@ class Command(Strict):
         default=None,
         description="name of the node that receives the commands; None: any node that does not only record",
     )
-    joints: tuple[Joint, ...] = Field(min_length=1)
+    joints: tuple[Joint, ...] = Field(min_length=1, description="the commanded joints, in the order of the action")
     by: Annotated[By | None, SINCE_2] = Field(
         default=None, description="of JointState: joints by name, or without names in the order of `joints`"
     )

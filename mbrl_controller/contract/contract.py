@@ -44,14 +44,14 @@ GAP_PERIODS, GAP_MEASUREMENTS, RESET_MARGIN = 2.0, 3.0, 1.05
 class ContractFile(Strict):
     """The YAML document."""
 
-    format_version: Literal[1, 2]
-    robot: Name
+    format_version: Literal[1, 2] = Field(description="2 for what is marked so below; format 1 is still read")
+    robot: Name = Field(description="name of the hand; its models and episodes are kept apart from those of others")
     scene: Annotated[Name | None, SINCE_2] = Field(default=None, description="simulated world: a file beside this one")
-    task: str
-    task_options: dict[str, Any] = Field(default_factory=dict)
-    control_period_s: float = Field(gt=0, le=10)
-    state: tuple[Source, ...] = Field(min_length=1)
-    command: Command
+    task: str = Field(description="one of those that `mbrl tasks` lists")
+    task_options: dict[str, Any] = Field(default_factory=dict, description="arguments of the task, as it names them")
+    control_period_s: float = Field(gt=0, le=10, description="from command to command; models are trained for it")
+    state: tuple[Source, ...] = Field(min_length=1, description="what is measured; fills the task's state exactly")
+    command: Command = Field(description="which joints are commanded, and where to")
 
     @field_validator("scene")
     @classmethod

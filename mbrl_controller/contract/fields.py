@@ -53,8 +53,8 @@ class Strict(BaseModel):
 class Range(Strict):
     """From `lower` to `upper`."""
 
-    lower: float
-    upper: float
+    lower: float = Field(description="smallest value that counts")
+    upper: float = Field(description="largest")
 
     @model_validator(mode="after")
     def _ordered(self) -> Range:

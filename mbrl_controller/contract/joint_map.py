@@ -29,7 +29,7 @@ class DriverJoint(Strict):
         default=None, description="the driver's names of several joints whose sum this one is; for measurements"
     )
     prefix: str = Field(default="", pattern=r"^\P{C}{0,200}$", description="begins each of the driver's names")
-    sign: Literal[-1, 1] = 1
+    sign: Literal[-1, 1] = Field(default=1, description="-1: the driver counts the other way")
     scale: float = Field(default=1.0, ge=1e-6, le=1e6, description="driver's units per rad")
     offset: Angle = Field(default=0.0, description="driver's value at 0 rad, in its units")
     round: bool = Field(default=False, description="send whole numbers: the driver cuts off the rest")

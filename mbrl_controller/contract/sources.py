@@ -25,7 +25,7 @@ COMPONENTS = {"position": "xyz", "velocity": "xyz", "angular_velocity": "xyz", "
 
 
 class _Source(Strict):
-    topic: Topic
+    topic: Topic = Field(description="where its messages come from")
     max_age_s: float = Field(default=0.25, gt=0, le=60, description="a state with an older stamp is stale")
     max_silence_s: float | None = Field(
         default=None, gt=0, le=60, description="longest time without a newer measurement; None: 1.2 control periods"
@@ -65,16 +65,20 @@ class _Source(Strict):
 class StateJoint(Strict):
     """A joint that the driver has under another name, sign, unit or zero."""
 
-    name: Name
-    mapping: DriverJoint | None = Field(default=None, alias="as")
+    name: Name = Field(description="the contract's")
+    mapping: DriverJoint | None = Field(
+        default=None, alias="as", description="the driver's name, sign, unit and zero; None: as the source has it"
+    )
 
 
 class JointSource(_Source):
     """Joints from sensor_msgs/JointState, found by name in any order, or by index."""
 
-    type: Literal["sensor_msgs/msg/JointState"]
-    joints: tuple[Name | StateJoint, ...] = Field(min_length=1)
-    fields: tuple[Literal["position", "velocity", "effort"], ...] = ("position",)
+    type: Literal["sensor_msgs/msg/JointState"] = Field(description="message type")
+    joints: tuple[Name | StateJoint, ...] = Field(min_length=1, description="names, or mappings with `name` and `as`")
+    fields: tuple[Literal["position", "velocity", "effort"], ...] = Field(
+        default=("position",), description="what of each joint is part of the state: rad, rad/s, N m"
+    )
     ignore_unknown: bool = Field(default=False, description="allow other joints in the message, such as an arm's")
     mapping: Annotated[DriverJoint | Literal["command"] | None, SINCE_2] = Field(
         default=None, alias="as", description="of all joints; command: each as the command has it"
@@ -117,8 +121,10 @@ class Transform(Strict):
     """Pose of the messages' frame in the contract's frame. The rotation is a quaternion x, y, z, w."""
 
     frame_id: Name | None = Field(default=None, description="the messages' frame; None: any, as they say")
-    translation: tuple[Scalar, Scalar, Scalar] = (0.0, 0.0, 0.0)
-    rotation: tuple[Scalar, Scalar, Scalar, Scalar] = (0.0, 0.0, 0.0, 1.0)
+    translation: tuple[Scalar, Scalar, Scalar] = Field(default=(0.0, 0.0, 0.0), description="x, y, z, m")
+    rotation: tuple[Scalar, Scalar, Scalar, Scalar] = Field(
+        default=(0.0, 0.0, 0.0, 1.0), description="unit quaternion x, y, z, w"
+    )
 
     @model_validator(mode="after")
     def _unit(self) -> Transform:
@@ -131,9 +137,11 @@ class Transform(Strict):
 class ObjectSource(_Source):
     """An object in space."""
 
-    object: Name
+    object: Name = Field(description="its name in state entries")
     frame: Name = Field(default="world", description="the state's frame: the messages' frame_id, unless transformed")
-    fields: Annotated[tuple[ObjectQuantity, ...], SINCE_2] = Field(default=("position", "velocity"), min_length=1)
+    fields: Annotated[tuple[ObjectQuantity, ...], SINCE_2] = Field(
+        default=("position", "velocity"), min_length=1, description="what of it is part of the state"
+    )
     transform: Annotated[Transform | Literal["tf"] | None, SINCE_2] = Field(
         default=None, description="from the messages' frame to `frame`: given here, or looked up on /tf_static"
     )
@@ -150,21 +158,21 @@ class OdometrySource(ObjectSource):
     REP-105, and is rotated by the pose.
     """
 
-    type: Literal["nav_msgs/msg/Odometry"]
+    type: Literal["nav_msgs/msg/Odometry"] = Field(description="message type")
 
 
 class VelocityFilter(Strict):
     """Velocity from successive poses: difference quotient and first-order low-pass filter."""
 
-    kind: Literal["low_pass"] = "low_pass"
-    time_constant_s: float = Field(default=0.03, ge=0)
+    kind: Literal["low_pass"] = Field(default="low_pass", description="of first order")
+    time_constant_s: float = Field(default=0.03, ge=0, description="0: none")
 
 
 class TrackedSource(ObjectSource):
     """An object whose messages say where it is, not how it moves."""
 
-    type: str  # before the rest, as in the digests of format 1
-    velocity_filter: VelocityFilter = VelocityFilter()
+    type: str = Field(description="message type")  # before the rest, as in the digests of format 1
+    velocity_filter: VelocityFilter = Field(default=VelocityFilter(), description="of velocities made from poses")
     rate_hz: Annotated[float, LATER] = Field(
         default=100.0, gt=0, le=1000, description="of the tracker's measurements, for simulation"
     )
@@ -188,15 +196,17 @@ class TrackedSource(ObjectSource):
 class PoseSource(TrackedSource):
     """An object from geometry_msgs/PoseStamped, its velocity estimated by a filter."""
 
-    type: Literal["geometry_msgs/msg/PoseStamped"]
+    type: Literal["geometry_msgs/msg/PoseStamped"] = Field(description="message type")
 
 
 class TransformSource(TrackedSource):
     """An object from tf2_msgs/TFMessage, by the frame fixed to it; other frames in the messages are ignored."""
 
-    type: Literal["tf2_msgs/msg/TFMessage"]
-    child_frame: Name
-    publishers: Literal["one", "several", "parts"] = "several"  # all robots share /tf
+    type: Literal["tf2_msgs/msg/TFMessage"] = Field(description="message type")
+    child_frame: Name = Field(description="the frame that is fixed to the object")
+    publishers: Literal["one", "several", "parts"] = Field(
+        default="several", description="as of the other sources; several: all robots share /tf"
+    )
 
     @property
     def key(self) -> str:
@@ -209,7 +219,9 @@ class TransformSource(TrackedSource):
 class ArraySource(_Source):
     """Numbers from std_msgs/Float32MultiArray or Float64MultiArray, which have no stamp."""
 
-    type: Literal["std_msgs/msg/Float32MultiArray", "std_msgs/msg/Float64MultiArray"]
+    type: Literal["std_msgs/msg/Float32MultiArray", "std_msgs/msg/Float64MultiArray"] = Field(
+        description="message type"
+    )
     elements: dict[Name, Annotated[int, Field(ge=0, lt=2**20)]] = Field(
         min_length=1, alias="entries", description="state entry: index in `data`"
     )

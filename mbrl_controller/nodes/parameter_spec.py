@@ -129,7 +129,7 @@ class Spec:
             return f"parameter {self.name}: expected {wanted}, got {plain(value)!r}{self._advice(value)}"
         entries = value if self.is_list else [value]
         if self.is_number and not all(self._in_range(entry) for entry in entries):
-            return f"parameter {self.name}: {plain(value)} is not {self._range()}"
+            return f"parameter {self.name}: {plain(value)} is not {self.range_text}"
         return ""
 
     def _advice(self, value: Any) -> str:
@@ -143,8 +143,9 @@ class Spec:
         low = self.lower is None or number > self.lower or (number == self.lower and not self.above_lower)
         return low and (self.upper is None or number < self.upper or (number == self.upper and not self.below_upper))
 
-    def _range(self) -> str:
-        """The numbers that are allowed, in words."""
+    @property
+    def range_text(self) -> str:
+        """The numbers that are allowed, in words; empty: all."""
         if None not in (self.lower, self.upper) and not (self.above_lower or self.below_upper):
             return f"from {self.lower:g} to {self.upper:g}"
         low = "" if self.lower is None else f"{'above' if self.above_lower else 'at least'} {self.lower:g}"
@@ -154,10 +155,10 @@ class Spec:
     def _constraints(self) -> str:
         if self.choices:
             return f"One of: {', '.join(self.choices)}"
-        if self.is_list and self._range():
-            return f"Each entry {self._range()}"
+        if self.is_list and self.range_text:
+            return f"Each entry {self.range_text}"
         if self.above_lower or self.below_upper:
-            return self._range().capitalize()  # a range of ROS has its ends in it
+            return self.range_text.capitalize()  # a range of ROS has its ends in it
         return ""
 
 

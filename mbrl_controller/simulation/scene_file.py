@@ -31,6 +31,7 @@ def _unit(value: tuple[float, float, float, float]) -> tuple[float, float, float
 Quaternion = Annotated[tuple[float, float, float, float], AfterValidator(_unit)]  # x, y, z, w
 
 SIZES = {"sphere": 1, "box": 3, "cylinder": 2, "capsule": 2, "ellipsoid": 3, "mesh": 0}  # numbers in `size`
+MUJOCO = "as MuJoCo's option of this name"
 BY_OPTION = "option"  # a start is drawn in the range of SimOptions
 
 
@@ -43,8 +44,8 @@ class Strict(BaseModel):
 class ModelFile(Strict):
     """An MJCF or URDF file beside scene.yaml, or inside an installed Python package."""
 
-    package: str | None = None
-    file: str
+    package: str | None = Field(default=None, description="an installed Python package; None: beside scene.yaml")
+    file: str = Field(description="path, within the package or beside scene.yaml")
 
 
 class JointPhysics(Strict):
@@ -58,10 +59,10 @@ class JointPhysics(Strict):
 class Edit(Strict):
     """Changes to a third-party model."""
 
-    remove_bodies: tuple[str, ...] = ()
-    remove_sites: tuple[str, ...] = ()
-    remove_sensors: tuple[str, ...] | Literal["all"] = ()
-    remove_cameras: tuple[str, ...] | Literal["all"] = ()
+    remove_bodies: tuple[str, ...] = Field(default=(), description="names, with all that is on them")
+    remove_sites: tuple[str, ...] = Field(default=(), description="names")
+    remove_sensors: tuple[str, ...] | Literal["all"] = Field(default=(), description="names, or all")
+    remove_cameras: tuple[str, ...] | Literal["all"] = Field(default=(), description="names, or all")
     floor: dict[str, float] = Field(default_factory=dict, description="z of plane geoms in the world, m")
     tendons: bool = Field(default=True, description="keep the file's tendons, whose ranges couple joints")
     place: dict[str, Vector3] = Field(default_factory=dict, description="body positions in their parents, m")
@@ -77,15 +78,15 @@ class Options(Strict):
     """The physics' options; None: as the model file says."""
 
     timestep: float | None = Field(default=None, gt=0, le=0.02, description="s of one physics step")
-    integrator: Literal["euler", "rk4", "implicit", "implicitfast"] | None = None
-    cone: Literal["pyramidal", "elliptic"] | None = None
-    jacobian: Literal["dense", "sparse", "auto"] | None = None
-    solver: Literal["pgs", "cg", "newton"] | None = None
-    iterations: int | None = Field(default=None, ge=1)
-    ls_iterations: int | None = Field(default=None, ge=1)
-    noslip_iterations: int | None = Field(default=None, ge=0)
-    tolerance: Positive | None = None
-    impratio: Positive | None = None
+    integrator: Literal["euler", "rk4", "implicit", "implicitfast"] | None = Field(default=None, description=MUJOCO)
+    cone: Literal["pyramidal", "elliptic"] | None = Field(default=None, description=MUJOCO)
+    jacobian: Literal["dense", "sparse", "auto"] | None = Field(default=None, description=MUJOCO)
+    solver: Literal["pgs", "cg", "newton"] | None = Field(default=None, description=MUJOCO)
+    iterations: int | None = Field(default=None, ge=1, description=MUJOCO)
+    ls_iterations: int | None = Field(default=None, ge=1, description=MUJOCO)
+    noslip_iterations: int | None = Field(default=None, ge=0, description=MUJOCO)
+    tolerance: Positive | None = Field(default=None, description=MUJOCO)
+    impratio: Positive | None = Field(default=None, description=MUJOCO)
     gravity: Vector3 | None = Field(default=None, description="m/s^2")
 
 
@@ -100,7 +101,7 @@ class PositionActuator(Strict):
 class SceneObject(Strict):
     """A free body that is added to the world."""
 
-    shape: Literal["sphere", "box", "cylinder", "capsule", "ellipsoid", "mesh"]
+    shape: Literal["sphere", "box", "cylinder", "capsule", "ellipsoid", "mesh"] = Field(description="of the body")
     size: tuple[Positive, ...] = Field(
         default=(),
         description="whole dimensions, m: sphere [diameter]; box, ellipsoid [x, y, z]; cylinder, capsule [diameter, "
@@ -111,9 +112,9 @@ class SceneObject(Strict):
     position: Vector3 = Field(description="at the start of an episode, m, world frame")
     orientation: Quaternion = Field(default=(0.0, 0.0, 0.0, 1.0), description="at the start, quaternion x, y, z, w")
     mass: float = Field(gt=0, description="kg, spread evenly")
-    condim: Literal[1, 3, 4, 6] = 4
+    condim: Literal[1, 3, 4, 6] = Field(default=4, description="MuJoCo's dimensions of friction in its contacts")
     friction: Vector3 = Field(default=(1.0, 0.005, 0.0001), description="sliding, torsional (m), rolling (m)")
-    rgba: tuple[float, float, float, float] = (0.7, 0.7, 0.7, 1.0)
+    rgba: tuple[float, float, float, float] = Field(default=(0.7, 0.7, 0.7, 1.0), description="colour, 0 to 1")
 
     @model_validator(mode="after")
     def _dimensions(self) -> SceneObject:
@@ -130,7 +131,7 @@ class SceneObject(Strict):
 class Turn(Strict):
     """A random turn about an axis of the world; without one, about any."""
 
-    about: Vector3 | None = None
+    about: Vector3 | None = Field(default=None, description="axis in the world frame; None: any")
     range: float = Field(ge=0, le=3.15, description="turned by +-range, rad")
 
     @field_validator("about")
@@ -160,7 +161,7 @@ class Vary(Strict):
         default_factory=dict,
         description="+-range, rad or m; option: start_pose_noise, or start_angle_noise for what no actuator moves",
     )
-    objects: dict[str, VaryObject] = Field(default_factory=dict)
+    objects: dict[str, VaryObject] = Field(default_factory=dict, description="free bodies")
 
 
 class Placed(Strict):
@@ -177,25 +178,25 @@ class Start(Strict):
     settle: float = Field(default=0.5, ge=0, le=10, description="time of holding the start pose before time 0, s")
     joints: dict[str, float] = Field(default_factory=dict, description="rad or m, over the key pose")
     objects: dict[str, Placed] = Field(default_factory=dict, description="free bodies of the file")
-    vary: Vary = Vary()
+    vary: Vary = Field(default=Vary(), description="what differs between episodes; nothing else does")
 
 
 class Camera(Strict):
     """Default viewpoint, in the world frame (m)."""
 
-    position: Vector3
-    look_at: Vector3
+    position: Vector3 = Field(description="of the eye, m")
+    look_at: Vector3 = Field(description="in the middle of the picture, m")
 
 
 class SceneFile(Strict):
     """The YAML document of a world."""
 
-    format_version: Literal[2]
+    format_version: Literal[2] = Field(description="worlds of format 1 are still read")
     robot: str | None = Field(default=None, description="with task, for contracts that name no scene")
-    task: str | None = None
-    model: ModelFile
-    edit: Edit = Edit()
-    options: Options = Options()
+    task: str | None = Field(default=None, description="with robot; else only compared with the contract")
+    model: ModelFile = Field(description="the hand and what is fixed around it")
+    edit: Edit = Field(default=Edit(), description="what is changed of it")
+    options: Options = Field(default=Options(), description="of the physics")
     objects: dict[str, SceneObject] = Field(default_factory=dict, description="free bodies to add, by name")
     add_actuators: dict[str, PositionActuator] = Field(
         default_factory=dict, description="by joint; * and ? stand for any letters"
@@ -206,8 +207,8 @@ class SceneFile(Strict):
     ctrlrange: Literal["file", "joint"] = Field(default="file", description="joint: the joints' ranges take its place")
     frame: str = Field(default="world", description="body or site that is the frame of the contract's objects")
     sensors: dict[str, str] = Field(default_factory=dict, description="state entry -> sensor, or sensor[index]")
-    start: Start = Start()
-    camera: Camera | None = None
+    start: Start = Field(default=Start(), description="pose and objects at time 0")
+    camera: Camera | None = Field(default=None, description="of pictures and the viewer")
     _was_format_1: bool = PrivateAttr(default=False)
 
     @property

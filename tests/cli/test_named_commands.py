@@ -33,7 +33,7 @@ COMMANDS = dict(commands(get_command(app)))
 
 def texts() -> Iterator[tuple[str, str]]:
     """Where, and what is written there; a line of Python that goes on in the next is one."""
-    for pattern in ("*.md", "docs/*.md", "benchmarks/*.md", "config/*.yaml", "Makefile", "launch/*.py"):
+    for pattern in ("*.md", "docs/**/*.md", "benchmarks/*.md", "config/*.yaml", "Makefile", "launch/*.py"):
         for file in ROOT.glob(pattern):
             # The end of a line may be in the middle of a command in backticks.
             yield str(file.relative_to(ROOT)), re.sub(r"(`[^`\n]*)\n([^`\n]*`)", r"\1 \2", file.read_text())
