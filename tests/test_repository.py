@@ -59,6 +59,14 @@ def test_links_between_documents_lead_somewhere() -> None:
     assert not broken
 
 
+def test_every_page_is_in_the_sites_table_of_contents() -> None:
+    """Sphinx says the same, as an error, where it is installed."""
+    index = text("docs/index.md")
+    pages = {path.relative_to(ROOT / "docs").with_suffix("").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    listed = {line for block in re.findall(r"```{toctree}\n(.*?)```", index, re.DOTALL) for line in block.splitlines()}
+    assert not pages - listed - {"index"}, "add it to a table of contents in docs/index.md"
+
+
 def test_release_notes_begin_with_this_version() -> None:
     """Bold paragraphs and no subsections: what makes packages of ROS packages leaves out the text of those."""
     sections = re.findall(r"^(\d+\.\d+\.\d+) \((\d{4}-\d{2}-\d{2})\)\n-+$", text("CHANGELOG.rst"), re.MULTILINE)
