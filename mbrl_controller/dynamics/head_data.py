@@ -1,0 +1,114 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What policies and values learn from, as arrays, and which episodes are held out. NumPy only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbrl_controller.base.errors import DatasetError
+from mbrl_controller.dynamics.data import Index
+from mbrl_controller.models.heads import HeadSpec
+from mbrl_controller.tasks.spaces import Array, Mask
+
+_WITHIN = 1 + 1e-5  # a normalised action; more than 1 by the rounding of float32
+
+
+@dataclass(frozen=True)
+class HeadData:
+    """N states and the goals at the head's `goal_steps`, SI units. `episode` says which rows belong together."""
+
+    state: Array  # [N, S]
+    goal: Array  # [N, K, G]
+    episode: Index  # [N]
+
+    def __len__(self) -> int:
+        return len(self.state)
+
+    def check(self, spec: HeadSpec) -> None:
+        """Raises DatasetError for no rows, sizes other than the spec's, and numbers that are not finite."""
+        if not len(self):
+            raise DatasetError(f"no rows to train the {spec.kind} on")
+        for name, shape in self.shapes(spec).items():
+            value = np.asarray(getattr(self, name))
+            if value.shape != (len(self), *shape):
+                raise DatasetError(f"{name} has shape {value.shape}, the {spec.kind} needs {(len(self), *shape)}")
+            bad = np.flatnonzero(~np.isfinite(value).reshape(len(self), -1).all(axis=1))
+            if len(bad):
+                raise DatasetError(
+                    f"{name} of row {bad[0]} (episode {self.episode[bad[0]]}) is not finite; {len(bad)} such rows"
+                )
+
+    def shapes(self, spec: HeadSpec) -> dict[str, tuple[int, ...]]:
+        """Shape of a row of each array."""
+        return {
+            "state": (len(spec.state_names),),
+            "goal": (len(spec.goal_steps), len(spec.goal_names)),
+            "episode": (),
+        }
+
+
+@dataclass(frozen=True)
+class PolicyData(HeadData):
+    """States and the plans that a policy shall give there; `weight` of each row, 1 for all alike."""
+
+    plan: Array  # [N, P, A], normalised actions
+    weight: Array  # [N]
+
+    def check(self, spec: HeadSpec) -> None:
+        super().check(spec)
+        if np.abs(self.plan).max() > _WITHIN:
+            row = int(np.argmax(np.abs(self.plan).reshape(len(self), -1).max(axis=1)))
+            raise DatasetError(f"plan of row {row} has an action outside [-1, 1]: {np.abs(self.plan[row]).max():.3g}")
+        if not (np.asarray(self.weight) >= 0).all() or not np.sum(self.weight) > 0:
+            raise DatasetError("weight must not be negative, and not all zero")
+
+    def shapes(self, spec: HeadSpec) -> dict[str, tuple[int, ...]]:
+        return super().shapes(spec) | {"plan": (spec.horizon, len(spec.action_names)), "weight": ()}
+
+
+@dataclass(frozen=True)
+class ValueData(HeadData):
+    """States and the discounted returns from there on, in units of the task's reward."""
+
+    target: Array  # [N]
+
+    def shapes(self, spec: HeadSpec) -> dict[str, tuple[int, ...]]:
+        return super().shapes(spec) | {"target": ()}
+
+
+def hold_out(episode: Index, fraction: float, seed: int) -> Mask:
+    """Which rows [N] are for validation: whole episodes, about `fraction` of them, at least one.
+
+    None if all rows are of one episode, which then is trained on.
+    """
+    distinct = np.unique(episode)
+    if len(distinct) < 2:
+        return np.zeros(len(episode), dtype=bool)
+    count = min(max(1, round(fraction * len(distinct))), len(distinct) - 1)
+    chosen = np.random.default_rng([seed, len(distinct)]).permutation(distinct)[:count]
+    return np.isin(episode, chosen)
+
+
+def bootstrap(episode: Index, members: int, seed: int) -> NDArray[np.int64]:
+    """Rows [members, N] that each member learns from: episodes drawn with replacement until there are N rows.
+
+    Episodes, not rows: the rows of one are so alike that resampled rows would leave the members nearly the same data.
+    """
+    distinct, counts = np.unique(episode, return_counts=True)
+    by_episode = np.argsort(episode, kind="stable")
+    begins = np.concatenate([[0], np.cumsum(counts)])
+    pools = []
+    for member in range(members):
+        rng, rows = np.random.default_rng([seed, member]), 0
+        drawn = []
+        while rows < len(episode):
+            i = int(rng.integers(len(distinct)))
+            drawn.append(by_episode[begins[i] : begins[i + 1]])
+            rows += counts[i]
+        pools.append(np.concatenate(drawn)[: len(episode)])
+    return np.stack(pools)
