@@ -16,13 +16,12 @@ from mbrl_controller.base.files import write_atomically
 from mbrl_controller.base.run_folder import PLAN_FILE
 from mbrl_controller.learning.plots import PLOT_FILE
 from mbrl_controller.learning.run import LearnResult
-from mbrl_controller.models.card import CARD_FILE, INT8_FILE, MODEL_FILE, Version
+from mbrl_controller.models.card import CARD_FILE, INT8_FILE, MODEL_FILE, ONNX_FILES, Version
 from mbrl_controller.models.files import ModelFile
+from mbrl_controller.models.head_loading import read_heads
 from mbrl_controller.models.registry import Registry, file_sha256
 from mbrl_controller.models.spec import METADATA_KEY, ModelSpec
 from mbrl_controller.training.report import REPORT_FILE
-
-MODEL_FILES = (MODEL_FILE, INT8_FILE)
 
 
 def epilogue(learned: LearnResult) -> list[str]:
@@ -61,11 +60,13 @@ def publish(learned: LearnResult, models_dir: Path | None = None) -> Version:
     with tempfile.TemporaryDirectory() as scratch:
         files = Path(scratch)
         for path in best.folder.iterdir():
-            if path.is_file() and path.name not in (CARD_FILE, *MODEL_FILES):
+            if path.is_file() and path.name not in (CARD_FILE, *ONNX_FILES):
                 shutil.copy2(path, files / path.name)
         shutil.copy2(learned.folder / PLAN_FILE, files / PLAN_FILE)
         _rename_report(files / REPORT_FILE, f"{task} {best.name}", f"{task} {name}", learned.folder.name)
         spec = _copy_as(best.read(best.model, card), files / MODEL_FILE, name)
+        for head in read_heads(best, card).values():
+            (files / head.path.name).write_bytes(head.content)
         int8 = None
         if card.int8_sha256:
             _copy_as(best.read(best.int8, card), files / INT8_FILE, name)
