@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mbrl_controller.dynamics import solids
-from mbrl_controller.dynamics.array_operations import StateOperations, X
+from mbrl_controller.dynamics.array_operations import Operations, StateOperations, X
 from mbrl_controller.dynamics.torch_operations import TorchOperations
 from mbrl_controller.models.hand_geometry import BALL_FEATURES, SOLID_FEATURES, Frame, HandGeometry
 from mbrl_controller.tasks.spaces import Array, VectorSpec
@@ -50,7 +50,7 @@ class ContactLayout:
 
     def __init__(self, geometry: HandGeometry, state: VectorSpec) -> None:
         self.constants: dict[str, NDArray[Any]] = {}
-        self.balls = [f"ball{i}" for i in range(len(geometry.balls))]
+        self.balls = len(geometry.balls)
         self.solids = {f"solid{i}_": solid for i, solid in enumerate(geometry.solids)}
         depth: list[int] = []
         for hinge in geometry.hinges:
@@ -76,14 +76,17 @@ class ContactLayout:
                 if carried:
                     placed = self._maps([s.hinge for s in carried], [s.frame for s in carried], level)
                     self._put(f"{kind}{level}", placed[-VECTORS[kind] * len(carried) :])
-            self._put_half(kind, np.array([shape.half for shape in shapes]))
+            half = np.array([shape.half for shape in shapes]).reshape(-1, 3).T[4 - VECTORS[kind] :].reshape(-1, 1)
+            self._put(f"{kind}_half", half)
+            self._put(f"{kind}_minus_half", -half)
             if self.solids:
                 self._put_half(f"{kind}_core", np.array([solids.core(shape)[0] for shape in shapes]))
         self.shapes = [*self.kinds["line"], *self.kinds["box"]]
-        for name, ball in zip(self.balls, geometry.balls, strict=True):
-            centre = state.indices([f"{ball.name}.position.{axis}" for axis in "xyz"])
-            self._put(f"{name}_centre", centre[:, None])
-            self._put(f"{name}_touch", np.array([shape.radius + ball.radius for shape in self.shapes])[:, None])
+        if self.balls:
+            centres = [state.indices([f"{ball.name}.position.{axis}" for axis in "xyz"]) for ball in geometry.balls]
+            touch = [[shape.radius + ball.radius for shape in self.shapes] for ball in geometry.balls]
+            self._put("ball_centres", np.stack(centres)[:, :, None])
+            self._put("ball_touch", np.array(touch)[:, None, :, None])
         for prefix, solid in self.solids.items():
             for name, constant in solids.constants(solid, prefix, state, self.shapes).items():
                 self._put(name, constant)
@@ -94,12 +97,19 @@ class ContactLayout:
             self._put(f"contact_{name}", np.array(value))
 
     @property
+    def parts(self) -> list[int]:
+        """Numbers of features: of all balls together, then of each solid."""
+        surfaces = len(self.shapes)
+        balls = [surfaces * BALL_FEATURES * self.balls] if self.balls else []
+        return balls + [surfaces * SOLID_FEATURES] * len(self.solids)
+
+    @property
     def size(self) -> int:
         """Number of features F."""
-        return len(self.shapes) * (BALL_FEATURES * len(self.balls) + SOLID_FEATURES * len(self.solids))
+        return sum(self.parts)
 
     def _put_half(self, kind: str, half: Array) -> None:
-        """Half extents [n, 3] along the axes of a kind's cores."""
+        """Half extents [n, 3] along the axes of a kind's cores, axis by axis."""
         half = half.reshape(-1, 3)
         for axis in range(4 - VECTORS[kind.split("_")[0]], 3):
             self._put(f"{kind}_{'xyz'[axis]}", half[:, axis, None])
@@ -124,9 +134,11 @@ def contact_features(ops: StateOperations[X], layout: ContactLayout, state: X) -
     products with each component of the direction from surface to ball; then per solid the same and the turns."""
     states = ops.states_last(state)
     surfaces = _surfaces(ops, layout, states)
-    touched = [_ball_features(ops, layout, states, ball, surfaces) for ball in layout.balls]
-    touched += [solids.features(ops, solid, prefix, states, surfaces) for prefix, solid in layout.solids.items()]
-    return ops.states_first(ops.concat(touched, 0), state)
+    balls, *others = layout.parts if layout.balls else (0, *layout.parts)
+    touched = [ops.reshape(_ball_features(ops, layout, states, surfaces), [balls, -1])] if balls else []
+    for (prefix, solid), size in zip(layout.solids.items(), others, strict=True):
+        touched.append(ops.reshape(solids.features(ops, solid, prefix, states, surfaces), [size, -1]))
+    return ops.states_first(ops.concat(touched, 0) if len(touched) > 1 else touched[0], state)
 
 
 def _surfaces(ops: StateOperations[X], layout: ContactLayout, states: X) -> dict[str, list[X]]:
@@ -167,28 +179,31 @@ def _turned(ops: StateOperations[X], parents: Any, sine: X, cosine: X, level: in
     return ops.concat([turned_x, turned_y, rest], 1)
 
 
-def _ball_features(
-    ops: StateOperations[X], layout: ContactLayout, states: X, ball: str, surfaces: dict[str, list[X]]
-) -> X:
-    """[4, surfaces, B]."""
-    centre = ops.gather(states, f"{ball}_centre")
+def _ball_features(ops: StateOperations[X], layout: ContactLayout, states: X, surfaces: dict[str, list[X]]) -> X:
+    """[balls, 4, surfaces, B]: all balls at once, and all axes of a box."""
+    centres = ops.gather(states, "ball_centres")  # [balls, 3, 1, B]
     gaps = []
     for kind, (*axes, origin) in surfaces.items():
-        offset = gap = centre - origin  # [3, surfaces, B]
-        for name, axis in zip("xyz"[1 - VECTORS[kind] :], axes, strict=True):
-            along = ops.maximum(_dot(ops, axis, offset), ops.constant(f"{kind}_minus_{name}"))
-            gap = gap - axis * ops.minimum(along, ops.constant(f"{kind}_{name}"))
+        n, extended = len(layout.kinds[kind]), len(axes)
+        gap = offset = centres - origin  # [balls, 3, n, B]
+        axis = axes[0]
+        if extended > 1:
+            axis, offset = ops.concat(axes, 1), ops.concat([offset] * extended, 2)
+        along = ops.maximum(_dot(ops, axis, offset), ops.constant(f"{kind}_minus_half"))
+        nearest = axis * ops.minimum(along, ops.constant(f"{kind}_half"))
+        for part in ops.split(nearest, [n] * extended, 2) if extended > 1 else [nearest]:
+            gap = gap - part
         gaps.append(gap)
-    gap = ops.concat(gaps, 1)
+    gap = ops.concat(gaps, 2) if len(gaps) > 1 else gaps[0]
     distance = ops.sqrt(ops.maximum(_dot(ops, gap, gap), ops.constant("contact_nearest")))
-    depth = ops.maximum(distance - ops.constant(f"{ball}_touch"), ops.constant("contact_deepest"))
+    depth = ops.maximum(distance - ops.constant("ball_touch"), ops.constant("contact_deepest"))
     influence = ops.exp(depth * ops.constant("contact_reach"))
-    return ops.concat([influence, gap * (influence / distance)], 0)
+    return ops.concat([influence, gap * (influence / distance)], 1)
 
 
-def _dot(ops: StateOperations[X], a: X, b: X) -> X:
-    """[1, n, B] of [3, n, B]."""
-    x, y, z = ops.split(a * b, [1, 1, 1], 0)
+def _dot(ops: Operations[X], a: X, b: X) -> X:
+    """[balls, 1, n, B] of [balls, 3, n, B], or of one of them without the first axis."""
+    x, y, z = ops.split(a * b, [1, 1, 1], 1)
     return x + y + z
 
 
@@ -217,7 +232,7 @@ class TorchContacts(TorchOperations):
         return state.reshape(-1, state.shape[-1]).T
 
     def states_first(self, features: Tensor, state: Tensor) -> Tensor:
-        return features.flatten(0, 1).T.reshape(*state.shape[:-1], self.layout.size)
+        return features.T.reshape(*state.shape[:-1], self.layout.size)
 
     def gather(self, x: Tensor, indices: str) -> Tensor:
         return x[self.get_buffer(indices)]

@@ -88,6 +88,9 @@ class Nodes:
     def sqrt(self, x: Node) -> Node:
         return x.apply("Sqrt")
 
+    def reshape(self, x: Node, shape: list[int]) -> Node:
+        return x.apply("Reshape", self.named(f"shape_{'_'.join(map(str, shape))}", np.array(shape)))
+
     def sum_first(self, x: Node) -> Node:
         return x.apply("ReduceSum", self.named("first_axis", np.array([0])), keepdims=1)
 
@@ -111,12 +114,10 @@ class ContactNodes(Nodes):
         self.members, self.entries, self.size = members, entries, layout.size
 
     def states_last(self, state: Node) -> Node:
-        rows = self.named("state_rows", np.array([-1, self.entries]))
-        return state.apply("Reshape", rows).apply("Transpose", perm=[1, 0])
+        return self.reshape(state, [-1, self.entries]).apply("Transpose", perm=[1, 0])
 
     def states_first(self, features: Node, state: Node) -> Node:
-        transposed = features.apply("Transpose", perm=[2, 0, 1])
-        return transposed.apply("Reshape", self.named("contact_rows", np.array([self.members, -1, self.size])))
+        return self.reshape(features.apply("Transpose", perm=[1, 0]), [self.members, -1, self.size])
 
     def gather(self, x: Node, indices: str) -> Node:
         return x.apply("Gather", self.constant(indices), axis=0)

@@ -40,6 +40,9 @@ class TorchOperations(nn.Module):
     def concat(self, parts: list[Tensor], axis: int) -> Tensor:
         return torch.cat(parts, axis)
 
+    def reshape(self, x: Tensor, shape: list[int]) -> Tensor:
+        return x.reshape(shape)
+
     def sum_first(self, x: Tensor) -> Tensor:
         return x.sum(0, keepdim=True)
 
