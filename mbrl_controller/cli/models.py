@@ -16,7 +16,7 @@ from mbrl_controller.cli.console import console
 from mbrl_controller.cli.errors import REFUSED, report_errors
 from mbrl_controller.cli.options import TASKS, ContractOption, ModelsOption, NamedTask
 
-app = typer.Typer(help="Model versions: list, show, promote, rollback, quantise.", no_args_is_help=True)
+app = typer.Typer(help="Model versions: list, show, promote, rollback, quantise, rewrite.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -123,3 +123,17 @@ def quantise(
     console.print(f"{task} {found.name}: {outcome}", markup=False, soft_wrap=True)
     if not acceptance.passed:
         raise typer.Exit(REFUSED)
+
+
+@app.command()
+@report_errors
+def rewrite(
+    task: NamedTask,
+    version: Annotated[str, typer.Argument(help="version; default: the current one")] = "current",
+    models_dir: ModelsOption = None,
+) -> None:
+    """Add a version with the same networks in the graph that this release writes, which may be faster."""
+    from mbrl_controller.training import rewrite as job
+
+    found = job.run(task, version, models_dir=models_dir)
+    console.print(f"{task} {found.name} added; it predicts alike: mbrl models promote {task} {found.name}")

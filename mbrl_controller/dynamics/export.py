@@ -52,7 +52,7 @@ def export_onnx(
     Returns:
         `spec` with the model's size, precision and `delta_scale` filled in.
     """
-    samples = samples or _made_up(model)
+    samples = samples or made_up(model)
     spec = spec.model_copy(
         update={
             "ensemble_size": model.size,
@@ -123,7 +123,7 @@ def _probe(model: DynamicsEnsemble, state: Array, action: Array) -> GoldenSample
     return GoldenSamples(state, action, model.predictor()(members, action).astype(np.float32))
 
 
-def _made_up(model: DynamicsEnsemble) -> tuple[Array, Array]:
+def made_up(model: DynamicsEnsemble) -> tuple[Array, Array]:
     """States and targets around the training mean."""
     rng = np.random.default_rng(0)
     S, A = len(model.delta_std), len(model.lower)
