@@ -25,11 +25,11 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def episode_bar(total: int) -> Iterator[Callable[[Any], None]]:
+def episode_bar(total: int, what: str = "episodes") -> Iterator[Callable[[Any], None]]:
     """A bar on stderr; call the callback with each finished episode."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=error_console, transient=True) as progress:
-        bar = progress.add_task("episodes", total=total)
+        bar = progress.add_task(what, total=total)
         yield lambda record: progress.advance(bar)
 
 

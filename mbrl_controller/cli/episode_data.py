@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""`mbrl episodes export`: data for other programs."""
+"""`mbrl episodes export` and `import`: data for other programs, and from them."""
 
 from __future__ import annotations
 
@@ -47,6 +47,54 @@ def export(
     say_left_out(report.left_out, report.unused)
     for note in report.notes:
         say(note)
+
+
+@report_errors
+def import_(
+    bags: Annotated[list[Path], typer.Argument(metavar="BAG...", help="folders or files of `ros2 bag record`")],
+    contract: Annotated[Path, typer.Option(metavar="FILE", help="robot contract: a path, or a file of config/")],
+    out: Annotated[Path, typer.Option("--out", help="log folder, which `mbrl retrain --episodes` takes")],
+    world: Annotated[str, typer.Option(help="where the hand was: real, or a name of yours for a simulator")],
+    begin: Annotated[
+        str, typer.Option(help="what begins an episode: /topic, or /topic=value (default: the first command)")
+    ] = "",
+    end: Annotated[str, typer.Option(help="what ends it: /topic, or /topic=value")] = "",
+    gap: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="s without a command that end an episode (default: 2; with --begin: none)"),
+    ] = None,
+    length: Annotated[float, typer.Option(min=0.1, help="s; longer episodes are cut")] = 600.0,
+    drops: Annotated[bool, typer.Option(help="a drop ends an episode, the object's return begins one")] = True,
+    remap: Annotated[
+        list[str] | None, typer.Option("--remap", help="CONTRACT_TOPIC=BAG_TOPIC, where the bag has another name")
+    ] = None,
+) -> None:
+    """Cut bags that others recorded into episodes to learn from, and say what was left out."""
+    from mbrl_controller.base.errors import MbrlError
+    from mbrl_controller.base.shares import config_file
+    from mbrl_controller.contract.contract import load_contract
+    from mbrl_controller.episodes.cutting import CutRules, TopicRule
+    from mbrl_controller.episodes.import_bags import run
+
+    if end and not begin:
+        raise MbrlError("--end needs --begin")
+    names = [text.partition("=") for text in remap or ()]
+    if wrong := [topic for topic, _, name in names if not topic or not name.startswith("/")]:
+        raise MbrlError(f"--remap {wrong[0]}: expected CONTRACT_TOPIC=/BAG_TOPIC")
+    rules = CutRules(
+        TopicRule.parse(begin) if begin else None, TopicRule.parse(end) if end else None, gap, length, drops
+    )
+    own = load_contract(config_file(str(contract)))
+    with episode_bar(len(bags), "bags") as done:
+        report = run(
+            bags, own, out, world=world, rules=rules, remap={topic: name for topic, _, name in names}, on_bag=done
+        )
+    for folder in report.folders:
+        say(str(folder))
+    say(f"{report.episodes} episodes, {report.transitions} transitions")
+    say_left_out(report.left_out, report.unused)
+    for problem in report.problems:
+        say(f"not read: {problem}")
 
 
 def say_left_out(counts: Mapping[str, int], unused: Mapping[str, str]) -> None:

@@ -13,7 +13,7 @@ import typer
 from mbrl_controller.cli.console import console
 from mbrl_controller.cli.errors import FAILED, report_errors
 
-app = typer.Typer(help="Logged episodes: list, info, recover, export.", no_args_is_help=True)
+app = typer.Typer(help="Logged episodes: list, info, recover, export, import.", no_args_is_help=True)
 
 FolderArgument = Annotated[
     Path | None, typer.Argument(help="folder to search (default: episodes/ below MBRL_HOME or ~/.mbrl)")

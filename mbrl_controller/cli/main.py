@@ -43,6 +43,7 @@ app = typer.Typer(
 app.add_typer(models.app, name="models")
 app.add_typer(episodes.app, name="episodes")
 episodes.app.command("export")(episode_data.export)
+episodes.app.command("import")(episode_data.import_)
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(contract.app, name="contract")
 
