@@ -330,5 +330,5 @@ def test_a_model_is_learnt_from_imported_bags(valve_episodes, tmp_path) -> None:
         threads=1,
     )
     assert result.status == "promoted"
-    (origin,) = result.version.card.origins
+    (origin,) = result.version.card().origins
     assert (origin.world, origin.robot) == ("real", CLAW.file.robot)
