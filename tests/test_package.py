@@ -230,7 +230,7 @@ def test_no_module_imports_itself_in_the_end() -> None:
         (("launch", "launch_ros"), ("bringup",)),
         (("torch",), ("dynamics",)),
         (("mujoco",), ("simulation", "nodes", "rollouts")),
-        (("gymnasium",), ("rollouts",)),
+        (("gymnasium",), ("rollouts", "training")),
         (("stable_baselines3",), ("training",)),
     ],
 )

@@ -23,6 +23,7 @@ from mbrl_controller.cli import (
     learn,
     models,
     new,
+    policy,
     rollouts,
     stack,
 )
@@ -121,6 +122,7 @@ def retrain(
 
 
 app.command()(learn.learn)
+app.command()(policy.policy)
 app.command("learn-curve")(learn.learn_curve)
 app.command()(stack.soak)
 app.command()(new.new)

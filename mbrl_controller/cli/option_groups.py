@@ -28,6 +28,7 @@ GROUPS = {
     "planner": Group("--planner-set", "planner", "--planner-set NAME=VALUE, and the parameters planner.NAME"),
     "controller": Group("--controller-set", "core", "--controller-set NAME=VALUE, and the controller's parameters"),
     "learn": Group("--set", "", "`mbrl learn --set NAME=VALUE`"),
+    "policy": Group("--set", "policy", "`mbrl policy --set NAME=VALUE`"),
     "sim": Group("--sim-set", "options", "--sim-set NAME=VALUE, and the sim's parameters options.NAME"),
 }
 
@@ -46,6 +47,10 @@ def options_model(group: str, planner: str = "pddm") -> type[BaseModel]:
         from mbrl_controller.dynamics.train_config import TrainConfig
 
         return TrainConfig
+    if group == "policy":
+        from mbrl_controller.training.sac_config import SacConfig
+
+        return SacConfig
     if group == "sim":
         from mbrl_controller.simulation.sim_options import SimOptions
 

@@ -132,6 +132,13 @@ def _groups(plans: Sequence[dict[str, Any]]) -> list[str]:
 
     A behaviour that a plan lacks counts as one without episodes, and the name says only that.
     """
+    unnamed = [plan for plan in plans if "label" not in plan]
+    names = iter(_learning_groups(unnamed))
+    return [str(plan["label"]) if "label" in plan else next(names) for plan in plans]
+
+
+def _learning_groups(plans: Sequence[dict[str, Any]]) -> list[str]:
+    """Names of groups of `mbrl learn`; a run of `mbrl policy` has a label of its own."""
     own = [{b["name"]: b for b in plan.get("collect", ())} for plan in plans]
     none = {name: {**b, "episodes": 0} for behaviours in own for name, b in behaviours.items()}
     flat = [dict(_leaves({**plan, "collect": {**none, **has}})) for plan, has in zip(plans, own, strict=True)]

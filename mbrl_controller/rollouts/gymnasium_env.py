@@ -13,18 +13,26 @@ from typing import Any
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.control.steps import NoModel, Observation, PlanRequest, Solution
+from mbrl_controller.control.task_config import contract_for, task_defaults
+from mbrl_controller.models.origin import simulated_world
+from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.planning.base import PlanResult
-from mbrl_controller.rollouts.config import RolloutConfig, resolve
 from mbrl_controller.rollouts.env_spaces import GOAL_STEPS, action_box, check_goal_steps, observation_box, observe
-from mbrl_controller.rollouts.episode import charge_full_length, make_core
+from mbrl_controller.rollouts.episode import EpisodeSpec, charge_full_length, make_core
 from mbrl_controller.rollouts.policies import ControllerPolicy
 from mbrl_controller.simulation.camera import Camera
 from mbrl_controller.simulation.env import HandEnv
 from mbrl_controller.simulation.hand_simulation import HandSimulation
+from mbrl_controller.simulation.scene import world_digest
+from mbrl_controller.simulation.sim_options import make_sim_options
 from mbrl_controller.tasks.base import Goal, ObservingGoal
+from mbrl_controller.tasks.metrics import EpisodeMetrics
 from mbrl_controller.tasks.spaces import Array
 
 SEEDS = 2**31  # of episodes that the environment draws itself
@@ -48,11 +56,11 @@ class HandGymEnv(gymnasium.Env[Any, Any]):
         self,
         task: str,
         *,
-        contract: str | Path | None = None,
+        contract: RobotContract | str | Path | None = None,
         sim: str = "nominal",
         sim_options: Mapping[str, Any] | None = None,
         goal_options: Mapping[str, Any] | None = None,
-        core_options: Mapping[str, Any] | None = None,
+        max_goal_lead: float | None = None,
         seconds: float | None = None,
         goal_steps: Sequence[int] = GOAL_STEPS,
         lost_steps: int | None = None,
@@ -64,11 +72,11 @@ class HandGymEnv(gymnasium.Env[Any, Any]):
 
         Args:
             task: name of an installed task.
-            contract: file; None: the task's own.
+            contract: of the robot, or its file; None: the task's own.
             sim: preset of the simulated hand.
             sim_options: single options over those of `sim`.
             goal_options: fix parts of the goal, such as direction.
-            core_options: of the controller, such as max_goal_lead, by which targets wait for the objects.
+            max_goal_lead: of the controller (rad), by which targets wait for the objects; None: the task's default.
             seconds: length of an episode, after which it is truncated; None: the task's.
             goal_steps: control periods ahead at which the goal is seen, ascending.
             lost_steps: how many steps' drop_cost a drop costs; None: those that the episode still had.
@@ -83,23 +91,28 @@ class HandGymEnv(gymnasium.Env[Any, Any]):
         self.goal_steps = check_goal_steps(goal_steps)
         if lost_steps is not None and lost_steps < 0:
             raise MbrlError(f"lost_steps must not be negative, got {lost_steps}")
-        config = RolloutConfig(
-            task,
-            planner="random",  # plans nothing here, but knows the goal as far ahead as it is seen
-            planner_options={"horizon": self.goal_steps[-1]},
-            contract=None if contract is None else Path(contract),
-            sim=sim,
-            sim_options=dict(sim_options or {}),
-            goal_options=dict(goal_options or {}),
-            core_options=dict(core_options or {}),
-            seconds=seconds,
-        )
-        resolved = resolve(config)
-        self.contract, self.task_spec = resolved.contract, resolved.contract.task
-        self.world = resolved.world
-        self._spec = resolved.spec
-        self._hand = HandEnv(HandSimulation(self.contract, resolved.spec.sim))
-        self._policy = ControllerPolicy(make_core(self.contract, resolved.spec, NoModel()))
+        file = None if contract is None or isinstance(contract, RobotContract) else Path(contract)
+        robot = contract if isinstance(contract, RobotContract) else contract_for(task, file)
+        core = task_defaults(robot.task.name).core
+        try:
+            if max_goal_lead is not None:
+                core = ControllerConfig(**{**core.model_dump(), "max_goal_lead": max_goal_lead})
+            self._spec = EpisodeSpec(
+                contract=robot.text,
+                contract_folder=robot.folder,
+                sim=make_sim_options(sim, dict(sim_options or {})),
+                planner="random",  # plans nothing here, but knows the goal as far ahead as it is seen
+                planner_options={"horizon": self.goal_steps[-1]},
+                core=core,
+                seconds=seconds,
+                goal_options=dict(goal_options or {}),
+            )
+        except ValidationError as error:
+            raise MbrlError(f"environment: {describe_validation(error)}") from error
+        self.contract, self.task_spec = robot, robot.task
+        self.world = simulated_world(world_digest(robot))
+        self._hand = HandEnv(HandSimulation(robot, self._spec.sim))
+        self._policy = ControllerPolicy(make_core(robot, self._spec, NoModel()))
         self._period = self.contract.action.period
         self._steps = max(1, round((seconds or self.task_spec.episode_s) / self._period))
         self._lost_steps = lost_steps
@@ -111,6 +124,7 @@ class HandGymEnv(gymnasium.Env[Any, Any]):
         self._camera: Camera | None = None
         self._goal: Goal | None = None
         self._ended = False
+        self.metrics: EpisodeMetrics | None = None  # of the last episode that ended
         self._states: list[Array] = []  # true ones, from the start on
         self._commands: list[Array] = []
         self._goals: list[Array] = []  # asked at each state
@@ -150,7 +164,9 @@ class HandGymEnv(gymnasium.Env[Any, Any]):
         self._ended = dropped or not missing
         info: dict[str, Any] = {"command": np.array(command), "state": state.copy()}
         if self._ended:
-            info["metrics"] = self._metrics(missing)
+            self.metrics = self._metrics(missing)
+            fields = asdict(self.metrics)
+            info["metrics"] = {**fields.pop("values"), **fields}
         return observation, reward, dropped, self._ended and not dropped, info
 
     def render(self) -> NDArray[np.uint8] | None:
@@ -190,10 +206,8 @@ class HandGymEnv(gymnasium.Env[Any, Any]):
             raise MbrlError(f"step: the hand's start allows no command: {tick.reason}")
         return command
 
-    def _metrics(self, missing: int) -> dict[str, Any]:
+    def _metrics(self, missing: int) -> EpisodeMetrics:
         found = self.task_spec.metrics(
             np.array(self._states), np.array(self._commands), np.array(self._goals), self._period
         )
-        whole = charge_full_length(found, self.task_spec.drop_cost, missing)
-        fields = asdict(whole)
-        return {**fields.pop("values"), **fields}
+        return charge_full_length(found, self.task_spec.drop_cost, missing)

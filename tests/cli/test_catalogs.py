@@ -20,7 +20,7 @@ from mbrl_controller.cli.main import app
 from mbrl_controller.control.task_config import task_defaults
 from mbrl_controller.planning.base import Planner, PlannerConfig
 from mbrl_controller.planning.catalog import PLANNERS
-from mbrl_controller.simulation import scene
+from mbrl_controller.simulation import scene_paths
 from mbrl_controller.tasks.catalog import TASKS
 from mbrl_controller.tasks.valve import Valve
 
@@ -49,10 +49,10 @@ def toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A planner and a task in the catalogs; the contract of the task's hand."""
     PLANNERS.add(Still.name, Still)
     TASKS.add(Knob.name, Knob)
-    worlds = scene.available()
+    worlds = scene_paths.available()
     world = Path(shutil.copytree(worlds["claw", "valve"].parent, tmp_path / "sim")) / "scene.yaml"
     world.write_text(world.read_text().replace("task: valve", "task: knob"))
-    monkeypatch.setattr(scene, "available", lambda: {**worlds, ("claw", "knob"): world})
+    monkeypatch.setattr(scene_paths, "available", lambda: {**worlds, ("claw", "knob"): world})
     contract = tmp_path / "knob.yaml"
     text = (share_dir() / "config" / "claw_valve.yaml").read_text()
     contract.write_text(text.replace("task: valve", "task: knob"))

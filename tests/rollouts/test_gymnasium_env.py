@@ -174,8 +174,8 @@ def test_a_goal_can_be_fixed_for_all_episodes_or_for_one():
 
 
 def test_targets_wait_for_the_objects_only_where_the_controllers_options_say_so():
-    waiting = HandGymEnv("baoding", goal_steps=(1, 30), core_options={"max_goal_lead": 0.2})
-    clock = HandGymEnv("baoding", goal_steps=(1, 30), core_options={"max_goal_lead": 0.0})
+    waiting = HandGymEnv("baoding", goal_steps=(1, 30), max_goal_lead=0.2)
+    clock = HandGymEnv("baoding", goal_steps=(1, 30), max_goal_lead=0.0)
     size = len(waiting.task_spec.state)
     a, b = played(waiting, seed=0, steps=6)[0], played(clock, seed=0, steps=6)[0]
     assert (a[:, :size] == b[:, :size]).all()  # the hand cannot know
@@ -197,6 +197,7 @@ def test_goal_steps_must_ascend_within_reach(steps):
         ({"lost_steps": -1}, "lost_steps"),
         ({"sim": "dream"}, "dream"),
         ({"seconds": -1.0}, "seconds"),
+        ({"max_goal_lead": 9.0}, "max_goal_lead"),
     ],
 )
 def test_bad_options_are_refused(options, message):
