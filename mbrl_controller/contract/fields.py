@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from mbrl_controller.base.number_entries import NumberEntries
 
 Name = Annotated[str, Field(pattern=r"^\P{C}{1,200}$")]  # no control characters: used in messages and files
 Topic = Annotated[str, Field(pattern=r"^(~/|/)?[A-Za-z_][0-9A-Za-z_]*(/[A-Za-z_][0-9A-Za-z_]*)*$", max_length=200)]
@@ -17,7 +19,7 @@ SINCE_2 = "since format 2"  # metadata of an entry that format 1 does not have
 LATER = "without format"  # metadata of an entry that 0.2 did not have, but format 1 may: absent from older digests
 
 
-class Strict(BaseModel):
+class Strict(NumberEntries):
     """A mapping in which each key is known and each number finite.
 
     An entry marked `SINCE_2` or `LATER` is dumped only where it differs from its default: contracts of format 1 keep

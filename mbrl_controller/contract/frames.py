@@ -31,6 +31,12 @@ class Pose:
         """From a position [3] (m) and a quaternion x, y, z, w [4]."""
         return cls(axes_to_matrix(quaternion_to_axes(quaternion)), np.asarray(translation, dtype=float))
 
+    def equals(self, other: Pose) -> bool:
+        """Whether they are the same, to the bit."""
+        return self is other or (
+            np.array_equal(self.rotation, other.rotation) and np.array_equal(self.translation, other.translation)
+        )
+
     def after(self, first: Pose) -> Pose:
         """`first`, then this."""
         return Pose(self.rotation @ first.rotation, self.point(first.translation))
@@ -61,8 +67,11 @@ class StaticFrames:
         self._parents: dict[str, tuple[str, Pose]] = {}
         self._found: dict[tuple[str, str], Pose] = {}
 
-    def take(self, message: Any) -> None:
-        """Take in a tf2_msgs/TFMessage; raises MessageError for transforms that are none, after taking the others."""
+    def take(self, message: Any, only_new: bool = False) -> None:
+        """Take in a tf2_msgs/TFMessage; raises MessageError for transforms that are none, after taking the others.
+
+        `only_new` leaves frames as they are that are known.
+        """
         wrong = []
         for stamped in message.transforms:
             child, parent, transform = stamped.child_frame_id, stamped.header.frame_id, stamped.transform
@@ -71,6 +80,8 @@ class StaticFrames:
             full = child not in self._parents and len(self._parents) >= MAX_FRAMES
             if not np.isfinite(values).all() or not unit or child == parent or full:
                 wrong.append(f"{child!r} in {parent!r}")
+                continue
+            if only_new and child in self._parents:
                 continue
             self._parents[child] = parent, Pose.of(values[:3], values[3:])
             self._found.clear()

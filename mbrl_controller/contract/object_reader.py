@@ -26,6 +26,8 @@ class ObjectReader:
         self._source, self._frames = source, frames
         self._fields = [field for field in source.fields if field not in source.derived]
         transform = source.transform
+        self._used: dict[str, Pose] = {}  # by the messages' frame_id: its pose at the last message
+        self.has_moved = False  # whether that of the last message's frame was another one before
         self._given = None
         if isinstance(transform, Transform):
             self._given = Pose.of(np.array(transform.translation), np.array(transform.rotation))
@@ -77,6 +79,9 @@ class ObjectReader:
             raise MessageError(
                 f"{source.topic}: no transform from frame {frame!r} to {source.frame!r} on {TF_STATIC} yet"
             )
+        before = self._used.get(frame)
+        self.has_moved = before is not None and not pose.equals(before)
+        self._used[frame] = pose
         return pose
 
     def _unit(self, message: Any) -> Array:

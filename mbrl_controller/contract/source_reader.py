@@ -45,6 +45,10 @@ class Sample:
     stamp: float
     values: Array
 
+    def is_newer(self, newest: Sample | None) -> bool:
+        """Whether it takes the place of the newest one so far: of equal stamps the first to arrive counts."""
+        return newest is None or self.stamp > newest.stamp
+
 
 def stamp_of(message: Any) -> float:
     """Measurement time (s) in the message's header."""
@@ -90,6 +94,11 @@ class SourceReader:
     def has_memory(self) -> bool:
         """Whether a sample depends on earlier ones, so that all must be read in order."""
         return self._velocity is not None or self._parts is not None
+
+    @property
+    def looks_up_frames(self) -> bool:
+        """Whether a sample depends on what /tf_static told before."""
+        return isinstance(self.source, ObjectSource) and self.source.transform == "tf"
 
     @property
     def lacking(self) -> list[str]:
@@ -143,7 +152,10 @@ class SourceReader:
         if self._joints is not None:
             return self._joints.values(part)
         if self._object is not None:
-            return self._object.values(part)
+            values = self._object.values(part)
+            if self._object.has_moved and self._velocity is not None:
+                self._velocity.reset()  # what the camera's new place adds to the pose is no motion
+            return values
         data = np.asarray(part.data, dtype=float)
         for name, at in zip(self._entries, self._elements, strict=True):
             if at >= data.size:

@@ -42,13 +42,12 @@ class StateAssembler:
         self.readers[key].reset()
 
     def update(self, key: str, message: Any, received: float | None = None) -> Sample | None:
-        """Read a message; its sample is kept unless a newer one is. Raises MessageError.
+        """Read a message; its sample is kept if it is newer than the one before. Raises MessageError.
 
         See SourceReader.read for `received` (s), and for when there is no sample.
         """
         sample = self.readers[key].read(message, received)
-        newest = self.samples.get(key)
-        if sample is not None and (newest is None or sample.stamp >= newest.stamp):
+        if sample is not None and sample.is_newer(self.samples.get(key)):
             self.samples[key] = sample
         return sample
 

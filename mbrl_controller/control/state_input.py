@@ -95,7 +95,7 @@ class StateInput:
             try:
                 sample = self._assembler.update(key, message, clock)
                 self._problem.pop(key, None)
-                if sample is not None and (newest is None or sample.stamp > newest.stamp):
+                if sample is not None and sample.is_newer(newest):
                     self._received[key] = now
                     self._ended.discard(key)
                 elif sample is not None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbrl_controller.base.errors import MessageError
-from mbrl_controller.contract.source_reader import SourceReader
+from mbrl_controller.contract.source_reader import Sample, SourceReader
 from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.time_series import TimeSeries, TimeSeriesBuilder
 from mbrl_controller.tasks.spaces import Array
@@ -26,7 +26,7 @@ class SourceDecoder:
     def __init__(self, reader: SourceReader) -> None:
         self.reader = reader
         self._rows = TimeSeriesBuilder(len(reader.source.entries()))
-        self._newest = -(2**63)
+        self._newest: Sample | None = None
 
     def add(self, message: Any, received: int) -> bool:
         """Add a message received at `received` (ns); returns whether it can be used, as far as is known yet."""
@@ -44,10 +44,10 @@ class SourceDecoder:
         if sample is None:
             return False
         if reader.has_memory:  # which is past a late message: live, the state keeps the newest, too
-            stamp = stamp if reader.source.derived else ros_messages.to_ns(sample.stamp)
-            if stamp <= self._newest:
+            if not sample.is_newer(self._newest):
                 return False
-            self._newest = stamp
+            self._newest = sample
+            stamp = stamp if reader.source.derived else ros_messages.to_ns(sample.stamp)
         self._rows.add(stamp, sample.values)
         return True
 

@@ -76,13 +76,13 @@ def read_episode(
     path = Path(path)
     info, recorded = _identity(path, contract, any_robot)
     log = _Log(path, info, recorded)
-    if recorded.looks_up_frames:  # before the poses that they turn, whenever they were logged
-        log.read(log.of_frames())
+    if recorded.looks_up_frames:  # where frames are first, before the poses that they turn, whenever it was logged
+        log.read(log.of_frames(only_new=True))
     if not only_for_transitions:
-        log.read([*log.of_commands(), *log.of_goals(), *log.of_sources()])
+        log.read([*log.of_frames(), *log.of_commands(), *log.of_goals(), *log.of_sources()])
     else:
         log.read(log.of_commands())
-        log.read(log.of_sources(log.intervals().query_stamps))
+        log.read([*log.of_frames(), *log.of_sources(log.intervals().query_stamps)])
     return log.episode()
 
 
@@ -158,9 +158,11 @@ class _Log:
             self._topic("tick", ros_types.MULTI_ARRAY, self._take_tick),
         ]
 
-    def of_frames(self) -> list[_Topic]:
-        """Transforms that do not change."""
-        return [self._topic(TF_STATIC, ros_types.TRANSFORMS, self._take_frames)]
+    def of_frames(self, only_new: bool = False) -> list[_Topic]:
+        """Transforms, which turn the poses logged after them; `only_new`: of each frame the first."""
+        if not self.contract.looks_up_frames:
+            return []
+        return [self._topic(TF_STATIC, ros_types.TRANSFORMS, functools.partial(self._take_frames, only_new))]
 
     def of_goals(self) -> list[_Topic]:
         """Goals."""
@@ -173,7 +175,9 @@ class _Log:
             rows = self._sources[source.key]
             topic = self._topic(source.key, source.type, rows.add, source.topic)
             begins_with_header = source.type in HEADER_FIRST
-            if query_stamps is not None and begins_with_header and not rows.reader.has_memory:
+            # A pose is turned as it comes: the transform may be another one later.
+            in_order = rows.reader.has_memory or rows.reader.looks_up_frames
+            if query_stamps is not None and begins_with_header and not in_order:
                 newest = NewestSampleFilter(query_stamps, topic.take)
                 topic = topic._replace(take=newest, finish=newest.finish)
             topics.append(topic)
@@ -264,11 +268,12 @@ class _Log:
     def _take_command(self, message: Any, received: int) -> bool:
         return add_row(self._commands, message, lambda m: self._command_order.values(m.name, m.position))
 
-    def _take_frames(self, message: Any, received: int) -> bool:
+    def _take_frames(self, only_new: bool, message: Any, received: int) -> bool:
         try:
-            self._frames.take(message)
+            self._frames.take(message, only_new)
         except MessageError as error:
-            self.rejected[str(error)] += 1
+            if not only_new:  # each is read twice
+                self.rejected[str(error)] += 1
         return True
 
     def _take_goal(self, message: Any, received: int) -> bool:

@@ -162,8 +162,10 @@ class Recorder:
     def _take(self, item: Logged) -> None:
         now = time.monotonic()
         self._topics.hear(item.topic, now)
-        if item.topic == self._topics.by_role.get(TF_STATIC) and len(self._lasting) < MAX_LASTING:
-            self._lasting.setdefault(item.data, item)
+        if item.topic == self._topics.by_role.get(TF_STATIC):
+            self._lasting.pop(item.data, None)  # a frame that moved there and back is where it was told to be last
+            if len(self._lasting) < MAX_LASTING:
+                self._lasting[item.data] = item
         if told_by := self._topics.told_by(item.topic):
             self._episode_event(item, told_by)
         elif self._announced is not None and self._topics.belongs(item, self._announced, now):

@@ -33,6 +33,7 @@ from mbrl_controller.learning.run_logger import RunLogger
 from mbrl_controller.learning.task_plan import make_plan
 from mbrl_controller.models.card import Version
 from mbrl_controller.models.registry import Registry
+from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.rollouts.pool import EpisodePool
 from mbrl_controller.stack.launcher import require_modules
 
@@ -111,7 +112,7 @@ def read_plan(folder: Path) -> LearnPlan:
     except OSError as error:
         raise MbrlError(f"{path}: cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        raise MbrlError(f"{path}: cannot be resumed: {error}") from error
+        raise MbrlError(f"{path}: cannot be resumed: {describe_validation(error)}") from error
 
 
 class _Run:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.base.option_rows import unknown_option
 from mbrl_controller.base.overrides import COMMA_HINT, comma_hint
+from mbrl_controller.base.validation_text import complaints
 from mbrl_controller.models.fit import misfits
 from mbrl_controller.models.hand_geometry import HandGeometry
 from mbrl_controller.tasks.base import Task
@@ -154,12 +155,13 @@ def describe_validation(error: ValidationError, options: type[BaseModel] | None 
     found: list[Any] = error.errors(include_url=False)
     parts = [part for part in found if not _only_follows(part, found)]
     texts = []
-    for part in parts[:5]:
-        name = ".".join(map(str, part["loc"]))
+    for complaint in complaints(parts)[:5]:
+        name, part = ".".join(complaint.place), complaint.part
         if options is not None and part["type"] == "extra_forbidden":
             texts.append(f"{name}: {unknown_option(name, options, listing)}{_comma_hint(part)}")
         else:
-            texts.append(f"{name or 'document'}: {_said(part)}{_near_missing(part, parts)}{_comma_hint(part)}")
+            where = f"{name}: " if name else ""
+            texts.append(f"{where}{complaint.text}{_near_missing(part, parts)}{_comma_hint(part)}")
     return "; ".join(texts)
 
 
@@ -178,11 +180,6 @@ def _near_missing(part: dict[str, Any], parts: list[Any]) -> str:
     missing = [str(p["loc"][-1]) for p in parts if p["type"] == "missing" and list(p["loc"][:-1]) == folder]
     near = get_close_matches(str(name), missing, n=1)
     return f"; near it: {near[0]}" if near else ""
-
-
-def _said(part: dict[str, Any]) -> str:
-    """Pydantic's message, except for its unclear "Extra inputs are not permitted"."""
-    return "there is no entry of this name" if part["type"] == "extra_forbidden" else str(part["msg"])
 
 
 def _comma_hint(part: dict[str, Any]) -> str:

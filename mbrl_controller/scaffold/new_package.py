@@ -120,10 +120,11 @@ def _values(name: str, model: Path, hand: HandModel) -> dict[str, str]:
 
 def _servos(hand: HandModel) -> str:
     """The part of scene.yaml that gives servos to the joints of a model without actuators."""
-    rows = "".join(f"  {scalar(joint.name)}: {{kp: 2.0}}\n" for joint in hand.joints)
+    force = {name: f", force: {effort:g}" for name, effort in hand.efforts.items() if effort > 0}
+    rows = "".join(f"  {scalar(joint.name)}: {{kp: 2.0{force.get(joint.name, '')}}}\n" for joint in hand.joints)
     return f"""
-# The model file has no actuators. These are a guess, to be replaced by what is known of the hand: kp in N m/rad,
-# damping in N m s/rad, armature (the motor's inertia at the joint) in kg m^2.
+# The model file has no actuators. These are a guess, to be replaced by what is known of the hand: kp in N m/rad, force
+# (the largest, N m) from its limits of effort, damping in N m s/rad, armature (the motor's inertia) in kg m^2.
 add_actuators:
 {rows}edit:
   joints: {{"*": {{damping: 0.1, armature: 0.001}}}}

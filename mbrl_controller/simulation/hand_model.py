@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class HandModel:
     objects: dict[str, tuple[float, float, float]]  # free bodies, and where they start (m, the world's frame)
     key: str | None  # the first key pose, which is the start
     timestep: float  # s
+    efforts: dict[str, float] = field(default_factory=dict)  # what a joint's motor gives at most, N m, where it is told
 
 
 def read_hand(path: Path) -> HandModel:
@@ -182,7 +183,14 @@ def _describe(path: Path, spec: mujoco.MjSpec, model: mujoco.MjModel) -> HandMod
         objects=_objects(model, start),
         key=(model.key(0).name or None) if model.nkey else None,
         timestep=float(model.opt.timestep),
+        efforts=_efforts(model),
     )
+
+
+def _efforts(model: mujoco.MjModel) -> dict[str, float]:
+    """The joints' limits of effort, which a URDF's `effort` becomes: the smaller one, where a model has two."""
+    limited = [joint for joint in range(model.njnt) if model.jnt_actfrclimited[joint]]
+    return {model.joint(joint).name: float(np.abs(model.jnt_actfrcrange[joint]).min()) for joint in limited}
 
 
 def _servo(path: Path, model: mujoco.MjModel, actuator: int) -> _Part:

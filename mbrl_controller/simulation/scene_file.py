@@ -9,13 +9,14 @@ from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     ConfigDict,
     Field,
     PrivateAttr,
     field_validator,
     model_validator,
 )
+
+from mbrl_controller.base.number_entries import NumberEntries
 
 Vector3 = tuple[float, float, float]
 Positive = Annotated[float, Field(gt=0)]
@@ -35,7 +36,7 @@ MUJOCO = "as MuJoCo's option of this name"
 BY_OPTION = "option"  # a start is drawn in the range of SimOptions
 
 
-class Strict(BaseModel):
+class Strict(NumberEntries):
     """A mapping in which each key is known and each number finite."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -191,8 +191,10 @@ def read_plan(folder: Path) -> RetrainPlan:
     try:
         with old_files():
             return RetrainPlan.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise MbrlError(f"{path}: cannot be resumed: {error}") from error
+    except OSError as error:
+        raise MbrlError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        raise MbrlError(f"{path}: cannot be resumed: {describe_validation(error)}") from error
 
 
 def command_of(plan: RetrainPlan) -> str:

@@ -162,6 +162,29 @@ def test_before_the_transform_is_known_the_message_is_refused_and_says_which_is_
     assert reader.read(seen).values.tolist() == [2, 2, 2]
 
 
+def test_a_frame_that_moved_is_no_motion() -> None:
+    fields = ["position", "orientation", "velocity", "angular_velocity"]
+    frames, still = StaticFrames(), np.array([0, 0, 0, 1.0])
+    reader = SourceReader(source("pose", fields=fields, transform="tf"), frames)
+    turned = np.array([0.0, 0.0, np.sqrt(0.5), np.sqrt(0.5)])
+
+    def read(k: int) -> Array:
+        sample = reader.read(message("pose", (1 + k) * 10 * MS, "camera", np.array([0.01 * k, 0, 0]), still))
+        assert sample is not None
+        return sample.values[9:]
+
+    frames.take(static("camera", "palm", np.ones(3), still))
+    moving = [read(k) for k in range(20)][-1]
+    assert moving[0] > 0.5
+    frames.take(static("camera", "palm", np.ones(3), still))  # told again: the same
+    assert read(20)[0] > 0.5
+    frames.take(static("camera", "palm", np.full(3, 5.0), turned))
+    assert read(21).tolist() == [0.0] * 6
+    after = read(22)
+    assert 0 < after[1] < 1.1
+    assert after[[0, 2, 3, 4, 5]] == pytest.approx(0, abs=1e-9)
+
+
 def test_frames_in_a_ring_and_transforms_that_are_none_do_no_harm() -> None:
     frames, still = StaticFrames(), np.array([0, 0, 0, 1.0])
     frames.take(static("a", "b", np.zeros(3), still))

@@ -123,12 +123,12 @@ def test_an_older_message_is_not_kept(claw, made_up):
     assert stamp == 2.0
 
 
-def test_a_message_of_the_same_stamp_is_the_newer_one(claw, made_up):
+def test_of_messages_of_the_same_stamp_the_first_counts_as_in_a_log(claw, made_up):
     assembler = StateAssembler(claw)
     first, second = made_up(claw, 1)[0]
     feed(assembler, first, 2_000_000_000)
     feed(assembler, second, 2_000_000_000)
-    assert np.array_equal(assembler.vector()[0], second)
+    assert np.array_equal(assembler.vector()[0], first)
 
 
 def test_the_state_is_as_old_as_the_oldest_sample_in_it(claw, made_up):

@@ -16,6 +16,7 @@ from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.contract.frames import TF_STATIC
+from mbrl_controller.contract.state_assembly import StateAssembler
 from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.metadata import EpisodeInfo
 from mbrl_controller.episodes.reader import read_episode
@@ -44,6 +45,15 @@ ARRAY = contract(
 )
 BALL = {"type": "tf2_msgs/msg/TFMessage", "topic": "/tf", "transform": "tf"}
 TF = contract("adroit_baoding", *(BALL | {"object": ball, "child_frame": ball} for ball in ("ball_a", "ball_b")))
+
+ODOMETRY = contract(
+    "adroit_baoding",
+    *(
+        {"type": "nav_msgs/msg/Odometry", "topic": ball, "object": ball, "frame": "world", "transform": "tf",
+         "fields": ["position", "velocity"]}
+        for ball in ("ball_a", "ball_b")
+    ),
+)  # fmt: skip
 
 
 def joints(contract: RobotContract, stamp: int) -> Any:
@@ -94,6 +104,43 @@ def test_poses_are_turned_by_the_static_frames_of_the_log_wherever_these_stand(t
         assert states[0, at] == pytest.approx([0, 10 * x, 0.2])
         moving = TF.task.state.indices([f"{ball}.velocity.{axis}" for axis in "xyz"])
         assert states[0, moving] == pytest.approx([0, 100 * x, 0], abs=0.1 * 100 * x)
+
+
+@pytest.mark.parametrize("transitions_only", [False, True])
+@pytest.mark.parametrize("kind", ["poses", "odometry"])
+def test_a_log_has_the_states_of_the_live_controller_where_a_frame_moves_and_stamps_repeat(
+    tmp_path: Path, kind: str, transitions_only: bool
+) -> None:
+    made = TF if kind == "poses" else ODOMETRY
+    writer, live = EpisodeWriter(tmp_path / "episode.mcap", made, EpisodeInfo("s", 0)), StateAssembler(made)
+    names, states = writer.info.topics, []
+    for k in range(12):
+        at = START + k * PERIOD
+        if k in (0, 6):
+            frame = ros_messages.transforms(0, "world", "camera", np.full(3, 0.1 * k))
+            writer.write(TF_STATIC, frame, at)
+            live.frames.take(frame)
+        sent = [("/joint_states", joints(made, at))]
+        for x in (0.01 * k, 0.01 * k + 0.5):  # the second has the stamp of the first
+            place = np.array([x, 0.0, 0.0])
+            for ball in ("ball_a", "ball_b"):
+                if kind == "poses":
+                    sent.append(("/tf", ros_messages.transforms(at, "camera", ball, place)))
+                else:
+                    still = ros_messages.odometry(at, "camera", place, np.zeros(3))
+                    sent.append((f"/{ball}", still))
+        for topic, message in sent:
+            writer.write(topic, message, at)
+            for source in made.sources:
+                if topic.lstrip("/") == source.topic.lstrip("/"):
+                    live.update(source.key, message)
+        states.append(live.vector()[0])
+        command = ros_messages.joint_state(made.action.names, np.zeros(len(made.action)), at)
+        writer.write(names["command"], command, at)
+    episode = read_episode(writer.close("timeout"), made, only_for_transitions=transitions_only)
+    logged, why = states_at(episode, START + PERIOD * np.arange(12))
+    assert set(why) == {""}
+    np.testing.assert_allclose(logged, states, atol=1e-9)
 
 
 def test_without_its_static_frame_a_pose_is_no_state_and_says_so(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""config/security/policy.xml allows the three nodes what they publish, hear, offer and call, and nothing more."""
+"""config/security/policy.xml allows the nodes what they publish, hear, offer and call, and nothing more."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ from rclpy.lifecycle import TransitionCallbackReturn
 
 from mbrl_controller.base.resources import share_dir
 from mbrl_controller.nodes.controller import ControllerNode
+from mbrl_controller.nodes.joint_poller import JointPoller
 from mbrl_controller.nodes.logger import Logger
 from mbrl_controller.nodes.sim import Sim
 
 FILE = share_dir() / "config" / "security" / "policy.xml"
-NODES = ("controller", "logger", "sim")
+NODES = ("controller", "logger", "sim", "joint_poller")
 SHOWN_GOAL = ("topics subscribe", "/controller/goal")  # allowed to a sim that has a viewer
+TRANSFORMS = ("topics subscribe", "/tf_static")  # allowed to those who read poses, which a contract may have turned
 SIMULATED_TIME = ("topics subscribe", "/clock")  # allowed to whoever is started with use_sim_time
 
 Rights = set[tuple[str, str]]  # (what, full name)
@@ -72,9 +74,11 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Righ
     os.environ |= {"ROS_AUTOMATIC_DISCOVERY_RANGE": "OFF", "MBRL_HOME": str(folder)}
     with ExitStack() as stack:
         stack.callback(lambda: (os.environ.clear(), os.environ.update(before)))
-        rclpy.init(args=["--ros-args", "-p", "reset_service:=sim/reset", "-p", f"log_dir:={folder}"])
+        poller = ["service:=leap_pos_vel_eff", "type:=nav_msgs/srv/GetMap", "joints:=[thumb]", "position:=map.data"]
+        given = ["reset_service:=sim/reset", f"log_dir:={folder}", *(f"joint_poller:{one}" for one in poller)]
+        rclpy.init(args=["--ros-args", *(word for one in given for word in ("-p", one))])
         stack.callback(rclpy.try_shutdown)
-        nodes = [ControllerNode(), Logger(), Sim()]
+        nodes = [ControllerNode(), Logger(), Sim(), JointPoller()]
         for node in nodes:
             stack.callback(node.destroy_node)
             stack.callback(node.bring_down)
@@ -85,7 +89,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Righ
 
 @pytest.mark.parametrize("node", NODES)
 def test_the_policy_allows_what_the_node_uses_and_nothing_more(service: dict[str, Rights], node: str) -> None:
-    sometimes = {SIMULATED_TIME, *([SHOWN_GOAL] if node == "sim" else [])}
+    more = {"sim": {SHOWN_GOAL}, "controller": {TRANSFORMS}, "logger": {TRANSFORMS}}
+    sometimes = {SIMULATED_TIME, *more.get(node, ())}
     assert allowed(node) - sometimes == service[node]
 
 

@@ -20,24 +20,12 @@ pytest.importorskip("mujoco")
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.resources import share_dir
 from mbrl_controller.scaffold import new_package
+from mbrl_controller.simulation.scene import compile_world
+
+from ..hand_urdf import TWO_JOINTS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CLAW = share_dir() / "sim" / "valve" / "claw.xml"
-URDF = """<robot name="hand">
-  <link name="palm"><collision><geometry><box size=".1 .1 .02"/></geometry></collision></link>
-  <link name="one">
-    <inertial><mass value=".05"/><inertia ixx="1e-5" iyy="1e-5" izz="1e-5" ixy="0" ixz="0" iyz="0"/></inertial>
-  </link>
-  <link name="two">
-    <inertial><mass value=".02"/><inertia ixx="1e-5" iyy="1e-5" izz="1e-5" ixy="0" ixz="0" iyz="0"/></inertial>
-  </link>
-  <joint name="first" type="revolute">
-    <parent link="palm"/><child link="one"/><axis xyz="0 1 0"/><limit lower="-.5" upper="1.5" effort="1" velocity="2"/>
-  </joint>
-  <joint name="second" type="revolute">
-    <parent link="one"/><child link="two"/><axis xyz="0 1 0"/><limit lower="0" upper="1" effort="1" velocity="9"/>
-  </joint>
-</robot>"""
 MJCF = """<mujoco>
   <compiler angle="radian"/>
   <worldbody>
@@ -60,7 +48,17 @@ def installed(folder: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": paths, "MBRL_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1"}
 
 
-@pytest.mark.parametrize(("kind", "text"), [("urdf", URDF), ("mjcf", MJCF)])
+def test_servos_give_no_more_than_the_efforts_of_a_urdf(tmp_path: Path) -> None:
+    file = tmp_path / "hand.urdf"
+    file.write_text(TWO_JOINTS.replace('effort="1" velocity="9"', 'effort="0.25" velocity="9"'))
+    folder = new_package.run("some_hand", urdf=file, parent=tmp_path).folder / "some_hand" / "share"
+    model = compile_world(folder / "sim" / "some_hand" / "scene.yaml").model
+    ranges = {model.actuator(i).name: model.actuator_forcerange[i].tolist() for i in range(model.nu)}
+    assert ranges == {"first": [-1.0, 1.0], "second": [-0.25, 0.25]}
+    assert model.actuator_forcelimited.all()
+
+
+@pytest.mark.parametrize(("kind", "text"), [("urdf", TWO_JOINTS), ("mjcf", MJCF)])
 def test_a_package_passes_its_own_tests_and_the_linter(kind: str, text: str, tmp_path: Path) -> None:
     pytest.importorskip("setuptools")
     model = tmp_path / f"hand.{'urdf' if kind == 'urdf' else 'xml'}"

@@ -17,6 +17,8 @@ from mbrl_controller.base.errors import ContractError
 from mbrl_controller.contract.draft import JointLimits
 from mbrl_controller.simulation.hand_model import copy_hand, fitting_step, is_urdf, read_hand
 
+from ..hand_urdf import TWO_JOINTS
+
 # A tetrahedron, for a mesh.
 MESH = "v 0 0 0\nv .01 0 0\nv 0 .01 0\nv 0 0 .01\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n"
 MJCF = """<mujoco>
@@ -38,24 +40,12 @@ MJCF = """<mujoco>
   </actuator>
   <keyframe><key name="bent" qpos=".1 .25 0 0 0 .2 1 0 0 0"/></keyframe>
 </mujoco>"""
-URDF = """<robot name="hand">
-  <link name="palm"><collision><geometry><box size=".1 .1 .02"/></geometry></collision></link>
-  <link name="one">
-    <inertial><mass value=".05"/><inertia ixx="1e-5" iyy="1e-5" izz="1e-5" ixy="0" ixz="0" iyz="0"/></inertial>
-    <visual><geometry><mesh filename="package://hand/meshes/one.dae"/></geometry></visual>
+MESHES = """    <visual><geometry><mesh filename="package://hand/meshes/one.dae"/></geometry></visual>
     <collision><geometry><mesh filename="package://hand/meshes/one.obj"/></geometry></collision>
-  </link>
-  <link name="two">
-    <inertial><mass value=".02"/><inertia ixx="1e-5" iyy="1e-5" izz="1e-5" ixy="0" ixz="0" iyz="0"/></inertial>
-  </link>
-  <joint name="first" type="revolute">
-    <parent link="palm"/><child link="one"/><axis xyz="0 1 0"/><limit lower="-.5" upper="1.5" effort="1" velocity="2"/>
-  </joint>
-  <joint name="second" type="revolute">
-    <parent link="one"/><child link="two"/><axis xyz="0 1 0"/><limit lower="0" upper="1" effort="1" velocity="9"/>
-    <mimic joint="first"/>
-  </joint>
-</robot>"""
+"""
+FOLLOWS = '    <mimic joint="first"/>\n'  # the second joint
+URDF = TWO_JOINTS.replace('<link name="one">\n', f'<link name="one">\n{MESHES}')
+URDF = URDF.replace('velocity="9"/>\n', f'velocity="9"/>\n{FOLLOWS}')
 
 
 @pytest.fixture
