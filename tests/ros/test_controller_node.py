@@ -351,7 +351,8 @@ def test_the_safe_command_is_the_last_one(ros: Any, hand: FakeHand, number: int)
     assert ros.process.stop() == 0, ros.process.output
     ros.wait(lambda: rows[-1].data[5] == 1.0, "the row of the safe command")
     ros.wait(lambda: ("end", 0, "deactivate") in events(ros), "the end of the episode")
-    assert list(ros.commands[-1].data) == list(ros.commands[-2].data)  # it keeps the grip
+    last = lambda: [list(command.data) for command in ros.commands[-2:]]  # noqa: E731
+    ros.wait(lambda: len(last()) == 2 and last()[0] == last()[1], "the safe command, which keeps the grip")
     assert "Traceback" not in ros.process.output
 
 
