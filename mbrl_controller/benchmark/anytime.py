@@ -28,14 +28,18 @@ ITERATIONS = 10  # at most
 def run(settings: Settings) -> dict[str, Any]:
     """The part: see `measure`. Needs the simulator, for the states planned from."""
     states, seeds = (30, 1) if settings.quick else (50, 2)
-    return run_in_subprocess(measure, task=settings.task, states=states, seeds=seeds)
+    return run_in_subprocess(
+        measure, task=settings.task, contract_file=settings.contract_file, states=states, seeds=seeds
+    )
 
 
-def measure(task: str, states: int, seeds: int, period: float = PERIOD) -> dict[str, Any]:
+def measure(
+    task: str, states: int, seeds: int, period: float = PERIOD, contract_file: str | None = None
+) -> dict[str, Any]:
     """Plans of `task`'s served model from `states` simulated states and `seeds` seeds each, under each deadline."""
     from mbrl_controller.benchmark.start_states import start_states
 
-    s = served(task, {"iterations": ITERATIONS})
+    s = served(task, {"iterations": ITERATIONS}, contract_file=contract_file)
     problems = [(s.objective(state), lambda seed, state=state: s.fresh(state, seed))
                 for state in start_states(s.contract, states)]  # fmt: skip
     return measure_planner(s.core.planner, problems, seeds, period)

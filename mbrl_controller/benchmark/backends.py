@@ -20,12 +20,20 @@ from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 
 def run(settings: Settings) -> dict[str, Any]:
     """The part: see `measure`."""
-    return run_in_subprocess(measure, task=settings.task, repeats=10 if settings.quick else 100)
+    return run_in_subprocess(
+        measure, task=settings.task, contract_file=settings.contract_file, repeats=10 if settings.quick else 100
+    )
 
 
-def measure(task: str, repeats: int, candidates: int = CANDIDATES, horizon: int = HORIZON) -> dict[str, Any]:
+def measure(
+    task: str,
+    repeats: int,
+    candidates: int = CANDIDATES,
+    horizon: int = HORIZON,
+    contract_file: str | None = None,
+) -> dict[str, Any]:
     """Wall time (ms) of a rollout of the task's current fp32 model, NumPy in and out. Needs torch."""
-    file = model_files(task)[0].get("fp32")
+    file = model_files(task, contract_file)[0].get("fp32")
     if file is None:
         raise UnavailableError(f"the current version of {task} has no fp32 file, which torch needs")
     rows: list[dict[str, Any]] = []

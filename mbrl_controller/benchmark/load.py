@@ -59,11 +59,17 @@ CONDITIONS = (
 
 def run(settings: Settings) -> dict[str, Any]:
     """The part: the task's served plan at each rate under all conditions, 10 s each (2 s when quick)."""
-    return measure(settings.task, RATES, 2.0 if settings.quick else 10.0)
+    return measure(
+        rates=RATES, seconds=2.0 if settings.quick else 10.0, task=settings.task, contract_file=settings.contract_file
+    )
 
 
 def measure(
-    task: str, rates: Sequence[float], seconds: float, conditions: Sequence[Conditions] = CONDITIONS
+    task: str,
+    rates: Sequence[float],
+    seconds: float,
+    conditions: Sequence[Conditions] = CONDITIONS,
+    contract_file: str | None = None,
 ) -> dict[str, Any]:
     """Rows by condition and rate (Hz), times in ms; `refused` holds what the system did not grant, by condition."""
     cores = len(os.sched_getaffinity(0))
@@ -72,7 +78,7 @@ def measure(
     for c in conditions:
         with cpu_load(cores, c.load_niceness) if c.busy else nullcontext():
             answer = run_in_subprocess(measure_loop, task=task, rates=list(rates), seconds=seconds, pinned=c.pinned,
-                priority=c.priority, frozen=c.frozen, required=c.required,
+                priority=c.priority, frozen=c.frozen, required=c.required, contract_file=contract_file,
             )  # fmt: skip
         if answer["refused"]:
             refused[c.name] = answer["refused"]
@@ -81,7 +87,14 @@ def measure(
 
 
 def measure_loop(
-    task: str, rates: Sequence[float], seconds: float, pinned: bool, priority: int, frozen: bool, required: bool
+    task: str,
+    rates: Sequence[float],
+    seconds: float,
+    pinned: bool,
+    priority: int,
+    frozen: bool,
+    required: bool,
+    contract_file: str | None = None,
 ) -> dict[str, Any]:
     """In a process of its own: rows by rate, and what the system refused; without rows if that was `required`."""
     cores = sorted(os.sched_getaffinity(0))
@@ -89,7 +102,7 @@ def measure_loop(
     refused = _probe(priority, planner_cpus)
     if refused and required:
         return {"rows": [], "refused": refused}
-    s = served(task)
+    s = served(task, contract_file=contract_file)
     observation = s.rest()
     for _ in range(3):
         s.core.tick(observation, s.goal, 0.0, time.monotonic() + 1.0)

@@ -27,13 +27,15 @@ DEADLINES_MS = (5.0, 10.0, 20.0, None)
 
 def run(settings: Settings) -> dict[str, Any]:
     """The part: see `measure`."""
-    return run_in_subprocess(measure, task=settings.task, plans=1_000 if settings.quick else 10_000)
+    return run_in_subprocess(
+        measure, task=settings.task, contract_file=settings.contract_file, plans=1_000 if settings.quick else 10_000
+    )
 
 
-def measure(task: str, plans: int) -> dict[str, Any]:
+def measure(task: str, plans: int, contract_file: str | None = None) -> dict[str, Any]:
     """Resident memory (MiB) after a warm-up and after `plans` further control steps, and its growth."""
     resident_kib()
-    s = served(task)
+    s = served(task, contract_file=contract_file)
     return measure_core(s.core, s.rest(), s.goal, plans)
 
 

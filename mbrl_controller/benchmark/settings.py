@@ -28,10 +28,16 @@ class Settings:
     """The command's options."""
 
     task: str = "baoding"  # the parts plan with its current model
+    contract: Path | None = None  # of the robot that `task` is planned for; None: the task's own
     quick: bool = False  # fewer repeats: right order of magnitude, no reliable percentiles
     peers_python: Path | None = None  # interpreter that has the peers' packages
     plot: Path | None = None  # picture of the part `samples`
     json_file: Path | None = None  # for the report; long parts keep finished rows beside it
+
+    @property
+    def contract_file(self) -> str | None:
+        """The contract's path as plain data, for a process of its own."""
+        return str(self.contract) if self.contract else None
 
 
 def measurable_tasks() -> list[str]:

@@ -105,7 +105,11 @@ def layer_widths(spec: ModelSpec) -> list[int]:
 
 
 def served(
-    task: str, options: dict[str, Any] | None = None, file: Path | None = None, by_speed: bool = False
+    task: str,
+    options: dict[str, Any] | None = None,
+    file: Path | None = None,
+    by_speed: bool = False,
+    contract_file: str | None = None,
 ) -> Served:
     """The current version of `task`, its own planner with `options` changed; raises MbrlError if there is none.
 
@@ -114,8 +118,9 @@ def served(
         options: of the planner.
         file: None: the one that rollouts take; with `by_speed`, the one that a controller takes on this processor.
         by_speed: see `file`.
+        contract_file: of the robot; None: the task's.
     """
-    contract = contract_for(task)
+    contract = contract_for(task, Path(contract_file) if contract_file else None)
     defaults = planner_defaults(task, "pddm")
     version = Registry().resolve(task, robot=contract.file.robot)
     planner = make_planner("pddm", len(contract.action), {**defaults.planner_options, **(options or {})})
@@ -133,11 +138,12 @@ def served(
     return Served(contract, model, core, contract.task.sample_goal(np.random.default_rng(0)))
 
 
-def model_files(task: str) -> tuple[dict[str, Path], dict[str, str]]:
+def model_files(task: str, contract_file: str | None = None) -> tuple[dict[str, Path], dict[str, str]]:
     """The current version's model files by precision (most have one), and by name why others cannot be served here."""
     files: dict[str, Path] = {}
     refused: dict[str, str] = {}
-    version = Registry().resolve(task, robot=contract_for(task).file.robot)
+    contract = contract_for(task, Path(contract_file) if contract_file else None)
+    version = Registry().resolve(task, robot=contract.file.robot)
     for file in sorted(version.folder.glob("*.onnx")):
         try:
             files[OnnxEnsemble.load(file).spec.precision] = file

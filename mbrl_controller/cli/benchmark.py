@@ -45,20 +45,23 @@ def planner(
         Path | None, typer.Option(help="Python interpreter with the other libraries' packages")
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="draw return against samples into this PNG")] = None,
+    contract: ContractOption = None,
     json: JsonOption = None,
 ) -> None:
     """Cost of a plan, deadlines, memory, the loop under load, other libraries, and how well each planner controls.
 
     All parts take almost an hour, mostly `samples`: with --json, that part resumes where it was stopped.
+    With --contract, the parts anytime, backends, load and memory plan for its robot; the others measure every installed
+    task that has a contract of its own and a model.
     """
     from mbrl_controller.benchmark.settings import Settings
     from mbrl_controller.benchmark.suite import HEADLINES, run
-    from mbrl_controller.control.task_config import contract_path
+    from mbrl_controller.control.task_config import contract_for
 
-    task = chosen_task(task)
-    contract_path(task)  # an unknown task is refused before any part is measured
+    task = chosen_task(task, contract)
+    contract_for(task, contract)  # an unknown task is refused before any part is measured
     report = run(
-        Settings(task=task, quick=quick, peers_python=peers_python, plot=plot),
+        Settings(task=task, contract=contract, quick=quick, peers_python=peers_python, plot=plot),
         part,
         json,
         # A line rather than a spinner: a spinner's thread would be measured, too.

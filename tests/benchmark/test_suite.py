@@ -24,6 +24,7 @@ from mbrl_controller.benchmark.external import PeerResult
 from mbrl_controller.benchmark.settings import Settings, UnavailableError
 from mbrl_controller.benchmark.subprocess_run import run_in_subprocess
 from mbrl_controller.cli.main import app
+from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.stack.cpu_load import cpu_load
@@ -63,6 +64,17 @@ def fake_parts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     }
     monkeypatch.setattr(suite, "PARTS", {name: suite.Part(part(name, figures)) for name, figures in parts.items()})
     return ran
+
+
+def test_a_contract_says_for_which_robot_is_planned(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(contract_for("valve").text)
+    assert Settings("valve", contract=mine).contract_file == str(mine)
+    assert workload.served("valve", {"num_samples": 4}, contract_file=str(mine)).contract.folder == tmp_path
+    words = ["benchmark", "planner", "--task", "baoding", "--contract", str(mine), "--part", "memory"]
+    wrong = CliRunner().invoke(app, words)
+    assert wrong.exit_code == 2
+    assert "valve" in wrong.output
 
 
 def test_a_report_has_the_promised_keys(fake_parts: list[str], tmp_path: Path) -> None:
