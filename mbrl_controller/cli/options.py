@@ -22,7 +22,7 @@ from mbrl_controller.cli.completion import (
 
 # In help texts, what stands for the names of a catalog.
 TASKS, PLANNERS = "{tasks}", "{planners}"
-Policy = Literal["controller", "hold", "random"]
+Policy = Literal["controller", "distilled", "hold", "random"]
 Backend = Literal["onnx", "torch"]
 Precision = Literal["auto", "fp32", "int8"]
 
@@ -60,7 +60,14 @@ SeedOption = Annotated[int, typer.Option(min=0, help="seed of the planner and of
 EpisodesOption = Annotated[int, typer.Option(min=1, help="episodes, on the seeds from --seed on")]
 ProcessesOption = Annotated[int | None, typer.Option(min=1, help="parallel episodes (default: one per core)")]
 # who acts
-PolicyOption = Annotated[Policy, typer.Option(help="what moves the hand: the controller, or a floor to compare with")]
+PolicyOption = Annotated[
+    Policy,
+    typer.Option(help="what moves the hand: controller, distilled (the version's policy alone), or a floor to compare"),
+]
+ActingOption = Annotated[
+    Literal["controller", "distilled"],
+    typer.Option(help="what moves the hand: the controller, or the version's distilled policy alone"),
+]
 ModelOption = Annotated[str, typer.Option(help="model version, as `mbrl models list` names it")]
 ModelsOption = Annotated[
     Path | None, typer.Option("--models-dir", help="registry (default: models/ below MBRL_HOME or ~/.mbrl)")

@@ -61,6 +61,9 @@ def evaluate(
     contract: ContractOption = None,
     goal: GoalOption = None,
     json: JsonOption = None,
+    late_share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="share of the plans that are late on purpose: what acts then?")
+    ] = 0.0,
     card: Annotated[bool, typer.Option("--card", help="keep the figures on the version's card")] = False,
 ) -> None:
     """Score a model or a floor on fixed seeds, in simulation and faster than real time."""
@@ -80,6 +83,7 @@ def evaluate(
         backend=backend,
         precision=precision,
         policy=policy,
+        late_share=late_share,
         sim=sim,
         sim_options=given_options("sim", sim_set),
         models_dir=models_dir,

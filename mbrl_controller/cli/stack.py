@@ -19,6 +19,7 @@ from mbrl_controller.cli.errors import report_errors
 from mbrl_controller.cli.option_groups import given_options
 from mbrl_controller.cli.options import (
     PLANNERS,
+    ActingOption,
     ContractOption,
     JsonOption,
     LoopRateOption,
@@ -55,6 +56,7 @@ def demo(
             autocompletion=complete_planners,
         ),
     ] = None,
+    policy: ActingOption = "controller",
     seed: SeedOption = 0,
     contract: ContractOption = None,
     sim: SimOption = "nominal",
@@ -78,6 +80,7 @@ def demo(
             viewer=not headless,
             model=model,
             planner=planner,
+            policy=policy,
             seed=seed,
             hand=hand,
             json_file=json,

@@ -47,6 +47,17 @@ class ControllerConfig(_Options):
         lt=np.pi,
         description="maximum phase lead of a time-driven goal over the objects, as seen by the planner; 0 disables",
     )
+    fallback: Literal["auto", "previous_plan", "policy"] = Field(
+        default="auto",
+        description="acts when a plan is late or fails: the plan before, or the version's policy; auto: the policy if "
+        "there is one",
+    )
+    terminal: Literal["none", "value"] = Field(
+        default="none", description="what counts behind the horizon: nothing, or the version's value of the last state"
+    )
+    value_pessimism: Number = Field(
+        default=1.0, ge=0, le=100, description="standard deviations over its members that are subtracted from the value"
+    )
     delay: DelayKind = Field(
         default="measured",
         description="delay bridged by replaying sent commands: none; given: delay_s alone; measured: delay_s, the "

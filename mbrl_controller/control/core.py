@@ -10,21 +10,21 @@ as lockstep evaluation does.
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import numpy as np
 
 from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.control import solver
+from mbrl_controller.control.command_source import CommandSource
 from mbrl_controller.control.config import ControllerConfig, DelayKind
-from mbrl_controller.control.delay import Delay, SentCommands, commands_in_force, estimate, predict
+from mbrl_controller.control.delay import Delay, SentCommands, commands_in_force, estimate
+from mbrl_controller.control.heads import Acting, used_heads
 from mbrl_controller.control.plan_ahead import PlanAhead
 from mbrl_controller.control.safety import SILENT, Safety, SafetyState
-from mbrl_controller.control.steps import ControlModel, Observation, PlanRequest, Solution, Tick
+from mbrl_controller.control.steps import ControlModel, NoModel, Observation, PlanRequest, Solution, Tick
 from mbrl_controller.control.stuck_sensors import StuckSensorMonitor
-from mbrl_controller.models.disagreement import disagreement, leading_orientation
 from mbrl_controller.planning.base import Planner
-from mbrl_controller.planning.objective import RolloutObjective
 from mbrl_controller.tasks.base import Goal, ObservingGoal
 from mbrl_controller.tasks.spaces import Array
 
@@ -42,27 +42,34 @@ class ControllerCore:
         seed: int = 0,
         *,
         active: bool = True,
+        acting: Acting = "controller",
     ) -> None:
-        """Args:
-        contract: states, actions and task.
-        model: predicts what commands do.
-        planner: searches for them.
-        config: options besides the planner's own; None: the defaults.
-        safety: limits and safety state; None: a new one with default options.
-        seed: of the first plan.
-        active: ready at once, or only after the next `reset`.
+        """Raises ModelError for a head that the options ask for and the model has not.
+
+        Args:
+            contract: states, actions and task.
+            model: predicts what commands do; may have heads.
+            planner: searches for them.
+            config: options besides the planner's own; None: the defaults.
+            safety: limits and safety state; None: a new one with default options.
+            seed: of the first plan.
+            active: ready at once, or only after the next `reset`.
+            acting: the planner acts, or the model's policy alone.
         """
         self.contract = contract
         self.task = contract.task
         self.model = model
         self.planner = planner
         self.config = config or ControllerConfig()
+        self.acting = acting
+        self._heads = used_heads(model, planner, self.config, acting)
         self.safety = safety or Safety(contract.action, safe=contract.file.command.safe)
         self._joints = self.task.joint_positions
         self._sent = SentCommands()
         self._ahead = PlanAhead(contract.action.period)
         self.plan_points = 1  # of a plan, that a driver is sent at once
         self._stuck_sensors = StuckSensorMonitor(contract)
+        self._source = CommandSource(planner.initial_state(seed))
         self._begin_epoch(seed, None)
         if active:
             self.safety.change(SafetyState.READY, "reset")
@@ -80,28 +87,39 @@ class ControllerCore:
 
     def _begin_epoch(self, seed: int, position: Array | None) -> None:
         last = None if position is None else self.contract.action.to_normalised(position)
-        self._planner_state = self.planner.initial_state(seed, last)
-        self._targets: Array | None = None  # the rest of the last plan
+        self._source.begin(self.planner.initial_state(seed, last))
         self._planner_goal: tuple[Goal, float, Goal] | None = None  # goal, `max_goal_lead`, goal as planned for
         self._sent.clear()
         self._stuck_sensors.reset()
-        self._late = self._disagreeing = 0
         self.safety.standing.epoch += 1
         self.sequence = 0
 
     def swap(self, model: ControlModel) -> None:
-        """Plan with `model` from the next `prepare` on."""
+        """Plan with `model` from the next `prepare` on; raises ModelError if it has not the heads that are used."""
+        self._heads = used_heads(model, self.planner, self.config, self.acting)
         self.model = model
 
-    def reconfigure(self, planner: Planner, config: ControllerConfig) -> None:
-        """Plan with new options from the next `prepare` on; raises ValueError if the shape of plans would change."""
-        shape = (planner.config.horizon, planner.action_size)
-        if self._planner_state.mean.shape != shape:
-            raise ValueError(f"the running plan has shape {self._planner_state.mean.shape}, the new planner's {shape}")
+    def reconfigure(self, planner: Planner, config: ControllerConfig, acting: Acting | None = None) -> None:
+        """Plan with new options from the next `prepare` on.
+
+        Args:
+            planner: of the same shape of plans as the present one.
+            config: options besides the planner's own.
+            acting: who acts; None: as before.
+
+        Raises:
+            ValueError: the shape of plans would change.
+            ModelError: a head that is asked for is not there.
+        """
+        shape, running = (planner.config.horizon, planner.action_size), self._source.planner_state.mean.shape
+        if running != shape:
+            raise ValueError(f"the running plan has shape {running}, the new planner's {shape}")
+        acting = acting or self.acting
+        self._heads = used_heads(self.model, planner, config, acting)
         planner.throughput = (
             self.planner.throughput
         )  # the time per candidate depends on the machine, not on the planner
-        self.planner, self.config = planner, config
+        self.planner, self.config, self.acting = planner, config, acting
 
     def prepare(
         self,
@@ -123,53 +141,51 @@ class ControllerCore:
         period = self.contract.action.period
         now = observation.stamp if now is None else now
         self._catch_up(now)
-        kind = self.config.delay if self.planner.needs_model else "none"  # nothing could predict
+        predicts = (self.planner.needs_model or self.acting == "distilled") and not isinstance(self.model, NoModel)
+        kind = self.config.delay if predicts else "none"
         delay = estimate(kind, self.config.delay_s, now - observation.stamp, execution)
-        times = episode_time + delay.lead + period * np.arange(1, self.planner.config.horizon + 1)
+        times = episode_time + delay.lead + period * np.arange(1, self._heads.rows(self.planner.config.horizon) + 1)
         goals = self._as_planned(goal, observation.state, episode_time).at(times)
         return PlanRequest(
             observation=observation,
             delay=delay,
             replay=commands_in_force(self._sent, now, self._bridged(kind, delay, observation), period),
             goals=goals,
-            planner_state=self._planner_state,
+            planner_state=self._source.planner_state,
             model=self.model,
             planner=self.planner,
             config=self.config,
             epoch=self.epoch,
             sequence=self.sequence,
+            acting=self.acting,
+            heads=self._heads,
         )
 
     def solve(self, request: PlanRequest, deadline: float | None = None) -> Solution:
         """Plan from the state predicted for the moment at which the command acts. Pure: safe on another thread."""
-        began = time.monotonic()
-        state = predict(request.model, self.task.state, request.observation.state, request.replay)
-        objective = RolloutObjective(
-            model=request.model,
-            task=self.task,
-            action=self.contract.action,
-            risk=request.config.risk,
-            drop_cost=request.config.drop_cost,
-            state=state,
-            goal=request.goals,
-        )
-        plan, planner_state = request.planner.plan(objective, request.planner_state, deadline)
-        targets = self.contract.action.to_target(plan.actions)
-        spread, leading = np.nan, ""
-        if request.model.delta_scale is not None:
-            first = request.model.rollout(state, targets[None, :1])[:, :, 0]
-            spread = float(disagreement(first, request.model.delta_scale)[0])
-            limit = request.model.disagreement_limit
-            if limit is not None and spread > limit:
-                leading = leading_orientation(first[:, 0], request.model.delta_scale, self.task.state)
-        took = time.monotonic() - began
-        return Solution(plan, planner_state, targets, spread, request.model.version, took, leading)
+        return solver.solve(request, self.task, self.contract.action, deadline)
+
+    def goes_on_without(self, request: PlanRequest) -> bool:
+        """Whether the policy may act for a planner that raised an exception on this request."""
+        return request.epoch == self.epoch and self._source.may_replace(request, self.safety.config)
 
     def conclude(
-        self, request: PlanRequest, solution: Solution | None, now: float = 0.0, noise: Array | None = None
+        self,
+        request: PlanRequest,
+        solution: Solution | None,
+        now: float = 0.0,
+        noise: Array | None = None,
+        failure: str = "",
     ) -> Tick:
-        """The command for this step. `solution` None: the planner was late; `noise` [A] is added to the normalised
-        action."""
+        """The command for this step.
+
+        Args:
+            request: from `prepare`.
+            solution: from `solve`; None: the planner was late, or failed.
+            now: s.
+            noise: exploration [A], added to the normalised action.
+            failure: what the planner raised, where `goes_on_without` allows to go on.
+        """
         if self.safety.state in SILENT:
             return self._nothing_sent(now)
         self._catch_up(now)
@@ -179,27 +195,19 @@ class ControllerCore:
             return self.hold("the state has non-finite entries", request.observation, now, request, solution)
         position = request.observation.state[self._joints]
         stuck = self._stuck_sensor(request.observation)  # always asked: it counts periods
-        problem = self._plan_problem(solution, request.model) or stuck or self.safety.obstacle(position)
+        choice = self._source.choose(request, solution, request.model, self.safety.config, failure)
+        problem = choice.problem or stuck or self.safety.obstacle(position) or choice.lacking
         if problem:
             return self.hold(problem, request.observation, now, request, solution)
-        if solution is not None:
-            self._planner_state, self._targets = solution.planner_state, solution.targets
-            source, reason = "plan", "planning"
-        elif self._targets is not None and len(self._targets) > 1:
-            self._targets = self._targets[1:]
-            self._planner_state = self._planner_state.skipped()
-            source, reason = "previous_plan", f"planner late ({self._late} in a row)"
-        else:
-            return self.hold("planner late and no plan left", request.observation, now, request)
-        assert self._targets is not None
-        target = self._targets[0]
+        target = self._source.follow(choice)
         if noise is not None:
             normalised = self.contract.action.to_normalised(target) + noise
             target = self.contract.action.to_target(np.clip(normalised, -1.0, 1.0))
         command = self.safety.command(target, position)
-        following = self.safety.following(self._targets[1 : self.plan_points])
-        self.safety.change(SafetyState.RUNNING, reason, now)
-        tick = self._sent_tick(command, source, now, request, solution)
+        assert choice.targets is not None
+        following = self.safety.following(choice.targets[1 : self.plan_points])
+        self.safety.change(SafetyState.RUNNING, choice.reason, now)
+        tick = self._sent_tick(command, choice.source, now, request, choice.solution)
         self._ahead.send(now, command, following)
         return replace(tick, following=following)
 
@@ -252,7 +260,7 @@ class ControllerCore:
         """The safe command once more, then inactive until the next `reset`. A latched stop stays, and sends nothing."""
         tick = self.hold(reason, observation, now)
         self.safety.change(SafetyState.INACTIVE, reason, now)
-        self._targets = None
+        self._source.drop_plan()
         return replace(tick, state=self.safety.state, reason=self.safety.reason)
 
     def tick(
@@ -263,6 +271,7 @@ class ControllerCore:
         deadline: float | None = None,
         noise: Array | None = None,
         now: float | None = None,
+        late: bool = False,
     ) -> Tick:
         """Prepare, solve and conclude in a row.
 
@@ -270,11 +279,15 @@ class ControllerCore:
             observation, goal, episode_time, now: as for `prepare`.
             deadline: s, time.monotonic, until which the planner may refine; None: no limit.
             noise: exploration [A], added to the normalised action.
+            late: take the plan for late, on purpose.
         """
         now = observation.stamp if now is None else now
         if self.safety.state in SILENT:
             return self._nothing_sent(now)
         request = self.prepare(observation, goal, episode_time, now)
+        if late:
+            solver.answer_for_late(request, self.task, self.contract.action)
+            return self.conclude(request, None, now, noise)
         return self.conclude(request, self.solve(request, deadline), now, noise)
 
     def _as_planned(self, goal: Goal, state: Array, episode_time: float) -> Goal:
@@ -306,28 +319,8 @@ class ControllerCore:
             config.frozen_object_periods,
         )
 
-    def _plan_problem(self, solution: Solution | None, model: ControlModel) -> str:
-        """Why this solution must not be followed; empty if it may."""
-        if solution is None:
-            self._late += 1
-            if self._late >= self.safety.config.max_late_plans:
-                return f"planner late {self._late} times in a row"
-            return ""
-        self._late = 0
-        if not solution.plan.valid or not np.isfinite(solution.targets).all():
-            return "no candidate had a finite return"
-        limit = model.disagreement_limit
-        if self.safety.config.check_disagreement and limit is not None and solution.disagreement > limit:
-            self._disagreeing += 1
-            if self._disagreeing >= self.safety.config.max_disagreeing_plans:
-                where = f", {solution.leading}" if solution.leading else ""
-                return f"the ensemble disagrees: {solution.disagreement:.3g} above {limit:.3g}{where}"
-        else:
-            self._disagreeing = 0
-        return ""
-
     def _hold(self, reason: str, now: float) -> None:
-        self._targets = None
+        self._source.drop_plan()
         self.safety.change(SafetyState.HOLDING, reason, now)
 
     def _catch_up(self, now: float) -> None:
@@ -352,7 +345,7 @@ class ControllerCore:
     ) -> Tick:
         self._sent.add(now, command)
         self._ahead.end()
-        self._planner_state = self._planner_state.executed(self.contract.action.to_normalised(command))
+        self._source.executed(self.contract.action.to_normalised(command))
         self.sequence += 1
         return Tick(
             command, source, self.safety.state, self.safety.reason, self.epoch, self.sequence - 1, request, solution

@@ -24,6 +24,7 @@ from mbrl_controller.control.core import ControllerCore
 from mbrl_controller.control.doubt import CLOCK_WENT_BACK, Doubt
 from mbrl_controller.control.episode_manager import NO_OBJECT, EpisodeManager, Phase
 from mbrl_controller.control.exploration import ExplorationNoise
+from mbrl_controller.control.heads import Acting
 from mbrl_controller.control.safety import SILENT, SafetyState
 from mbrl_controller.control.simulated_time import SimulatedTime
 from mbrl_controller.control.state_input import StateInput
@@ -114,14 +115,14 @@ class ControlSession:
             failure = f"the planner failed: {type(error).__name__}: {error}"
         with self._lock:
             events, observation = prepared.events, prepared.observation
-            if failure:
+            if failure and not self.core.goes_on_without(prepared.request):
                 events += self.episodes.end("stop", stamp)
                 tick = self.core.stop(failure, observation, stamp)
             elif (late := time.monotonic() - expires) > 0:
                 tick = self.core.send_nothing(f"the step was held up and ended {late:.2f} s too late", stamp)
             else:
                 noise = self._exploration.sample(self.config.exploration_noise, self.config.noise_smoothing)
-                tick = self.core.conclude(prepared.request, solution, stamp, noise)
+                tick = self.core.conclude(prepared.request, solution, stamp, noise, failure)
             reward, goal = self._reward(observation, prepared.goal), prepared.goal
             step = Step(
                 stamp, tick, self.episodes.number, prepared.episode_time, observation, goal, reward, events=events
@@ -335,17 +336,24 @@ class ControlSession:
             self.core.swap(model)
 
     def reconfigure(
-        self, planner: Planner, core: ControllerConfig, safety: SafetyConfig, config: SessionConfig, stamp: float
+        self,
+        planner: Planner,
+        core: ControllerConfig,
+        safety: SafetyConfig,
+        config: SessionConfig,
+        stamp: float,
+        acting: Acting | None = None,
     ) -> None:
-        """Use new options from the next step on.
+        """Use new options from the next step on; raises ModelError for a head that is asked for and not there.
 
         Args:
             planner: of the same shape of plans as the present one.
             core, safety, config: options.
             stamp: s, now.
+            acting: who acts; None: as before.
         """
         with self._lock:
-            self.core.reconfigure(planner, core)
+            self.core.reconfigure(planner, core, acting)
             self.core.safety.config = safety
             self.episodes.reconfigure(config, stamp)
 

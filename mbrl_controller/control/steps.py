@@ -5,20 +5,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.control.delay import Delay, Replay
 from mbrl_controller.control.doubt import Doubt
+from mbrl_controller.control.heads import Acting, UsedHeads
 from mbrl_controller.control.standing import SafetyState
+from mbrl_controller.models.heads import PolicyHead
 from mbrl_controller.planning.base import Planner, PlannerState, PlanResult
 from mbrl_controller.planning.objective import RolloutModel
 from mbrl_controller.tasks.spaces import Array
 
 
 class ControlModel(RolloutModel, Protocol):
-    """A rollout model with the identity the controller reports."""
+    """A rollout model with the identity the controller reports. It may have heads: `policy` and `value`
+    (control/heads.py)."""
 
     @property
     def version(self) -> str: ...
@@ -33,11 +36,14 @@ class ControlModel(RolloutModel, Protocol):
 
 
 class NoModel:
-    """In place of a model, for a planner that needs none."""
+    """In place of a model, for a planner that needs none, or of a version that has only a policy."""
 
-    version = ""
     delta_scale: Array | None = None
     disagreement_limit: float | None = None
+    predicts = False
+
+    def __init__(self, version: str = "", policy: PolicyHead | None = None) -> None:
+        self.version, self.policy = version, policy
 
     def rollout(self, state: Array, actions: Array) -> Array:
         """Raises RuntimeError: nothing is predicted."""
@@ -53,6 +59,13 @@ class Observation:
     newer: float | Array = 0.0  # s, of all entries or of each [S]
 
 
+class Instead:
+    """What the policy does, should the plan be late or fail. The thread that plans puts it here before it searches; the
+    tick looks for it when the time is up."""
+
+    solution: Solution | None = None
+
+
 @dataclass(frozen=True)
 class PlanRequest:
     """Everything that `solve` needs, frozen at one moment."""
@@ -60,13 +73,16 @@ class PlanRequest:
     observation: Observation
     delay: Delay  # from the observation to the effect of the command asked for
     replay: Replay  # the commands in force meanwhile
-    goals: Array  # [H, G] at the ends of the planned steps
+    goals: Array  # [L, G] at the ends of the planned steps, and further ahead if a head looks there
     planner_state: PlannerState
     model: ControlModel
     planner: Planner
     config: ControllerConfig
     epoch: int
     sequence: int
+    acting: Acting = "controller"
+    heads: UsedHeads = field(default_factory=UsedHeads)
+    instead: Instead = field(default_factory=Instead)
 
 
 @dataclass(frozen=True)
@@ -80,6 +96,9 @@ class Solution:
     model_version: str
     duration: float  # s
     leading: str = ""  # on what the members disagree most, in words, if it is an orientation
+    source: str = "plan"  # or policy
+    network_evaluations: int = 0  # as NetworkCount counts them
+    policy_duration: float = float("nan")  # s in the policy's network; NaN where it was not asked
 
 
 @dataclass(frozen=True)
@@ -87,7 +106,7 @@ class Tick:
     """The core's result of one control step: a command or none, and why."""
 
     command: Array | None  # [A] joint targets, rad; None: send nothing
-    source: str  # plan, previous_plan, safe, none
+    source: str  # plan, policy, previous_plan, safe, none
     state: SafetyState
     reason: str
     epoch: int

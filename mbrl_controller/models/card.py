@@ -138,6 +138,11 @@ class Version:
                 "(mbrl models list)"
             )
 
+    def require_policy(self, card: ModelCard) -> None:
+        """Raises ModelError if the version has no policy that could act."""
+        if card.policy is None:
+            raise ModelError(f"{self.task} {self.name} has no policy; choose a version that has one (mbrl models list)")
+
     def card(self) -> ModelCard:
         """Its card; raises ModelError."""
         path = self.folder / CARD_FILE

@@ -19,10 +19,12 @@ from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.contract.frames import TF_STATIC
 from mbrl_controller.control.core import ControllerCore
+from mbrl_controller.control.heads import used_heads
 from mbrl_controller.control.safety import Safety
 from mbrl_controller.control.session import ControlSession
 from mbrl_controller.control.standing import Standing
 from mbrl_controller.control.state_input import StateInput
+from mbrl_controller.control.steps import ControlModel
 from mbrl_controller.nodes import messages, qos
 from mbrl_controller.nodes.controller_graph import CommandArbiter, ControllerGraph
 from mbrl_controller.nodes.controller_model import describe, make_model, warn_of_fallback
@@ -68,7 +70,16 @@ class ConfiguredController:
         planner = options.make_planner(len(contract.action))
         model = make_model(contract, options)
         safety = Safety(contract.action, options.safety, contract.file.command.safe, standing)
-        core = ControllerCore(contract, model, planner, options.core, safety, options.session.seed, active=False)
+        core = ControllerCore(
+            contract,
+            model,
+            planner,
+            options.core,
+            safety,
+            options.session.seed,
+            active=False,
+            acting=options.acting,
+        )
         self.inputs = StateInput(contract, lambda: self.on_complete_state(), counters.rejections)
         self.on_complete_state: Callable[[], None] = lambda: None
         self.arbiter = CommandArbiter(node, contract)
@@ -101,7 +112,7 @@ class ConfiguredController:
             undo.callback(SlowService(node, Trigger, "~/load_model", on_load_model).close)
             self._undo = undo.pop_all()
         node.get_logger().info(
-            f"{contract.file.robot}, task {contract.task.name}, {describe(model)}, planner {options.planner}, "
+            f"{contract.file.robot}, task {contract.task.name}, {describe(model)}, {_acts(options)}, "
             f"{1 / self.period:.6g} Hz{', in lockstep' if options.lockstep else ''}"
         )
         warn_of_fallback(node.get_logger(), model)
@@ -118,7 +129,16 @@ class ConfiguredController:
         """Use new options from the next step on."""
         self.options = options
         planner = options.make_planner(len(self.contract.action))
-        self.session.reconfigure(planner, options.core, options.safety, options.session, self._node.now_s())
+        self.session.reconfigure(
+            planner, options.core, options.safety, options.session, self._node.now_s(), options.acting
+        )
+
+    def check(self, options: ControllerOptions, model: ControlModel | None = None) -> None:
+        """Raises MbrlError for options that do not fit the contract, or the heads of `model` (None: the present)."""
+        options.period(self.contract.action.period)
+        check_goal_options(self.contract, options)
+        planner = options.make_planner(len(self.contract.action))
+        used_heads(model or self.session.core.model, planner, options.core, options.acting)
 
     def _connect(self, undo: ExitStack) -> None:
         node, lockstep = self._node, self.options.lockstep
@@ -165,6 +185,10 @@ class ConfiguredController:
         self.session.scene_was_reset(self.elapsed(time.monotonic()))
         if self.inputs.newest_stamp is not None:  # in lockstep its state is here already
             self.on_complete_state()
+
+
+def _acts(options: ControllerOptions) -> str:
+    return "its policy acts" if options.acting == "distilled" else f"planner {options.planner}"
 
 
 def uses_simulated_time(node: ManagedNode, options: ControllerOptions) -> bool:

@@ -26,11 +26,10 @@ from mbrl_controller.control.timing import LoopStatistics
 from mbrl_controller.nodes import diagnostics
 from mbrl_controller.nodes.configured_controller import ConfiguredController, uses_simulated_time
 from mbrl_controller.nodes.control_loop import ControlLoop
-from mbrl_controller.nodes.controller_model import identity, load_beside, warn_of_fallback
+from mbrl_controller.nodes.controller_model import describe, identity, load_beside, warn_of_fallback
 from mbrl_controller.nodes.controller_options import (
     RENAMED,
     all_planner_specs,
-    check_goal_options,
     general_specs,
     read_options,
     task_values,
@@ -221,6 +220,7 @@ class ControllerNode(ManagedNode):
         before = configured.session.core.model.version or "no model"
         try:
             model = load_beside(configured.contract, configured.options)
+            configured.check(configured.options, model)
         except MbrlError as error:
             counters.models_refused += 1
             counters.last_model_refusal = response.message = str(error)
@@ -232,7 +232,7 @@ class ControllerNode(ManagedNode):
         configured.session.swap(model)
         response.success, response.message = True, f"{before} -> {model.version}"
         self._report_now = True
-        self.get_logger().info(f"model {response.message} ({model.ensemble.spec.precision})")
+        self.get_logger().info(f"{before} -> {describe(model)}")
         warn_of_fallback(self.get_logger(), model)
         return response
 
@@ -241,9 +241,7 @@ class ControllerNode(ManagedNode):
     def _check_parameters(self, values: dict[str, Any]) -> None:
         options, configured = read_options(values), self._configured
         if configured is not None:
-            options.period(configured.contract.action.period)
-            check_goal_options(configured.contract, options)
-            options.make_planner(len(configured.contract.action))
+            configured.check(options)
 
     def _apply_parameters(self) -> None:
         if configured := self._configured:

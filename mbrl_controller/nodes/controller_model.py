@@ -13,6 +13,7 @@ from mbrl_controller.base.errors import MbrlError, ModelError
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.loop import start_thread
 from mbrl_controller.control.steps import ControlModel, NoModel
+from mbrl_controller.models.head_loading import load_heads
 from mbrl_controller.models.loading import LearnedEnsemble, LoadedModel, load_model
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.models.onnx_session import u8s8_saturates
@@ -26,6 +27,9 @@ BESIDE_NICENESS = 10
 def identity(model: ControlModel) -> dict[str, object]:
     """A model's entries in /diagnostics."""
     values: dict[str, object] = {"model version": model.version or "none"}
+    for kind in ("policy", "value"):
+        head = getattr(model, kind, None)
+        values[f"{kind} digest"] = "none" if head is None else head.digest
     if isinstance(model, LoadedModel):
         values |= {
             "model precision": model.ensemble.spec.precision,
@@ -50,7 +54,7 @@ def warn_of_fallback(logger: Any, model: ControlModel) -> None:
 
 
 def make_model(contract: RobotContract, options: ControllerOptions) -> ControlModel:
-    """The model that the planner plans with; raises MbrlError."""
+    """The model that is planned with, or that has the policy that acts; raises MbrlError."""
     return load_version(contract, options) if options.needs_model else NoModel()
 
 
@@ -58,14 +62,19 @@ def describe(model: ControlModel) -> str:
     """A model in the log."""
     if isinstance(model, LoadedModel):
         return f"model {model.version} ({model.ensemble.spec.precision})"
-    return "no model: delay and disagreement do not apply"
+    what = f"{model.version}, a policy alone" if model.version else "no model"
+    return f"{what}: delay and disagreement do not apply"
 
 
-def load_version(contract: RobotContract, options: ControllerOptions) -> LoadedModel:
-    """The model that the options name, checked in a sandbox and warmed up; raises MbrlError."""
+def load_version(contract: RobotContract, options: ControllerOptions) -> ControlModel:
+    """The version that the options name, checked in a sandbox and warmed up; raises MbrlError."""
     robot = "" if "robots" in options.mix else contract.file.robot
     version = Registry(options.models_dir or None).resolve(contract.task.name, options.model_version, robot)
-    check_robot(version.card().spec.robot, contract.file.robot, options.mix, version.name)
+    card = version.card()
+    check_robot(card.spec.robot, contract.file.robot, options.mix, version.name)
+    if card.model_sha256 is None and options.acting == "distilled":
+        heads = load_heads(version, card, task=contract.task, action=contract.action, sandbox_rows=1)
+        return NoModel(version.name, heads.policy)
     planner = options.make_planner(len(contract.action)).config
     return load_model(
         version,
@@ -78,14 +87,14 @@ def load_version(contract: RobotContract, options: ControllerOptions) -> LoadedM
     )
 
 
-def load_beside(contract: RobotContract, options: ControllerOptions) -> LoadedModel:
+def load_beside(contract: RobotContract, options: ControllerOptions) -> ControlModel:
     """load_version on a thread that yields the processor to the planner; raises MbrlError."""
     if not options.needs_model:
         raise MbrlError(
             f"planner {options.planner} needs no model: to plan with one, clean up, set planner.name to another "
             "planner, and configure again"
         )
-    result: list[LoadedModel | Exception] = []
+    result: list[ControlModel | Exception] = []
 
     def work() -> None:
         if options.threads == 1:  # further ONNX Runtime threads would inherit it, and plan with it later

@@ -22,6 +22,7 @@ from mbrl_controller.base.units import NO_UNIT, Number
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.config import RENAMED as CORE_RENAMED
 from mbrl_controller.control.config import ControllerConfig, SafetyConfig, SessionConfig
+from mbrl_controller.control.heads import ACTING, Acting
 from mbrl_controller.control.task_config import planner_defaults
 from mbrl_controller.episodes.metadata import SESSION_NAME
 from mbrl_controller.models.card import PRECISIONS
@@ -68,6 +69,7 @@ class ControllerOptions:
     mix: frozenset[str]
     backend: str
     precision: str
+    acting: Acting
     planner: str
     planner_options: dict[str, Any]
     core: ControllerConfig
@@ -96,8 +98,8 @@ class ControllerOptions:
 
     @property
     def needs_model(self) -> bool:
-        """Whether the planner plans with a model."""
-        return PLANNERS[self.planner].needs_model
+        """Whether a version is needed: for the planner, or for the policy that acts."""
+        return self.acting == "distilled" or PLANNERS[self.planner].needs_model
 
     def make_planner(self, action_size: int) -> Planner:
         """The planner these options describe; raises MbrlError."""
@@ -116,6 +118,8 @@ GENERAL = [
          choices=BACKENDS),
     Spec("precision", "auto", "precision of the model file: int8 or fp32; auto: int8 if the version has it and it "
          "runs here", live=True, choices=PRECISIONS),
+    Spec("policy", "controller", "who acts: the controller, which plans, or distilled: the version's policy alone",
+         live=True, choices=ACTING),
     Spec("planner.name", "pddm", "planning algorithm", choices=tuple(PLANNERS)),
     Spec("rate", 0.0, "control rate; must be the contract's, at which the model was trained; 0.0: the contract's",
          unit="Hz", lower=0.0, upper=1000.0),
@@ -193,6 +197,7 @@ def read_options(values: dict[str, Any]) -> ControllerOptions:
         mix=parse_mix(values["mix"]),
         backend=values["backend"],
         precision=values["precision"],
+        acting=values["policy"],
         planner=name,
         planner_options={option: values[f"planner.{option}"] for option in known},
         core=_build(

@@ -25,7 +25,7 @@ from mbrl_controller.nodes import messages, qos
 from mbrl_controller.nodes.lifecycle import ManagedNode
 from mbrl_controller.tasks.spaces import Array
 
-SOURCES = ("none", "safe", "previous_plan", "plan")
+SOURCES = ("none", "safe", "previous_plan", "plan", "policy")
 STATES = tuple(state.value for state in SafetyState)
 TICK_ROW = (
     "stamp",  # s
@@ -33,7 +33,7 @@ TICK_ROW = (
     "epoch",
     "episode",
     "episode_time",  # s
-    "source",  # index into none, safe, previous_plan, plan
+    "source",  # index into none, safe, previous_plan, plan, policy
     "safety_state",  # index into inactive, ready, running, holding, stopped, handed_over
     "state_stamp",  # s, the oldest measurement in the state
     "reward",
@@ -48,6 +48,7 @@ TICK_ROW = (
     "missed_ticks",  # since activation
     "late_plans",  # since activation
     "doubt",  # why not to learn from it: 0 nothing, 1 nobody took the commands, 2 a state had several publishers
+    "network_evaluations",  # that the plan took, as control/network_count.py counts them
 )
 RECORDS = {
     "~/command": (JointState, qos.RECORD),
@@ -160,6 +161,7 @@ class ControllerOutput:
             solution.disagreement if solution is not None else nan,
             *map(float, self.counters),
             float(step.doubt),
+            float(solution.network_evaluations) if solution is not None else nan,
         ]
         self._tick.publish(self._row)
 

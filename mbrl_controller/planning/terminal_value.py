@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from mbrl_controller.models.heads import ValueHead
+from mbrl_controller.models.heads import HeadSpec
 from mbrl_controller.tasks.spaces import Array
 
 
@@ -26,12 +26,21 @@ class TerminalValue(Protocol):
         ...
 
 
+class LearnedValue(Protocol):
+    """What is needed here of a value head (models/heads.py)."""
+
+    @property
+    def spec(self) -> HeadSpec: ...
+
+    def values(self, states: Array, goals: Array) -> Array: ...
+
+
 @dataclass(frozen=True)
 class PessimisticValue:
     """The mean over the value's own members less `pessimism` times their standard deviation: a planner would else look
     for states of which the value is wrong."""
 
-    head: ValueHead
+    head: LearnedValue
     goals: Array  # [L, G], from a period after the plan's end on
     pessimism: float
 

@@ -98,8 +98,16 @@ def _info(config: RolloutConfig, resolved: ResolvedRollout, session: str, number
             "sim": config.sim,
             "sim_options": json.dumps(config.sim_options),
             "precision": resolved.precision,
+            **_heads(resolved),
         },
     )
+
+
+def _heads(resolved: ResolvedRollout) -> dict[str, str]:
+    """Digests of the version's heads, which act or may have had a say."""
+    heads = resolved.spec.heads
+    named = {"policy_sha256": heads.policy, "value_sha256": heads.value}
+    return {name: head.sha256 for name, head in named.items() if head is not None}
 
 
 def write_episode(path: Path, contract: RobotContract, info: EpisodeInfo, trajectory: EpisodeTrajectory) -> Path:

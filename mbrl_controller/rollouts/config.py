@@ -52,6 +52,7 @@ class RolloutConfig:
     planner_options: dict[str, Any] = field(default_factory=dict)
     core: ControllerConfig | None = None
     core_options: dict[str, Any] = field(default_factory=dict)  # override single options of `core`
+    late_share: float = 0.0  # of the plans, taken for late
     exploration: float = 0.0  # standard deviation of noise on the controller's action, normalised
     random_scale: float = 1.0  # of the random policy, 0 to 1
     sim: str = "nominal"  # preset
@@ -65,8 +66,9 @@ class RolloutConfig:
 class ResolvedRollout:
     """What runs, and the model version that acts, with its file's digest and precision.
 
-    A baseline has its policy's name as version, and no digest. `fallback`: why the file is not the version's 8-bit
-    one; empty if it is, or if there is none. `world`: the simulated one, as in models/origin.py.
+    A baseline has its policy's name as version, and no digest; a version without a model has its policy's digest.
+    `fallback`: why the file is not the version's 8-bit one; empty if it is, or if there is none. `world`: the simulated
+    one, as in models/origin.py.
     """
 
     spec: EpisodeSpec
@@ -87,18 +89,26 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
     robot = contract_for(config.task, config.contract)
     defaults = planner_defaults(config.task, config.planner)
     needs_model = config.policy == "controller" and PLANNERS[config.planner].needs_model
+    distilled = config.policy == "distilled"
+    if distilled and config.dynamics != "learned":
+        raise MbrlError("policy distilled is a version's own; it goes with dynamics learned alone")
     world = simulated_world(world_digest(robot))
     version: str = "oracle" if needs_model else config.planner if config.policy == "controller" else config.policy
     given = with_new_names(config.planner_options, RENAMED, "planner ")
-    chosen, heads = None, HeadFiles()
-    if needs_model and config.dynamics == "learned":
+    chosen, heads, digest = None, HeadFiles(), ""
+    if distilled or (needs_model and config.dynamics == "learned"):
         mix, own = parse_mix(config.mix), robot.file.robot
         found = Registry(config.models_dir).resolve(config.task, config.model, "" if "robots" in mix else own)
-        chosen = select_model_file(found, config.precision, config.backend, task=robot.task, action=robot.action)
-        check_robot(chosen.card.spec.robot, own, mix, found.name)
-        load_heads(found, chosen.card, task=robot.task, action=robot.action)  # what is wrong is said here
-        heads = HeadFiles.of(found, chosen.card)
+        card = found.card()
+        if distilled:
+            found.require_policy(card)
+        if card.model_sha256 is not None or not distilled:
+            chosen = select_model_file(found, config.precision, config.backend, task=robot.task, action=robot.action)
+        check_robot(card.spec.robot, own, mix, found.name)
+        load_heads(found, card, task=robot.task, action=robot.action)  # what is wrong is said here
+        heads = HeadFiles.of(found, card)
         version = found.name
+        digest = chosen.file.sha256 if chosen is not None else heads.policy.sha256 if heads.policy is not None else ""
     try:
         spec = EpisodeSpec(
             contract=robot.text,
@@ -113,6 +123,7 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
             model_version=version,
             heads=heads,
             backend=config.backend,
+            late_share=config.late_share,
             exploration=config.exploration,
             random_scale=config.random_scale,
             seconds=config.seconds,
@@ -121,8 +132,8 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
     except ValidationError as error:
         raise MbrlError(f"episodes: {describe_validation(error)}") from error
     if chosen is None:
-        return ResolvedRollout(spec, robot, version, "", world)
-    return ResolvedRollout(spec, robot, version, chosen.file.sha256, world, chosen.precision, chosen.fallback)
+        return ResolvedRollout(spec, robot, version, digest, world)
+    return ResolvedRollout(spec, robot, version, digest, world, chosen.precision, chosen.fallback)
 
 
 def _core(config: RolloutConfig, default: ControllerConfig) -> ControllerConfig:

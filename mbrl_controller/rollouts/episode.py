@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.control.config import ControllerConfig, SafetyConfig
 from mbrl_controller.control.core import ControllerCore
+from mbrl_controller.control.heads import Acting
 from mbrl_controller.control.safety import Safety
 from mbrl_controller.control.steps import ControlModel, NoModel, Observation
 from mbrl_controller.episodes.trajectory_writer import SourceValues
@@ -33,7 +34,7 @@ from mbrl_controller.tasks.base import Goal, ObservingGoal
 from mbrl_controller.tasks.metrics import EpisodeMetrics
 from mbrl_controller.tasks.spaces import Array
 
-PolicyName = Literal["controller", "hold", "random"]
+PolicyName = Literal["controller", "distilled", "hold", "random"]
 
 
 class EpisodeSpec(BaseModel):
@@ -54,6 +55,7 @@ class EpisodeSpec(BaseModel):
     model_version: str = ""
     heads: HeadFiles = HeadFiles()  # of the version
     backend: Backend = "onnx"
+    late_share: float = Field(default=0.0, ge=0, le=1, description="share of the plans that are taken for late")
     exploration: float = Field(default=0.0, ge=0, le=2, description="noise on the action, normalised std. dev.")
     random_scale: float = Field(default=1.0, gt=0, le=1)
     seconds: float | None = Field(default=None, gt=0)
@@ -75,6 +77,9 @@ class EpisodeTrajectory:
     disagreements: Array  # [T]
     metrics: EpisodeMetrics
     measurements: list[list[SourceValues]] | None = None  # [T+1] from tick to tick; None: one of each at each tick
+    sources: tuple[str, ...] = ()  # [T] where each command came from, as Tick.source; empty without a controller
+    network_evaluations: Array | None = None  # [T] of each plan
+    policy_s: Array | None = None  # [T] s in the policy's network; NaN where it was not asked
 
 
 class EpisodeRunner:
@@ -98,11 +103,16 @@ class EpisodeRunner:
             return HoldPolicy(self.contract)
         if self.spec.policy == "random":
             return RandomPolicy(self.contract, self.spec.random_scale)
-        return ControllerPolicy(make_core(self.contract, self.spec, self._model()), self.spec.exploration)
+        core = make_core(self.contract, self.spec, self._model())
+        return ControllerPolicy(core, self.spec.exploration, late_share=self.spec.late_share)
 
     def _model(self) -> ControlModel:
-        if not PLANNERS[self.spec.planner].needs_model:
+        distilled = self.spec.policy == "distilled"
+        if not distilled and not PLANNERS[self.spec.planner].needs_model:
             return NoModel()
+        if self.spec.model is None and distilled:
+            heads = open_heads(self.spec.heads.read(), task=self.contract.task, action=self.contract.action)
+            return NoModel(self.spec.model_version, heads.policy)
         if self.spec.model is None:
             return OracleRollout(self.hand.simulation, threads=1)
         task, action = self.contract.task, self.contract.action
@@ -118,7 +128,8 @@ def make_core(contract: RobotContract, spec: EpisodeSpec, model: ControlModel) -
     # Simulated hands need no ramp: what is learnt and compared is control at full speed from the first step on.
     config = SafetyConfig(check_disagreement=spec.check_disagreement, ramp_s=0.0)
     safety = Safety(contract.action, config, contract.file.command.safe)
-    return ControllerCore(contract, model, planner, spec.core, safety)
+    acting: Acting = "distilled" if spec.policy == "distilled" else "controller"
+    return ControllerCore(contract, model, planner, spec.core, safety, acting=acting)
 
 
 def run_episode(hand: HandEnv, policy: Policy, goal: Goal, seed: int, seconds: float) -> EpisodeTrajectory:
@@ -139,7 +150,7 @@ def run_episode(hand: HandEnv, policy: Policy, goal: Goal, seed: int, seconds: f
     observed, stamps, states, measurements = [sensed], [stamp], [simulation.state()], [_sent(hand)]
     commands: list[Array] = []
     asked: list[Array] = []
-    solutions, spent = [], []
+    solutions, spent, sources = [], [], []
 
     def note_goal() -> None:
         """Note what an observing goal asks for now; it cannot say so later."""
@@ -159,6 +170,8 @@ def run_episode(hand: HandEnv, policy: Policy, goal: Goal, seed: int, seconds: f
         states.append(simulation.state())
         commands.append(command)
         solutions.append(tick.solution if tick else None)
+        if tick is not None:
+            sources.append(tick.source)
         if task.dropped(states[-1]):
             break
     note_goal()
@@ -176,6 +189,9 @@ def run_episode(hand: HandEnv, policy: Policy, goal: Goal, seed: int, seconds: f
         disagreements=np.array([s.disagreement if s else np.nan for s in solutions]),
         metrics=charge_full_length(metrics, task.drop_cost, steps - len(commands)),
         measurements=measurements if any(s.derived for s in simulation.contract.sources) else None,
+        sources=tuple(sources),
+        network_evaluations=np.array([s.network_evaluations if s else 0 for s in solutions], dtype=float),
+        policy_s=np.array([s.policy_duration if s else np.nan for s in solutions]),
     )
 
 

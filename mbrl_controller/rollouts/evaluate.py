@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import platform
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -71,6 +72,7 @@ def run(
         "policy": config.policy,
         "planner": config.planner if config.policy == "controller" else None,
         "planner_options": spec.planner_options,
+        "late_share": spec.late_share or None,
         "core": spec.core.model_dump(),
         "sim": config.sim,
         "world": resolved.world,
@@ -82,8 +84,8 @@ def run(
     if json_file is not None:
         write_json(json_file, report)
     if on_card:
-        if not resolved.precision:
-            raise MbrlError("only a learned model has a card to keep figures on")
+        if not resolved.precision or config.policy != "controller" or config.late_share:
+            raise MbrlError("a card keeps the figures of a learned model that plans in time, and no others")
         figures = {k: float(v) for k, v in report.items() if isinstance(v, int | float) and np.isfinite(v)}
         Registry(config.models_dir).record_evaluation(config.task, resolved.version, figures, resolved.precision)
     return report
@@ -117,5 +119,24 @@ def summarise(episodes: Sequence[EpisodeTrajectory], contract: RobotContract) ->
             over(key, values, np.median)
     figures |= {f"{metric.name}_unit": metric.unit for metric in specs}
     over("plan_ms_median", 1e3 * np.concatenate([e.plan_s for e in episodes]), np.median)
+    figures |= _of_the_controller(episodes)
     figures["metrics"] = specs_as_data(specs)
+    return figures
+
+
+def _of_the_controller(episodes: Sequence[EpisodeTrajectory]) -> dict[str, Any]:
+    """What its plans took, and where its commands came from; nothing where no controller acted.
+
+    `policy_ms_median` is the policy's network alone: the model's look at what it does is in `plan_ms_median`.
+    """
+    sources = Counter(source for episode in episodes for source in episode.sources)
+    if not sources:
+        return {}
+    figures: dict[str, Any] = {"command_sources": dict(sorted(sources.items()))}
+    evaluations = [e.network_evaluations for e in episodes if e.network_evaluations is not None]
+    if evaluations:
+        figures["network_evaluations_mean"] = float(np.concatenate(evaluations).mean())
+    policy = np.concatenate([e.policy_s for e in episodes if e.policy_s is not None] or [np.zeros(0)])
+    if np.isfinite(policy).any():
+        figures["policy_ms_median"] = 1e3 * float(np.nanmedian(policy))
     return figures

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
+
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.core import ControllerCore
 from mbrl_controller.control.exploration import ExplorationNoise
@@ -30,15 +32,18 @@ class Policy(Protocol):
 
 
 class ControllerPolicy:
-    """The controller as the node runs it, optionally with exploration noise on its commands.
+    """The controller as the node runs it, optionally with exploration noise on its commands, or with some plans late.
 
-    The controller remembers the command with its noise.
+    The controller remembers the command with its noise. Which plans are late, the episode's seed decides.
     """
 
-    def __init__(self, core: ControllerCore, exploration: float = 0.0, beta: float = 0.6) -> None:
+    def __init__(
+        self, core: ControllerCore, exploration: float = 0.0, beta: float = 0.6, late_share: float = 0.0
+    ) -> None:
         self.core = core
         self.exploration = exploration
         self.beta = beta
+        self.late_share = late_share
         self._noise = ExplorationNoise(len(core.contract.action))
 
     def reset(self, seed: int, observation: Observation) -> None:
@@ -49,10 +54,12 @@ class ControllerPolicy:
         self.core.safety.forget_command()
         self.core.reset(seed, position)
         self._noise.reset(seed)
+        self._lateness = np.random.default_rng([seed, 3])
 
     def act(self, observation: Observation, goal: Goal, episode_time: float) -> tuple[Array, Tick | None]:
         noise = self._noise.sample(self.exploration, self.beta)
-        tick = self.core.tick(observation, goal, episode_time, noise=noise, now=episode_time)
+        late = bool(self._lateness.random() < self.late_share)
+        tick = self.core.tick(observation, goal, episode_time, noise=noise, now=episode_time, late=late)
         command = self.core.safety.last_command  # stays in force where nothing is sent
         if command is None:
             raise RuntimeError(f"the controller sent nothing: {tick.reason}")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mbrl_controller.base.files import write_json
 from mbrl_controller.base.resources import home_dir
+from mbrl_controller.control.heads import Acting
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.planning.random_motion import RandomPlanner
 from mbrl_controller.stack.launcher import SimulatedHand, StackConfig, make_config, run_stack, watch
@@ -37,6 +38,7 @@ def run(
     viewer: bool = True,
     model: str = "current",
     planner: str | None = None,
+    policy: Acting = "controller",
     seed: int = 0,
     hand: SimulatedHand | None = None,
     json_file: Path | None = None,
@@ -52,6 +54,7 @@ def run(
         viewer: let the sim serve a viewer on this machine.
         model: model version.
         planner: of the controller; None: as its parameter file says, or random motion where the task has no model yet.
+        policy: who acts: the planner, or the version's policy alone.
         seed: seed of the planner and of the simulated hand.
         hand: that is simulated; None: the task's own.
         json_file: where the report is written.
@@ -62,11 +65,13 @@ def run(
         MbrlError: the nodes cannot be run, or one of them fails.
     """
     began = time.monotonic()
-    if planner is None and model == "current" and not Registry().versions(task):
+    if policy == "controller" and planner is None and model == "current" and not Registry().versions(task):
         planner = RandomPlanner.name
         on_note(f"{task}: no model yet, so the hand moves at random; mbrl learn {task} --keep makes one")
     folder = home_dir() / "episodes"
-    config = make_config("demo", task, folder, rate=rate, model=model, planner=planner, seed=seed, hand=hand)
+    config = make_config(
+        "demo", task, folder, rate=rate, model=model, planner=planner, policy=policy, seed=seed, hand=hand
+    )
     from mbrl_controller.stack.demo_recorder import DemoRecord, DemoRecorder
 
     if viewer:

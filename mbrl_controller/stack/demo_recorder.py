@@ -30,7 +30,7 @@ from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.metrics import EpisodeMetrics, measured
 from mbrl_controller.tasks.spaces import Array
 
-FRESH_PLAN = float(SOURCES.index("plan"))  # `source` of a tick's row
+FRESH = [float(SOURCES.index(name)) for name in ("plan", "policy")]  # `source` of a tick's row
 
 
 @dataclass
@@ -61,7 +61,7 @@ class DemoRecord:
     def add(self, row: dict[str, float], seen: tuple[Array, Array, Array] | None, now: float) -> None:
         """Add a tick's row, and its state, command and goal (None unless all were received)."""
         self.rows.append(row)
-        if row["source"] == FRESH_PLAN and self.first_plan is None:
+        if row["source"] in FRESH and self.first_plan is None:
             self.first_plan = now
         if seen is None or not np.isfinite(row["episode_time"]):
             return

@@ -17,6 +17,7 @@ from typing import Any
 
 from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.control.heads import Acting
 from mbrl_controller.control.task_config import contract_for, contract_path
 from mbrl_controller.models.origin import check_robot, parse_mix
 from mbrl_controller.models.registry import Registry
@@ -111,6 +112,7 @@ def make_config(
     any_rate: bool = False,
     model: str = "current",
     planner: str | None = None,
+    policy: Acting = "controller",
     seed: int = 0,
     controller: dict[str, Any] | None = None,
     hand: SimulatedHand | None = None,
@@ -125,6 +127,7 @@ def make_config(
         any_rate: also accept a rate other than the model's own.
         model: model version; none is looked for where the planner needs none.
         planner: of the controller; None: as its parameter file says.
+        policy: who acts: the planner, or the version's policy alone.
         seed: seed of the planner and of the simulated hand.
         controller: further parameters of the controller.
         hand: that is simulated.
@@ -141,9 +144,14 @@ def make_config(
     contract = contract_for(task, hand.contract)
     if not any_rate:
         check_rate(rate or 0.0, contract.action.period)
-    if planner is None or PLANNERS[planner].needs_model:
+    if policy == "distilled" or planner is None or PLANNERS[planner].needs_model:
         found = Registry().resolve(task, model, "" if "robots" in mix else contract.file.robot)
-        spec, version = found.check_digest().spec, found.name
+        card, version = found.check_digest(), found.name
+        spec = card.spec
+        if policy == "distilled":
+            found.require_policy(card)
+        else:
+            found.require_model(card)
         check_robot(spec.robot, contract.file.robot, mix, version)
         spec.check_fits(contract.task, contract.action)
     else:
@@ -159,6 +167,7 @@ def make_config(
         controller={
             **({"any_rate": True} if any_rate else {}),
             **({"planner.name": planner} if planner else {}),
+            **({"policy": policy} if policy != "controller" else {}),
             **({"mix": "robots"} if "robots" in mix else {}),
             **(controller or {}),
         },

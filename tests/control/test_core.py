@@ -445,7 +445,7 @@ def test_a_plan_tells_how_long_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([10.0, 10.25])
     hand = Hand(make_core())
     request = hand.core.prepare(hand.observation, GOAL, 0.0)
-    monkeypatch.setattr("mbrl_controller.control.core.time", SimpleNamespace(monotonic=lambda: next(times)))
+    monkeypatch.setattr("mbrl_controller.control.solver.time", SimpleNamespace(monotonic=lambda: next(times)))
     assert hand.core.solve(request).duration == pytest.approx(0.25)
 
 

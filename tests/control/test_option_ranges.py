@@ -34,6 +34,9 @@ SAFETY = [
 CORE = [
     ("drop_cost", 20.0, 0, 1e9, [-0.1]),
     ("max_goal_lead", 0.0, 0, BELOW_HALF_A_TURN, [-0.1, math.pi]),
+    ("fallback", "auto", "previous_plan", "policy", ["planner"]),
+    ("terminal", "none", "none", "value", ["policy"]),
+    ("value_pessimism", 1.0, 0, 100, [-0.1, 100.1]),
     ("delay", "measured", "none", "given", ["some"]),
     ("delay_s", 0.0, 0, 2, [-0.1, 2.1]),
 ]

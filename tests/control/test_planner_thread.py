@@ -67,7 +67,7 @@ def test_a_late_plan_is_thrown_away_and_the_next_one_is_made(core: ControllerCor
 
 def test_late_plans_are_bridged_then_held(core: ControllerCore) -> None:
     core.conclude(request := core.prepare(OBSERVATION, GOAL, 0.0), core.solve(request))
-    plan = core._targets
+    plan = core._source.targets
     sources = []
     for late in range(1, 5):
         tick = core.conclude(core.prepare(OBSERVATION, GOAL, 0.0), None)

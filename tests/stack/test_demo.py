@@ -17,7 +17,7 @@ import pytest
 
 from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.episodes.reader import read_episode
-from mbrl_controller.stack.demo_recorder import FRESH_PLAN, DemoRecord
+from mbrl_controller.stack.demo_recorder import FRESH, DemoRecord
 
 from ..commands import finish, mbrl, nodes_of
 
@@ -147,7 +147,7 @@ def test_record_sums_up_what_it_saw() -> None:
         for k in range(5):
             moved = state.copy()
             moved[contract.task.state.index("valve.position")] = 0.1 * k
-            row = {**empty, "episode": float(episode), "episode_time": k * period, "source": FRESH_PLAN, "reward": -1.0}
+            row = {**empty, "episode": float(episode), "episode_time": k * period, "source": FRESH[0], "reward": -1.0}
             row |= {"missed_ticks": float(episode), "previous_execution": 0.02}
             record.add(row, (moved, command, np.array([0.5])), 2.0 + k)
     summary = record.summary()

@@ -1,0 +1,70 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Which of a version's heads a controller uses: its policy to act, to propose and to fall back on, its value behind the
+horizon."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from mbrl_controller.base.errors import ModelError
+from mbrl_controller.control.config import ControllerConfig
+from mbrl_controller.models.heads import PolicyHead, ValueHead
+from mbrl_controller.planning.base import Planner
+
+Acting = Literal["controller", "distilled"]  # the planner, or the version's policy alone
+ACTING: tuple[str, ...] = get_args(Acting)
+
+
+@dataclass(frozen=True)
+class UsedHeads:
+    """The heads that a controller plans with; None: not there, or not used."""
+
+    policy: PolicyHead | None = None
+    value: ValueHead | None = None
+    proposes: bool = False  # the policy's plan is a proposal to the planner
+    replaces: bool = False  # the policy's command replaces a late or failed plan
+
+    def rows(self, horizon: int) -> int:
+        """How many control periods ahead the goal must be known, to plan `horizon` steps."""
+        rows = horizon
+        if self.policy is not None:
+            rows = max(rows, self.policy.spec.reach)
+        return rows if self.value is None else max(rows, horizon + self.value.spec.reach)
+
+
+def used_heads(model: object, planner: Planner, config: ControllerConfig, acting: Acting) -> UsedHeads:
+    """The heads of `model` that these options use; raises ModelError for one that is asked for and not there.
+
+    Models that are no versions, such as the simulator itself, have no heads.
+
+    Args:
+        model: with `policy` and `value`, if it has any.
+        planner: searches, unless the policy acts.
+        config: the controller's options.
+        acting: who acts.
+    """
+    policy: PolicyHead | None = getattr(model, "policy", None)
+    value: ValueHead | None = getattr(model, "value", None)
+    name = getattr(model, "version", "") or "the model"
+    if acting == "distilled":
+        if policy is None:
+            raise ModelError(f"policy distilled: {name} has no policy; mbrl models list shows which versions have one")
+        return UsedHeads(policy)
+    if not planner.needs_model:
+        return UsedHeads()
+    if not getattr(model, "predicts", True):
+        raise ModelError(f"planner {planner.name}: {name} has no model to plan with; set policy to distilled")
+    if config.fallback == "policy" and policy is None:
+        raise ModelError(f"fallback policy: {name} has no policy; choose a version that has one, or fallback auto")
+    if config.terminal == "none":
+        value = None
+    elif value is None:
+        raise ModelError(f"terminal value: {name} has no value; choose a version that has one, or terminal none")
+    elif not value.spec.discount < 1:
+        raise ModelError(f"terminal value: {name} has a value without discount, which has no bound")
+    proposes = policy is not None and planner.config.proposal_fraction > 0
+    replaces = policy is not None and config.fallback != "previous_plan"
+    return UsedHeads(policy if proposes or replaces else None, value, proposes, replaces)

@@ -1,0 +1,144 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""One plan in the making: the heavy part of a tick. It touches nothing but its request, so it may run on any thread."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+
+import numpy as np
+
+from mbrl_controller.control.delay import predict
+from mbrl_controller.control.network_count import CountedModel, CountedValue, NetworkCount
+from mbrl_controller.control.steps import PlanRequest, Solution
+from mbrl_controller.models.disagreement import disagreement, leading_orientation
+from mbrl_controller.planning.base import PlannerState, PlanResult, shift
+from mbrl_controller.planning.objective import RolloutObjective
+from mbrl_controller.planning.proposals import with_horizon
+from mbrl_controller.planning.terminal_value import PessimisticValue
+from mbrl_controller.tasks.base import Task
+from mbrl_controller.tasks.spaces import ActionSpace, Array
+
+
+def solve(request: PlanRequest, task: Task, action: ActionSpace, deadline: float | None) -> Solution:
+    """A plan from the state predicted for the moment at which the command acts.
+
+    Where the policy replaces what is late, its command is on the request first, checked as a plan is.
+
+    Args:
+        request: from the core's `prepare`.
+        task: what is asked.
+        action: of the contract.
+        deadline: s, time.monotonic, until which the planner may refine; None: no limit, so nothing will be late.
+    """
+    solver = _Solver(request, task, action)
+    if request.acting == "distilled":
+        return solver.policy_solution()
+    if deadline is not None:
+        solver.offer_policy()
+    try:
+        solution = solver.searched(deadline)
+    except Exception:
+        with suppress(Exception):  # what the planner raised is what is wrong
+            solver.offer_policy()
+        raise
+    if not solution.plan.valid:
+        solver.offer_policy()
+    return solution
+
+
+def answer_for_late(request: PlanRequest, task: Task, action: ActionSpace) -> None:
+    """Only what `solve` does before it searches, for a plan that is to be late on purpose."""
+    if request.acting != "distilled":
+        _Solver(request, task, action).offer_policy()
+
+
+class _Solver:
+    def __init__(self, request: PlanRequest, task: Task, action: ActionSpace) -> None:
+        self._began = time.monotonic()
+        self._request, self._task, self._action = request, task, action
+        self._count = NetworkCount()
+        self._model = CountedModel(request.model, self._count)
+        self._state = predict(self._model, task.state, request.observation.state, request.replay)
+        self._policy_plan: Array | None = None
+        self._policy_took = np.nan
+
+    def searched(self, deadline: float | None) -> Solution:
+        """What the planner finds."""
+        request, heads = self._request, self._request.heads
+        horizon = len(request.planner_state.mean)
+        terminal = proposals = None
+        if heads.value is not None:
+            head = CountedValue(heads.value, self._count)
+            terminal = PessimisticValue(head, request.goals[horizon:], request.config.value_pessimism)
+        if heads.proposes:
+            proposals = self._plan_of_policy()[None].astype(np.float32)
+        objective = RolloutObjective(
+            model=self._model,
+            task=self._task,
+            action=self._action,
+            risk=request.config.risk,
+            drop_cost=request.config.drop_cost,
+            state=self._state,
+            goal=request.goals[:horizon],
+            terminal=terminal,
+            proposals=proposals,
+        )
+        plan, planner_state = request.planner.plan(objective, request.planner_state, deadline)
+        return self._solution(plan, planner_state, "plan")
+
+    def policy_solution(self) -> Solution:
+        """What the policy does."""
+        before, actions = self._request.planner_state, self._plan_of_policy()
+        finite = bool(np.isfinite(actions).all())
+        plan = PlanResult(actions, predicted_return=np.nan, iterations=0, evaluated=0, valid=finite)
+        after = PlannerState(shift(actions), actions[0].copy(), before.seed, before.tick + 1)
+        return self._solution(plan, after, "policy")
+
+    def offer_policy(self) -> None:
+        """Put the policy's command on the request, unless it is there, not asked for, or cannot be judged: what the
+        model predicts of it must be finite."""
+        request = self._request
+        if not request.heads.replaces or request.instead.solution is not None:
+            return
+        solution = self.policy_solution()
+        judged = request.model.delta_scale is None or np.isfinite(solution.disagreement)
+        if solution.plan.valid and judged:
+            request.instead.solution = solution
+
+    def _plan_of_policy(self) -> Array:
+        """The policy's actions [H, A]."""
+        if self._policy_plan is None:
+            policy, horizon = self._request.heads.policy, len(self._request.planner_state.mean)
+            assert policy is not None
+            self._count.evaluations += 1
+            began = time.monotonic()
+            plan = policy.plan(self._state, self._request.goals)
+            self._policy_took = time.monotonic() - began
+            self._policy_plan = with_horizon(plan, horizon).astype(float)
+        return self._policy_plan
+
+    def _solution(self, plan: PlanResult, planner_state: PlannerState, source: str) -> Solution:
+        model, targets = self._request.model, self._action.to_target(plan.actions)
+        spread, leading = np.nan, ""
+        if model.delta_scale is not None:
+            first = self._model.rollout(self._state, targets[None, :1])[:, :, 0]
+            spread = float(disagreement(first, model.delta_scale)[0])
+            limit = model.disagreement_limit
+            if limit is not None and spread > limit:
+                leading = leading_orientation(first[:, 0], model.delta_scale, self._task.state)
+        took = time.monotonic() - self._began
+        return Solution(
+            plan,
+            planner_state,
+            targets,
+            spread,
+            model.version,
+            took,
+            leading,
+            source=source,
+            network_evaluations=self._count.evaluations,
+            policy_duration=self._policy_took,
+        )

@@ -1,0 +1,48 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""A policy and a value that a test can follow with a pencil, and a model that has them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from .conftest import PlainModel
+
+
+class FakePolicy:
+    """Wants every joint at the same normalised `action`, for two steps."""
+
+    def __init__(self, action: float = 0.5, reach: int = 2) -> None:
+        self.action, self.spec = action, SimpleNamespace(reach=reach)
+        self.asked: list[tuple[np.ndarray, np.ndarray]] = []
+        self.fails = False
+
+    def plan(self, state: np.ndarray, goals: np.ndarray) -> np.ndarray:
+        if self.fails:
+            raise RuntimeError("the policy broke")
+        self.asked.append((np.array(state), np.array(goals)))
+        return np.array([[self.action] * 3, [self.action / 2] * 3], np.float32)
+
+
+class FakeValue:
+    """The higher the first joint at the end, the better."""
+
+    def __init__(self, reach: int = 3, discount: float = 0.9, scale: float = 100.0) -> None:
+        self.spec, self.scale = SimpleNamespace(reach=reach, discount=discount), scale
+        self.asked: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def values(self, states: np.ndarray, goals: np.ndarray) -> np.ndarray:
+        self.asked.append((np.array(states), np.array(goals)))
+        return np.tile(self.scale * states[:, 0], (3, 1))
+
+
+class Headed(PlainModel):
+    """The plain model, of a version with heads."""
+
+    def __init__(self, policy: Any = None, value: Any = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.policy, self.value = policy, value
