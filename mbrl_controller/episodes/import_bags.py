@@ -83,7 +83,7 @@ def run(
         on_bag(path)
     if not report.episodes:
         why = "; ".join([f"{path}: {reason}" for path, reason in report.unused.items()][:3] + report.problems[:3])
-        raise EpisodeError(f"no episode in these bags: {why or 'none given'}")
+        raise EpisodeError(f"nothing was imported: {why or 'none given'}")
     return report
 
 

@@ -23,6 +23,7 @@ from mbrl_controller.tasks.spaces import Array
 
 START = 1_700_000_000_000_000_000  # ns
 MS = 1_000_000
+EVENT = "std_srvs/srv/Trigger_Event"  # of messages that are given as bytes
 Said = tuple[str, Any, int]  # topic, message, when it was received (ns)
 
 
@@ -77,11 +78,13 @@ def write_mcap(
         writer.start("ros2", "test")
         channels: dict[tuple[str, str], int] = {}
         for topic, message, time in heard:
-            kind = message.__msgtype__
+            raw = isinstance(message, bytes)
+            kind = EVENT if raw else message.__msgtype__
             if (topic, kind) not in channels:
-                schema = writer.register_schema(kind, "ros2msg", ros_messages.definition(kind)[0].encode())
+                text = "" if raw else ros_messages.definition(kind)[0]
+                schema = writer.register_schema(kind, "ros2msg", text.encode())
                 channels[topic, kind] = writer.register_channel(topic, "cdr", schema)
-            writer.add_message(channels[topic, kind], time, ros_messages.encode(message), time)
+            writer.add_message(channels[topic, kind], time, message if raw else ros_messages.encode(message), time)
         writer.finish()
     return path
 

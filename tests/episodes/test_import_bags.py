@@ -134,6 +134,38 @@ def test_a_topic_begins_and_ends_episodes(tmp_path) -> None:
         TopicRule.parse("recording=true")
 
 
+def request(time: int, kind: int):
+    """What introspection publishes of a service's request: its type is in no typestore."""
+    return "/begin/_service_event", b"\x00\x01\x00\x00" + bytes([kind]) + bytes(59), time
+
+
+def test_a_services_requests_begin_episodes_once_each(tmp_path) -> None:
+    states, commands = smooth(CLAW, STEPS)
+    events = [request(START + k * 100 * MS + 4 * MS, kind) for k in (10, 20) for kind in (0, 1, 2, 3)]
+    heard = sorted([*said(CLAW, states, commands), *events], key=lambda item: item[2])
+    bag = write_mcap(tmp_path / "a.mcap", heard)
+    rules = CutRules(TopicRule.parse("/begin/_service_event"))
+    first, second = read(take(bag, tmp_path / "log", rules))
+    same(first, states[10:21], commands[10:20])
+    same(second, states[20:], commands[20:])
+
+
+def test_stamped_commands_in_the_drivers_words_are_read_through_the_contract(tmp_path) -> None:
+    contract = load_contract(share_dir() / "config" / "hands" / "wuji.yaml")
+    period = round(contract.action.period * ros_messages.NANO)
+    (to,) = contract.destinations
+    states, commands = smooth(contract, STEPS)
+    commands = contract.action.neutral + 0.1 * commands
+    heard = [item for item in said(contract, states, commands) if item[0] != f"/{to.topic}".replace("//", "/")]
+    for k, row in enumerate(commands):
+        at = START + k * period
+        message = ros_messages.joint_state(to.map.names, to.map.to_driver(row[to.at]), at)
+        heard.append((f"/{to.topic}".replace("//", "/"), message, at + 3 * MS))
+    bag = write_rosbag(tmp_path / "bag", sorted(heard, key=lambda item: item[2]))
+    (rows,) = read(take(bag, tmp_path / "log", contract=contract))
+    same(rows, states, commands)
+
+
 def test_a_length_cuts_and_nothing_is_lost_at_the_cuts(tmp_path) -> None:
     states, commands = smooth(CLAW, STEPS)
     report = take(
