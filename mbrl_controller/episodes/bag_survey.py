@@ -48,6 +48,8 @@ class BagTopics:
 
         self.sources = {source.key: name(source.topic) for source in contract.sources}
         self.commands = {to.role: name(to.topic) for to in contract.destinations}
+        if both := set(self.sources.values()) & set(self.commands.values()):
+            raise EpisodeError(f"{', '.join(both)}: named for a state and for a command; check --remap")
         self.types: dict[str, str] = {self.sources[source.key]: source.type for source in contract.sources}
         self.types |= {self.commands[to.role]: to.type for to in contract.destinations}
         if contract.looks_up_frames:

@@ -29,6 +29,7 @@ from mbrl_controller.episodes.foreign_bag import ForeignBag
 from mbrl_controller.episodes.imported_episodes import AROUND_NS, EVENTS, ImportedEpisodes, Row
 
 NO_EPISODE, OTHER_TOPICS = "in no episode, nor within a second of one", "other topics"
+IMPORTING = ".importing"
 
 
 @dataclass
@@ -79,7 +80,7 @@ def run(
         except EpisodeError as error:
             report.unused[str(path)] = str(error).removeprefix(f"{path}: ")
         except OSError as error:
-            raise MbrlError(f"{out}: cannot be written: {error.strerror or error}{write_hint(error)}") from error
+            raise MbrlError(f"{error.filename or out}: {error.strerror or error}{write_hint(error)}") from error
         on_bag(path)
     if not report.episodes:
         why = "; ".join([f"{path}: {reason}" for path, reason in report.unused.items()][:3] + report.problems[:3])
@@ -112,7 +113,8 @@ def _import(
     folder = out / contract.task.name / session
     if folder.exists():
         raise EpisodeError(f"was imported before, to {folder}; remove that to import it again")
-    scratch = folder.with_name(f".{session}.{os.getpid()}.importing")
+    _remove_leftovers(folder)
+    scratch = folder.with_name(f".{session}.{os.getpid()}{IMPORTING}")
     scratch.mkdir(parents=True)
     counts: Counter[str] = Counter()
     try:
@@ -194,6 +196,14 @@ def _commands_in_force(seen: Survey, cut: list[Span]) -> dict[int, list[int]]:
             if at and ordered[at - 1][0] > known_since:
                 wanted.setdefault(ordered[at - 1][1], []).append(i)
     return wanted
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Of an import of the same bag that was killed: its episodes could be learnt from, but not all are there."""
+    for left in folder.parent.glob(f".{folder.name}.*{IMPORTING}"):
+        pid = left.name.removesuffix(IMPORTING).rpartition(".")[2]
+        if not Path("/proc", pid).exists():
+            shutil.rmtree(left)
 
 
 def _session(bag: ForeignBag, seen: Survey) -> str:
