@@ -29,7 +29,7 @@ VIEWER = ["mjviser>=0.0.14"]
 SIM = ["mujoco>=3.3", "gymnasium-robotics>=1.4", "pillow>=10"]
 EXPORT = ["pyarrow>=14", "minari>=0.5.3", "pillow>=10"]
 TRAIN = ["torch==2.13.0", "onnx>=1.17", "matplotlib>=3.8", "tensorboard>=2.16"]
-POLICY = ["stable-baselines3>=2.9"]  # model-free learning; a robot needs none of it
+POLICY = ["stable-baselines3>=2.9", *TRAIN]  # model-free learning; a robot needs none of it
 # The messages and client library of ROS 2 Jazzy as wheels (Linux x86_64), for machines without a ROS installation.
 # Without a wheel: tf2_msgs, which objects on /tf need.
 ROS = [

@@ -19,9 +19,9 @@ Rooms, from the ground up; each imports only from itself and from those above it
     nodes       ROS 2 nodes: `controller`, `logger`, `sim`
     bringup     what the launch files share
     rollouts    simulated episodes: `collect`, `evaluate`, `render`; Gymnasium `environments`
-    training    `retrain`: from logged episodes to a registered version
+    training    `retrain`: from logged episodes to a registered version; `sac`: an agent without a planner
     stack       the nodes as child processes: `demo`, `soak`
-    learning    `run`: rounds of collecting, training and evaluating
+    learning    `run`: rounds of collecting, training and evaluating; `policy_run`: a policy without a planner
     benchmark   measurements
     cli         the `mbrl` command
 

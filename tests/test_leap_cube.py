@@ -62,6 +62,15 @@ def test_it_is_listed_and_planned_for_with_the_simulator_as_the_model(site: Path
     assert "degrees_turned_median" in figures
 
 
+def test_it_is_a_gymnasium_environment_that_the_checker_takes(site: Path) -> None:
+    code = (
+        "import gymnasium, mbrl_controller.rollouts.environments; from gymnasium.utils.env_checker import check_env; "
+        "env = gymnasium.make('mbrl_controller/LeapCube-v0'); check_env(env.unwrapped, skip_render_check=True); "
+        "print(env.action_space.shape)"
+    )
+    assert python(site, "-W", "ignore", "-c", code).strip() == "(16,)"
+
+
 @pytest.mark.slow
 def test_a_model_is_learnt_retrained_and_runs_in_the_nodes(site: Path) -> None:
     pytest.importorskip("torch")

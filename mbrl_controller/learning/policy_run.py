@@ -121,7 +121,8 @@ class _Run:
                 f"mbrl policy needs {error.name}, which is not installed: {how_to_install('policy')}"
             ) from error
         self._judged_in = judge(plan, self.contract)
-        self.world = self._judged_in.world if self._judged_in else ""
+        judged, source = self._judged_in, self.source
+        self.world = source.world if isinstance(source, SimSource) else judged.world if judged else ""
         self._elapsed, self._began = 0.0, time.monotonic()
         self._evaluated = self._saved = 0
         path = self.folder / CHECKPOINT

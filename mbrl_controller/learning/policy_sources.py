@@ -81,7 +81,7 @@ class SimSource:
         goals = goal_sampling(plan, contract).seen(states, plan.seed)
         inputs = ActorInput(head_spec(plan, contract), states, goals)
         self.agent: Agent = Agent(inputs, config, plan.seed, env, places=min(config.env_steps, 1_000_000))
-        self._amount = config.env_steps
+        self._amount, self.world = config.env_steps, env.world
 
     @property
     def done(self) -> int:

@@ -19,6 +19,7 @@ from mbrl_controller.learning.policy_plan import PolicyPlan, command_of
 from mbrl_controller.models.card import HEAD_FILES, ModelCard, Version
 from mbrl_controller.models.heads import HeadCard
 from mbrl_controller.models.new_heads import add_heads
+from mbrl_controller.models.origin import Origin
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.models.spec import ModelSpec
 
@@ -39,7 +40,7 @@ def add_version(
         contract: of the robot.
         agent: that has learnt.
         figures: for the card.
-        world: in which they were measured; empty: in none.
+        world: in which it acted and was judged; empty: none is known.
 
     Raises:
         MbrlError: nothing can be written; the registry is unchanged.
@@ -72,7 +73,15 @@ def add_version(
         own = own.model_copy(
             update={"version": name, "created": created, "transitions": int(figures.get("real_points", 0))}
         )
-        card = ModelCard(spec=own, command=command, notes=plan.notes, policy=head, measured=source_kinds(contract))
+        origin = Origin(robot=contract.file.robot, world=world, episodes=max(agent.env.episode, 1))
+        card = ModelCard(
+            spec=own,
+            command=command,
+            notes=plan.notes,
+            policy=head,
+            measured=source_kinds(contract),
+            origins=(origin,),
+        )
         added = registry.add(plan.task, files, card)
     if plan.promote:
         registry.promote(plan.task, added.name)

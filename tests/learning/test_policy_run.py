@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -24,7 +25,9 @@ from mbrl_controller.learning.log import LOG_FILE, StepKind, read_rows
 from mbrl_controller.learning.policy_plan import PolicyRequest, command_of, make_plan, read_plan
 from mbrl_controller.learning.policy_sources import environment
 from mbrl_controller.models.onnx_policy import OnnxPolicy
+from mbrl_controller.models.origin import simulated_world
 from mbrl_controller.models.registry import Registry
+from mbrl_controller.simulation.scene import world_digest
 
 TINY = {"hidden": [8, 8], "batch": 16, "evaluate_episodes": 1, "scaling_episodes": 1, "learning_starts": 20}
 SIM = {**TINY, "env_steps": 120, "evaluate_every": 80, "checkpoint_every": 40}
@@ -58,6 +61,7 @@ def test_a_run_from_sim_gives_a_version_with_a_policy_alone(from_sim):
     card = version.check_digest()
     assert card.model_sha256 is None
     assert card.policy.kind == "sac"
+    assert card.worlds == simulated_world(world_digest(contract_for("valve")))
     assert card.policy.figures["real_points"] == 160  # 120, and one episode by which the input is scaled
     with pytest.raises(ModelError, match="no model, only a policy"):
         version.require_model(card)
@@ -172,6 +176,13 @@ def test_what_cannot_work_is_said_before_anything_is_learnt(tmp_path, monkeypatc
     (tmp_path / "runs" / "policy" / "valve" / "two" / "plan.json").write_text(json.dumps({"task": "valve"}))
     with pytest.raises(MbrlError, match="not the plan of a policy's run"):
         policy_run.run(replace(request(tmp_path), name="two", resume=True))
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "stable_baselines3", None)
+    monkeypatch.delitem(sys.modules, "mbrl_controller.training.sac", raising=False)
+    with pytest.raises(MbrlError, match=r"needs stable_baselines3, which is not installed: .*policy"):
+        policy_run.run(request(tmp_path))
 
 
 @pytest.mark.training
