@@ -22,6 +22,7 @@ Rooms, from the ground up; each imports only from itself and from those above it
     training    `retrain`: from logged episodes to a registered version; `sac`: an agent without a planner
     stack       the nodes as child processes: `demo`, `soak`
     learning    `run`: rounds of collecting, training and evaluating; `policy_run`: a policy without a planner
+    reports     `report`: a page on logged sessions
     benchmark   measurements
     cli         the `mbrl` command
 

@@ -15,6 +15,7 @@ EXTRAS = {
     "sim": ("mujoco", "gymnasium_robotics", "gymnasium", "PIL"),
     "train": ("torch", "onnx", "matplotlib", "tensorboard"),
     "policy": ("stable_baselines3",),
+    "report": ("matplotlib",),
     "viewer": ("mjviser", "viser"),
     "export": ("pyarrow", "minari"),
     "ros": (

@@ -24,6 +24,7 @@ from mbrl_controller.cli import (
     models,
     new,
     policy,
+    report,
     rollouts,
     stack,
 )
@@ -125,6 +126,7 @@ app.command()(learn.learn)
 app.command()(policy.policy)
 app.command("learn-curve")(learn.learn_curve)
 app.command()(stack.soak)
+app.command()(report.report)
 app.command()(new.new)
 for _command in (catalogs.tasks, catalogs.planners, catalogs.worlds, catalogs.options):
     app.command()(_command)

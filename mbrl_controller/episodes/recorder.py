@@ -70,6 +70,7 @@ class Recorder:
         offered: Callable[[str], str] = lambda topic: "",
         world: Callable[[], str] = lambda: "",
         on_end: Callable[[Path | None, str], None] = lambda path, reason: None,
+        on_closed: Callable[[Path, str], None] | None = None,
     ) -> None:
         """Prepare; `start` begins to record.
 
@@ -89,8 +90,10 @@ class Recorder:
             world: The hand's, as in EpisodeInfo; called on the recorder's thread.
             on_end: Called on the recorder's thread when a person's episode is over, with its file, if there is one, and
                 why.
+            on_closed: Called on the recorder's thread when a file was closed properly, with the episode's end's reason.
         """
         self._offered, self._on_end, self._now_ns, self._world = offered, on_end, now_ns, world
+        self._on_closed = on_closed
         self._max_episode_s, self._silence_s = max_episode_s, silence_s
         self._contract, self._folder, self._topics = contract, folder, EpisodeTopics(contract, topics)
         self._before_s, self._after_s, self._flush_s, self._on_event = before_s, after_s, flush_s, on_event
@@ -289,6 +292,8 @@ class Recorder:
         episode, self._writer, self._open_episode = self._open_episode, None, None
         self._set(recording=self._announced is not None, episodes=self._status.episodes + 1, file="")
         self._on_event(f"{writer.path}: {writer.messages} messages, {reason}")
+        if self._on_closed is not None:
+            self._on_closed(writer.path, reason)
         if episode is not None and episode.by_others:
             self._on_end(writer.path, reason)
 

@@ -6,41 +6,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.episodes.logged_metrics import LoggedEpisode, logged_metrics
 from mbrl_controller.episodes.reader import read_episode
-from mbrl_controller.episodes.transitions import transitions
-from mbrl_controller.tasks.metrics import EpisodeMetrics, figures
+from mbrl_controller.tasks.metrics import figures
 from mbrl_controller.training.dataset import episode_files
-
-
-@dataclass(frozen=True)
-class LoggedEpisode:
-    """Length and metrics of an episode, from its file."""
-
-    steps: int  # commands within the episode
-    metrics: EpisodeMetrics | None  # None: too little of it is usable
 
 
 def read_metrics(path: Path, contract: RobotContract) -> LoggedEpisode:
     """Read an episode, logged by the logger or by `mbrl collect`; raises EpisodeError."""
-    episode = read_episode(path, contract)
-    rows = transitions(episode)
-    steps = len(episode.commands) - rows.skipped.get("outside the episode", 0)
-    if not len(rows) or not len(episode.goals):
-        return LoggedEpisode(steps, None)
-    period = contract.action.period
-    zero = int(episode.commands.stamps[0]) if episode.begin_ns is None else episode.begin_ns
-    times = zero + np.round(np.append(rows.step, rows.step[-1] + 1) * period * 1e9).astype(np.int64)
-    at = np.searchsorted(episode.goals.stamps, times + 1_000_000, side="right") - 1
-    goals = episode.goals.values[np.clip(at, 0, None)]
-    states = np.concatenate([rows.state, rows.next_state[-1:]])
-    return LoggedEpisode(steps, contract.task.metrics(states, rows.action, goals, period))
+    return logged_metrics(read_episode(path, contract))
 
 
 def summarise_logged(folders: list[Path], contract: RobotContract) -> dict[str, Any]:

@@ -39,6 +39,7 @@ from mbrl_controller.nodes.messages import message_class
 from mbrl_controller.nodes.parameter_spec import Spec
 from mbrl_controller.nodes.parameters import Parameters, check_name
 from mbrl_controller.nodes.qos import offered_on
+from mbrl_controller.nodes.report_process import ReportProcess
 from mbrl_controller.nodes.retrain_process import RetrainProcess
 from mbrl_controller.nodes.world_topic import WorldListener
 
@@ -68,6 +69,7 @@ SPECS = [
          "simulated hand says on simulated_world, else real; with use_sim_time unknown"),
     Spec("retrain_command", "", "what ~/retrain runs; empty: this package's retrain job for the contract's task",
          read_only=True),
+    Spec("report", False, "write report.html into a session's folder when it is over, in a process of its own"),
 ]  # fmt: skip
 
 
@@ -85,6 +87,7 @@ class Logger(ManagedNode):
         self._states: DisputedStates | None = None
         self._world: WorldListener | None = None
         self._retraining: RetrainProcess | None = None
+        self._reports: ReportProcess | None = None
         self._recovery_problem = ""
 
     def setup(self) -> None:
@@ -101,6 +104,7 @@ class Logger(ManagedNode):
             *(contract.task.name, "--episodes", str(self._folder), "--contract", str(contract_file)),
         ]
         self._retraining = RetrainProcess(command, log_dir / "retraining" / contract.task.name)
+        self._reports = ReportProcess(_report_command) if values["report"] else None
         self._logging_status = DiagnosticsPublisher(self, "logging")
         self._retraining_status = DiagnosticsPublisher(self, "retraining")
         service = self.create_service(Trigger, "~/retrain", self._retrain)
@@ -145,6 +149,7 @@ class Logger(ManagedNode):
             world=lambda: world.world,
             offered=self._offered(usual | {own: usual[resolved["episode"]]}),
             on_end=manual.over,
+            on_closed=self._reports.closed if self._reports is not None else None,
         )
         recorder.start()
         states = self._states = DisputedStates(self, contract, listener_qos(True, latched=False), manual.mark_disputed)
@@ -170,6 +175,8 @@ class Logger(ManagedNode):
             self._states = None
         if self._recorder is not None:
             self._recorder.stop()
+        if self._reports is not None:
+            self._reports.finish()
 
     def teardown(self) -> None:
         """End everything."""
@@ -240,6 +247,8 @@ class Logger(ManagedNode):
         recorder, retraining, manual = self._recorder, self._retraining, self._manual
         if retraining is None or manual is None:
             return
+        if self._reports is not None:
+            self._reports.poll()
         if recorder is not None:
             status = recorder.status
             waiting = "waiting for an episode's first command" if status.recording else "waiting for an episode"
@@ -265,11 +274,16 @@ class Logger(ManagedNode):
                 "commanded by": "others" if status.by_others else "the controller" if status.recording else "",
                 "last episode of others": manual.last,
                 "not recovered": self._recovery_problem,
+                "report": self._reports.last if self._reports is not None else "",
             }
             self._logging_status.publish(level, text, values)
         running = retraining.running
         text = f"running: {retraining.last_line()}" if running else retraining.ended or "not asked for"
         self._retraining_status.publish(ERROR if retraining.failed else OK, text, {"log": retraining.log or ""})
+
+
+def _report_command(folder: Path) -> list[str]:
+    return [sys.executable, "-m", "mbrl_controller.cli.main", "report", str(folder)]
 
 
 def _split(command: str) -> list[str]:

@@ -248,3 +248,16 @@ def test_by_default_it_retrains_from_its_own_folder(ros, space, tmp_path):
     said = Path(seen[-1][2]["log"]).read_text()
     assert str(tmp_path / "valve") in said.replace("\n", "")
     assert "Traceback" not in said
+
+
+def test_a_report_is_made_after_the_session_where_it_is_asked_for(ros, space, tmp_path):
+    logger = start_logger(ros, space, tmp_path, report=True)
+    hand = Hand(ros, space)
+    hand.event("begin")
+    hand.ticks(4)
+    hand.event("end")
+    ros.wait((tmp_path / "valve" / "s" / "episode_0000.mcap").exists, "the closed file")
+    assert not (tmp_path / "valve" / "s" / "report.html").exists()  # the session goes on
+    assert logger.stop(signal.SIGINT) == 0
+    ros.wait((tmp_path / "valve" / "s" / "report.html").exists, "the report")
+    assert "episode_0000.mcap" in (tmp_path / "valve" / "s" / "report.html").read_text()
