@@ -9,7 +9,7 @@
     env = gymnasium.make("mbrl_controller/Baoding-v0")
 
 or in one line, `gymnasium.make("mbrl_controller.rollouts.environments:mbrl_controller/Baoding-v0")`. Physics is loaded
-by `make`. Tasks of other packages are found through their entry points: leap_cube is LeapCube-v0.
+by `make`. Tasks of other packages are found through their entry points: a task `my_task` is MyTask-v0.
 """
 
 from __future__ import annotations

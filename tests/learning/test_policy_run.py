@@ -27,6 +27,8 @@ from mbrl_controller.learning.policy_sources import environment
 from mbrl_controller.models.onnx_policy import OnnxPolicy
 from mbrl_controller.models.origin import simulated_world
 from mbrl_controller.models.registry import Registry
+from mbrl_controller.rollouts import evaluate
+from mbrl_controller.rollouts.config import RolloutConfig
 from mbrl_controller.simulation.scene import world_digest
 
 TINY = {"hidden": [8, 8], "batch": 16, "evaluate_episodes": 1, "scaling_episodes": 1, "learning_starts": 20}
@@ -101,6 +103,13 @@ def test_the_file_acts_as_the_agent_that_was_judged(from_sim):
         observation, _, terminated, ended, _ = env.step(policy.plan(observation[:20], goals)[0])
         assert not terminated
     assert env.metrics.episode_return == pytest.approx(result.rows[-1].return_mean, rel=1e-4)
+
+
+def test_evaluation_finds_what_the_run_found(from_sim):
+    folder, result = from_sim
+    config = RolloutConfig("valve", policy="distilled", model=result.version.name, models_dir=folder / "models")
+    report = evaluate.run(config, episodes=1, seed=100_000, processes=1)
+    assert report["return_mean"] == pytest.approx(result.rows[-1].return_mean, rel=1e-4)
 
 
 def test_a_stopped_run_goes_on_to_the_version_it_would_have_had(from_sim, tmp_path):
