@@ -71,7 +71,11 @@ def complaints(parts: Sequence[dict[str, Any]]) -> list[Complaint]:
         groups.setdefault((number,) if first is None else part["loc"][:first], []).append(part)
     found = []
     for group in groups.values():
-        meant = [part for part in group if part["type"] not in _OTHER_KIND or not _is_label(part["loc"][-1], models)]
+        meant = [
+            part
+            for part in group
+            if part["type"] not in _OTHER_KIND or not part["loc"] or not _is_label(part["loc"][-1], models)
+        ]
         if meant or len(group) == 1:
             found += [Complaint(_place(part, models), _said(part), part) for part in meant or group]
         else:

@@ -14,10 +14,13 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from mbrl_controller.base.errors import ContractError
 from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.contract import parse_contract
+from mbrl_controller.contract.fields import Range
+from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.simulation.scene_reading import read_scene
 
 OWN_WORDS = re.compile(
@@ -116,6 +119,12 @@ command:
     - {name: J0, lower: -1.0, upper: 1.0, neutral: 0.0, max_rate: 3.0}
     - {name: J1, lower: -1.0, upper: 1.0, neutral: 0.1, max_rate: 3.0, as: {sign: 1}}
 """
+
+
+def test_what_is_no_configuration_at_all_is_said_so() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Range.model_validate(7)
+    assert describe_validation(caught.value) == "must be a mapping"
 
 
 def test_of_two_kinds_the_one_that_was_meant_is_spoken_of() -> None:
