@@ -95,7 +95,10 @@ def make_plan(request: RetrainRequest, registry: Registry) -> RetrainPlan:
         ) from error
     folders = request.episodes or [home_dir() / "episodes" / task]
     if not request.episodes and not folders[0].is_dir():
-        raise DatasetError(f"{folders[0]}: no episodes yet; record some: mbrl demo {task}, or mbrl collect {task}")
+        raise DatasetError(
+            f"{folders[0]}: no episodes yet; record some: mbrl demo {task}, or mbrl collect {task}; those of a "
+            f"learning run: --episodes {home_dir() / 'runs' / 'learn' / task}/RUN/episodes"
+        )
     files = episode_files(folders)
     if not files:
         raise DatasetError(f"no episode files (*.mcap) below {', '.join(map(str, folders))}")
