@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mbrl_controller.base.errors import EpisodeError
+from mbrl_controller.base.errors import EpisodeError, MbrlError
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.safety import SafetyState
 from mbrl_controller.episodes.logged_metrics import logged_metrics
@@ -98,7 +98,7 @@ def read_digest(path: Path) -> EpisodeDigest:
         episode = read_episode(path)
         logged = logged_metrics(episode)
         statuses = tuple(read_statuses(path, episode.info.topics.get("diagnostics", "/diagnostics")))
-    except (EpisodeError, OSError) as error:
+    except (MbrlError, OSError) as error:
         return EpisodeDigest(path, "unreadable", str(error))
     if unfinished or not episode.complete:
         status, problem = ("being written" if writing else "cut"), episode.problem
