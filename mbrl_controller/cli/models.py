@@ -33,8 +33,8 @@ def list_versions(
     from mbrl_controller.tasks import catalog
 
     registry = Registry(models_dir)
-    about = ("robot", "worlds", "created", "parent", "transitions", "precision", "heads")
-    table = Table("task", "version", "current", *about, box=None)
+    about = ("robot", "worlds", "created", "parent", "transitions", "precision")
+    rows: list[tuple[str, ...]] = []
     if task and task not in catalog.TASKS:
         raise MbrlError(f"unknown task {task!r}; known tasks: {', '.join(sorted(catalog.TASKS))}")
     for name in [task] if task else sorted(catalog.TASKS):
@@ -48,7 +48,11 @@ def list_versions(
             spec = card.spec
             mark = "*" if version.name == current else ""
             made = (spec.robot, card.worlds, spec.created, spec.parent, f"{spec.transitions:,}", card.precisions)
-            table.add_row(name, version.name, mark, *made, card.head_names)
+            rows.append((name, version.name, mark, *made, card.head_names))
+    heads = any(row[-1] for row in rows)  # a column that is empty would take room from the others
+    table = Table("task", "version", "current", *about, *(["heads"] if heads else []), box=None)
+    for row in rows:
+        table.add_row(*(row if heads else row[:-1]))
     console.print(table if table.row_count else "no models")
 
 
