@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from mbrl_controller.base.errors import DatasetError
 from mbrl_controller.dynamics.data import Index
 from mbrl_controller.models.heads import HeadSpec
 from mbrl_controller.tasks.spaces import Array, Mask
+from mbrl_controller.tasks.symmetry import Symmetry
+
+HeadDataT = TypeVar("HeadDataT", bound="HeadData")
 
 _WITHIN = 1 + 1e-5  # a normalised action; more than 1 by the rounding of float32
 
@@ -43,6 +47,10 @@ class HeadData:
                     f"{name} of row {bad[0]} (episode {self.episode[bad[0]]}) is not finite; {len(bad)} such rows"
                 )
 
+    def mirrored(self: HeadDataT, symmetry: Symmetry, spec: HeadSpec) -> HeadDataT:
+        """The same rows under a symmetry that says what becomes of goals."""
+        return replace(self, state=symmetry.mirror_state(self.state), goal=symmetry.mirror_goal(self.goal))
+
     def shapes(self, spec: HeadSpec) -> dict[str, tuple[int, ...]]:
         """Shape of a row of each array."""
         return {
@@ -66,6 +74,10 @@ class PolicyData(HeadData):
             raise DatasetError(f"plan of row {row} has an action outside [-1, 1]: {np.abs(self.plan[row]).max():.3g}")
         if not (np.asarray(self.weight) >= 0).all() or not np.sum(self.weight) > 0:
             raise DatasetError("weight must not be negative, and not all zero")
+
+    def mirrored(self, symmetry: Symmetry, spec: HeadSpec) -> PolicyData:
+        target = symmetry.mirror_action(spec.action.to_target(self.plan))
+        return replace(super().mirrored(symmetry, spec), plan=spec.action.to_normalised(target))
 
     def shapes(self, spec: HeadSpec) -> dict[str, tuple[int, ...]]:
         return super().shapes(spec) | {"plan": (spec.horizon, len(spec.action_names)), "weight": ()}

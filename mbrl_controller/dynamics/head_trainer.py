@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -25,6 +25,7 @@ from mbrl_controller.dynamics.policy_network import PolicyNetwork
 from mbrl_controller.dynamics.value_network import ValueNetwork
 from mbrl_controller.models.heads import HeadSpec
 from mbrl_controller.tasks.spaces import Array, Mask
+from mbrl_controller.tasks.symmetry import Symmetry
 
 _EVALUATION_ROWS = 8192
 _LAST_RATES = (1.0, 0.2)  # of the learning rate; the second from the best weights of the first
@@ -69,6 +70,7 @@ def train_policy(
     config: HeadTrainConfig | None = None,
     *,
     held_out: Mask | None = None,
+    symmetries: Sequence[Symmetry] = (),
     should_stop: Callable[[], bool] = lambda: False,
     threads: int = 1,
 ) -> FittedHead[PolicyNetwork]:
@@ -79,6 +81,7 @@ def train_policy(
         spec: policy to train.
         config: training options; None: the defaults.
         held_out: rows [N] for validation; None: episodes that `config` and the seed choose.
+        symmetries: under which a row may be seen mirrored, anew in each epoch; those without goals are left out.
         should_stop: called after each batch.
         threads: torch threads.
 
@@ -91,12 +94,13 @@ def train_policy(
     config = config or HeadTrainConfig()
     data.check(spec)
     network = PolicyNetwork(spec, seed=config.seed)
-    fit = _Fit(network, data, config, held_out)
-    plan = np.asarray(data.plan, dtype=np.float32).reshape(len(data), -1)
+    images = [data, *(data.mirrored(s, spec) for s in symmetries if s.goal is not None)]
+    fit = _Fit(network, images, config, held_out)
+    plans = np.concatenate([np.asarray(image.plan, dtype=np.float32).reshape(len(data), -1) for image in images])
     decay = config.step_decay ** np.arange(spec.horizon)
     of_outputs = np.repeat(decay / decay.mean(), len(spec.action_names))
     with _threads(threads):
-        losses, stopped = fit.run(plan, of_outputs, np.asarray(data.weight), should_stop)
+        losses, stopped = fit.run(plans, of_outputs, np.tile(data.weight, len(images)), should_stop)
         found = _in_parts(network.plans, data, fit.judged)
     error, first = found - data.plan[fit.judged], data.plan[:, 0]
     metrics = {
@@ -114,6 +118,7 @@ def train_value(
     config: HeadTrainConfig | None = None,
     *,
     held_out: Mask | None = None,
+    symmetries: Sequence[Symmetry] = (),
     should_stop: Callable[[], bool] = lambda: False,
     threads: int = 1,
 ) -> FittedHead[ValueNetwork]:
@@ -128,12 +133,15 @@ def train_value(
     config = config or HeadTrainConfig()
     data.check(spec)
     network = ValueNetwork(spec, seed=config.seed)
-    fit = _Fit(network, data, config, held_out)
+    images = [data, *(data.mirrored(s, spec) for s in symmetries if s.goal is not None)]
+    fit = _Fit(network, images, config, held_out)
     target = np.asarray(data.target, dtype=float)
     network.fit_targets(target[fit.trained])
     scaled = (target - float(network.target_mean)) / float(network.target_std)
     with _threads(threads):
-        losses, stopped = fit.run(scaled[:, None], np.ones(1), np.ones(len(data)), should_stop)
+        losses, stopped = fit.run(
+            np.tile(scaled, len(images))[:, None], np.ones(1), np.ones(len(images) * len(data)), should_stop
+        )
         found = _in_parts(lambda s, g: network.values(s, g).T, data, fit.judged)
     mean, true = found.mean(axis=1), target[fit.judged]
     metrics = {
@@ -148,10 +156,16 @@ def train_value(
 
 
 class _Fit:
-    """One training run: which rows it learns from (`trained`) and by which it is judged (`judged`)."""
+    """One training run: which rows it learns from (`trained`) and by which it is judged (`judged`).
 
-    def __init__(self, network: HeadNetwork, data: HeadData, config: HeadTrainConfig, held_out: Mask | None) -> None:
-        self.network, self.config = network, config
+    `images`: the data, and its mirror images. They follow each other in `features` and in what `run` gets.
+    """
+
+    def __init__(
+        self, network: HeadNetwork, images: Sequence[HeadData], config: HeadTrainConfig, held_out: Mask | None
+    ) -> None:
+        data = images[0]
+        self.network, self.config, self.images, self.rows = network, config, len(images), len(data)
         episode = np.asarray(data.episode)
         apart = hold_out(episode, config.holdout_fraction, config.seed) if held_out is None else np.asarray(held_out)
         if apart.shape != (len(data),):
@@ -160,18 +174,18 @@ class _Fit:
             apart = np.zeros(len(data), dtype=bool)
         self.trained = np.flatnonzero(~apart)
         self.judged = np.flatnonzero(apart) if apart.any() else self.trained
-        network.fit_scaling(data.state[self.trained], data.goal[self.trained])
+        seen = [np.concatenate([getattr(image, name) for image in images]) for name in ("state", "goal")]
+        learnt = np.concatenate([self.trained + len(data) * i for i in range(len(images))])
+        network.fit_scaling(*(values[learnt] for values in seen))
         with torch.no_grad():
-            self.features = network.scaled_features(
-                *(torch.tensor(np.asarray(v), dtype=torch.float32) for v in (data.state, data.goal))
-            )
+            self.features = network.scaled_features(*(torch.tensor(v, dtype=torch.float32) for v in seen))
         draws = bootstrap(episode[self.trained], network.size, config.seed)
         self.pools = torch.tensor(self.trained[draws] if network.size > 1 else self.trained[None])
 
     def run(
         self, target: Array, of_outputs: Array, of_rows: Array, should_stop: Callable[[], bool]
     ) -> tuple[tuple[float, ...], bool]:
-        """Train on `target` [N, outputs], with weights of outputs and rows; losses, and whether it was stopped."""
+        """Train on `target` [images * N, outputs]; losses, and whether it was stopped."""
         self.target, self.of_outputs, self.of_rows = (
             torch.tensor(np.asarray(v), dtype=torch.float32) for v in (target, of_outputs, of_rows)
         )
@@ -208,6 +222,8 @@ class _Fit:
         shuffle = torch.Generator().manual_seed(stream_seed(self.config.seed, 1 + stage, epoch))
         count = self.pools.shape[1]
         order = torch.stack([pool[torch.randperm(count, generator=shuffle)] for pool in self.pools])
+        if self.images > 1:
+            order = order + self.rows * torch.randint(self.images, order.shape, generator=shuffle)
         for begin in range(0, count, self.config.batch):
             if should_stop():
                 return False

@@ -156,6 +156,19 @@ class HeadSpec(BaseModel):
         return VectorSpec(self.goal_names, self.goal_units, self.goal_periodic)
 
     @property
+    def action(self) -> ActionSpace:
+        """What its normalised actions mean."""
+        return ActionSpace(
+            self.action_names,
+            np.array(self.action_lower),
+            np.array(self.action_upper),
+            np.array(self.action_neutral),
+            np.array(self.action_max_rate),
+            self.control_period_s,
+            self.action_stroke,
+        )
+
+    @property
     def reach(self) -> int:
         """How many control periods ahead it must know the goal."""
         return self.goal_steps[-1]

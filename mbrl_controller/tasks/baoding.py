@@ -94,7 +94,7 @@ class Baoding(Task):
         self.drop_height, self.risk_height, self.reach = drop_height, risk_height, reach
         hand, a, b = list(range(n)), list(range(n, n + 6)), list(range(n + 6, n + 12))
         # The balls are interchangeable.
-        self.symmetries = (Symmetry("swap balls", tuple(hand + b + a), tuple(range(n))),)
+        self.symmetries = (Symmetry("swap balls", tuple(hand + b + a), tuple(range(n)), goal=(2, 3, 0, 1)),)
 
     def reward(self, state: Array, action: Array, goal: Array) -> Array:
         distance = self._distance(state, goal, 0) + self._distance(state, goal, 1)

@@ -27,6 +27,8 @@ class Symmetry:
     plus the offset, and `action_matrix` [A, A] times the action, instead of the indices and signs.
     Of an object that looks the same after a rotation: `relabelled` has (first index of its orientation, the rotation's
     axes in the object's own frame). See `object_symmetries`.
+    `goal`, with its sign and offset, says by indices which goal the mirrored state has, so that reward and loss are the
+    same: policies and values learn from mirrored rows then. None: unknown.
     """
 
     name: str
@@ -38,6 +40,9 @@ class Symmetry:
     state_matrix: Rows = ()
     action_matrix: Rows = ()
     relabelled: tuple[tuple[int, tuple[float, ...]], ...] = ()
+    goal: tuple[int, ...] | None = None
+    goal_sign: tuple[float, ...] = ()
+    goal_offset: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         for what in ("state", "action"):
@@ -60,10 +65,19 @@ class Symmetry:
         """The mirrored actions [..., A]."""
         return _mirrored(action, self.action, self.action_sign, self.action_matrix)
 
+    def mirror_goal(self, goal: Array) -> Array:
+        """The mirrored goals [..., G]; raises ValueError if they are unknown."""
+        if self.goal is None:
+            raise ValueError(f"symmetry {self.name}: it does not say what becomes of a goal")
+        mirrored = _mirrored(goal, self.goal, self.goal_sign, ())
+        return mirrored + (np.array(self.goal_offset) if self.goal_offset else 0.0)
+
     def description(self) -> dict[str, Any]:
-        """What it is, for digests: only what is given of what came after indices."""
-        later = ("state_matrix", "action_matrix", "relabelled")
-        return {name: value for name, value in asdict(self).items() if value or name not in later}
+        """What it is, for digests: only what is given of what came after indices, and nothing of goals, which the
+        dynamics do not see."""
+        later, unseen = ("state_matrix", "action_matrix", "relabelled"), ("goal", "goal_sign", "goal_offset")
+        entries = ((name, value) for name, value in asdict(self).items() if name not in unseen)
+        return {name: value for name, value in entries if value or name not in later}
 
 
 def object_symmetries(state: VectorSpec, owner: str, group: Array) -> tuple[Symmetry, ...]:

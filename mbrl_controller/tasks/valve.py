@@ -80,6 +80,9 @@ class Valve(Task):
             state_sign=(*sign.tolist(), *sign.tolist(), valve_sign, valve_sign),
             action_sign=tuple(sign.tolist()),
             state_offset=tuple(offset.tolist()),
+            goal=(0,),
+            goal_sign=(valve_sign,),
+            goal_offset=(float(offset[self._angle]),),
         )
 
     def reward(self, state: Array, action: Array, goal: Array) -> Array:

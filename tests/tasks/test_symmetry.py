@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.tasks.orientation import about, axes_to_matrix, compose, cube_group, matrix_to_axes, orthonormal
 from mbrl_controller.tasks.spaces import AXES, VectorSpec
 from mbrl_controller.tasks.symmetry import Symmetry, object_symmetries
@@ -109,3 +110,24 @@ def test_an_object_without_orientation_has_none_to_relabel() -> None:
 def test_old_symmetries_have_the_digest_they_had() -> None:
     described = Symmetry("swap", (1, 0), (0,)).description()
     assert list(described) == ["name", "state", "action", "state_sign", "action_sign", "state_offset"]
+
+
+@pytest.mark.parametrize("name", ["valve", "baoding"])
+def test_a_mirrored_goal_is_reached_and_lost_alike(name: str) -> None:
+    task = contract_for(name, None).task
+    rng = np.random.default_rng(0)
+    state, action = rng.uniform(-0.1, 0.1, (50, len(task.state))), rng.uniform(-1, 1, (50, len(task.action)))
+    state[:, list(task.state.periodic)] *= 30
+    goal = rng.uniform(-0.1, 0.1, (50, len(task.goal))) * (30 if name == "valve" else 1)
+    assert task.symmetries
+    for symmetry in task.symmetries:
+        images = symmetry.mirror_state(state), symmetry.mirror_action(action), symmetry.mirror_goal(goal)
+        np.testing.assert_allclose(task.reward(*images), task.reward(state, action, goal), atol=1e-9)
+        np.testing.assert_array_equal(task.at_risk(images[0]), task.at_risk(state))
+
+
+def test_an_old_symmetry_says_nothing_of_goals_and_is_described_as_before() -> None:
+    old = Symmetry("swap", (1, 0), (0,))
+    with pytest.raises(ValueError, match="what becomes of a goal"):
+        old.mirror_goal(np.zeros(1))
+    assert Symmetry("swap", (1, 0), (0,), goal=(0,)).description() == old.description()
