@@ -18,6 +18,7 @@ from mbrl_controller.cli import (
     benchmark,
     catalogs,
     contract,
+    distil,
     episode_data,
     episodes,
     learn,
@@ -122,6 +123,7 @@ def retrain(
         raise typer.Exit({"refused": REFUSED, "stopped": INTERRUPTED}[result.status])
 
 
+app.command()(distil.distil)
 app.command()(learn.learn)
 app.command()(policy.policy)
 app.command("learn-curve")(learn.learn_curve)

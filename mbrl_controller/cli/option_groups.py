@@ -27,6 +27,7 @@ GROUPS = {
     ),
     "planner": Group("--planner-set", "planner", "--planner-set NAME=VALUE, and the parameters planner.NAME"),
     "controller": Group("--controller-set", "core", "--controller-set NAME=VALUE, and the controller's parameters"),
+    "distil": Group("--set", "distil", "`mbrl distil --set NAME=VALUE`, and `mbrl learn --set distil.NAME=VALUE`"),
     "learn": Group("--set", "", "`mbrl learn --set NAME=VALUE`"),
     "policy": Group("--set", "policy", "`mbrl policy --set NAME=VALUE`"),
     "sim": Group("--sim-set", "options", "--sim-set NAME=VALUE, and the sim's parameters options.NAME"),
@@ -43,6 +44,10 @@ def options_model(group: str, planner: str = "pddm") -> type[BaseModel]:
         from mbrl_controller.learning.config import LearnPlan
 
         return LearnPlan
+    if group == "distil":
+        from mbrl_controller.training.distil_config import DistilConfig
+
+        return DistilConfig
     if group == "training":
         from mbrl_controller.dynamics.train_config import TrainConfig
 

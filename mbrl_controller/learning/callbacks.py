@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mbrl_controller.learning.config import LearnPlan
 from mbrl_controller.learning.log import Row
-from mbrl_controller.training.callbacks import RetrainCallback
+from mbrl_controller.training.callbacks import DistilCallback, RetrainCallback
 
 
 class LearnCallback(RetrainCallback):
@@ -27,3 +29,22 @@ class LearnCallback(RetrainCallback):
 
     def on_note(self, text: str) -> None:
         """A person should read this once."""
+
+
+class Distilling(DistilCallback):
+    """Tells a LearnCallback what a distillation reports."""
+
+    def __init__(self, callback: LearnCallback) -> None:
+        self._callback = callback
+
+    def on_stage(self, text: str) -> None:
+        """See DistilCallback."""
+        self._callback.on_note(text)
+
+    def on_read_start(self, total: int) -> None:
+        """See DistilCallback."""
+        self._callback.on_read_start(total)
+
+    def on_file_read(self, path: Path) -> None:
+        """See DistilCallback."""
+        self._callback.on_file_read(path)

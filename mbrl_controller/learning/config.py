@@ -24,6 +24,7 @@ from mbrl_controller.dynamics.train_config import TrainConfig
 from mbrl_controller.models.origin import Mixed
 from mbrl_controller.planning.base import RENAMED as PLANNER_RENAMED
 from mbrl_controller.planning.base import PlannerOptions
+from mbrl_controller.training.distil_config import DistilConfig
 
 # Seeds of episodes. A run collects from OWN_SEEDS on, so no run collects what it is evaluated on.
 EVALUATION_SEEDS = 100_000
@@ -147,6 +148,10 @@ class LearnPlan(BaseModel):
         description="least share of recent episodes in a training's data; older ones are left out",
     )
     precision: Literal["auto", "fp32"] = Field(default="auto", description="auto: plan in 8 bit where it plans alike")
+    distil: DistilConfig | None = Field(
+        default=None,
+        description="also teach each version's planner to a policy and a value, as `mbrl distil`; none: do not",
+    )
     threads: int = Field(default=1, ge=1, description="CPU threads of training; another number rounds differently")
     mix: tuple[Mixed, ...] = Field(default=(), description="what its episodes may be of several: robots, worlds")
 

@@ -16,7 +16,7 @@ from typing import Any
 from mbrl_controller.base.run_folder import PLAN_FILE, is_unfinished
 from mbrl_controller.contract.contract import copy_contract, parse_contract
 from mbrl_controller.dynamics.import_onnx import weights_of
-from mbrl_controller.learning.callbacks import LearnCallback
+from mbrl_controller.learning.callbacks import Distilling, LearnCallback
 from mbrl_controller.learning.config import ACCEPTANCE_SEEDS, LearnPlan
 from mbrl_controller.learning.log import Row, RunLog, StepKind
 from mbrl_controller.learning.logged_episodes import evaluate_logged, summarise_logged
@@ -30,6 +30,7 @@ from mbrl_controller.rollouts.pool import EpisodePool
 from mbrl_controller.tasks.metrics import SHARED, direction, specs_in
 from mbrl_controller.training import retrain
 from mbrl_controller.training.dataset import episode_files
+from mbrl_controller.training.distil_plan import DistilRequest
 from mbrl_controller.training.retrain_plan import RetrainRequest
 
 
@@ -118,6 +119,8 @@ class RoundRunner:
         name = f"v{number:04d}"
         if not any(v.name == name for v in self.registry.versions(self.plan.task)):
             self._retrain(number)
+        if self.plan.distil is not None:
+            self._distil(number, name)
         shutil.rmtree(self._scratch(number), ignore_errors=True)  # checkpoint, and the version's files once more
         version = self.registry.resolve(self.plan.task, name)
         if self.plan.acceptance_test == "always":
@@ -151,6 +154,35 @@ class RoundRunner:
         )
         result = retrain.run(request, self.should_stop, self.callback, self.pool.processes)
         if result.status == "stopped":
+            raise StoppedError
+
+    def _distil(self, number: int, name: str) -> None:
+        """Teach the version's planner to a policy and a value, which the version gets: nobody uses it yet."""
+        from mbrl_controller.training import distil
+
+        plan, runs = self.plan, self._scratch(number)
+        assert plan.distil is not None
+        if self.registry.resolve(plan.task, name).card().heads:
+            return  # a run that was killed had come so far
+        request = DistilRequest(
+            plan.task,
+            model=name,
+            episodes=self._data(number),
+            models_dir=self.models,
+            contract=self.contract_file,
+            planner=plan.planner_name,
+            planner_options=plan.planner,
+            core_options=plan.core.model_dump(),
+            sim=plan.sim,
+            sim_options=plan.sim_options,
+            options=plan.distil.model_dump() | {"seed": plan.seed, "threads": plan.threads},
+            mix=plan.mix,
+            in_place=True,
+            resume=any(map(is_unfinished, runs.glob(f"distil/{plan.task}/*"))),
+            runs_dir=runs,
+        )
+        told = Distilling(self.callback)
+        if distil.run(request, self.should_stop, told, self.pool.processes).status == "stopped":
             raise StoppedError
 
     def _scratch(self, number: int) -> Path:

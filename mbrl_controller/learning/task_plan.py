@@ -53,6 +53,8 @@ def make_plan(
     }
     options = deep_merge(base, given)
     options["collect"] = _behaviours(options["collect"])
+    if isinstance(options.get("distil"), dict):
+        options["distil"] = deep_merge(unflatten(defaults.distil), options["distil"])
     try:
         own = {"task": task, "contract": robot.text, "contract_folder": robot.folder, "seed": seed}
         plan = LearnPlan.model_validate(options | own, strict=False)

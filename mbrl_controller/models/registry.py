@@ -20,7 +20,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -28,8 +28,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mbrl_controller.base.errors import ModelError, RegistryError
 from mbrl_controller.base.files import write_atomically
 from mbrl_controller.base.resources import home_dir, share_dir
-from mbrl_controller.models.card import CARD_FILE, ModelCard, Version
+from mbrl_controller.models.card import CARD_FILE, HEAD_FILES, ModelCard, Version
 from mbrl_controller.models.files import MAX_TEXT_BYTES, ModelFile, read_bounded
+from mbrl_controller.models.heads import HeadCard, HeadKind
 from mbrl_controller.models.spec import Precision, describe_validation
 
 CURRENT_FILE = "current.json"
@@ -217,6 +218,23 @@ class Registry:
             _replace(found.int8, new.content)
             card = card.model_copy(update={"int8_sha256": new.sha256})
             _replace(card_file, card.model_dump_json(indent=2))
+            return found
+
+    def record_heads(self, task: str, version: str, files: Path, heads: Mapping[HeadKind, HeadCard]) -> Version:
+        """Copy heads' files from the folder `files` into a version that nobody uses yet, and record them on the card.
+
+        If it is killed, the version is as before, or without heads. Raises RegistryError for a shipped version and if
+        nothing can be written, and ModelError if a file is not the one of its card.
+        """
+        with self._locked(task):
+            found = self.own(task, version)
+            content = {kind: ModelFile.read(files / HEAD_FILES[kind], head.sha256) for kind, head in heads.items()}
+            card = found.card().model_copy(update=dict.fromkeys(heads))
+            _replace(found.folder / CARD_FILE, card.model_dump_json(indent=2))
+            for kind, file in content.items():
+                _replace(found.head(kind), file.content)
+            card = card.model_copy(update=dict(heads.items()))
+            _replace(found.folder / CARD_FILE, card.model_dump_json(indent=2))
             return found
 
     def _find(self, task: str, version: str) -> Version:

@@ -1,0 +1,117 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Labels: the planner's along a log and in simulation, the same whoever works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("mujoco")
+pytest.importorskip("torch")
+
+from mbrl_controller.base.errors import DatasetError, GoalError, MbrlError
+from mbrl_controller.control.task_config import contract_for
+from mbrl_controller.models.registry import Registry
+from mbrl_controller.training.callbacks import DistilCallback
+from mbrl_controller.training.distil_plan import DistilInputs, DistilPlan, DistilRequest, check_plan, make_plan
+from mbrl_controller.training.distil_rounds import StoppedError, labelled_states, part_file
+from mbrl_controller.training.distil_work import Piece, Work, do
+from mbrl_controller.training.labelling import Teacher
+from mbrl_controller.training.log_stretches import sample_log
+
+QUICK = {"num_samples": 24, "horizon": 3}
+
+
+def planned(trained: Path, episodes: list[Path], **options) -> tuple[DistilPlan, DistilInputs]:
+    registry = Registry(trained)
+    request = DistilRequest(
+        "valve", models_dir=trained, episodes=episodes, planner_options=QUICK, options={"states": 60, **options}
+    )
+    plan = make_plan(request, registry)
+    return plan, check_plan(plan, registry)
+
+
+def labelled(plan: DistilPlan, inputs: DistilInputs, folder: Path, processes: int = 1, stop_after: int = 10**9):
+    asked = []
+
+    def should_stop() -> bool:
+        asked.append(1)
+        return len(asked) > stop_after
+
+    return labelled_states(plan, inputs, 0, folder, None, processes, should_stop, DistilCallback())
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("part-*"))}
+
+
+@pytest.mark.parametrize("logged", [True, False], ids=["log", "simulation"])
+def test_a_stopped_run_and_several_processes_give_the_same_bytes(
+    tmp_path: Path, trained: Path, valve_episodes: Path, logged: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mbrl_controller.training.distil_rounds.STATES_OF_PIECE", 20)
+    monkeypatch.setattr("mbrl_controller.training.distil_rounds.EPISODES_OF_PIECE", 1)
+    plan, inputs = planned(trained, [valve_episodes] if logged else [], states=100, rounds=0)
+    whole = labelled(plan, inputs, tmp_path / "whole")
+    with pytest.raises(StoppedError):
+        labelled(plan, inputs, tmp_path / "stopped", stop_after=0)
+    assert len(content(tmp_path / "stopped")) == 1
+    again = labelled(plan, inputs, tmp_path / "stopped", processes=2)
+    assert content(tmp_path / "whole") == content(tmp_path / "stopped")
+    np.testing.assert_array_equal(whole.plan, again.plan)
+    assert len(whole) == 100
+    assert whole.plan.shape[1:] == (3, 9)
+    assert whole.goal.shape[1] == inputs.rows
+    assert np.abs(whole.plan).max() <= 1
+    assert np.ptp(whole.goal[:, 0]) > 1  # goals of both directions
+
+
+def test_a_part_that_a_crash_damaged_is_told_by_name(tmp_path: Path, trained: Path, valve_episodes: Path) -> None:
+    plan, inputs = planned(trained, [valve_episodes], rounds=0)
+    labelled(plan, inputs, tmp_path)
+    part_file(tmp_path, 0).write_bytes(b"half a part")
+    with pytest.raises(DatasetError, match="part-00000"):
+        labelled(plan, inputs, tmp_path)
+
+
+def test_log_states_are_those_of_the_log_and_no_more_than_asked_for(valve_episodes: Path) -> None:
+    contract, files = contract_for("valve"), sorted(valve_episodes.glob("*.mcap"))
+    sample = sample_log(files, contract, 50, 7, seed=1)
+    assert 50 <= sum(len(stretch.states) for stretch in sample.stretches) < 57
+    assert all(1 <= len(stretch.states) == len(stretch.commands) <= 7 for stretch in sample.stretches)
+    first = sample.stretches[0]
+    joints = contract.task.joint_positions
+    assert (np.abs(np.diff(first.states[:, joints], axis=0)) < 1.0).all()  # one period apart
+    assert first.goal is not None
+    assert np.abs(first.goal.at(np.array([first.begin]))).max() >= np.pi / 2 - 1e-6  # as the valve's goals are
+    with pytest.raises(DatasetError, match="no usable state"):
+        sample_log([], contract, 50, 7, seed=1)
+
+
+def test_the_planners_own_plans_in_simulation_are_those_it_makes_again_there(trained: Path) -> None:
+    plan, inputs = planned(trained, [], rounds=0, exploration=0.0, first_iterations=1)
+    from mbrl_controller.training.distil_rounds import actor
+
+    work = Work(inputs.teacher, plan.config, inputs.rows, 0, actor(plan, inputs, None))
+    made = do(Piece(work, 4, episodes=1))
+    teacher = Teacher(inputs.teacher)
+    # The same states, goals and memory, but other random numbers: alike, and better than neutral.
+    commands = inputs.contract.action.to_target(made.plan[:, 0].astype(float))
+    plans, found = teacher.plans(made.state.astype(float), made.goal.astype(float), commands, seed=3)
+    assert found.all()
+    assert np.corrcoef(plans[:, 0].ravel(), made.plan[:, 0].ravel())[0, 1] > 0.3
+
+
+def test_what_cannot_be_is_refused_before_anything_is_labelled(trained: Path, valve_episodes: Path) -> None:
+    for wrong in ({"states": 5}, {"goal_steps": [0]}, {"unknown": 1}):
+        with pytest.raises(MbrlError, match="options"):
+            planned(trained, [valve_episodes], **wrong)
+    with pytest.raises(GoalError, match="sideways"):
+        planned(trained, [valve_episodes], goals=[{"direction": "sideways"}])
+    plan = planned(trained, [])[0].model_copy(update={"planner": "random", "planner_options": {}})
+    with pytest.raises(MbrlError, match="random"):
+        check_plan(plan, Registry(trained))
