@@ -51,18 +51,24 @@ def used_heads(model: object, planner: Planner, config: ControllerConfig, acting
     name = getattr(model, "version", "") or "the model"
     if acting == "distilled":
         if policy is None:
-            raise ModelError(f"policy distilled: {name} has no policy; mbrl models list shows which versions have one")
+            raise ModelError(
+                f"policy distilled: {name} has no policy: mbrl distil makes a version with one (mbrl models list)"
+            )
         return UsedHeads(policy)
     if not planner.needs_model:
         return UsedHeads()
     if not getattr(model, "predicts", True):
         raise ModelError(f"planner {planner.name}: {name} has no model to plan with; set policy to distilled")
     if config.fallback == "policy" and policy is None:
-        raise ModelError(f"fallback policy: {name} has no policy; choose a version that has one, or fallback auto")
+        raise ModelError(
+            f"fallback policy: {name} has no policy: mbrl distil makes a version with one; or choose fallback auto"
+        )
     if config.terminal == "none":
         value = None
     elif value is None:
-        raise ModelError(f"terminal value: {name} has no value; choose a version that has one, or terminal none")
+        raise ModelError(
+            f"terminal value: {name} has no value: mbrl distil makes a version with one; or choose terminal none"
+        )
     elif not value.spec.discount < 1:
         raise ModelError(f"terminal value: {name} has a value without discount, which has no bound")
     proposes = policy is not None and planner.config.proposal_fraction > 0

@@ -92,7 +92,9 @@ def test_a_stopped_run_resumes_to_the_same_bytes(
     plan_of = distil.make_plan
     monkeypatch.setattr(distil, "make_plan", lambda *a: plan_of(*a).model_copy(update={"created": created}))
     whole = run(registry, tmp_path / "whole", [valve_episodes])
-    monkeypatch.setattr(distil, "_added_before", lambda run: None)  # the other run added one of this time
+    monkeypatch.setattr(
+        "mbrl_controller.training.distil_publish._added_before", lambda run: None
+    )  # the other run added one of this time
     stopped = run(registry, tmp_path / "stopped", [valve_episodes], stop_after)
     assert stopped.status == "stopped"
     assert stopped.version is None
