@@ -96,7 +96,7 @@ def make_plan(request: RetrainRequest, registry: Registry) -> RetrainPlan:
     folders = request.episodes or [home_dir() / "episodes" / task]
     if not request.episodes and not folders[0].is_dir():
         raise DatasetError(
-            f"{folders[0]}: no episodes yet; record some: mbrl demo {task}, or mbrl collect {task}; those of a "
+            f"{folders[0]}: no episodes yet; record some (`mbrl demo {task}`, or `mbrl collect {task}`); those of a "
             f"learning run: --episodes {home_dir() / 'runs' / 'learn' / task}/RUN/episodes"
         )
     files = episode_files(folders)
