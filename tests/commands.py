@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,19 @@ def mbrl(home: Path, *arguments: str) -> subprocess.Popen[str]:
     """Start it."""
     environment = {**os.environ, "MBRL_HOME": str(home), "COLUMNS": "120", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "mbrl_controller", *arguments]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_ctrl_c,
+    )
+
+
+def hear_ctrl_c() -> None:
+    """A shell starts what runs in the background deaf to Ctrl-C, and tests started there pass that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def finish(process: subprocess.Popen[str], timeout: float = 240) -> tuple[int, str, str]:
