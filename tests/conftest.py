@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from .trained_valve import trained, valve_episodes  # noqa: F401 (fixtures)
+from .trained_valve import trained, trained_copy, valve_episodes  # noqa: F401 (fixtures)
 
 settings.register_profile("busy", deadline=None)  # how long an example takes says nothing on a busy machine
 # What a mutant is judged by: the same few examples each time.

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,7 +47,7 @@ def valve_episodes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, valve_episodes: Path) -> Path:
-    """A registry folder with one promoted valve version."""
+    """A registry folder with one promoted valve version, for all tests: add nothing to it, see `trained_copy`."""
     pytest.importorskip("torch")
 
     base = tmp_path_factory.mktemp("trained")
@@ -64,3 +65,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory, valve_episodes: Path) -> P
         )
     assert result.status == "promoted"
     return base / "models"
+
+
+@pytest.fixture
+def trained_copy(trained: Path, tmp_path: Path) -> Path:
+    """A copy of that registry, for a test that adds versions."""
+    return shutil.copytree(trained, tmp_path / "models")

@@ -134,15 +134,15 @@ def _weights(version):
 
 @pytest.mark.training
 @pytest.mark.parametrize("scheme", ["A", "C"])
-def test_a_run_from_a_model_adds_its_policy_to_the_models_files(trained, valve_episodes, tmp_path, scheme):
+def test_a_run_from_a_model_adds_its_policy_to_the_models_files(trained_copy, valve_episodes, tmp_path, scheme):
     asked = request(tmp_path, "model", scheme=scheme, episodes=[valve_episodes])
-    asked = replace(asked, models_dir=trained)
-    before = Registry(trained).current("valve")
+    asked = replace(asked, models_dir=trained_copy)
+    before = Registry(trained_copy).current("valve")
     result = policy_run.run(asked)
     card = result.version.check_digest()
     assert card.model_sha256 == before.card().model_sha256
     assert card.spec.parent == card.policy.parent == before.name
-    assert Registry(trained).current("valve").name == before.name  # nobody promoted it
+    assert Registry(trained_copy).current("valve").name == before.name  # nobody promoted it
     kinds = [(row.step, row.round) for row in result.rows]
     assert kinds[-1] == (StepKind.EVALUATE, 3)
     assert all(kind is StepKind.TRAIN for kind, _ in kinds[:-1])
@@ -151,8 +151,8 @@ def test_a_run_from_a_model_adds_its_policy_to_the_models_files(trained, valve_e
 
 
 @pytest.mark.training
-def test_a_run_from_a_model_that_was_stopped_goes_on_to_the_same_end(trained, valve_episodes, tmp_path):
-    asked = replace(request(tmp_path, "model", episodes=[valve_episodes]), models_dir=trained)
+def test_a_run_from_a_model_that_was_stopped_goes_on_to_the_same_end(trained_copy, valve_episodes, tmp_path):
+    asked = replace(request(tmp_path, "model", episodes=[valve_episodes]), models_dir=trained_copy)
     whole = policy_run.run(replace(asked, name="whole"))
     assert policy_run.run(replace(asked, name="part"), should_stop=stopped_after(1)).version is None
     result = policy_run.run(replace(asked, name="part", resume=True))
@@ -195,9 +195,9 @@ def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):
 
 
 @pytest.mark.training
-def test_without_a_log_there_is_nowhere_to_begin(trained, tmp_path, monkeypatch):
+def test_without_a_log_there_is_nowhere_to_begin(trained_copy, tmp_path, monkeypatch):
     monkeypatch.setenv("MBRL_HOME", str(tmp_path / "home"))
-    asked = replace(request(tmp_path, "model"), models_dir=trained)
+    asked = replace(request(tmp_path, "model"), models_dir=trained_copy)
     with pytest.raises(DatasetError, match="no episodes, in whose states rollouts begin"):
         make_plan(asked)
     (tmp_path / "empty").mkdir()

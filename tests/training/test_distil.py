@@ -50,12 +50,9 @@ def heads(version: Version | None) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def registry(tmp_path: Path, trained: Path) -> Path:
-    """A copy, because versions are added."""
-    import shutil
-
-    shutil.copytree(trained, tmp_path / "models")
-    return tmp_path / "models"
+def registry(trained_copy: Path) -> Path:
+    """Versions are added to it."""
+    return trained_copy
 
 
 def test_a_version_has_the_same_model_and_new_heads_and_says_how_they_were_made(tmp_path: Path, registry: Path) -> None:
