@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -83,7 +83,7 @@ class DynamicsEnsemble(nn.Module):
         widths = [F, *self.hidden, self.turns.outputs]
         self.weights = nn.ParameterList(nn.Parameter(torch.empty(self.size, i, o)) for i, o in pairwise(widths))
         self.biases = nn.ParameterList(nn.Parameter(torch.empty(self.size, 1, o)) for o in widths[1:])
-        self._initialise(seed)
+        initialise(self.weights, self.biases, seed)
 
     def _layout_buffers(self, spec: ModelSpec) -> None:
         try:
@@ -103,16 +103,6 @@ class DynamicsEnsemble(nn.Module):
         }
         for name, value in constants.items():
             self.register_buffer(name, value, persistent=False)
-
-    @torch.no_grad()
-    def _initialise(self, seed: int) -> None:
-        """Uniform +-1/sqrt(inputs); each member has its own stream, independent of the ensemble's size."""
-        for member in range(self.size):
-            source = torch.Generator().manual_seed(stream_seed(seed, member))
-            for weight, bias in zip(self.weights, self.biases, strict=True):
-                bound = 1 / math.sqrt(weight.shape[1])
-                weight[member].uniform_(-bound, bound, generator=source)
-                bias[member].uniform_(-bound, bound, generator=source)
 
     def features(self, state: Tensor, action: Tensor) -> Tensor:
         """Network inputs [E, N, F] before scaling: plain entries, sines, cosines, action, contacts."""
@@ -227,6 +217,24 @@ class DynamicsEnsemble(nn.Module):
                 return after
 
         return predict
+
+
+@torch.no_grad()
+def initialise(weights: Iterable[nn.Parameter], biases: Iterable[nn.Parameter], seed: int) -> None:
+    """Uniform +-1/sqrt(inputs); each member has its own stream, independent of the ensemble's size.
+
+    Args:
+        weights: of each layer [E, inputs, outputs].
+        biases: of each layer [E, 1, outputs].
+        seed: of all members.
+    """
+    layers = list(zip(weights, biases, strict=True))
+    for member in range(len(layers[0][0])):
+        source = torch.Generator().manual_seed(stream_seed(seed, member))
+        for weight, bias in layers:
+            bound = 1 / math.sqrt(weight.shape[1])
+            weight[member].uniform_(-bound, bound, generator=source)
+            bias[member].uniform_(-bound, bound, generator=source)
 
 
 def stream_seed(*parts: int) -> int:

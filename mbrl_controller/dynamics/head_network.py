@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.dynamics.data import robust_scale
-from mbrl_controller.dynamics.ensemble import stream_seed
+from mbrl_controller.dynamics.ensemble import initialise
 from mbrl_controller.models.heads import HeadSpec
 from mbrl_controller.tasks.spaces import Array
 
@@ -52,17 +51,7 @@ class HeadNetwork(nn.Module):
         widths = [F, *spec.hidden, outputs]
         self.weights = nn.ParameterList(nn.Parameter(torch.empty(members, i, o)) for i, o in pairwise(widths))
         self.biases = nn.ParameterList(nn.Parameter(torch.empty(members, 1, o)) for o in widths[1:])
-        self._initialise(seed)
-
-    @torch.no_grad()
-    def _initialise(self, seed: int) -> None:
-        """Uniform +-1/sqrt(inputs); each member has its own stream."""
-        for member in range(self.size):
-            source = torch.Generator().manual_seed(stream_seed(seed, member))
-            for weight, bias in zip(self.weights, self.biases, strict=True):
-                bound = 1 / math.sqrt(weight.shape[1])
-                weight[member].uniform_(-bound, bound, generator=source)
-                bias[member].uniform_(-bound, bound, generator=source)
+        initialise(self.weights, self.biases, seed)
 
     def features(self, state: Tensor, goal: Tensor) -> Tensor:
         """Inputs [N, F] before scaling: plain entries, sines and cosines of the state, then of the goals."""

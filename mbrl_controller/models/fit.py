@@ -1,12 +1,12 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Whether a file made for one robot and task fits another: names, units, limits and control period."""
+"""What a file says of the robot and task it is made for, and whether it fits others: names, units, limits, period."""
 
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -33,6 +33,23 @@ class Layout(Protocol):
     def action_max_rate(self) -> tuple[float, ...]: ...
     @property
     def control_period_s(self) -> float: ...
+
+
+def layout_fields(task: Task, robot: str, action: ActionSpace) -> dict[str, Any]:
+    """The entries of a description that say which task and robot a file is for."""
+    return {
+        "task": task.name,
+        "robot": robot,
+        "state_names": task.state.names,
+        "state_units": task.state.units,
+        "periodic": task.state.periodic,
+        "action_names": action.names,
+        "action_units": task.action.units,
+        "action_lower": tuple(action.lower.tolist()),
+        "action_upper": tuple(action.upper.tolist()),
+        "action_max_rate": tuple(action.max_rate.tolist()),
+        "control_period_s": action.period,
+    }
 
 
 def misfits(own: Layout, task: Task, action: ActionSpace) -> list[str]:

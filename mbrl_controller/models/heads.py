@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mbrl_controller.base.errors import ModelError
-from mbrl_controller.models.fit import misfits, name_differences
+from mbrl_controller.models.fit import layout_fields, misfits, name_differences
 from mbrl_controller.models.spec import FORMAT_VERSION, check_format, describe_validation
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace, Array, VectorSpec
@@ -122,19 +122,9 @@ class HeadSpec(BaseModel):
         try:
             return cls(
                 kind=kind,
-                task=task.name,
-                robot=robot,
-                state_names=task.state.names,
-                state_units=task.state.units,
-                periodic=task.state.periodic,
-                action_names=action.names,
-                action_units=task.action.units,
-                action_lower=tuple(action.lower.tolist()),
-                action_upper=tuple(action.upper.tolist()),
-                action_max_rate=tuple(action.max_rate.tolist()),
+                **layout_fields(task, robot, action),
                 action_neutral=tuple(action.neutral.tolist()),
                 action_stroke=action.stroke,
-                control_period_s=action.period,
                 goal_names=task.goal.names,
                 goal_units=task.goal.units,
                 goal_periodic=task.goal.periodic,

@@ -18,7 +18,7 @@ from mbrl_controller.base.errors import ModelError
 from mbrl_controller.base.option_rows import unknown_option
 from mbrl_controller.base.overrides import COMMA_HINT, comma_hint
 from mbrl_controller.base.validation_text import complaints
-from mbrl_controller.models.fit import misfits
+from mbrl_controller.models.fit import layout_fields, misfits
 from mbrl_controller.models.hand_geometry import HandGeometry
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace, VectorSpec
@@ -77,17 +77,7 @@ class ModelSpec(BaseModel):
     def of(cls, task: Task, robot: str, action: ActionSpace, ensemble_size: int, hidden: tuple[int, ...]) -> ModelSpec:
         """The spec of a model for this task on this robot; training fills in the rest."""
         return cls(
-            task=task.name,
-            robot=robot,
-            state_names=task.state.names,
-            state_units=task.state.units,
-            periodic=task.state.periodic,
-            action_names=action.names,
-            action_units=task.action.units,
-            action_lower=tuple(action.lower.tolist()),
-            action_upper=tuple(action.upper.tolist()),
-            action_max_rate=tuple(action.max_rate.tolist()),
-            control_period_s=action.period,
+            **layout_fields(task, robot, action),
             ensemble_size=ensemble_size,
             hidden=hidden,
         )
