@@ -12,11 +12,11 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from mbrl_controller.base.errors import MbrlError, ModelError, one_line
+from mbrl_controller.base.errors import ModelError, one_line
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.golden_samples import INT8_RMS_TOLERANCE, GoldenSamples
-from mbrl_controller.models.onnx_session import INT8_VARIABLE, Kernels, int8_kernels, int8_mode, open_session
-from mbrl_controller.models.onnx_validation import validate_onnx
+from mbrl_controller.models.onnx_file import check_tensors, open_file
+from mbrl_controller.models.onnx_session import INT8_VARIABLE, Kernels, int8_kernels, int8_mode
 from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace, Array
@@ -57,19 +57,9 @@ class OnnxEnsemble:
         """
         file = source if isinstance(source, ModelFile) else ModelFile.read(source)
         path = file.path
-        validate_onnx(file.content, path)
-        try:
-            session = open_session(file.content, threads)
-            metadata = dict(session.get_modelmeta().custom_metadata_map)
-        except MbrlError:  # a wrong MBRL_INT8 is not the file's fault
-            raise
-        except Exception as error:  # ONNX Runtime's errors have no other common base
-            raise ModelError(f"{path}: ONNX Runtime cannot load it: {one_line(error)}") from error
+        session, metadata = open_file(file, threads)
         spec = ModelSpec.from_metadata(metadata, str(path))
-        try:
-            _check_interface(session, spec, path)
-        except UnicodeDecodeError as error:  # ONNX Runtime takes any bytes for a name
-            raise ModelError(f"{path}: its inputs or outputs have names that are no text") from error
+        _check_interface(session, spec, path)
         if task is not None and action is not None:
             try:
                 spec.check_fits(task, action)
@@ -162,16 +152,7 @@ def _check_interface(session: ort.InferenceSession, spec: ModelSpec, path: Path)
     E, S, A = spec.ensemble_size, len(spec.state_names), len(spec.action_names)
     inputs = {"state": [E, None, S], "action": [None, A]}
     outputs = {"next_state": [E, None, S]}
-    for kind, tensors, expected in (
-        ("inputs", session.get_inputs(), inputs),
-        ("outputs", session.get_outputs(), outputs),
-    ):
-        found = {t.name: [d if isinstance(d, int) else None for d in t.shape] for t in tensors}
-        if found != expected:
-            raise ModelError(f"{path}: its {kind} are {found}, its description says {expected}")
-        wrong = [f"{t.name} is {t.type}" for t in tensors if t.type != "tensor(float)"]
-        if wrong:
-            raise ModelError(f"{path}: {kind} must be tensor(float), but {', '.join(wrong)}")
+    check_tensors(session, path, inputs, outputs)
     sizes = {"state_units": S, "action_units": A, "action_lower": A, "action_upper": A, "action_max_rate": A}
     if spec.delta_scale:
         sizes["delta_scale"] = S

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -13,11 +14,10 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from mbrl_controller.base.errors import MbrlError, ModelError, one_line
+from mbrl_controller.base.errors import ModelError, one_line
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.heads import HeadKind, HeadSpec
-from mbrl_controller.models.onnx_session import open_session
-from mbrl_controller.models.onnx_validation import validate_onnx
+from mbrl_controller.models.onnx_file import check_tensors, open_file
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace, Array
 
@@ -25,7 +25,7 @@ Float32 = NDArray[np.float32]
 HeadT = TypeVar("HeadT", bound="OnnxHead")
 
 
-class OnnxHead:
+class OnnxHead(ABC):
     """(state [N, S], goal [N, K, G]) -> output. Made by `load`."""
 
     KIND: ClassVar[HeadKind]
@@ -58,21 +58,11 @@ class OnnxHead:
         """
         file = source if isinstance(source, ModelFile) else ModelFile.read(source)
         path = file.path
-        validate_onnx(file.content, path)
-        try:
-            session = open_session(file.content, threads)
-            metadata = dict(session.get_modelmeta().custom_metadata_map)
-        except MbrlError:
-            raise
-        except Exception as error:  # ONNX Runtime's errors have no other common base
-            raise ModelError(f"{path}: ONNX Runtime cannot load it: {one_line(error)}") from error
+        session, metadata = open_file(file, threads)
         spec = HeadSpec.from_metadata(metadata, str(path))
         if spec.kind != cls.KIND:
             raise ModelError(f"{path}: it is a {spec.kind}, where a {cls.KIND} is needed")
-        try:
-            cls._check_interface(session, spec, path)
-        except UnicodeDecodeError as error:  # ONNX Runtime takes any bytes for a name
-            raise ModelError(f"{path}: its inputs or outputs have names that are no text") from error
+        cls._check_interface(session, spec, path)
         if task is not None and action is not None:
             try:
                 spec.check_fits(task, action)
@@ -83,9 +73,9 @@ class OnnxHead:
         return head
 
     @classmethod
+    @abstractmethod
     def output_shape(cls, spec: HeadSpec, rows: int | None) -> tuple[int | None, ...]:
         """Shape of the graph's output for so many rows; None: any number."""
-        raise NotImplementedError
 
     def warm_up(self, rows: int, repeats: int = 3) -> None:
         """Evaluate so many rows a few times, so that the first tick allocates nothing."""
@@ -131,13 +121,4 @@ class OnnxHead:
         S, K, G = len(spec.state_names), len(spec.goal_steps), len(spec.goal_names)
         inputs: dict[str, list[int | None]] = {"state": [None, S], "goal": [None, K, G]}
         outputs = {cls.OUTPUT: list(cls.output_shape(spec, None))}
-        for kind, tensors, expected in (
-            ("inputs", session.get_inputs(), inputs),
-            ("outputs", session.get_outputs(), outputs),
-        ):
-            found = {t.name: [d if isinstance(d, int) else None for d in t.shape] for t in tensors}
-            if found != expected:
-                raise ModelError(f"{path}: its {kind} are {found}, its description says {expected}")
-            wrong = [f"{t.name} is {t.type}" for t in tensors if t.type != "tensor(float)"]
-            if wrong:
-                raise ModelError(f"{path}: {kind} must be tensor(float), but {', '.join(wrong)}")
+        check_tensors(session, path, inputs, outputs)
