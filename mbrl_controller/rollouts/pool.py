@@ -5,17 +5,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from itertools import repeat
 from types import TracebackType
 
-from mbrl_controller.base.errors import MbrlError
-from mbrl_controller.base.os_process import die_with_parent
+from mbrl_controller.base.worker_pool import WorkerPool
 from mbrl_controller.rollouts.episode import EpisodeRunner, EpisodeSpec, EpisodeTrajectory
+
+Job = tuple[EpisodeSpec, int]  # and the seed
 
 
 class EpisodePool:
@@ -24,47 +21,29 @@ class EpisodePool:
 
     def __init__(self, processes: int) -> None:
         self.processes = processes
-        self._executor: ProcessPoolExecutor | None = None
-        if processes > 1:
-            context = multiprocessing.get_context("spawn")
-            self._executor = ProcessPoolExecutor(processes, mp_context=context, initializer=_begin)
+        self._workers: WorkerPool[Job, EpisodeTrajectory] = WorkerPool(_run, processes)
 
     def __enter__(self) -> EpisodePool:
+        self._workers.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._executor is not None:
-            self._executor.shutdown(cancel_futures=kind is not None)
+        self._workers.__exit__(kind, error, at)
 
     def run(self, spec: EpisodeSpec, seeds: Sequence[int]) -> Iterator[EpisodeTrajectory]:
         """The episodes of `seeds`, in their order. Raises MbrlError, for a bad spec at once."""
         runner = EpisodeRunner(spec)  # a bad spec fails here, and not in every worker
-        if self._executor is None:
+        if self.processes <= 1:
             return (runner.run(seed) for seed in seeds)
-        return _guarded(self._executor.map(_run, repeat(spec), seeds))
-
-
-def _guarded(episodes: Iterator[EpisodeTrajectory]) -> Iterator[EpisodeTrajectory]:
-    """`episodes`, with a reason in place of what Python says of a script whose main work is not guarded."""
-    try:
-        yield from episodes
-    except BrokenProcessPool as error:
-        raise MbrlError(
-            "the processes that run episodes ended: a script that uses several (processes=1 uses none) "
-            'must keep its own work below `if __name__ == "__main__":`'
-        ) from error
+        return self._workers.results(zip(repeat(spec), seeds, strict=False))
 
 
 _runner: EpisodeRunner | None = None  # in a worker: of the spec that it ran last
 
 
-def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends the pool
-    die_with_parent(signal.SIGKILL)  # a killed parent cannot end them: they would wait for ever
-
-
-def _run(spec: EpisodeSpec, seed: int) -> EpisodeTrajectory:
+def _run(job: Job) -> EpisodeTrajectory:
     global _runner
+    spec, seed = job
     if _runner is None or _runner.spec != spec:
         _runner = EpisodeRunner(spec)
     return _runner.run(seed)

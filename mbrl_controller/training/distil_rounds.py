@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mbrl_controller.base.errors import DatasetError
+from mbrl_controller.base.worker_pool import WorkerPool
 from mbrl_controller.models.head_loading import HeadFile, HeadFiles
 from mbrl_controller.models.registry import file_sha256
 from mbrl_controller.training.callbacks import DistilCallback
@@ -18,7 +19,6 @@ from mbrl_controller.training.demonstrations import Demonstrations, join
 from mbrl_controller.training.distil_plan import DistilInputs, DistilPlan
 from mbrl_controller.training.distil_work import SEEDS_OF_ROUND, Piece, Work, do
 from mbrl_controller.training.log_stretches import sample_log
-from mbrl_controller.training.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
     from mbrl_controller.rollouts.episode import EpisodeSpec

@@ -54,8 +54,9 @@ class WorkerPool(Generic[Job, Result]):
                 yield waiting.popleft().result()
         except BrokenProcessPool as error:
             raise MbrlError(
-                "a process that worked was ended, perhaps for want of memory; --resume goes on. A script that uses "
-                'several processes must keep its own work below `if __name__ == "__main__":`'
+                "the processes that work ended, perhaps for want of memory; where a command has --resume, it goes on. "
+                "A script that uses several (processes=1 uses none) must keep its own work below "
+                '`if __name__ == "__main__":`'
             ) from error
         finally:
             for future in waiting:

@@ -12,7 +12,7 @@ import signal
 import pytest
 
 from mbrl_controller.base.errors import DatasetError, MbrlError
-from mbrl_controller.training.worker_pool import WorkerPool
+from mbrl_controller.base.worker_pool import WorkerPool
 
 
 def square(number: int) -> int:
