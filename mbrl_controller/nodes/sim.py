@@ -78,7 +78,7 @@ class Sim(ManagedNode):
         if values["viewer_port"]:
             from mbrl_controller.simulation.viewer import Viewer
 
-            viewer = runner.viewer = Viewer(runner.simulation.scene, values["viewer_port"])
+            viewer = runner.viewer = Viewer(runner.simulation, values["viewer_port"])
             self._handles.append(viewer.close)
             goal = self.create_subscription(JointTrajectory, GOAL_TOPIC, runner.show_goal, qos.RECORD)
             self._handles.append(functools.partial(self.destroy_subscription, goal))

@@ -49,7 +49,12 @@ class MarkerShapes:
         """In the world's frame, at this moment."""
         data = self._simulation.data
         rotation, origin = self._frame.twist(data.qpos, data.qvel)[:2]
-        return [shape for i, one in enumerate(as_markers(markers)) for shape in _shapes(one, i, rotation, origin)]
+        return shapes_of(markers, rotation, origin)
+
+
+def shapes_of(markers: Markers | None, rotation: Array, origin: Array) -> list[Shape]:
+    """Shapes in the world of markers in a frame, which `rotation` [3, 3] and `origin` [3] (m) place in the world."""
+    return [shape for i, one in enumerate(as_markers(markers)) for shape in _shapes(one, i, rotation, origin)]
 
 
 def _shapes(marker: Marker, number: int, rotation: Array, origin: Array) -> Iterator[Shape]:

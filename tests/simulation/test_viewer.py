@@ -26,7 +26,7 @@ def free_port():
 def test_viewer_serves_on_loopback_and_leaves_the_simulation_alone(hand):
     pytest.importorskip("mjviser")
     before = hand.snapshot()
-    viewer = Viewer(hand.scene, free_port(), rate=1.0)
+    viewer = Viewer(hand, free_port(), rate=1.0)
     try:
         with urllib.request.urlopen(viewer.url, timeout=10) as answer:
             assert answer.status == 200
@@ -41,7 +41,7 @@ def test_viewer_serves_on_loopback_and_leaves_the_simulation_alone(hand):
 
 def test_markers_follow_the_goal_and_change_their_shape(hand):
     pytest.importorskip("mjviser")
-    viewer = Viewer(hand.scene, free_port(), rate=np.inf)
+    viewer = Viewer(hand, free_port(), rate=np.inf)
     try:
         for markers in (
             [Marker(np.zeros(3)), Marker(np.ones(3), IDENTITY, "box", (0.1, 0.1, 0.1))],
@@ -50,9 +50,11 @@ def test_markers_follow_the_goal_and_change_their_shape(hand):
         ):
             assert viewer.update(hand, markers)
             shapes = MarkerShapes(hand)(markers)
-            assert [tuple(handle.position) for _, handle in viewer._markers] == [tuple(s.position) for s in shapes]
+            assert [tuple(handle.position) for handle in viewer._scene._goal.handles] == [
+                tuple(s.position) for s in shapes
+            ]
         assert viewer.update(hand)
-        assert viewer._markers == []
+        assert viewer._scene._goal.handles == []
     finally:
         viewer.close()
 
@@ -67,4 +69,4 @@ def test_without_mjviser_the_error_names_it(hand, monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(MbrlError, match="mjviser"):
-        Viewer(hand.scene, free_port())
+        Viewer(hand, free_port())

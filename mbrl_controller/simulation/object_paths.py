@@ -1,0 +1,94 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Where an ensemble expects the objects to go: one line for each object and member. Where they part, it is unsure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.simulation.hand_picture import HandPicture
+from mbrl_controller.simulation.state_pose import object_entries
+from mbrl_controller.tasks.spaces import Array
+
+COLORS = ((235, 120, 105), (110, 150, 240), (90, 190, 120), (220, 170, 60))  # by object, as its goal's markers
+FADE = 0.55  # of the way to white, at a path's end
+WIDTH = 2.5  # pixels
+
+
+class ObjectPaths:
+    """The lines. What is followed: free objects; where a state has none, the loose joints' bodies, such as a valve."""
+
+    def __init__(self, server: Any, contract: RobotContract, picture: HandPicture | None) -> None:
+        self._server, self._picture = server, picture
+        self._handles: dict[int, Any] = {}
+        self._entries = [own.position for own in object_entries(contract.task.state.names).values()]
+        self._points = [] if picture is None else _followed(picture)
+
+    def points(self, states: Array) -> Array:
+        """Where each followed point is at states [E, H, S], in the world: [K, E, H, 3] m."""
+        if self._picture is None:
+            return np.array([states[..., own] for own in self._entries]).reshape(
+                len(self._entries), *states.shape[:2], 3
+            )
+        model = self._picture.model
+        data = mujoco.MjData(model)
+        traced = np.zeros((len(self._points), *states.shape[:2], 3))
+        for row in np.ndindex(states.shape[:2]):
+            data.qpos[:] = self._picture.pose.qpos(states[row])
+            mujoco.mj_kinematics(model, data)
+            for k, (body, offset) in enumerate(self._points):
+                traced[(k, *row)] = data.xpos[body] + data.xmat[body].reshape(3, 3) @ offset
+        return traced
+
+    def show(self, states: Array | None) -> None:
+        """Draw the paths through states [E, H, S]; steps that are not finite are left out. None removes the paths."""
+        paths: Array = np.zeros((0, 0, 0, 3))
+        if states is not None and states.shape[1] > 1:
+            paths = self.points(np.asarray(states, dtype=float))
+        for k in list(self._handles):
+            if k >= len(paths):
+                self._handles.pop(k).remove()
+        for k, members in enumerate(paths):
+            steps = np.stack([members[:, :-1], members[:, 1:]], axis=2).reshape(-1, 2, 3)
+            colors = _colors(COLORS[k % len(COLORS)], *members.shape[:2])
+            good = np.isfinite(steps).all(axis=(1, 2))
+            steps, colors = steps[good].astype(np.float32), colors[good]
+            handle = self._handles.get(k)
+            if handle is None:
+                self._handles[k] = self._server.scene.add_line_segments(
+                    f"/paths/{k}", steps, colors, thickness=WIDTH, thickness_units="screen"
+                )
+            else:
+                handle.points, handle.colors = steps, colors
+
+
+def _colors(color: tuple[int, int, int], members: int, horizon: int) -> np.ndarray:
+    """[E * (H - 1), 2, 3]: paler towards the end."""
+    along = FADE * np.linspace(0.0, 1.0, horizon)[:, None]
+    shades = (np.array(color) * (1 - along) + 255 * along).astype(np.uint8)
+    segments = np.stack([shades[:-1], shades[1:]], axis=1)
+    return np.tile(segments, (members, 1, 1))
+
+
+def _followed(picture: HandPicture) -> list[tuple[int, Array]]:
+    """Bodies, and the point of each (m, its own frame)."""
+    model, addresses = picture.model, [at for _, at in picture.pose.objects.values()]
+    bodies = {int(model.jnt_qposadr[joint]): int(model.jnt_bodyid[joint]) for joint in range(model.njnt)}
+    if addresses:
+        return [(bodies[at], np.zeros(3)) for at in addresses]
+    return [(bodies[at], _far_point(model, bodies[at])) for at in picture.pose.loose_addresses]
+
+
+def _far_point(model: mujoco.MjModel, body: int) -> Array:
+    """The middle of the geom that is furthest from the joint: the body's own origin may be on the axis."""
+    joint = model.jnt_pos[model.body_jntadr[body]]
+    first, count = int(model.body_geomadr[body]), int(model.body_geomnum[body])
+    centres = model.geom_pos[first : first + count]
+    if not count:
+        return np.zeros(3)
+    return np.array(centres[np.argmax(np.linalg.norm(centres - joint, axis=1))])
