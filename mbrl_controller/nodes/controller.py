@@ -49,6 +49,7 @@ class ControllerNode(ManagedNode):
 
     def __init__(self, name: str = "controller", **options: Any) -> None:
         super().__init__(name, **options)
+        self._joined = time.monotonic()  # the ROS graph, s
         self._configured: ConfiguredController | None = None
         self._loop: ControlLoop | None = None  # while active
         self._process = RealtimeProcess()  # of the last activation
@@ -86,7 +87,7 @@ class ControllerNode(ManagedNode):
         configured = self._configured
         assert configured is not None
         options, output = configured.options, configured.output
-        if conflict := configured.arbiter.conflict(own=False):
+        if conflict := configured.arbiter.await_conflict(self._joined + options.discovery_s):
             raise MbrlError(conflict)
         if uses_simulated_time(self, options) != (configured.clock is not None):
             raise MbrlError("use_sim_time was changed since configuration: clean up and configure again")

@@ -21,6 +21,7 @@ from mbrl_controller.nodes.listeners import Listeners
 from mbrl_controller.nodes.state_publishers import StatePublishers
 
 LOOK_S = 1.0
+ASK_S = 0.02
 
 
 class CommandArbiter:
@@ -39,6 +40,13 @@ class CommandArbiter:
             if others := topic.others(own):
                 return f"{topic.topic} is already commanded by {', '.join(others)}: one hand, one master"
         return ""
+
+    def await_conflict(self, until: float) -> str:
+        """`conflict` of a node that has no publisher there yet, as soon as there is one: asked until `until` (s,
+        monotonic), because a node that just joined the graph does not know everybody in it, and at least once."""
+        while not (conflict := self.conflict(own=False)) and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, ASK_S))
+        return conflict
 
 
 class ControllerGraph:

@@ -88,6 +88,7 @@ class ControllerOptions:
     lock_memory: bool
     gc_in_slack: bool
     e_stop_deadline_s: float
+    discovery_s: float
 
     def period(self, contract_period: float) -> float:
         """s from tick to tick; raises MbrlError if it is not the contract's, unless `any_rate` allows it."""
@@ -131,6 +132,9 @@ GENERAL = [
          upper=64),
     Spec("e_stop_deadline_s", 0.0, "time without a message on e_stop after which an active controller stops; also when "
          "the topic's last publisher leaves; 0.0 disables", unit="s", live=True, lower=0.0, upper=3600.0),
+    # A DDS participant announces itself in a burst and then, by default, every 3 s; the burst can get lost.
+    Spec("discovery_s", 4.0, "time after the node's start for which activation waits, so that another node on a "
+         "command topic has been discovered", unit="s", lower=0.0, upper=60.0),
     Spec("reset_service", "", "service (std_srvs/Trigger) that puts the object back; called if auto_reset is true"),
     Spec("session", "", "name of this session's episodes; empty: time of activation (UTC)"),
     Spec("scheduling_priority", 0, "SCHED_FIFO priority of the planner; the loop gets one more, all other threads "
@@ -223,6 +227,7 @@ def read_options(values: dict[str, Any]) -> ControllerOptions:
         lock_memory=values["lock_memory"],
         gc_in_slack=values["gc_in_slack"],
         e_stop_deadline_s=values["e_stop_deadline_s"],
+        discovery_s=values["discovery_s"],
     )
     if not options.needs_model and options.session.exploration_noise:
         raise MbrlError(f"parameter exploration_noise: planner {name} takes no noise, leave it at 0.0")

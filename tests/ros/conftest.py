@@ -121,8 +121,10 @@ class Ros:
         self.processes: list[NodeProcess] = []
 
     def start(self, module: str, parameters: dict[str, Any] | None = None, *arguments: str) -> NodeProcess:
-        """Run `python -m module` with ROS parameters."""
+        """Run `python -m module` with ROS parameters. A controller does not wait to discover others, unless told to."""
         command = [sys.executable, "-m", module, *arguments]
+        if module.endswith(".controller"):
+            parameters = {"discovery_s": 0.0, **(parameters or {})}
         if parameters:
             command.append("--ros-args")
         for key, value in (parameters or {}).items():

@@ -132,7 +132,9 @@ def test_two_controllers_never_both_command(control: Control, fault_row: Any, sm
     reports = control.ros.diagnostics("second: control")
     control.reports.clear()
     arguments = ["--ros-args", "-r", "__node:=second"]
-    process = control.ros.start("mbrl_controller.nodes.controller", {**control.given, "autostart": True}, *arguments)
+    process = control.ros.start(
+        "mbrl_controller.nodes.controller", {**control.given, "discovery_s": 4.0, "autostart": True}, *arguments
+    )
     word = "is already commanded by"
     control.ros.wait(lambda: any(word in r[1] for r in [*reports, *control.reports]), "the reason")
     said = next(r[1] for r in [*reports, *control.reports] if word in r[1])
