@@ -102,7 +102,7 @@ def _distil(run: DistilRun) -> DistilResult:
     if plan.config.value and not value.exists():
         run.callback.on_stage("the value learns from the policy's returns in the model")
         _fit_value(run, whole, policy, value)
-    apart = held_out(whole, plan.config)
+    apart = held_out(whole.sequence, plan.config)
     figures = policy_figures(OnnxPolicy.load(policy), whole, apart) | {"states": float(len(whole))}
     if plan.config.value:
         targets = _targets(run, whole, policy)

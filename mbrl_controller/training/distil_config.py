@@ -35,6 +35,10 @@ class DistilConfig(BaseModel):
     first_iterations: Count = Field(
         default=4, ge=1, le=50, description="iterations of the planner in the first state of a row"
     )
+    proposal_fraction: Number = Field(
+        default=0.0, ge=0, le=1, description="share of the teaching planner's samples around what the policy so far "
+        "proposes, from round 1 on (expert iteration)"
+    )  # fmt: skip
     exploration: Number = Field(
         default=0.1, ge=0, le=1, description="noise on the action in a third of the simulated episodes, normalised; in "
         "another third twice as much"
@@ -44,6 +48,10 @@ class DistilConfig(BaseModel):
         "the end of the planner's horizon"
     )  # fmt: skip
     value: bool = Field(default=True, description="learn a value, too")
+    value_huber: Number | None = Field(
+        default=1.0, gt=0, description="errors of the value above it count linearly, in deviations of the returns: a "
+        "few returns with a loss would decide otherwise; none: all count squared"
+    )  # fmt: skip
     discount: Number = Field(default=0.9, gt=0, lt=1, description="of the value's return, per control period")
     value_steps: Count = Field(
         default=20, ge=1, le=MAX_STEPS, description="control periods that the model is rolled out for the value"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mbrl_controller.dynamics.head_data import HeadData, PolicyData, ValueData, hold_out
 from mbrl_controller.dynamics.head_export import export_head
@@ -23,9 +24,9 @@ from mbrl_controller.training.distil_plan import DistilInputs, DistilPlan
 VALUE_MEMBERS = 3
 
 
-def held_out(data: Demonstrations, config: DistilConfig) -> Mask:
-    """Which states [T] are kept for validation: whole sequences; all of them where there is but one."""
-    apart = hold_out(data.sequence, config.holdout_fraction, config.seed)
+def held_out(sequence: NDArray[np.int64], config: DistilConfig) -> Mask:
+    """Which states [T] are kept for validation: whole ones of `sequence` [T]; all of them where there is but one."""
+    apart = hold_out(sequence, config.holdout_fraction, config.seed)
     return apart if apart.any() else ~apart
 
 
@@ -38,7 +39,7 @@ def fit_policy(
     seen = np.asarray(spec.seen(data.goal))
     plans, weights = data.plan[:, : inputs.horizon], np.ones(len(data), np.float32)
     examples = PolicyData(data.state, seen, data.sequence, plans, weights)
-    return _train(train_policy, examples, spec, data, config, file, should_stop)
+    return _train(train_policy, examples, spec, plan, inputs, file, should_stop)
 
 
 def fit_value(
@@ -53,7 +54,7 @@ def fit_value(
     config = plan.config
     spec = _spec("value", config.value_hidden, plan, inputs, members=VALUE_MEMBERS, discount=config.discount)
     examples = ValueData(data.state, np.asarray(spec.seen(data.goal)), data.sequence, targets)
-    return _train(train_value, examples, spec, data, config, file, should_stop)
+    return _train(train_value, examples, spec, plan, inputs, file, should_stop, huber=config.value_huber)
 
 
 def _spec(kind: HeadKind, hidden: tuple[int, ...], plan: DistilPlan, inputs: DistilInputs, **more: Any) -> HeadSpec:
@@ -66,14 +67,22 @@ def _train(
     train: Callable[..., FittedHead[Any]],
     examples: HeadData,
     spec: HeadSpec,
-    data: Demonstrations,
-    config: DistilConfig,
+    plan: DistilPlan,
+    inputs: DistilInputs,
     file: Path,
     should_stop: Callable[[], bool],
+    huber: float | None = None,
 ) -> bool:
-    options = HeadTrainConfig(seed=config.seed)
-    apart = held_out(data, config)
-    fitted = train(examples, spec, options, held_out=apart, should_stop=should_stop, threads=config.threads)
+    config = plan.config
+    fitted = train(
+        examples,
+        spec,
+        HeadTrainConfig(seed=config.seed, huber=huber),
+        held_out=held_out(examples.episode, config),
+        symmetries=inputs.contract.task.symmetries,
+        should_stop=should_stop,
+        threads=config.threads,
+    )
     if not fitted.stopped:
         export_head(fitted.network, file)
     return not fitted.stopped

@@ -114,7 +114,11 @@ def _pieces(
         for first in range(0, len(sample.stretches), size):
             yield Piece(work, first, tuple(sample.stretches[first : first + size]))
         return
-    work = Work(inputs.teacher, config, inputs.rows, number, actor(plan, inputs, policy))
+    teacher = inputs.teacher
+    if policy is not None and config.proposal_fraction:
+        options = {**teacher.planner_options, "proposal_fraction": config.proposal_fraction}
+        teacher = teacher.model_copy(update={"planner_options": options, "heads": _heads(policy)})
+    work = Work(teacher, config, inputs.rows, number, actor(plan, inputs, policy))
     for first in range(0, SEEDS_OF_ROUND, EPISODES_OF_PIECE):
         yield Piece(work, first, episodes=EPISODES_OF_PIECE)
 
@@ -137,5 +141,9 @@ def actor(plan: DistilPlan, inputs: DistilInputs, policy: Path | None) -> Episod
         model_sha256=teacher.model_sha256,
         model_version=plan.version,
         goal_options=plan.goal_options,
-        heads=HeadFiles() if policy is None else HeadFiles(policy=HeadFile(path=policy, sha256=file_sha256(policy))),
+        heads=HeadFiles() if policy is None else _heads(policy),
     )
+
+
+def _heads(policy: Path) -> HeadFiles:
+    return HeadFiles(policy=HeadFile(path=policy, sha256=file_sha256(policy)))

@@ -14,10 +14,12 @@ from mbrl_controller.base.errors import ModelError
 from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.models.files import ModelFile
+from mbrl_controller.models.head_loading import HeadFiles, open_heads
 from mbrl_controller.models.loading import load_ensemble
 from mbrl_controller.planning.base import PlannerOptions
 from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.planning.objective import RolloutObjective
+from mbrl_controller.planning.proposals import Candidates, with_horizon
 from mbrl_controller.tasks.spaces import Array, Mask
 
 
@@ -34,6 +36,7 @@ class TeacherSpec(BaseModel):
     planner_options: PlannerOptions
     core: ControllerConfig
     first_iterations: int  # of the planner where it has no plan yet to start from
+    heads: HeadFiles = HeadFiles()  # a policy in it proposes to the planner, as `proposal_fraction` says
 
 
 class Teacher:
@@ -47,6 +50,7 @@ class Teacher:
         file = ModelFile.read(spec.model, spec.model_sha256)
         self.model = load_ensemble(file, task=self.contract.task, action=self.action, threads=1)
         options = spec.planner_options
+        self.policy = open_heads(spec.heads.read(), task=self.contract.task, action=self.action).policy
         self.planner = make_planner(spec.planner, len(self.action), options)
         if not self.planner.needs_model:
             raise ModelError(f"planner {spec.planner} asks no model; there is nothing to learn from it")
@@ -80,8 +84,12 @@ class Teacher:
                 drop_cost=self.spec.core.drop_cost,
                 state=state,
                 goal=goals[t, : self.horizon],
+                proposals=self._proposals(state, goals[t]),
             )
             plan, memory = (self.planner if t else self._first).plan(objective, memory)
             plans[t], found[t] = plan.actions, plan.valid
             memory = memory.executed(self.action.to_normalised(commands[t]))
         return np.clip(plans, -1.0, 1.0), found
+
+    def _proposals(self, state: Array, goals: Array) -> Candidates | None:
+        return None if self.policy is None else with_horizon(self.policy.plan(state, goals), self.horizon)[None]

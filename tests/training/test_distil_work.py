@@ -15,8 +15,11 @@ pytest.importorskip("torch")
 
 from mbrl_controller.base.errors import DatasetError, GoalError, MbrlError
 from mbrl_controller.control.task_config import contract_for
+from mbrl_controller.models.onnx_policy import OnnxPolicy
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.training.callbacks import DistilCallback
+from mbrl_controller.training.demonstrations import Demonstrations
+from mbrl_controller.training.distil_networks import fit_policy
 from mbrl_controller.training.distil_plan import DistilInputs, DistilPlan, DistilRequest, check_plan, make_plan
 from mbrl_controller.training.distil_rounds import StoppedError, labelled_states, part_file
 from mbrl_controller.training.distil_work import Piece, Work, do
@@ -115,3 +118,48 @@ def test_what_cannot_be_is_refused_before_anything_is_labelled(trained: Path, va
     plan = planned(trained, [])[0].model_copy(update={"planner": "random", "planner_options": {}})
     with pytest.raises(MbrlError, match="random"):
         check_plan(plan, Registry(trained))
+
+
+def test_the_policy_so_far_proposes_to_the_planner_that_teaches(
+    tmp_path: Path, trained: Path, valve_episodes: Path
+) -> None:
+    plan, inputs = planned(trained, [valve_episodes], rounds=1, proposal_fraction=1.0, exploration=0.0)
+    data = labelled(plan, inputs, tmp_path / "log")
+    policy = tmp_path / "policy.onnx"
+    assert fit_policy(data, plan, inputs, policy, lambda: False)
+    kept = OnnxPolicy.load(policy)
+
+    def distance(fraction: float) -> float:
+        """Of the planner's labels in the policy's states to what the policy would do there."""
+        changed = plan.model_copy(
+            update={"config": plan.config.model_copy(update={"proposal_fraction": fraction, "states": 20})}
+        )
+        folder = tmp_path / f"round-{fraction}"
+        made = labelled_states(changed, inputs, 1, folder, policy, 1, lambda: False, DistilCallback())
+        return float(np.abs(made.plan[:, 0] - kept.plans(made.state, made.goal)[:, 0]).mean())
+
+    assert distance(1.0) < 0.8 * distance(0.0)
+
+
+def test_the_policy_learns_from_mirrored_states_too(tmp_path: Path, trained: Path) -> None:
+    plan, inputs = planned(trained, [], rounds=0)
+    task, action = inputs.contract.task, inputs.contract.action
+    rng = np.random.default_rng(0)
+    state = rng.normal(size=(600, len(task.state))) * 0.3
+    goal = np.repeat(rng.uniform(1.0, 1.3, (600, 1, 1)), inputs.rows, axis=1)
+    finger = np.full((600, len(action)), 0.5)
+    finger[:, 0] = np.tanh(3 * state[:, 0])  # of the first finger alone
+    data = Demonstrations(
+        state.astype(np.float32),
+        goal.astype(np.float32),
+        np.repeat(finger[:, None], inputs.horizon, axis=1).astype(np.float32),
+        np.arange(600) // 20,
+    )
+    file = tmp_path / "policy.onnx"
+    assert fit_policy(data, plan, inputs, file, lambda: False)
+    policy = OnnxPolicy.load(file)
+    mirror = next(s for s in task.symmetries if s.name.startswith("mirrored"))
+    seen = policy.plans(state, goal)[:, 0]
+    there = policy.plans(mirror.mirror_state(state), mirror.mirror_goal(goal))[:, 0]
+    expected = action.to_normalised(mirror.mirror_action(action.to_target(seen)))
+    assert np.abs(there - expected).mean() < 0.15
