@@ -21,6 +21,7 @@ from mbrl_controller.cli import (
     distil,
     episode_data,
     episodes,
+    grid,
     learn,
     models,
     new,
@@ -127,6 +128,7 @@ app.command()(distil.distil)
 app.command()(learn.learn)
 app.command()(policy.policy)
 app.command("learn-curve")(learn.learn_curve)
+app.command()(grid.ablate)
 app.command()(stack.soak)
 app.command()(report.report)
 app.command()(new.new)

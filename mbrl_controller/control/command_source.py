@@ -14,6 +14,9 @@ from mbrl_controller.control.steps import ControlModel, PlanRequest, Solution
 from mbrl_controller.planning.base import PlannerState
 from mbrl_controller.tasks.spaces import Array
 
+# The reason that a person reads, by the source of a solution.
+_DOING = {"plan": "planning", "policy": "the policy acts", "previous_plan": "following the plan"}
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -38,6 +41,7 @@ class CommandSource:
         """Forget everything planned."""
         self.planner_state = planner_state
         self.targets: Array | None = None  # the rest of the last plan
+        self._followed = 0  # commands taken from it
         self._late = 0  # plans
         self._blind = 0  # plans late, and nothing from the policy that the model had looked at
         self._failed = 0  # plans without a result
@@ -46,6 +50,17 @@ class CommandSource:
     def drop_plan(self) -> None:
         """The plan in force must not be continued."""
         self.targets = None
+
+    def rest(self, replan_every: int) -> Array | None:
+        """What is left [h, A] (rad) of the plan in force, if it is to be followed once more; None: it is time to plan.
+
+        Args:
+            replan_every: control steps from one plan to the next.
+        """
+        if self.targets is None or len(self.targets) < 2 or self._followed >= replan_every:
+            return None
+        following: Array = self.targets[1:]
+        return following
 
     def may_replace(self, request: PlanRequest, limits: SafetyConfig) -> bool:
         """Whether the policy may act once more although the planner raised an exception."""
@@ -68,9 +83,13 @@ class CommandSource:
         if solution is not None and solution.plan.valid and np.isfinite(solution.targets).all():
             self._blind = self._failed = 0
             problem = self._disagreement(solution, model, limits)
-            planning = "planning" if solution.source == "plan" else "the policy acts"
             return Choice(
-                solution.source, planning, solution.targets, solution.planner_state, solution, problem=problem
+                solution.source,
+                _DOING[solution.source],
+                solution.targets,
+                solution.planner_state,
+                solution,
+                problem=problem,
             )
         self._failed = 0 if late else self._failed + 1
         instead = request.instead.solution
@@ -95,6 +114,7 @@ class CommandSource:
         """The plan in force is the chosen one now; its first targets [A]."""
         assert choice.targets is not None
         assert choice.planner_state is not None
+        self._followed = self._followed + 1 if choice.source == "previous_plan" else 1
         self.targets, self.planner_state = choice.targets, choice.planner_state
         first: Array = choice.targets[0]
         return first

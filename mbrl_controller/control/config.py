@@ -58,6 +58,12 @@ class ControllerConfig(_Options):
     value_pessimism: Number = Field(
         default=1.0, ge=0, le=100, description="standard deviations over its members that are subtracted from the value"
     )
+    replan_every: Annotated[int, Unit("control periods")] = Field(
+        default=1,
+        ge=1,
+        le=200,
+        description="from one plan to the next; between them the plan is followed, as far as it goes; 1: closed loop",
+    )
     delay: DelayKind = Field(
         default="measured",
         description="delay bridged by replaying sent commands: none; given: delay_s alone; measured: delay_s, the "

@@ -159,6 +159,7 @@ class ControllerCore:
             sequence=self.sequence,
             acting=self.acting,
             heads=self._heads,
+            rest=self._source.rest(self.config.replan_every),
         )
 
     def solve(self, request: PlanRequest, deadline: float | None = None) -> Solution:

@@ -36,6 +36,8 @@ def solve(request: PlanRequest, task: Task, action: ActionSpace, deadline: float
     solver = _Solver(request, task, action)
     if request.acting == "distilled":
         return solver.policy_solution()
+    if request.rest is not None:
+        return solver.continued(request.rest)
     if deadline is not None:
         solver.offer_policy()
     try:
@@ -88,6 +90,13 @@ class _Solver:
         )
         plan, planner_state = request.planner.plan(objective, request.planner_state, deadline)
         return self._solution(plan, planner_state, "plan")
+
+    def continued(self, rest: Array) -> Solution:
+        """The plan in force once more, from its next step on [h, A] (rad); the model looks at it as at a new one."""
+        plan = PlanResult(
+            self._action.to_normalised(rest), predicted_return=np.nan, iterations=0, evaluated=0, valid=True
+        )
+        return self._solution(plan, self._request.planner_state.skipped(), "previous_plan")
 
     def policy_solution(self) -> Solution:
         """What the policy does."""

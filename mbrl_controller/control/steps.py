@@ -83,6 +83,7 @@ class PlanRequest:
     acting: Acting = "controller"
     heads: UsedHeads = field(default_factory=UsedHeads)
     instead: Instead = field(default_factory=Instead)
+    rest: Array | None = None  # [h, A] rad, of the plan in force, if it is followed instead of planning anew
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Solution:
     model_version: str
     duration: float  # s
     leading: str = ""  # on what the members disagree most, in words, if it is an orientation
-    source: str = "plan"  # or policy
+    source: str = "plan"  # or policy, or previous_plan where the plan in force is followed
     network_evaluations: int = 0  # as NetworkCount counts them
     policy_duration: float = float("nan")  # s in the policy's network; NaN where it was not asked
 

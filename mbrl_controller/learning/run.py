@@ -95,10 +95,30 @@ def run(
         if settings or contract or seed:
             raise MbrlError("a resumed run follows its own plan: give no seed and no other settings")
         folder = base / name if name else newest_unfinished(base)  # a finished run has nothing left to do
-        plan = read_plan(folder)
     else:
         plan = make_plan(task, seed=seed, contract=contract, settings=settings)
         folder = new_run(base, plan.model_dump_json(indent=2), name)
+    return go_on(folder, processes, should_stop, callback)
+
+
+def go_on(
+    folder: Path,
+    processes: int | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+    callback: LearnCallback | None = None,
+) -> LearnResult:
+    """Do what is left of the run in `folder`, as its plan says.
+
+    Args:
+        folder: of the run, with its plan.
+        processes: episodes at a time; None: one for each core.
+        should_stop: asked between steps and episodes and while training.
+        callback: hears of the progress.
+
+    Raises:
+        MbrlError: there is no such run, it is active elsewhere, or something failed.
+    """
+    plan = read_plan(folder)
     with only_process(folder / ".lock", f"{folder}: this run is active in another process"):
         return _Run(folder, plan, processes, should_stop, callback or LearnCallback()).run()
 

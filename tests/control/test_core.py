@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -238,6 +239,22 @@ def test_a_plan_is_followed_to_its_last_step_and_then_held() -> None:
     ticks = [hand.tick(late=True) for _ in range(5)]  # of a plan of four steps
     assert [tick.source for tick in ticks] == ["previous_plan"] * 3 + ["safe"] * 2
     assert {tick.reason for tick in ticks[3:]} == {"planner late and no plan left"}
+
+
+def test_between_two_plans_the_plan_in_force_is_followed() -> None:
+    hand = Hand(make_core(replan_every=3))
+    ticks = [hand.tick() for _ in range(5)]
+    assert [tick.source for tick in ticks] == ["plan", "previous_plan", "previous_plan", "plan", "previous_plan"]
+    for earlier, later in itertools.pairwise(ticks[:3]):
+        np.testing.assert_allclose(later.solution.targets, earlier.solution.targets[1:])
+    assert [tick.solution.plan.evaluated > 0 for tick in ticks[:3]] == [True, False, False]
+
+
+def test_a_plan_is_not_followed_beyond_its_end_or_across_a_reset() -> None:
+    hand = Hand(make_core(replan_every=50))
+    assert [hand.tick().source for _ in range(5)] == ["plan", *["previous_plan"] * 3, "plan"]  # of four steps
+    hand.core.reset(1)
+    assert hand.tick().source == "plan"
 
 
 @pytest.mark.parametrize("kind", ["rate limit", "exploration", "late", "hold"])
