@@ -258,6 +258,8 @@ class Recorder:
             return
         try:
             self._writer.write_raw(item.topic, item.type_name, item.data, item.time)
+            if item.topic == self._topics.by_role.get("tick"):
+                self._writer.write_signals(item.topic, item.data, item.time)
         except EpisodeError as error:
             self._fail(str(error))
         else:

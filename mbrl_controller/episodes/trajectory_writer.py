@@ -89,6 +89,7 @@ def write_trajectory(
                 if ticks:
                     row = ros_messages.multi_array([column[k] for column in ticks.values()], list(ticks))
                     writer.write(name["tick"], row, stamp)
+                    writer.write_signals(name["tick"], ros_messages.encode(row), stamp)
         end = int(stamps[-1])
         writer.write(name["episode"], _event(writer.info, "end", end, reason), end)
         return writer.close(reason)

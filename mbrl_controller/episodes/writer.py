@@ -24,10 +24,12 @@ from mcap.writer import CompressionType, Writer
 
 from mbrl_controller.base.errors import EpisodeError
 from mbrl_controller.base.resources import write_hint
+from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.mcap_scan import OFFERED_QOS_KEY
 from mbrl_controller.episodes.metadata import CLOSED_RECORD, LOCKSTEP, RECORD, EpisodeInfo
+from mbrl_controller.episodes.named_signals import signal_messages
 from mbrl_controller.episodes.offered_qos import RECORD as RECORDED
 from mbrl_controller.episodes.offered_qos import qos_by_topic
 
@@ -98,6 +100,11 @@ class EpisodeWriter:
             self.messages += 1
             if time.monotonic() - self._flushed >= self._flush_s:
                 self.flush()
+
+    def write_signals(self, row_topic: str, data: bytes, log_time_ns: int) -> None:
+        """Append a labelled row's entries, each by its name; `data`: the row's CDR bytes."""
+        for topic, value in signal_messages(row_topic, data):
+            self.write_raw(topic, ros_types.FLOAT64, value, log_time_ns)
 
     def flush(self) -> None:
         """Hand everything to the operating system: then only a power cut can lose it."""
