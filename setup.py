@@ -18,6 +18,7 @@ EXECUTABLES = COMMANDS | {
     "controller": "mbrl_controller.nodes.controller:main",
     "logger": "mbrl_controller.nodes.logger:main",
     "sim": "mbrl_controller.nodes.sim:main",
+    "signals": "mbrl_controller.nodes.signals:main",
     "joint_poller": "mbrl_controller.nodes.joint_poller:main",
     "retrain": "mbrl_controller.cli.main:retrain_main",
 }
@@ -48,6 +49,7 @@ ROS = [
         "std-msgs",
         "std-srvs",
         "trajectory-msgs",
+        "visualization-msgs",
     )
 ]
 

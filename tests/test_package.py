@@ -25,7 +25,7 @@ from mbrl_controller.contract import ros_types
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "mbrl_controller").rglob("*.py"))
 DATA = ("launch", "config", "models", "sim")
-EXECUTABLES = {"mbrl", "controller", "logger", "sim", "joint_poller", "retrain"}
+EXECUTABLES = {"mbrl", "controller", "logger", "sim", "joint_poller", "signals", "retrain"}
 ROS_PACKAGES = re.compile(r"^(rclpy|launch|launch_ros|\w+_msgs|\w+_interfaces|std_srvs|ament_index_python|tf2_ros)$")
 
 pytestmark = pytest.mark.skipif(not (ROOT / "setup.py").is_file(), reason="runs in a checkout")

@@ -22,6 +22,7 @@ PARAMETERS = {
     "controller": {"contract": CONTRACT, "planner.name": "random"},  # needs no model
     "logger": {"contract": CONTRACT},
     "sim": {"contract": CONTRACT},
+    "signals": {"contract": CONTRACT},
     "joint_poller": {"service": "read", "type": "std_srvs/srv/Trigger", "joints": "[finger]", "position": "success"},
 }
 STANDARD = {"/rosout", "/parameter_events", "~/transition_event"}  # every node of ROS has them
@@ -70,23 +71,30 @@ def _classes() -> dict[str, Any]:
     from mbrl_controller.nodes.controller import ControllerNode
     from mbrl_controller.nodes.joint_poller import JointPoller
     from mbrl_controller.nodes.logger import Logger
+    from mbrl_controller.nodes.signals import Signals
     from mbrl_controller.nodes.sim import Sim
 
-    return {"controller": ControllerNode, "logger": Logger, "sim": Sim, "joint_poller": JointPoller}
+    nodes = {"controller": ControllerNode, "logger": Logger, "sim": Sim, "signals": Signals}
+    return nodes | {"joint_poller": JointPoller}
 
 
 def _rows(node: Any) -> Iterator[Row]:
     own = f"/{node.get_name()}/"
     for kind, ends in (("out", node.publishers), ("in", node.subscriptions)):
         for end in ends:
-            name = end.topic_name.replace(own, "~/")
+            name = _named(end.topic_name, own)
             if name not in STANDARD:
                 message = end.msg_type
                 yield {"kind": kind, "name": name, "type": _type(message), "qos": _qos(end.qos_profile)}
     for service in node.services:
-        name = service.srv_name.replace(own, "~/")
+        name = _named(service.srv_name, own)
         if not any(word in name for word in STANDARD_SERVICES):
             yield {"kind": "service", "name": name, "type": _type(service.srv_type), "qos": ""}
+
+
+def _named(name: str, own: str) -> str:
+    """A full name as ~/x, where it is below the node's."""
+    return f"~/{name.removeprefix(own)}" if name.startswith(own) else name
 
 
 def _type(message: Any) -> str:

@@ -8,14 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from mbrl_controller.base.units import NO_UNIT, unit_in_name
-from mbrl_controller.nodes import joint_poller, logger, sim
+from mbrl_controller.nodes import joint_poller, logger, signals, sim
 from mbrl_controller.nodes.controller_options import general_specs, planner_specs
 from mbrl_controller.nodes.parameter_spec import Spec
 from mbrl_controller.planning.catalog import PLANNERS
 from sitegen.tables import code, table
 
 TYPES = {bool: "bool", int: "int", float: "double", str: "string"}
-NODES: dict[str, Sequence[Spec]] = {"logger": logger.SPECS, "sim": sim.SPECS, "joint_poller": joint_poller.SPECS}
+NODES: dict[str, Sequence[Spec]] = {
+    "logger": logger.SPECS,
+    "sim": sim.SPECS,
+    "signals": signals.SPECS,
+    "joint_poller": joint_poller.SPECS,
+}
 
 
 def markdown() -> str:

@@ -4,7 +4,7 @@
 """The numbers of a labelled row, each on a topic of its own: viewers plot them by name.
 
 Foxglove, PlotJuggler and rqt_plot show an array's entries by index and know nothing of its labels. The log has the row
-for this package's readers, and beside it one std_msgs/Float64 for each entry, called as the node `signals` calls it live.
+for this package's readers, and beside it a std_msgs/Float64 for each entry, with the name that the node `signals` uses.
 """
 
 from __future__ import annotations

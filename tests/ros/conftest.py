@@ -276,9 +276,11 @@ command:
 """
 
 
-def linear_registry(contract: RobotContract, folder: Path, versions: Sequence[str], turn: float) -> Path:
+def linear_registry(
+    contract: RobotContract, folder: Path, versions: Sequence[str], turn: float, judged: bool = False
+) -> Path:
     """A registry folder of one-member models: nothing moves but the valve, by `turn` rad for each rad of target. The
-    first version is the current one."""
+    first version is the current one. `judged`: they say in which units members disagree."""
     import numpy as np
 
     from mbrl_controller.models.card import ModelCard
@@ -291,7 +293,7 @@ def linear_registry(contract: RobotContract, folder: Path, versions: Sequence[st
     registry = Registry(folder / "models", shipped=folder / "none")
     for name in versions:
         spec = ModelSpec.of(contract.task, contract.file.robot, contract.action, 1, (1,)).model_copy(
-            update={"version": name}
+            update={"version": name, "delta_scale": (1.0,) * S if judged else ()}
         )
         mix = np.zeros((1, A, S), np.float32)
         mix[0, :, contract.task.state.index("valve.position")] = turn

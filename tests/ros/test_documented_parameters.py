@@ -19,14 +19,15 @@ from mbrl_controller.nodes.controller_options import all_planner_specs, general_
 from mbrl_controller.nodes.joint_poller import SPECS as JOINT_POLLER
 from mbrl_controller.nodes.logger import SPECS as LOGGER
 from mbrl_controller.nodes.parameter_spec import Spec
+from mbrl_controller.nodes.signals import SPECS as SIGNALS
 from mbrl_controller.nodes.sim import SPECS as SIM
 from mbrl_controller.planning.catalog import PLANNERS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 CONTROLLER = [*general_specs(), *all_planner_specs()]
-NODES = {"controller": CONTROLLER, "logger": LOGGER, "sim": SIM, "joint_poller": JOINT_POLLER}
-WHOLE = ("logger", "sim", "joint_poller")  # whose tables have every parameter
-CONFIGURED = ("logger", "sim")  # whose configuration files have the defaults
+NODES = {"controller": CONTROLLER, "logger": LOGGER, "sim": SIM, "signals": SIGNALS, "joint_poller": JOINT_POLLER}
+WHOLE = ("logger", "sim", "signals", "joint_poller")  # whose tables have every parameter
+CONFIGURED = ("logger", "sim", "signals")  # whose configuration files have the defaults
 TYPES = {bool: "bool", int: "int", float: "double", str: "string"}
 
 pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="runs in a checkout")

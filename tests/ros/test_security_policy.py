@@ -23,12 +23,19 @@ from mbrl_controller.base.resources import share_dir
 from mbrl_controller.nodes.controller import ControllerNode
 from mbrl_controller.nodes.joint_poller import JointPoller
 from mbrl_controller.nodes.logger import Logger
+from mbrl_controller.nodes.signals import Signals
 from mbrl_controller.nodes.sim import Sim
 
 FILE = share_dir() / "config" / "security" / "policy.xml"
-NODES = ("controller", "logger", "sim", "joint_poller")
+NODES = ("controller", "logger", "sim", "signals", "joint_poller")
 SHOWN_GOAL = ("topics subscribe", "/controller/goal")  # allowed to a sim that has a viewer
 TRANSFORMS = ("topics subscribe", "/tf_static")  # allowed to those who read poses, which a contract may have turned
+# What the node `signals` hears while somebody hears it.
+SHOWN = {
+    ("topics subscribe", topic)
+    for topic in ("/ball_a/odometry", "/ball_b/odometry", "/controller/goal", "/controller/plan", "/controller/tick",
+                  "/joint_states", "/tf_static")
+}  # fmt: skip
 SIMULATED_TIME = ("topics subscribe", "/clock")  # allowed to whoever is started with use_sim_time
 
 Rights = set[tuple[str, str]]  # (what, full name)
@@ -78,7 +85,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Righ
         given = ["reset_service:=sim/reset", f"log_dir:={folder}", *(f"joint_poller:{one}" for one in poller)]
         rclpy.init(args=["--ros-args", *(word for one in given for word in ("-p", one))])
         stack.callback(rclpy.try_shutdown)
-        nodes = [ControllerNode(), Logger(), Sim(), JointPoller()]
+        nodes = [ControllerNode(), Logger(), Sim(), Signals(), JointPoller()]
         for node in nodes:
             stack.callback(node.destroy_node)
             stack.callback(node.bring_down)
@@ -89,7 +96,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Righ
 
 @pytest.mark.parametrize("node", NODES)
 def test_the_policy_allows_what_the_node_uses_and_nothing_more(service: dict[str, Rights], node: str) -> None:
-    more = {"sim": {SHOWN_GOAL}, "controller": {TRANSFORMS}, "logger": {TRANSFORMS}}
+    more = {"sim": {SHOWN_GOAL}, "signals": SHOWN, "controller": {TRANSFORMS}, "logger": {TRANSFORMS}}
     sometimes = {SIMULATED_TIME, *more.get(node, ())}
     assert allowed(node) - sometimes == service[node]
 
