@@ -73,8 +73,8 @@ lint: $(VENV)/.with-all
 
 # The demo leaves out training, so that the hand moves within two minutes of a fresh clone.
 $(VENV)/.with-demo: EXTRAS = sim,ros,viewer
-$(VENV)/.with-all: EXTRAS = sim,ros,viewer,train,policy,export,test,dev,docs
-$(VENV)/.with-mutation: EXTRAS = sim,ros,viewer,train,policy,export,test,dev,docs,mutation
+$(VENV)/.with-all: EXTRAS = sim,ros,viewer,train,policy,export,scale,test,dev,docs
+$(VENV)/.with-mutation: EXTRAS = sim,ros,viewer,train,policy,export,scale,test,dev,docs,mutation
 
 $(VENV)/.with-%: $(VENV)/.created setup.py
 	@echo "Installing mbrl_controller[$(EXTRAS)] into $(VENV) ..."

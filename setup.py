@@ -28,6 +28,8 @@ EXECUTABLES = COMMANDS | {
 INTO_LIB = bool({"install", "develop"} & set(sys.argv))
 VIEWER = ["mjviser>=0.0.14"]
 SIM = ["mujoco>=3.3", "gymnasium-robotics>=1.4", "pillow>=10"]
+# Many runs, many machines: the search of settings, and the engine that spreads episodes and runs over a cluster.
+SCALE = ["optuna>=4.2", "ray>=2.40", *SIM]
 EXPORT = ["pyarrow>=14", "minari>=0.5.3", "pillow>=10"]
 TRAIN = ["torch==2.13.0", "onnx>=1.17", "matplotlib>=3.8", "tensorboard>=2.16"]
 POLICY = ["stable-baselines3>=2.9", *TRAIN]  # model-free learning; a robot needs none of it
@@ -126,6 +128,7 @@ setup(
         "train": TRAIN,
         "policy": POLICY,
         "export": EXPORT,
+        "scale": SCALE,
         "ros": ROS,
         "test": [
             "pytest>=7.4",

@@ -25,8 +25,8 @@ settings.load_profile("ci" if os.environ.get("CI") else "busy")
 
 # What an extra of setup.py, ROS or a key of package.xml brings, and this machine may lack.
 OPTIONAL = {"PIL", "gymnasium", "gymnasium_robotics", "launch", "launch_ros", "matplotlib", "mcap_ros2", "minari",
-            "mjviser", "mujoco", "onnx", "pyarrow", "rclpy", "stable_baselines3", "tensorboard", "torch",
-            "viser"}  # fmt: skip
+            "mjviser", "mujoco", "onnx", "optuna", "pyarrow", "ray", "rclpy", "stable_baselines3", "tensorboard",
+            "torch", "viser"}  # fmt: skip
 
 
 class OptionalModule(pytest.Module):

@@ -49,16 +49,22 @@ class Cell:
     first_seed: int
     judge: str = "last"
     hold: bool = False  # the baseline: nothing is learnt, and nothing moves
+    learnt_as: str = ""  # name of the cell whose model it judges; empty: its own
 
     @property
     def folder(self) -> Path:
-        """Where it judges, and a retrain learns."""
+        """Where it judges."""
         return self.grid / "cells" / self.name
+
+    @property
+    def retrain_folder(self) -> Path:
+        """Where it learns, if it learns from episodes."""
+        return self.grid / "cells" / (self.learnt_as or self.name)
 
     @property
     def learn_folder(self) -> Path:
         """The folder of its learning run, if it learns from nothing."""
-        return self.grid / "learn" / self.plan.task / self.name
+        return self.grid / "learn" / self.plan.task / (self.learnt_as or self.name)
 
 
 def run_cell(
@@ -78,7 +84,7 @@ def run_cell(
         MbrlError: something does not fit, or failed.
     """
     stop = should_stop or (cell.grid / STOP_FILE).exists
-    cell.folder.mkdir(parents=True, exist_ok=True)
+    _begin(cell)
     try:
         if not (cell.folder / DONE_FILE).exists():
             model, models_dir = learn_cell(cell, stop, callback or LearnCallback())
@@ -87,6 +93,17 @@ def run_cell(
     except StoppedError:
         return None
     return judged(cell)
+
+
+def _begin(cell: Cell) -> None:
+    """Make its folder; raises MbrlError where the folder is of a cell with other options."""
+    path, text = cell.folder / PLAN_FILE, cell.plan.model_dump_json(indent=2)
+    if not path.exists():
+        new_run(cell.folder.parent, text, cell.name)
+    elif path.read_text() != text:
+        raise MbrlError(
+            f"{cell.folder}: was begun with other options, perhaps by another release: give a new --run NAME"
+        )
 
 
 def learn_cell(cell: Cell, stop: Callable[[], bool], callback: LearnCallback) -> tuple[str, Path | None]:
@@ -109,8 +126,8 @@ def learn_cell(cell: Cell, stop: Callable[[], bool], callback: LearnCallback) ->
 
 def _retrain(cell: Cell, stop: Callable[[], bool], callback: LearnCallback) -> tuple[str, Path]:
     """A version of the given episodes, in a registry of its own."""
-    models, runs = cell.folder / "models", cell.folder / "runs"
-    models.mkdir(exist_ok=True)
+    models, runs = cell.retrain_folder / "models", cell.retrain_folder / "runs"
+    models.mkdir(parents=True, exist_ok=True)
     (models / NO_FALLBACK_FILE).touch()
     base = runs / "retrain" / cell.plan.task
     finished = [folder for folder in base.glob("*") if (folder / DONE_FILE).exists()]

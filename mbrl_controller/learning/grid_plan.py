@@ -57,11 +57,13 @@ def parse_source(text: object) -> object:
     return Source(kind, name.strip() or ("current" if kind == "version" else ""))
 
 
-class _Strict(BaseModel):
+class StrictModel(BaseModel):
+    """Part of a plan in a file: an unknown key is an error."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
 
 
-class Arm(_Strict):
+class Arm(StrictModel):
     """One set of options, and what the claim expects of it."""
 
     name: str = Field(min_length=1, max_length=60)
@@ -74,7 +76,7 @@ class Arm(_Strict):
         return re.sub(r"[^\w.-]+", "-", self.name).strip("-.") or "arm"
 
 
-class Evaluation(_Strict):
+class Evaluation(StrictModel):
     """The episodes by which arms are judged, all on the same seeds, which nothing may have been chosen by."""
 
     episodes: int = Field(default=50, ge=1, le=10_000)
@@ -93,7 +95,7 @@ class Evaluation(_Strict):
         return self
 
 
-class GridPlan(_Strict):
+class GridPlan(StrictModel):
     """An ablation, as its YAML file has it."""
 
     claim: str = ""
@@ -166,16 +168,29 @@ def read_grid(path: Path, source_name: str = "") -> GridPlan:
         plan = GridPlan.model_validate(given)
     except ValidationError as error:
         raise MbrlError(f"{path}: {describe_validation(error)}") from error
-    source = plan.source._replace(name=source_name) if source_name else plan.source
-    if source.kind == "nothing" and source_name:
-        raise MbrlError(f"{path}: its arms learn from nothing: there is no use for {source_name}")
+    source, contract = with_paths(path, plan.source, plan.contract, source_name)
+    return plan.model_copy(update={"source": source, "contract": contract})
+
+
+def with_paths(file: Path, source: Source, contract: Path | None, source_name: str) -> tuple[Source, Path | None]:
+    """Source and contract of a plan, with whole paths; raises MbrlError where a path is missing or of no use.
+
+    Args:
+        file: of the plan, to which its paths are relative.
+        source: as the plan has it.
+        contract: as the plan has it.
+        source_name: takes the place of the path of the episodes, or of the version's name; empty: it does not.
+    """
+    if source_name:
+        if source.kind == "nothing":
+            raise MbrlError(f"{file}: its runs learn from nothing: there is no use for {source_name}")
+        source = source._replace(name=source_name)
     if source.kind == "episodes":
         if not source.name:
-            raise MbrlError(f"{path}: from: episodes: of which folder? Write it there, or give --from PATH")
-        episodes = Path(source.name) if source_name else path.parent / source.name
+            raise MbrlError(f"{file}: from: episodes: of which folder? Write it there, or give --from PATH")
+        episodes = Path(source.name) if source_name else file.parent / source.name
         source = source._replace(name=str(episodes.expanduser().resolve()))
-    contract = None if plan.contract is None else (path.parent / plan.contract).resolve()
-    return plan.model_copy(update={"source": source, "contract": contract})
+    return source, None if contract is None else (file.parent / contract).resolve()
 
 
 def read_mapping(path: Path) -> Mapping[str, Any]:
@@ -187,7 +202,7 @@ def read_mapping(path: Path) -> Mapping[str, Any]:
     except ValueError as error:  # UnicodeDecodeError is one
         raise MbrlError(f"{path}: not YAML: {error}") from error
     if not isinstance(given, dict):
-        raise MbrlError(f"{path}: expected a mapping with task, from and arms")
+        raise MbrlError(f"{path}: expected a mapping with task, from and so on")
     return given
 
 

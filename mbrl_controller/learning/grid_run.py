@@ -27,7 +27,7 @@ from mbrl_controller.base.run_folder import NAME, PLAN_FILE, mark_done, new_run,
 from mbrl_controller.base.worker_pool import WorkerPool
 from mbrl_controller.contract.contract import parse_contract
 from mbrl_controller.learning.grid_cell import STOP_FILE, Cell, Values, judged, run_cell
-from mbrl_controller.learning.grid_plan import GridPlan
+from mbrl_controller.learning.grid_plan import GridPlan, Source
 from mbrl_controller.learning.grid_record import HOLD, Judged, better_of, record
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.training.dataset import episode_files
@@ -70,7 +70,7 @@ def run(
     if not NAME.match(name):
         raise MbrlError(f"run name {name!r}: use letters, digits, '_', '.', '-'")
     folder = (runs_dir or home_dir() / "runs") / "ablate" / name
-    about = _begins_with(plan, models_dir)
+    about = begins_with(plan.task, plan.source, models_dir)
     cells = make_cells(plan, folder, models_dir, str(about.get("version", "")))
     specs = parse_contract(cells[0].plan.contract, "", cells[0].plan.contract_folder).task.metric_specs
     try:
@@ -144,6 +144,8 @@ def run_cells(
             if values is not None:
                 finished += 1
                 on_cell(cell.name, finished, len(cells))
+            if finished < len(cells) and should_stop():
+                break
     return finished == len(cells)
 
 
@@ -183,23 +185,23 @@ def keep(folder: Path, target: Path, name: str) -> list[Path]:
     return kept
 
 
-def _arms(plan: GridPlan, cells: Sequence[Cell]) -> list[Judged]:
-    by_name: dict[str, list[Values]] = {cell.name: judged(cell) for cell in cells}
-    return [Judged(arm.name, {s: by_name[cell_name(arm.slug, s)] for s in plan.seeds}) for arm in plan.arms]
-
-
-def _begins_with(plan: GridPlan, models_dir: Path | None) -> dict[str, Any]:
-    """What the arms begin with, told apart by content: a path may hold something else tomorrow."""
-    if plan.source.kind == "version":
-        version = Registry(models_dir).resolve(plan.task, plan.source.name)
+def begins_with(task: str, source: Source, models_dir: Path | None) -> dict[str, Any]:
+    """What runs begin with, told apart by content: a path may hold something else tomorrow. Raises MbrlError."""
+    if source.kind == "version":
+        version = Registry(models_dir).resolve(task, source.name)
         return {"version": version.name, "digest": version.card().model_sha256}
-    if plan.source.kind == "episodes":
-        files = episode_files([Path(plan.source.name)])
+    if source.kind == "episodes":
+        files = episode_files([Path(source.name)])
         sha = hashlib.sha256()
         for file in files:
             sha.update(hashlib.sha256(file.read_bytes()).digest())
         return {"files": len(files), "digest": sha.hexdigest()}
     return {}
+
+
+def _arms(plan: GridPlan, cells: Sequence[Cell]) -> list[Judged]:
+    by_name: dict[str, list[Values]] = {cell.name: judged(cell) for cell in cells}
+    return [Judged(arm.name, {s: by_name[cell_name(arm.slug, s)] for s in plan.seeds}) for arm in plan.arms]
 
 
 def _machine() -> str:
