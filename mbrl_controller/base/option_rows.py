@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -65,7 +65,10 @@ def value_text(value: Any) -> str:
 
 
 def range_text(field: FieldInfo) -> str:
-    """The values that a field takes, in words; empty: any of its type."""
+    """The values that a field takes, or the entries of a list, in words; empty: any of its type."""
+    if get_origin(field.annotation) is tuple and get_args(field.annotation)[-1] is Ellipsis:
+        text = range_text(_entry(field))
+        return f"each {text}" if text else ""
     choices = [str(choice) for choice in get_args(field.annotation) if isinstance(choice, str)]
     if choices:
         return ", ".join(choices)
@@ -77,7 +80,14 @@ def range_text(field: FieldInfo) -> str:
     )
 
 
+def _entry(field: FieldInfo) -> FieldInfo:
+    """An entry of a list, as a field of its own."""
+    return FieldInfo.from_annotation(get_args(field.annotation)[0])
+
+
 def _unit(name: str, field: FieldInfo) -> str:
+    if get_origin(field.annotation) is tuple and get_args(field.annotation)[-1] is Ellipsis:
+        field = _entry(field)
     units = [item.name for item in field.metadata if isinstance(item, Unit)]
     found = units[0] if units else unit_in_name(name)
     return "" if found == NO_UNIT else found

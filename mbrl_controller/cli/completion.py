@@ -26,9 +26,9 @@ def complete_planners(incomplete: str) -> list[str]:
 
 def complete_sims(incomplete: str) -> list[str]:
     """Presets of the simulated hand that begin so."""
-    from mbrl_controller.simulation.sim_options import PRESETS
+    from mbrl_controller.simulation.sim_presets import preset_names
 
-    return [name for name in PRESETS if name.startswith(incomplete)]
+    return [name for name in preset_names() if name.startswith(incomplete)]
 
 
 def complete_contracts(incomplete: str) -> list[str]:

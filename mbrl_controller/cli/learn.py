@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from mbrl_controller.cli.chosen_task import chosen_task
+from mbrl_controller.cli.completion import complete_sims
 from mbrl_controller.cli.console import console, say
 from mbrl_controller.cli.errors import INTERRUPTED, report_errors
 from mbrl_controller.cli.option_groups import given_options
@@ -39,7 +40,10 @@ def learn(
     ] = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="trainings after which it ends")] = None,
     options: LearnSetOption = None,
-    sim: Annotated[str | None, typer.Option(help="the simulated hand: nominal or perturbed")] = None,
+    sim: Annotated[
+        str | None,
+        typer.Option(help="the simulated hand: nominal, perturbed, or a preset", autocompletion=complete_sims),
+    ] = None,
     sim_set: SimSetOption = None,
     run: Annotated[str | None, typer.Option("--run", help="name of the run (default: the time)")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="continue the newest unfinished run, or --run")] = False,

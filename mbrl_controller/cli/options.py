@@ -103,7 +103,11 @@ MixOption = Annotated[
 ]
 # the simulated hand
 SimOption = Annotated[
-    str, typer.Option(help="nominal, or perturbed: noise, latency, other masses", autocompletion=complete_sims)
+    str,
+    typer.Option(
+        help="nominal; perturbed: noise, latency, other masses; or a preset of sim/presets/, such as foreign_elliptic",
+        autocompletion=complete_sims,
+    ),
 ]
 SimSetOption = Annotated[
     list[str] | None,

@@ -129,7 +129,9 @@ class LearnPlan(BaseModel):
         default="",
         description="of a real hand: service (std_srvs/Trigger) that puts the object back; empty: a person does",
     )
-    sim: Literal["nominal", "perturbed"] = Field(default="nominal", description="simulated hand, in evaluation too")
+    sim: str = Field(
+        default="nominal", description="simulated hand, in evaluation too: nominal, perturbed, or a preset"
+    )
     sim_options: dict[str, Any] = Field(default_factory=dict, description="options that override those of `sim`")
 
     training: TrainConfig = TrainConfig()

@@ -16,7 +16,7 @@ from mbrl_controller.dynamics.train_config import TrainConfig
 from mbrl_controller.learning.config import CollectionConfig, LearnPlan
 from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.planning.catalog import PLANNERS, make_planner
-from mbrl_controller.simulation.sim_options import make_sim_options
+from mbrl_controller.simulation.sim_presets import make_sim_options
 from mbrl_controller.tasks.metrics import direction
 
 

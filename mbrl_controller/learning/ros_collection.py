@@ -22,6 +22,7 @@ from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.learning.config import LearnPlan
 from mbrl_controller.learning.schedule import EpisodeBatch
 from mbrl_controller.rollouts.config import RolloutConfig
+from mbrl_controller.simulation.sim_presets import node_parameters
 from mbrl_controller.stack.launcher import StackConfig, run_stack
 from mbrl_controller.stack.processes import ProcessGroup
 
@@ -133,7 +134,7 @@ def stack_config(
         seed=batch.seed,
         rate=1.0 / contract.action.period,
         controller=controller,
-        sim={"preset": plan.sim, **{f"options.{option}": value for option, value in rollout.sim_options.items()}},
+        sim=node_parameters(plan.sim, rollout.sim_options),
         is_real=is_real,
     )
 

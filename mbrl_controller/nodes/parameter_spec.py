@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -178,17 +178,20 @@ def spec_of(field_name: str, field: FieldInfo, *, name: str = "", live: bool = F
             if getattr(constraint, kind, None) is not None:
                 found[side] = getattr(constraint, kind)
                 found |= {open_end: True} if open_end else {}
-    choices = tuple(c for c in get_args(field.annotation) if isinstance(c, str))
+    choices = tuple(c for c in (*get_args(field.annotation), *of_entries) if isinstance(c, str))
     return Spec(
         name or field_name, field.default, field.description or "", live=live, choices=choices, entry=entry, **found
     )
 
 
 def _entries(annotation: Any) -> tuple[type | None, tuple[Any, ...]]:
-    """Type and constraints of the entries of a field that is a tuple of any length; None and nothing for another."""
+    """Type of the entries of a field that is a tuple of any length, and their constraints, or the texts that they are
+    one of; None and nothing for another."""
     if get_origin(annotation) is not tuple:
         return None, ()
     of = get_args(annotation)[0]
+    if get_origin(of) is Literal:
+        return str, get_args(of)
     if get_origin(of) is not Annotated:
         return of, ()
     kind, *metadata = get_args(of)

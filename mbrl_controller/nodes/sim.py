@@ -28,14 +28,15 @@ from mbrl_controller.nodes.parameters import Parameters
 from mbrl_controller.nodes.sim_runner import Runner
 from mbrl_controller.nodes.sim_runners import RESET_WAIT_S, LockstepRunner, RealTimeRunner
 from mbrl_controller.nodes.world_topic import TOPIC as WORLD_TOPIC
-from mbrl_controller.simulation.sim_options import PRESETS, SimOptions, make_sim_options
+from mbrl_controller.simulation.sim_options import SimOptions
+from mbrl_controller.simulation.sim_presets import make_sim_options, preset_names
 
 GOAL_TOPIC = "controller/goal"  # heard where there is a viewer to show it
 SPECS = [
     Spec("autostart", True, "configure and activate at the start", read_only=True),
     Spec("contract", "", "robot contract: a path, or a file of the package's config/; empty: adroit_baoding.yaml"),
     Spec("seed", 0, "seed of the first start; each reset takes the next one", unit=NO_UNIT, lower=0),
-    Spec("preset", "nominal", "sensors, delays and physics", choices=tuple(PRESETS)),
+    Spec("preset", "nominal", "sensors, delays and physics", choices=tuple(preset_names())),
     Spec("lockstep", False, "one state per control period; each waits for the command that answers the last"),
     Spec("state_rate", 100.0, "rate of the states in real time", unit="Hz", lower=1.0, upper=1000.0),
     Spec("publish_clock", True, "publish /clock; false if another simulator does: one graph has one clock"),

@@ -23,6 +23,7 @@ from mbrl_controller.episodes.writer import PART
 from mbrl_controller.rollouts.config import ResolvedRollout, RolloutConfig, resolve
 from mbrl_controller.rollouts.episode import EpisodeTrajectory
 from mbrl_controller.rollouts.pool import EpisodePool
+from mbrl_controller.simulation.sim_options import differing
 
 SESSION = re.compile(r"^[\w.-]+$")
 
@@ -96,7 +97,7 @@ def _info(config: RolloutConfig, resolved: ResolvedRollout, session: str, number
             "policy": config.policy,
             "exploration": str(config.exploration),
             "sim": config.sim,
-            "sim_options": json.dumps(config.sim_options),
+            "sim_options": json.dumps(differing(resolved.spec.sim)),
             "precision": resolved.precision,
             **_heads(resolved),
         },

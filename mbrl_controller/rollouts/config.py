@@ -30,7 +30,7 @@ from mbrl_controller.planning.base import RENAMED
 from mbrl_controller.planning.catalog import PLANNERS
 from mbrl_controller.rollouts.episode import EpisodeSpec, PolicyName
 from mbrl_controller.simulation.scene import world_digest
-from mbrl_controller.simulation.sim_options import make_sim_options
+from mbrl_controller.simulation.sim_presets import make_sim_options
 
 DYNAMICS = ("learned", "oracle")
 POLICIES: tuple[str, ...] = get_args(PolicyName)

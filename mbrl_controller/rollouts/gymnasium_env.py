@@ -30,7 +30,7 @@ from mbrl_controller.simulation.camera import Camera
 from mbrl_controller.simulation.env import HandEnv
 from mbrl_controller.simulation.hand_simulation import HandSimulation
 from mbrl_controller.simulation.scene import world_digest
-from mbrl_controller.simulation.sim_options import make_sim_options
+from mbrl_controller.simulation.sim_presets import make_sim_options
 from mbrl_controller.tasks.base import Goal, ObservingGoal
 from mbrl_controller.tasks.metrics import EpisodeMetrics
 from mbrl_controller.tasks.spaces import Array

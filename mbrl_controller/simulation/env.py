@@ -13,7 +13,7 @@ from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.contract.sources import TrackedSource
 from mbrl_controller.contract.state_assembly import split_state
 from mbrl_controller.simulation.hand_simulation import HandSimulation
-from mbrl_controller.simulation.measuring import MeasuredState, Measurement, schedule
+from mbrl_controller.simulation.measuring import MeasuredState, Measurement, Moment, schedule
 from mbrl_controller.simulation.sensor_model import TIME_TOLERANCE, ActuatorDelay, SensorModel
 from mbrl_controller.simulation.sim_options import SimOptions
 from mbrl_controller.tasks.spaces import Array
@@ -48,15 +48,14 @@ class HandEnv:
         )
         self._measured = MeasuredState(simulation.contract)
         self._perfect = not any(sensing)
-        scene = simulation.scene
-        every = scene.substeps if self._perfect else max(1, round(SENSE_PERIOD / scene.timestep))
-        self._moments = schedule(simulation.contract, scene.substeps, every)
+        self._moments = self._schedule()
         self._newest: tuple[float, Array] = (0.0, simulation.state())
         self.measurements: list[Measurement] = []  # that arrived in the last step; but for trackers, only the newest
 
     def reset(self, seed: int) -> tuple[float, Array]:
         """Begin an episode; returns stamp (s) and measured state [S]. The hand is at rest: latency changes nothing."""
         state = self.simulation.reset(seed)
+        self._moments = self._schedule()  # the physics step may be another one in this episode
         self._sensor.reset(seed)
         self._delay.reset()
         self._measured.reset()
@@ -83,6 +82,11 @@ class HandEnv:
             self._sensor.measure(simulation.time, simulation.state())
             arrived += self._sensor.arrivals(simulation.time)
         return self._take(arrived)
+
+    def _schedule(self) -> tuple[Moment, ...]:
+        scene = self.simulation.scene
+        every = scene.substeps if self._perfect else max(1, round(SENSE_PERIOD / scene.timestep))
+        return schedule(self.simulation.contract, scene.substeps, every)
 
     def _take(self, arrived: list[tuple[float, Array]]) -> tuple[float, Array]:
         """Make a state of measurements, each of the whole state [S] at a stamp (s)."""

@@ -12,13 +12,15 @@ import numpy as np
 
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.simulation.contact_physics import ContactPhysics
 from mbrl_controller.simulation.randomise import Nominal, randomise_physics
-from mbrl_controller.simulation.scene import Scene, load_scene
+from mbrl_controller.simulation.scene import Scene, load_scene, steps_in
 from mbrl_controller.simulation.sim_options import NOMINAL, SimOptions
 from mbrl_controller.simulation.start import draw_start, held_controls, start_qpos
 from mbrl_controller.tasks.spaces import Array
 
 START_ATTEMPTS = 20
+CONTACT_DRAWS = 2  # their stream of a seed; 1 is the first measurement's noise
 DIVERGED = (
     mujoco.mjtWarning.mjWARN_BADQPOS,
     mujoco.mjtWarning.mjWARN_BADQVEL,
@@ -55,10 +57,13 @@ class HandSimulation:
     def __init__(self, contract: RobotContract, options: SimOptions = NOMINAL) -> None:
         self.contract = contract
         self.options = options
-        self.scene: Scene = load_scene(contract)
+        self.scene: Scene = load_scene(contract, keep_tendons=options.tendons == "kept")
+        for step in options.physics_step:
+            steps_in(contract.action.period, step)
         self.model = self.scene.model
         self.data = mujoco.MjData(self.model)
         self._nominal = Nominal.of(self.model)
+        self._contacts = ContactPhysics.of(self.model)
         self._due = 0.0
         self.reset(0)
 
@@ -71,6 +76,8 @@ class HandSimulation:
         """Begin an episode with physics and start drawn from `seed`; returns the settled state [S]."""
         rng = np.random.default_rng(seed)
         randomise_physics(self.model, self._nominal, self.scene, self.options, rng)
+        # Draws of its own: the start of a seed is the same in every world.
+        self._contacts.set(self.model, self.scene, self.options, np.random.default_rng([seed, CONTACT_DRAWS]))
         start = start_qpos(self.scene, self.contract)
         hold = held_controls(self.scene, start)
         for _ in range(START_ATTEMPTS):

@@ -56,13 +56,13 @@ def randomise_physics(
     model.body_mass[:], model.body_inertia[:] = nominal.body_mass, nominal.body_inertia
     for name in sorted(scene.objects):
         body = scene.objects[name]
-        factor = 1 + options.mass * rng.uniform(-1, 1)
+        factor = options.mass_factor * (1 + options.mass * rng.uniform(-1, 1))
         model.body_mass[body] *= factor
         model.body_inertia[body] *= factor
-    factor = 1 + options.friction * rng.uniform(-1, 1)
+    factor = options.friction_factor * (1 + options.friction * rng.uniform(-1, 1))
     model.geom_friction[:] = nominal.geom_friction * factor
     model.pair_friction[:] = nominal.pair_friction * factor
-    gains = 1 + options.gain * rng.uniform(-1, 1, model.nu)
+    gains = options.gain_factor * (1 + options.gain * rng.uniform(-1, 1, model.nu))
     model.actuator_gainprm[:], model.actuator_biasprm[:] = nominal.gainprm, nominal.biasprm
     model.actuator_gainprm[:, 0] *= gains
     model.actuator_biasprm[:, 1] *= gains

@@ -43,7 +43,7 @@ class Scene:
     hand: HandJoints
     reader: StateReader
     loose_joints: tuple[int, ...]  # hinges and slides that no servo moves, such as a valve; in format 1 hinges
-    substeps: int  # physics steps in a control period
+    period: float  # s of control
     digest: str  # SHA-256 (hex) of scene.yaml's content and the model's files
 
     @property
@@ -60,6 +60,11 @@ class Scene:
     def timestep(self) -> float:
         """s of one physics step."""
         return float(self.model.opt.timestep)
+
+    @property
+    def substeps(self) -> int:
+        """Physics steps in a control period."""
+        return round(self.period / self.timestep)
 
     @property
     def camera(self) -> Camera:
@@ -81,15 +86,18 @@ class Scene:
         return {name: int(self.model.jnt_dofadr[self.model.body_jntadr[body]]) for name, body in self.objects.items()}
 
 
-def load_scene(contract: RobotContract) -> Scene:
-    """The world of a contract; raises ContractError if there is none or it does not match."""
+def load_scene(contract: RobotContract, keep_tendons: bool = False) -> Scene:
+    """The world of a contract; raises ContractError if there is none or it does not match.
+
+    `keep_tendons`: those of the model file, even where the scene removes them.
+    """
     path = scene_path(contract)
     file = read_scene_once(path)
     for what, own, wanted in (("robot", file.robot, contract.file.robot), ("task", file.task, contract.task.name)):
         if own not in (None, wanted):
             raise ContractError(f"{path}: it is a world for {what} {own!r}, the contract says {wanted!r}")
     efforts = [e.owner for e in map(parse_entry, contract.task.state.names) if e.quantity == "effort"]
-    world = compile_world(path, tuple((name, file.actuators.get(name)) for name in efforts))
+    world = compile_world(path, tuple((name, file.actuators.get(name)) for name in efforts), keep_tendons)
     model = copy.copy(world.model)
     try:
         hand = find_hand(model, contract.action, file.actuators)
@@ -98,7 +106,7 @@ def load_scene(contract: RobotContract) -> Scene:
             _warn_of_other_frames(contract, model, frame, path)
         places = {name: i for i, name in enumerate(contract.action.names)}
         reader = StateReader(model, contract.task.state.names, places, hand, frame, file.sensors)
-        substeps = _substeps(contract.action.period, float(model.opt.timestep))
+        steps_in(contract.action.period, float(model.opt.timestep))
     except ContractError as error:
         raise ContractError(f"{path}: {error}") from error
     return Scene(
@@ -109,7 +117,7 @@ def load_scene(contract: RobotContract) -> Scene:
         hand=hand,
         reader=reader,
         loose_joints=_loose_joints(model, file.neutral_first),
-        substeps=substeps,
+        period=contract.action.period,
         digest=file_digest(path),
     )
 
@@ -120,10 +128,13 @@ def world_digest(contract: RobotContract) -> str:
 
 
 @lru_cache(maxsize=8)
-def compile_world(path: Path, efforts: tuple[tuple[str, str | None], ...] = ()) -> World:
+def compile_world(path: Path, efforts: tuple[tuple[str, str | None], ...] = (), keep_tendons: bool = False) -> World:
     """Compile once; callers copy the model (the hand's meshes take most of a second)."""
     try:
-        return build(read_scene_once(path), path.parent, efforts)
+        file = read_scene_once(path)
+        if keep_tendons:
+            file = file.model_copy(update={"edit": file.edit.model_copy(update={"tendons": True})})
+        return build(file, path.parent, efforts)
     except (ContractError, ValueError, KeyError) as error:  # MuJoCo reports parse and compile errors as ValueError
         text = str(error)
         raise ContractError(text if text.startswith(str(path)) else f"{path}: {text}") from error
@@ -150,7 +161,8 @@ def _warn_of_other_frames(contract: RobotContract, model: mujoco.MjModel, frame:
             )
 
 
-def _substeps(period: float, timestep: float) -> int:
+def steps_in(period: float, timestep: float) -> int:
+    """Physics steps of `timestep` (s) in a control period (s); raises ContractError where it is not a multiple."""
     steps = period / timestep
     if abs(steps - round(steps)) > 1e-6 or round(steps) < 1:
         raise ContractError(f"control_period_s {period} is not a multiple of the simulation's step of {timestep} s")

@@ -6,21 +6,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from mbrl_controller.base.errors import ContractError, MbrlError
+from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.units import Metres, Number, Radians, Seconds, Unit
 from mbrl_controller.models.spec import describe_validation
+from mbrl_controller.simulation.contact_options import ContactOptions
 
-Preset = Literal["nominal", "perturbed"]
 
-
-class SimOptions(BaseModel):
+class SimOptions(ContactOptions):
     """Noise and randomisation. A range v is uniform in +-v around nominal, drawn at each reset from its seed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     # What is drawn at the start, the scene says (`start.vary`); these are the ranges where it gives none.
     start_pose_noise: Radians = Field(default=0.02, ge=0, le=0.5, description="range of each joint's start position")
@@ -99,19 +96,17 @@ PERTURBED = SimOptions(
     friction=0.2,
     gain=0.1,
 )
-PRESETS: dict[str, SimOptions] = {"nominal": NOMINAL, "perturbed": PERTURBED}
+PRESETS: dict[str, SimOptions] = {"nominal": NOMINAL, "perturbed": PERTURBED}  # others are files: sim_presets.py
 
 
-def make_sim_options(name: str, overrides: Mapping[str, Any]) -> SimOptions:
-    """The preset `name` with single options in `overrides`; raises MbrlError for what is unknown or out of range."""
+def checked_options(given: Mapping[str, Any], where: str = "sim options") -> SimOptions:
+    """The options that `given` says; raises MbrlError, beginning with `where`, for what is unknown or out of range."""
     try:
-        return SimOptions(**(preset(name).model_dump() | dict(overrides)))
+        return SimOptions(**given)
     except ValidationError as error:
-        raise MbrlError(f"sim options: {describe_validation(error, SimOptions, 'mbrl options sim')}") from error
+        raise MbrlError(f"{where}: {describe_validation(error, SimOptions, 'mbrl options sim')}") from error
 
 
-def preset(name: str) -> SimOptions:
-    """Options by name; raises ContractError for an unknown name."""
-    if name not in PRESETS:
-        raise ContractError(f"unknown simulation preset {name!r}; known: {', '.join(PRESETS)}")
-    return PRESETS[name]
+def differing(options: SimOptions) -> dict[str, Any]:
+    """The options that differ from the nominal ones, as JSON has them: what is noted of a simulated episode."""
+    return options.model_dump(mode="json", exclude_defaults=True)

@@ -22,7 +22,7 @@ from mbrl_controller.control.task_config import contract_for, contract_path
 from mbrl_controller.models.origin import check_robot, parse_mix
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.planning.catalog import PLANNERS
-from mbrl_controller.simulation.sim_options import make_sim_options
+from mbrl_controller.simulation.sim_presets import node_parameters
 from mbrl_controller.stack.cpu_load import cpu_load
 from mbrl_controller.stack.processes import (
     NODE_ENVIRONMENT,
@@ -50,8 +50,7 @@ class SimulatedHand:
 
     def parameters(self) -> dict[str, Any]:
         """Parameters of the sim; raises MbrlError for what is unknown or out of range."""
-        make_sim_options(self.sim, self.sim_options)
-        return {"preset": self.sim, **{f"options.{name}": value for name, value in self.sim_options.items()}}
+        return node_parameters(self.sim, self.sim_options)
 
 
 @dataclass(frozen=True)

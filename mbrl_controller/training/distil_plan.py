@@ -172,7 +172,7 @@ def check_plan(plan: DistilPlan, registry: Registry) -> DistilInputs:
     for options in plan.config.goals:
         contract.task.sample_goal(rng, **options)
     if not plan.no_world:
-        from mbrl_controller.simulation.sim_options import make_sim_options
+        from mbrl_controller.simulation.sim_presets import make_sim_options
 
         make_sim_options(plan.sim, plan.sim_options)
     registry.check_writable(plan.task)

@@ -126,7 +126,7 @@ def _pieces(
 def actor(plan: DistilPlan, inputs: DistilInputs, policy: Path | None) -> EpisodeSpec:
     """Episodes in which the policy of a file acts, or the planner that teaches; with its goals and without noise."""
     from mbrl_controller.rollouts.episode import EpisodeSpec
-    from mbrl_controller.simulation.sim_options import make_sim_options
+    from mbrl_controller.simulation.sim_presets import make_sim_options
 
     teacher = inputs.teacher
     return EpisodeSpec(

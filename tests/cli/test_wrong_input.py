@@ -87,7 +87,7 @@ def run(*words: str) -> Any:
         (("evaluate", "--planner-set", "num_sample=9", *SHIPPED), "near it: num_samples; `mbrl options planner --pl"),
         (("evaluate", "--controller-set", "risk.knd=mean", *ONE), "risk.knd: there is no option of this name; near it"),
         (("evaluate", "--controller-set", "risk.kind=average", *ONE), "'mean', 'mean_std' or 'worst'"),
-        (("collect", "--sim-set", "frction=0.1", *ONE), "near it: friction; `mbrl options sim` lists all"),
+        (("collect", "--sim-set", "frction=0.1", *ONE), "near it: friction, "),
         (("film", "film.gif", "--policy", "hold", "--sim-set", "options.frction=0.1"), "near it: friction"),
         (("soak", "--sim-set", "friction=3"), "friction"),
         (("soak", "--contract", "nosuch.yaml"), "nosuch.yaml: cannot be read"),

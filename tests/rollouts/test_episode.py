@@ -16,7 +16,7 @@ from mbrl_controller.models.registry import Registry
 from mbrl_controller.rollouts.config import RolloutConfig, resolve
 from mbrl_controller.rollouts.episode import EpisodeRunner, EpisodeSpec
 from mbrl_controller.rollouts.pool import EpisodePool
-from mbrl_controller.simulation.sim_options import preset
+from mbrl_controller.simulation.sim_presets import preset
 from mbrl_controller.tasks.catalog import TASKS
 
 SMALL = {"num_samples": 16, "horizon": 3}

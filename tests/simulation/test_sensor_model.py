@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from mbrl_controller.base.errors import ContractError
 from mbrl_controller.simulation.sensor_model import ActuatorDelay, SensorModel, noise_levels
-from mbrl_controller.simulation.sim_options import NOMINAL, PERTURBED, SimOptions, preset
+from mbrl_controller.simulation.sim_options import NOMINAL, PERTURBED, SimOptions
+from mbrl_controller.simulation.sim_presets import preset
 from mbrl_controller.tasks.orientation import orthonormal, random_orientation, rotation_vector
 from mbrl_controller.tasks.spaces import AXES
 
