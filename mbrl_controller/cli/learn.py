@@ -45,6 +45,9 @@ def learn(
         typer.Option(help="the simulated hand: nominal, perturbed, or a preset", autocompletion=complete_sims),
     ] = None,
     sim_set: SimSetOption = None,
+    from_version: Annotated[
+        str, typer.Option(metavar="VERSION", help="start from this version of your models instead of random motion")
+    ] = "",
     run: Annotated[str | None, typer.Option("--run", help="name of the run (default: the time)")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="continue the newest unfinished run, or --run")] = False,
     through_ros: Annotated[
@@ -64,6 +67,8 @@ def learn(
 ) -> None:
     """Learn a task from nothing: random motion, then rounds of training and collecting, evaluated on held-out seeds.
 
+    With --from-version, another hand's version learns this hand, without random motion.
+
     Ctrl-C stops it; --resume continues, also after a crash or kill.
     """
     from mbrl_controller.cli.progress import LearnDisplay, stop_flag
@@ -77,6 +82,8 @@ def learn(
         name: value for name, value in (("env_steps", env_steps), ("rounds", rounds), ("sim", sim)) if value is not None
     }
     settings |= {"sim_options": given_options("sim", sim_set)} if sim_set else {}
+    if from_version:
+        settings["base"] = {**settings.get("base", {}), "version": from_version, "models_dir": models_dir}
     settings |= {"through_ros": True} if through_ros else {}
     settings |= {"mix": sorted(parse_mix(mix))} if mix else {}
     with stop_flag() as stop, LearnDisplay() as callback:

@@ -81,6 +81,14 @@ def retrain(
         Literal["auto", "fp32"], typer.Option(help="auto: add an 8-bit file if it plans alike; fp32: do not")
     ] = "auto",
     options: TrainingSetOption = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--weight",
+            metavar="PATH=NUMBER",
+            help="how much the episodes at PATH count, where the others have 1; repeatable",
+        ),
+    ] = None,
     notes: Annotated[str, typer.Option(help="kept on the model's card")] = "",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads")] = None,
     models_dir: ModelsOption = None,
@@ -99,6 +107,7 @@ def retrain(
     from mbrl_controller.cli.tables import print_retrain
     from mbrl_controller.models.origin import parse_mix
     from mbrl_controller.training import retrain as job
+    from mbrl_controller.training.episode_weights import parse_weights
     from mbrl_controller.training.retrain_plan import RetrainRequest
 
     request = RetrainRequest(
@@ -116,6 +125,7 @@ def retrain(
         threads=threads,
         mix=parse_mix(mix),
         world=world,
+        weights=parse_weights(weights or ()),
     )
     with stop_flag() as stop, RetrainDisplay() as callback:
         result = job.run(request, stop.is_set, callback, usable_cores())

@@ -187,6 +187,8 @@ def line(row: Row, metrics: Sequence[Metric] = ()) -> str:
     parts += [f"{f.label} {f.text(known[f.key])}" for f in shown_figures(metrics, [row]) if f.key in known]
     errors = (("one step", row.one_step_nrmse), ("horizon", row.horizon_nrmse))
     parts += [f"{name} {100 * value:.0f}%" for name, value in errors if value is not None]
+    if row.dropped:
+        parts.append(f"{row.dropped} dropped")
     if row.accepted is False:
         parts.append("not accepted")
     return "  ".join([*parts, row.version, f"({duration(row.wall_s)}, {duration(row.total_s)} in all)"])

@@ -47,6 +47,7 @@ class Defaults(BaseModel):
     core: ControllerConfig = ControllerConfig()
     training: dict[str, Any] = Field(default_factory=dict)
     learning: dict[str, Any] = Field(default_factory=dict)  # of `mbrl learn`
+    adapting: dict[str, Any] = Field(default_factory=dict)  # of `mbrl learn --from-version`, over `learning`
     distil: dict[str, Any] = Field(default_factory=dict)  # of `mbrl distil`
     benchmark: BenchmarkDefaults = BenchmarkDefaults()
 

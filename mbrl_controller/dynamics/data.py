@@ -35,6 +35,7 @@ class TransitionSet:
     episode: Index  # [T]
     step: Index  # [T]
     episode_keys: tuple[str, ...]
+    weight: Array | None = None  # [T] of each row in training; None: all alike
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "episode_keys", tuple(self.episode_keys))
@@ -42,6 +43,12 @@ class TransitionSet:
             value = np.array(getattr(self, name), dtype=np.float64 if kind is float else np.int64)
             value.setflags(write=False)
             object.__setattr__(self, name, value)
+        if self.weight is not None:
+            weight = np.array(self.weight, dtype=np.float64)
+            weight.setflags(write=False)
+            object.__setattr__(self, "weight", weight)
+            if weight.shape != self.episode.shape or not (np.isfinite(weight) & (weight > 0)).all():
+                raise DatasetError(f"weight {weight.shape} must be [{len(self.episode)}], each finite and above 0")
         self._check_shapes()
         self._check_finite()
 
@@ -100,6 +107,7 @@ class TransitionSet:
             np.searchsorted(wanted, self.episode[rows]),
             self.step[rows],
             tuple(self.episode_keys[i] for i in wanted),
+            None if self.weight is None else self.weight[rows],
         )
 
     def split_by_episode(self, fraction: float, key: str = "") -> tuple[TransitionSet, TransitionSet]:
@@ -123,7 +131,7 @@ class TransitionSet:
             keys = tuple(f"{key}|{symmetry.name}" for key in self.episode_keys)
             state, next_state = symmetry.mirror_state(self.state), symmetry.mirror_state(self.next_state)
             mirrored = state, symmetry.mirror_action(self.action), next_state
-            parts.append(TransitionSet(*mirrored, self.episode, self.step, keys))
+            parts.append(TransitionSet(*mirrored, self.episode, self.step, keys, self.weight))
         return concatenate(parts)
 
     def windows(self, length: int) -> Index:
@@ -145,6 +153,8 @@ class TransitionSet:
             sha.update(f"{value.shape}".encode())
             sha.update(np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<")).tobytes())
         sha.update("\0".join(self.episode_keys).encode())
+        if self.weight is not None:
+            sha.update(self.weight.astype("<f8").tobytes())
         return sha.hexdigest()
 
 
@@ -155,6 +165,9 @@ def concatenate(parts: Sequence[TransitionSet]) -> TransitionSet:
     sizes = {(p.state.shape[1], p.action.shape[1]) for p in parts}
     if len(sizes) > 1:
         raise DatasetError(f"recordings differ in (state, action) size: {sorted(sizes)}")
+    weights = None
+    if any(p.weight is not None for p in parts):
+        weights = np.concatenate([np.ones(len(p)) if p.weight is None else p.weight for p in parts])
     offsets = np.cumsum([0] + [len(p.episode_keys) for p in parts[:-1]])
     return TransitionSet(
         np.concatenate([p.state for p in parts]),
@@ -163,6 +176,7 @@ def concatenate(parts: Sequence[TransitionSet]) -> TransitionSet:
         np.concatenate([p.episode + offset for p, offset in zip(parts, offsets, strict=True)]),
         np.concatenate([p.step for p in parts]),
         tuple(key for p in parts for key in p.episode_keys),
+        weights,
     )
 
 

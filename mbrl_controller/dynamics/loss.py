@@ -27,6 +27,7 @@ class Rows:
     action: Tensor  # [N, A]
     next_state: Tensor  # [N, S]; periodic angles within half a turn of the state's
     windows: Tensor  # [W, k], rows
+    weight: Tensor | None = None  # [N], 1 in the mean over the windows' first rows; None: all alike
 
 
 class RolloutLoss:
@@ -57,7 +58,11 @@ class RolloutLoss:
             torch.tensor(value, dtype=torch.float32, device=self.device)
             for value in (data.state, data.action, unwrapped)
         )
-        return Rows(state, action, next_state, torch.tensor(windows, device=self.device))
+        weight = None
+        if data.weight is not None:
+            relative = data.weight / np.mean(data.weight[windows[:, 0]])
+            weight = torch.tensor(relative, dtype=torch.float32, device=self.device)
+        return Rows(state, action, next_state, torch.tensor(windows, device=self.device), weight)
 
     def scale(self, rows: Rows) -> Tensor:
         """RMS change [k, S] after each step, at least the one-step scale: so that late steps do not dominate."""
@@ -84,7 +89,10 @@ class RolloutLoss:
         for j in range(windows.shape[-1]):
             state = self.model(state, rows.action[windows[..., j]])
             error = self._error(state, rows.next_state[windows[..., j]], scale[j], noise)
-            total = total + (self._of(error) * self.weight).mean((1, 2))
+            loss = self._of(error) * self.weight
+            if rows.weight is not None:
+                loss = loss * rows.weight[windows[..., :1]]
+            total = total + loss.mean((1, 2))
         return total / windows.shape[-1]
 
     def _error(self, state: Tensor, target: Tensor, scale: Tensor, noise: tuple[Tensor, Tensor] | None) -> Tensor:

@@ -19,7 +19,7 @@ from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.run_folder import PLAN_FILE
 from mbrl_controller.learning import plots
 from mbrl_controller.learning.config import RENAMED
-from mbrl_controller.learning.log import LOG_FILE, Row
+from mbrl_controller.learning.log import LOG_FILE, Row, StepKind
 from mbrl_controller.learning.shown_figures import ShownFigure, metrics_of, shown_figures
 
 
@@ -74,7 +74,9 @@ def _table(name: str, runs: Sequence[ComparedRun]) -> Table:
     seeds = ", ".join(str(f.plan["seed"]) for f in runs)
     shown = _shown(runs)
     titles = [f"{figure.label} {'%' if figure.share else figure.unit}".rstrip() for figure in shown]
-    columns = ("round", "env steps", "robot min", "wall min", *titles)
+    drops = [_drops(f.rows) for f in runs]  # by round
+    counted = [by_round for by_round in drops if by_round]
+    columns = ("round", "env steps", "robot min", "wall min", *(["drops"] if counted else []), *titles)
     title = f"{name}: {len(runs)} run{'s' * (len(runs) > 1)}, seed {seeds}; mean (lowest..highest)"
     table = Table(*columns, title=title, box=None, title_justify="left")
     by_round: dict[int, list[Row]] = {}
@@ -86,6 +88,7 @@ def _table(name: str, runs: Sequence[ComparedRun]) -> Table:
             [float(r.env_steps) for r in rows],
             [r.robot_minutes for r in rows],
             [r.total_s / 60 for r in rows],
+            *([[float(by_round.get(number, 0)) for by_round in counted]] if counted else []),
             *(
                 [r.figures()[one.key] * (100 if one.share else 1) for r in rows if one.key in r.figures()]
                 for one in shown
@@ -93,6 +96,19 @@ def _table(name: str, runs: Sequence[ComparedRun]) -> Table:
         ]
         table.add_row(f"{number}" if len(rows) == len(runs) else f"{number} ({len(rows)})", *map(_cell, values))
     return table
+
+
+def _drops(rows: Sequence[Row]) -> dict[int, int]:
+    """The episodes that were dropped on the way to each evaluation; empty for a run that did not count them, or that
+    has no version to start from: its first random motion drops nearly all, which says nothing."""
+    if all(row.dropped is None for row in rows) or not any(row.step is StepKind.START for row in rows):
+        return {}
+    found, dropped = {}, 0
+    for row in rows:
+        dropped += row.dropped or 0
+        if row.step is StepKind.EVALUATE:
+            found[row.round] = dropped
+    return found
 
 
 def _shown(runs: Sequence[ComparedRun]) -> list[ShownFigure]:

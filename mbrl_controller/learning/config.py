@@ -19,8 +19,16 @@ from mbrl_controller.base.deprecated import renamed_fields
 from mbrl_controller.base.overrides import deep_merge
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.config import RENAMED as CORE_RENAMED
-from mbrl_controller.control.config import ControllerConfig, ControllerOverrides
+from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.dynamics.train_config import TrainConfig
+from mbrl_controller.learning.base_version import BaseVersion
+from mbrl_controller.learning.collection import (
+    COLLECTION_RENAMED,
+    MAX_BEHAVIOURS,
+    MAX_EPISODES,
+    PLAIN_AND_EXPLORE,
+    CollectionConfig,
+)
 from mbrl_controller.models.origin import Mixed
 from mbrl_controller.planning.base import RENAMED as PLANNER_RENAMED
 from mbrl_controller.planning.base import PlannerOptions
@@ -31,8 +39,6 @@ EVALUATION_SEEDS = 100_000
 ACCEPTANCE_SEEDS = 200_000
 OWN_SEEDS = 10_000_000
 MAX_ROUNDS = 900
-MAX_BEHAVIOURS = 10
-MAX_EPISODES = 1_000  # of a behaviour in a round: as many seeds are set aside for it
 
 # Old names of options, by the path to them.
 PLAN_RENAMED = {
@@ -42,7 +48,6 @@ PLAN_RENAMED = {
     "accept_episodes": "acceptance_episodes",
     "accept_margin": "acceptance_margin",
 }
-COLLECTION_RENAMED = {"from_points": "from_env_steps"}
 RENAMED = {
     "": PLAN_RENAMED,
     "planner": PLANNER_RENAMED,
@@ -51,44 +56,6 @@ RENAMED = {
     "core": CORE_RENAMED,
     "collect.*.core": CORE_RENAMED,
 }
-
-
-class CollectionConfig(BaseModel):
-    """How some of a round's episodes are collected. A model must learn from a mix. Evaluation uses none of it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    _new_names = renamed_fields(COLLECTION_RENAMED)
-
-    name: str = Field(pattern=r"^[a-z0-9-]+$", description="ends the names of its folders: r003-<name>")
-    episodes: int = Field(ge=0, le=MAX_EPISODES, description="per round; 0: none")
-    seconds: float | None = Field(default=None, gt=0, description="length, s; None: the task's")
-    planner: PlannerOptions = Field(default_factory=dict, description="options that override the plan's `planner`")
-    core: ControllerOverrides = Field(default_factory=dict, description="options that override the plan's `core`")
-    exploration: float = Field(
-        default=0.0, ge=0, le=1, description="standard deviation of noise on the action, normalised"
-    )
-    goal: dict[str, Any] = Field(default_factory=dict, description="fixed options of its goals")
-    start_turn: float = Field(
-        default=0.0, ge=0, le=3.15, description="largest angle by which circling objects start turned, rad"
-    )
-    from_env_steps: int = Field(default=0, ge=0, description="control steps of experience before it begins")
-
-    @property
-    def goal_options(self) -> dict[str, Any]:
-        """Fixed options of its goals. If objects start turned, the targets begin there, not ahead of them."""
-        return {"phase": "observed", **self.goal} if self.start_turn else self.goal
-
-    @property
-    def sim_options(self) -> dict[str, Any]:
-        """Options that override the plan's simulated hand."""
-        return {"start_turn": self.start_turn} if self.start_turn else {}
-
-
-PLAIN_AND_EXPLORE = (
-    CollectionConfig(name="plain", episodes=20),
-    CollectionConfig(name="explore", episodes=20, exploration=0.1),
-)
 
 
 class LearnPlan(BaseModel):
@@ -108,6 +75,7 @@ class LearnPlan(BaseModel):
     )
     env_steps: int | None = Field(default=None, ge=1, description="limit on the control steps of experience")
 
+    base: BaseVersion = Field(default=BaseVersion(), description="the version that it starts from, if any")
     random_episodes: int = Field(default=60, ge=2, le=2500, description="episodes of random motion, for each scale")
     random_scales: tuple[float, ...] = Field(
         default=(1.0,), min_length=1, max_length=4, description="sizes of random motion, 0 to 1"
@@ -200,7 +168,8 @@ class LearnPlan(BaseModel):
 
     def start_of(self, number: int) -> Literal["fresh", "warm"]:
         """The weights that the training of round `number` starts from."""
-        fresh = number == 1 or (self.fresh_every and (number - 1) % self.fresh_every == 0)
+        before = number - (not self.base.version)  # trainings since the last one from nothing, if there was no other
+        fresh = before == 0 or (self.fresh_every and before % self.fresh_every == 0)
         return "fresh" if fresh else self.start
 
     def training_of(self, number: int) -> TrainConfig:
@@ -229,7 +198,9 @@ class LearnPlan(BaseModel):
         return sum(self.episodes_of(b, env_steps, robot) * _steps(b, robot) for b in self.collect)
 
     def random_env_steps(self, robot: RobotContract) -> int:
-        """Control steps of the random motion, if all its episodes have their full length."""
+        """Control steps of the random motion, if all its episodes have their full length; a version needs none."""
+        if self.base.version:
+            return 0
         return len(self.random_scales) * self.random_episodes * _full_length(self.random_seconds, robot)
 
 

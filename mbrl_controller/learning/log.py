@@ -22,6 +22,7 @@ TIMES = {"wall_s", "total_s", "ended"}  # a repetition with the same seed does n
 class StepKind(str, Enum):
     """The kinds of steps; the values are those of the log."""
 
+    START = "start"
     RANDOM = "random"
     TRAIN = "train"
     ACCEPT = "accept"
@@ -43,7 +44,7 @@ class Row(BaseModel):
     _new_names = renamed_fields({"points": "env_steps"}, warn=silent)
 
     step: StepKind
-    round: int  # 0: random motion
+    round: int  # 0: random motion, or the version that the run starts from
     env_steps: int  # control steps of experience so far
     robot_minutes: float  # their duration
     wall_s: float  # of this step
@@ -58,6 +59,7 @@ class Row(BaseModel):
     horizon_nrmse: float | None = None
 
     episodes: int | None = None
+    dropped: int | None = None  # of the episodes
     kept_rate: float | None = None
     goal_rate: float | None = None
     return_mean: float | None = None

@@ -44,7 +44,8 @@ def evaluate_logged(collected: Sequence[tuple[float, list[Path]]], contract: Rob
                 cost = contract.task.drop_cost * max(left, 0) if metrics.dropped else 0.0
                 returns.append(metrics.episode_return - cost)
     summary = _summary(found, contract)
-    del summary["steps"]  # of the collecting
+    for name in ("steps", "dropped"):  # of the collecting
+        summary.pop(name, None)
     return summary | ({"return_mean": float(np.mean(returns))} if returns else {})
 
 
@@ -54,6 +55,7 @@ def _summary(found: Sequence[LoggedEpisode], contract: RobotContract) -> dict[st
     if not metrics:
         return summary
     return summary | {
+        "dropped": sum(m.dropped for m in metrics),
         "kept_rate": float(np.mean([not m.dropped for m in metrics])),
         "goal_rate": float(np.mean([m.goal_reached for m in metrics])),
         **figures(contract.task.metric_specs, metrics),

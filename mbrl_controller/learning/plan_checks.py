@@ -13,7 +13,8 @@ from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.dynamics.data import MIN_TRANSITIONS
 from mbrl_controller.dynamics.train_config import TrainConfig
-from mbrl_controller.learning.config import CollectionConfig, LearnPlan
+from mbrl_controller.learning.collection import CollectionConfig
+from mbrl_controller.learning.config import LearnPlan
 from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.planning.catalog import PLANNERS, make_planner
 from mbrl_controller.simulation.sim_presets import make_sim_options
@@ -24,7 +25,9 @@ def checked_plan(plan: LearnPlan, robot: RobotContract) -> LearnPlan:
     """The plan with complete planner options; raises MbrlError for what would fail only later."""
     if not PLANNERS[plan.planner_name].needs_model:
         raise MbrlError(f"learning options: planner_name: {plan.planner_name} does not use what is learnt")
-    if (steps := plan.random_env_steps(robot)) < MIN_TRANSITIONS:
+    if plan.base.version:
+        _check_first_round(plan, robot)
+    elif (steps := plan.random_env_steps(robot)) < MIN_TRANSITIONS:
         raise MbrlError(
             f"learning options: random_episodes, random_scales, random_seconds: {steps} control steps of random motion "
             f"are too few to train on, which takes {MIN_TRANSITIONS}"
@@ -34,6 +37,7 @@ def checked_plan(plan: LearnPlan, robot: RobotContract) -> LearnPlan:
     planner = make_planner(plan.planner_name, len(robot.action), plan.planner).config.model_dump(mode="json")
     plan = plan.model_copy(update={"planner": planner})
     make_sim_options(plan.sim, plan.sim_options)
+    make_sim_options(plan.base.rehearsal_sim, plan.base.rehearsal_sim_options)
     try:
         direction(robot.task.metric_specs, plan.acceptance_metric)
     except ValueError as error:
@@ -43,7 +47,21 @@ def checked_plan(plan: LearnPlan, robot: RobotContract) -> LearnPlan:
     except ValidationError as error:
         said = describe_validation(error, TrainConfig, "mbrl options training")
         raise MbrlError(f"learning options: warm_training: {said}") from error
-    return plan.model_copy(update={"collect": tuple(_checked(behaviour, plan, robot) for behaviour in plan.collect)})
+    base = plan.base.model_copy(update={"rehearsal": tuple(_checked(b, plan, robot) for b in plan.base.rehearsal)})
+    collect = tuple(_checked(behaviour, plan, robot) for behaviour in plan.collect)
+    return plan.model_copy(update={"collect": collect, "base": base})
+
+
+def _check_first_round(plan: LearnPlan, robot: RobotContract) -> None:
+    """Raises MbrlError if a version to start from gets too little data of the hand to train on."""
+    steps = plan.max_env_steps(0, robot)
+    if steps < MIN_TRANSITIONS:
+        raise MbrlError(
+            f"learning options: collect: {steps} control steps a round are too few to train on, which takes "
+            f"{MIN_TRANSITIONS}"
+        )
+    if plan.env_steps is not None and steps > plan.env_steps:
+        raise MbrlError(f"learning options: env_steps: {plan.env_steps} are less than the {steps} of the first round")
 
 
 def _check_real(plan: LearnPlan, robot: RobotContract) -> None:

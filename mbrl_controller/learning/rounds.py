@@ -16,12 +16,14 @@ from typing import Any
 from mbrl_controller.base.run_folder import PLAN_FILE, is_unfinished
 from mbrl_controller.contract.contract import copy_contract, parse_contract
 from mbrl_controller.dynamics.import_onnx import weights_of
+from mbrl_controller.learning.base_version import BASE_NAME
 from mbrl_controller.learning.callbacks import Distilling, LearnCallback
 from mbrl_controller.learning.config import ACCEPTANCE_SEEDS, LearnPlan
 from mbrl_controller.learning.log import Row, RunLog, StepKind
 from mbrl_controller.learning.logged_episodes import evaluate_logged, summarise_logged
 from mbrl_controller.learning.ros_collection import batch_folders, collect_through_ros, stack_config
-from mbrl_controller.learning.schedule import EpisodeBatch, random_batches, recent, round_batches
+from mbrl_controller.learning.schedule import EpisodeBatch, random_batches, recent, rehearsal_batches, round_batches
+from mbrl_controller.learning.start_version import copy_base, old_files, old_weights
 from mbrl_controller.models.card import Version
 from mbrl_controller.models.registry import NO_FALLBACK_FILE, Registry
 from mbrl_controller.rollouts import collect, evaluate
@@ -57,13 +59,14 @@ class RoundRunner:
         self.contract_file = copy_contract(self.contract, folder / "contract.yaml")
         self.models = folder / "models"
         self.models.mkdir(exist_ok=True)
-        (self.models / NO_FALLBACK_FILE).touch()  # a run learns from nothing: it must not see the shipped versions
+        (self.models / NO_FALLBACK_FILE).touch()  # a run must not see the shipped versions
         self.registry = Registry(self.models)
         self.episodes = folder / "episodes"
 
     def run(self, step: StepKind, number: int) -> dict[str, Any]:
         """Run one step of round `number`; raises StoppedError, MbrlError."""
         steps: dict[StepKind, Callable[[int], dict[str, Any]]] = {
+            StepKind.START: self._start,
             StepKind.RANDOM: lambda number: self._collect(number, random_batches(self.plan)),
             StepKind.TRAIN: self._train,
             StepKind.ACCEPT: self._test_acceptance,
@@ -71,6 +74,15 @@ class RoundRunner:
             StepKind.COLLECT: lambda number: self._collect(number, self._batches(number), self._actor(number)),
         }
         return steps[step](number)
+
+    def _start(self, number: int) -> dict[str, Any]:
+        """Copy the version that the run starts from, and let it run old data in the world that it was made for."""
+        batches = rehearsal_batches(self.plan)
+        self.callback.on_step_start(StepKind.START, number, sum(batch.episodes for batch in batches))
+        version = copy_base(self.plan, self.registry)
+        for batch in batches:
+            self._run(batch, version.name)
+        return {"version": version.name, "weights": weights_digest(version)}
 
     def _collect(self, number: int, batches: list[EpisodeBatch], version: str = "") -> dict[str, Any]:
         name = StepKind.COLLECT if version else StepKind.RANDOM
@@ -151,6 +163,7 @@ class RoundRunner:
             runs_dir=runs,
             threads=self.plan.threads,
             mix=self.plan.mix,
+            weights=old_weights(self.plan, self._folders(rehearsal_batches(self.plan))),
         )
         result = retrain.run(request, self.should_stop, self.callback, self.pool.processes)
         if result.status == "stopped":
@@ -190,17 +203,26 @@ class RoundRunner:
 
     def _data(self, number: int) -> list[Path]:
         """The files that round `number` learns from: the batches before it, whatever else lies there."""
-        by_round = [random_batches(self.plan), *map(self._batches, range(1, number))]
-        return recent(self.plan, number, [episode_files(self._folders(made)) for made in by_round])
+        plan = self.plan
+        if not plan.base.version:
+            by_round = [random_batches(plan), *map(self._batches, range(1, number))]
+            return recent(plan, number, [episode_files(self._folders(made)) for made in by_round])
+        old = [*old_files(plan.base), *episode_files(self._folders(rehearsal_batches(plan)))]
+        new = [episode_files(self._folders(self._batches(n))) for n in range(number)]
+        return recent(plan, number, [old, *new])
 
     def _batches(self, number: int) -> list[EpisodeBatch]:
         """The batches of round `number`; they follow from the experience that it learnt from."""
+        if number == 0:  # of a version to start from
+            return round_batches(self.plan, self.contract, 0, 0)
         trained = self.log.find(StepKind.TRAIN, number)
         assert trained is not None  # a round trains before it collects
         return round_batches(self.plan, self.contract, number, trained.env_steps)
 
     def _actor(self, number: int) -> str:
         """The version that collects in round `number`: its own, or the best one if that was not accepted."""
+        if number == 0:
+            return BASE_NAME
         judged = self.log.find(StepKind.ACCEPT, number)
         if judged is None or judged.accepted:
             return f"v{number:04d}"

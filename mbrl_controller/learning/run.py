@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Random motion, then rounds: train on all data, evaluate, collect with the new version.
+"""Random motion, or episodes of a version to start from; then rounds: train on all data, evaluate, collect.
 
 The run's folder holds its plan, episodes, registry, and a log row for each finished step. A run that was stopped or
 killed at any moment resumes there, to the result it would have had.
@@ -73,7 +73,7 @@ def run(
     should_stop: Callable[[], bool] = lambda: False,
     callback: LearnCallback | None = None,
 ) -> LearnResult:
-    """Learn `task` from nothing.
+    """Learn `task` from nothing, or from a version (`base.version` of the settings).
 
     Args:
         task: to learn.
@@ -187,7 +187,7 @@ class _Run:
 
     def _due(self) -> Iterator[tuple[StepKind, int]]:
         """The steps in order; the experience decides which round is the last."""
-        yield StepKind.RANDOM, 0
+        yield from self._first()
         for number in itertools.count(1):
             yield StepKind.TRAIN, number
             if self.plan.hand == "real":  # the episodes that a version collects are its evaluation
@@ -204,6 +204,21 @@ class _Run:
             if last:
                 return
             yield StepKind.COLLECT, number
+
+    def _first(self) -> Iterator[tuple[StepKind, int]]:
+        """What comes before the first training: of a run from a version, all of a round but that."""
+        if not self.plan.base.version:
+            yield StepKind.RANDOM, 0
+            return
+        yield StepKind.START, 0
+        if self.plan.hand == "real":
+            yield StepKind.COLLECT, 0
+            yield StepKind.EVALUATE, 0
+            return
+        if self.plan.acceptance_test != "always":
+            yield StepKind.ACCEPT, 0
+        yield StepKind.EVALUATE, 0
+        yield StepKind.COLLECT, 0
 
     def _env_steps(self) -> int:
         """Experience so far: when `_due` continues, all earlier steps are in the log."""

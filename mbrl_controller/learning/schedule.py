@@ -5,17 +5,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.learning.config import MAX_EPISODES, OWN_SEEDS, LearnPlan
+from mbrl_controller.learning.collection import MAX_EPISODES, CollectionConfig
+from mbrl_controller.learning.config import MAX_ROUNDS, OWN_SEEDS, LearnPlan
 from mbrl_controller.rollouts.config import RolloutConfig
 
 ROUND_SEEDS = 10_000  # reserved for a round
 RANDOM_SEEDS = 2_500  # for each scale of random motion
+REHEARSAL_ROUND = MAX_ROUNDS + 1  # whose seeds a version's old data has
 
 
 @dataclass(frozen=True)
@@ -58,27 +62,50 @@ def random_batches(plan: LearnPlan) -> list[EpisodeBatch]:
 
 def round_batches(plan: LearnPlan, contract: RobotContract, number: int, env_steps: int) -> list[EpisodeBatch]:
     """The batches of round `number` (from 1), which begins at `env_steps` of experience; none is empty."""
+    # Of a run from a version, the names say which: a recording's name is permanent, and the version's own episodes,
+    # which may be learnt from with these, have names of this form, too.
+    run = f"{plan.base.model_sha256[:8]}-" if plan.base.version else ""
     batches = [
         EpisodeBatch(
-            f"r{number:03d}-{behaviour.name}",
+            f"{run}r{number:03d}-{behaviour.name}",
             plan.episodes_of(behaviour, env_steps, contract),
             first_seed(plan, number) + MAX_EPISODES * i,
-            RolloutConfig(
-                plan.task,
-                planner=plan.planner_name,
-                planner_options=plan.planner_of(behaviour),
-                core=plan.core_of(behaviour),
-                seconds=behaviour.seconds,
-                sim=plan.sim,
-                sim_options=plan.sim_options | behaviour.sim_options,
-                goal_options=behaviour.goal_options,
-                exploration=behaviour.exploration,
-                precision=plan.precision,
-            ),
+            _rollout(plan, behaviour, plan.sim, plan.sim_options),
         )
         for i, behaviour in enumerate(plan.collect)
     ]
     return [batch for batch in batches if batch.episodes]
+
+
+def rehearsal_batches(plan: LearnPlan) -> list[EpisodeBatch]:
+    """What a version to start from runs in the world that it was made for, before anything else; none is empty."""
+    base = plan.base
+    batches = [
+        EpisodeBatch(
+            f"{base.model_sha256[:8]}-old-{behaviour.name}",
+            behaviour.episodes,
+            first_seed(plan, REHEARSAL_ROUND) + MAX_EPISODES * i,
+            _rollout(plan, behaviour, base.rehearsal_sim, base.rehearsal_sim_options),
+        )
+        for i, behaviour in enumerate(base.rehearsal)
+    ]
+    return [batch for batch in batches if batch.episodes]
+
+
+def _rollout(plan: LearnPlan, behaviour: CollectionConfig, sim: str, sim_options: Mapping[str, Any]) -> RolloutConfig:
+    """How a behaviour's episodes run on a simulated hand."""
+    return RolloutConfig(
+        plan.task,
+        planner=plan.planner_name,
+        planner_options=plan.planner_of(behaviour),
+        core=plan.core_of(behaviour),
+        seconds=behaviour.seconds,
+        sim=sim,
+        sim_options={**sim_options, **behaviour.sim_options},
+        goal_options=behaviour.goal_options,
+        exploration=behaviour.exploration,
+        precision=plan.precision,
+    )
 
 
 def recent(plan: LearnPlan, number: int, by_round: list[list[Path]]) -> list[Path]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -62,6 +62,7 @@ def load_dataset(
     on_file: Callable[[Path], None] = lambda path: None,
     processes: int = 1,
     mix: Collection[str] = (),
+    weights: Mapping[Path, float] | None = None,
 ) -> Dataset:
     """Read episodes into one TransitionSet; raises DatasetError if none is usable.
 
@@ -72,12 +73,14 @@ def load_dataset(
         processes: that read many files. More than one start Python anew, so a script that asks for them keeps its own
             work below `if __name__ == "__main__":`.
         mix: of models/origin.py: `robots` reads episodes of other robots too, `worlds` those of several worlds.
+        weights: of the rows of single files in training; others have 1. None: all alike.
 
     Raises:
         DatasetError: no transition is usable, or the episodes are of several worlds.
     """
     read = partial(_read, contract_text=contract.text, any_robot="robots" in mix)
     parts: list[Transitions] = []  # whole episodes, and parts of long ones
+    heavy: list[float] = []  # their weights
     used: list[Path] = []
     unused: dict[str, str] = {}
     skipped: Counter[str] = Counter()
@@ -99,6 +102,7 @@ def load_dataset(
             seen.add(result.key)
             own = in_parts(result, contract.action.period)
             parts.extend(own)
+            heavy.extend([1.0 if weights is None else weights.get(path, 1.0)] * len(own))
             used.append(path)
             origins.append((info.robot, info.world))
             skipped["between two parts of a long episode"] += len(result) - sum(map(len, own))
@@ -116,7 +120,9 @@ def load_dataset(
         why = _reasons(unused)
         raise DatasetError(f"no usable transition in {len(files)} episode files" + (f" ({why})" if why else ""))
     check_one_world(count_origins(origins), mix)
-    return Dataset(_join(parts), tuple(used), unused, dict(+skipped), count_origins(origins))
+    return Dataset(
+        _join(parts, heavy if weights else None), tuple(used), unused, dict(+skipped), count_origins(origins)
+    )
 
 
 def _reasons(unused: dict[str, str]) -> str:
@@ -157,7 +163,7 @@ def in_parts(rows: Transitions, period: float) -> list[Transitions]:
     return [rows.only(part, f"{rows.key}#{number}", {}) for number, part in parts.items()] or [rows]
 
 
-def _join(parts: list[Transitions]) -> TransitionSet:
+def _join(parts: list[Transitions], weights: list[float] | None) -> TransitionSet:
     return TransitionSet(
         np.concatenate([p.state for p in parts]),
         np.concatenate([p.action for p in parts]),
@@ -165,4 +171,5 @@ def _join(parts: list[Transitions]) -> TransitionSet:
         np.concatenate([np.full(len(p), i) for i, p in enumerate(parts)]),
         np.concatenate([p.step for p in parts]),
         tuple(p.key for p in parts),
+        None if weights is None else np.repeat(weights, [len(p) for p in parts]),
     )

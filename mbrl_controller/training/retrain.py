@@ -155,7 +155,7 @@ def read(run: _Run, processes: int = 1) -> _Data:
     callback.on_stage("reading episodes")
     callback.on_read_start(len(plan.files))
     files = [Path(f) for f in plan.files]
-    dataset = load_dataset(files, run.inputs.contract, callback.on_file_read, processes, plan.mix)
+    dataset = load_dataset(files, run.inputs.contract, callback.on_file_read, processes, plan.mix, plan.file_weights)
     if note := unknown_note(dataset.origins):
         callback.on_stage(note)
     try:

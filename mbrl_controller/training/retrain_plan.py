@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +34,7 @@ from mbrl_controller.models.spec import ModelSpec, describe_validation
 from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.training.chosen_world import how_to_choose, require_some, world_named
 from mbrl_controller.training.dataset import episode_files
+from mbrl_controller.training.episode_weights import file_weights
 from mbrl_controller.training.parent import find_parent, simulated_shape
 from mbrl_controller.training.quantise import PLANNER
 
@@ -59,6 +60,7 @@ class RetrainRequest:
     notes: str = ""  # for the card
     runs_dir: Path | None = None
     threads: int | None = None
+    weights: Mapping[Path, float] = field(default_factory=dict)  # file or folder -> weight of its rows; others have 1
 
 
 class RetrainPlan(BaseModel):
@@ -81,6 +83,12 @@ class RetrainPlan(BaseModel):
     world: str = ""  # of all its episodes, if it was chosen
     left_out: int = 0  # episodes of other worlds, or of none that is known
     notes: str = ""
+    weights: dict[str, float] = Field(default_factory=dict)  # file -> weight of its rows, where it is not 1
+
+    @property
+    def file_weights(self) -> dict[Path, float]:
+        """`weights` by path."""
+        return {Path(file): weight for file, weight in self.weights.items()}
 
 
 def make_plan(request: RetrainRequest, registry: Registry) -> RetrainPlan:
@@ -135,6 +143,7 @@ def make_plan(request: RetrainRequest, registry: Registry) -> RetrainPlan:
         world=world,
         left_out=every - len(files),
         notes=request.notes,
+        weights=file_weights(request.weights, files),
     )
 
 

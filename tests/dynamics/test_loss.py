@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -111,3 +113,17 @@ def test_windows_are_thinned_evenly(model, data, toy_spec) -> None:
 def test_weights_that_make_no_sense_are_refused(model, toy_spec: ModelSpec, weights: dict[str, float]) -> None:
     with pytest.raises(DatasetError, match="loss_weights"):
         RolloutLoss(model, toy_spec, None, weights)
+
+
+def test_a_row_of_twice_the_weight_counts_as_two(model, data, toy_spec) -> None:
+    heavy = data.episode < 2
+    weighted = replace(data, weight=np.where(heavy, 2.0, 1.0))
+    loss = RolloutLoss(model, toy_spec, None, {})
+    plain, rows = loss.rows(data, 3), loss.rows(weighted, 3)
+    scale = loss.scale(plain)
+    own = torch.tensor(heavy)[rows.windows[:, 0]]
+    twice = torch.cat([plain.windows, plain.windows[own]])
+    found = loss(rows, rows.windows.expand(2, -1, -1), scale, None)
+    assert found.detach().numpy() == pytest.approx(
+        loss(plain, twice.expand(2, -1, -1), scale, None).detach().numpy(), rel=1e-5
+    )

@@ -38,7 +38,7 @@ def test_heads_are_kept_with_their_model_and_damaged_ones_are_not(tmp_path: Path
     learned = SimpleNamespace(
         best_version=lambda: best,
         best=SimpleNamespace(env_steps=7),
-        plan=SimpleNamespace(task="valve", seed=0),
+        plan=SimpleNamespace(task="valve", seed=0, base=SimpleNamespace(version="")),
         folder=tmp_path,
     )
     kept = publish(learned, tmp_path / "models")  # type: ignore[arg-type]

@@ -33,6 +33,7 @@ from mbrl_controller.simulation.extract_geometry import extract_geometry
 from mbrl_controller.training import retrain
 from mbrl_controller.training.callbacks import RetrainCallback
 from mbrl_controller.training.dataset import episode_files, load_dataset
+from mbrl_controller.training.episode_weights import parse_weights
 
 from ..rollout_calls import retrained, roll_out
 from ..trained_valve import TINY
@@ -472,3 +473,24 @@ def test_one_endless_episode_is_enough(tmp_path: Path) -> None:
 def test_contact_features_need_free_objects(tmp_path: Path, valve_episodes: Path) -> None:
     with pytest.raises(ContractError, match="no free objects"):
         run(tmp_path, valve_episodes, options={**TINY, "contacts": True})
+
+
+def test_files_have_the_weight_that_they_were_given(tmp_path: Path, valve_episodes: Path) -> None:
+    files = episode_files([valve_episodes])
+    heavy = {files[0]: 3.0, files[3]: 0.5}
+    data = load_dataset(files, contract_for("valve"), weights=heavy).data
+    assert data.weight is not None
+    own = {key: set(data.weight[data.episode == i].tolist()) for i, key in enumerate(data.episode_keys)}
+    assert [own[key] for key in sorted(own)] == [{heavy.get(path, 1.0)} for path in files]
+    assert data.digest() != load_dataset(files, contract_for("valve")).data.digest()
+    for part in data.split_by_episode(0.3):
+        assert part.weight is not None
+        assert len(part.weight) == len(part)
+    with pytest.raises(DatasetError, match="none of the episodes"):
+        run(tmp_path, files[0], weights={files[1]: 2.0})
+    with pytest.raises(DatasetError, match="above 0"):
+        run(tmp_path, valve_episodes, weights={files[1]: 0.0})
+    assert parse_weights(["a=b=0.5", "c=2"]) == {Path("a=b"): 0.5, Path("c"): 2.0}
+    for bad in ("0.5", "=0.5", "a=", "a=much"):
+        with pytest.raises(DatasetError, match="PATH=NUMBER"):
+            parse_weights([bad])
