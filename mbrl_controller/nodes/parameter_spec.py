@@ -154,7 +154,7 @@ class Spec:
 
     def _constraints(self) -> str:
         if self.choices:
-            return f"One of: {', '.join(self.choices)}"
+            return f"{'Each entry one' if self.is_list else 'One'} of: {', '.join(self.choices)}"
         if self.is_list and self.range_text:
             return f"Each entry {self.range_text}"
         if self.above_lower or self.below_upper:

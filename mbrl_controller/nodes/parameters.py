@@ -217,8 +217,10 @@ class Parameters:
 
     def _check_choices(self, values: dict[str, Any]) -> None:
         for name, spec in self._specs.items():
-            if spec.choices and values[name] not in spec.choices:
-                raise MbrlError(f"parameter {name}: {values[name]!r} is not one of {', '.join(spec.choices)}")
+            given = values[name] if spec.is_list else [values[name]]
+            if spec.choices and not set(given) <= set(spec.choices):
+                is_not = "has other entries than" if spec.is_list else "is not one of"
+                raise MbrlError(f"parameter {name}: {values[name]!r} {is_not} {', '.join(spec.choices)}")
 
     def _after_set(self, parameters: list[Parameter]) -> None:
         names = {p.name for p in parameters} & set(self._specs)

@@ -99,7 +99,8 @@ def test_real_time_states_clock_commands_and_reset(ros):
 
 def lockstep_run(ros, steps):
     """Positions of all joints after each of `steps` commands of a fixed plan; their stamps."""
-    peer = Peer(ros, lockstep=True, seed=3, preset="perturbed", options__drop_probability=0.0)
+    physics = {"options__cone": ["elliptic"], "options__contact_time": [0.02, 0.03]}
+    peer = Peer(ros, lockstep=True, seed=3, preset="randomised", options__drop_probability=0.0, **physics)
     peer.ready()
     rng = np.random.default_rng(0)
     for step in range(steps):
@@ -139,9 +140,10 @@ def test_an_unanswered_state_is_sent_again_and_its_echo_is_no_answer(ros):
 
 
 def test_what_is_wrong_with_its_parameters_is_said(ros):
-    peer = Peer(ros, options__joint_noise=9.0)
-    peer.wait(lambda: "joint_noise" in peer.process.output, "a line that says so")
-    peer.stop()
+    for name, value in (("joint_noise", 9.0), ("cone", ["elliptic", "round"])):
+        peer = Peer(ros, **{f"options__{name}": value})
+        peer.wait(lambda p=peer, n=name: n in p.process.output, "a line that says so")
+        peer.stop()
 
 
 def test_a_second_sim_may_leave_the_clock_alone(ros):
