@@ -13,6 +13,9 @@ from mbrl_controller.simulation import sim_presets
 from mbrl_controller.simulation.sim_options import NOMINAL, PERTURBED, SimOptions, differing
 
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "second_hand.md"
+
+
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The only folder of presets."""
@@ -28,12 +31,18 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_shipped_presets_can_be_used_and_differ_from_nominal() -> None:
     names = sim_presets.preset_names()
-    assert {"nominal", "perturbed", "foreign_elliptic", "foreign_soft", "foreign_weak", "foreign_slick"} < set(names)
+    assert {"nominal", "perturbed", "randomised", "foreign_elliptic"} < set(names)
     hands = {name: sim_presets.preset(name) for name in names}
     assert len(set(map(SimOptions.model_dump_json, hands.values()))) == len(names)
     assert all(sim_presets.about(name) for name in set(names) - {"nominal", "perturbed"})
     assert hands["foreign_elliptic"].cone == ("elliptic",)
     assert hands["randomised"].joint_noise == PERTURBED.joint_noise
+
+
+@pytest.mark.skipif(not PAGE.is_file(), reason="runs in a checkout")
+def test_the_page_has_every_shipped_preset() -> None:
+    rows = {line.split("`")[1] for line in PAGE.read_text().splitlines() if line.startswith("| `")}
+    assert set(sim_presets.preset_names()) - {"nominal", "perturbed"} <= rows
 
 
 def test_a_file_is_a_preset_and_single_options_override_it(own: Path) -> None:
