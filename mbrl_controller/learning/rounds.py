@@ -21,9 +21,10 @@ from mbrl_controller.learning.callbacks import Distilling, LearnCallback
 from mbrl_controller.learning.config import ACCEPTANCE_SEEDS, LearnPlan
 from mbrl_controller.learning.log import Row, RunLog, StepKind
 from mbrl_controller.learning.logged_episodes import evaluate_logged, summarise_logged
-from mbrl_controller.learning.ros_collection import batch_folders, collect_through_ros, stack_config
-from mbrl_controller.learning.schedule import EpisodeBatch, random_batches, recent, rehearsal_batches, round_batches
-from mbrl_controller.learning.start_version import copy_base, old_files, old_weights
+from mbrl_controller.learning.ros_collection import collect_through_ros, stack_config
+from mbrl_controller.learning.run_data import RunData
+from mbrl_controller.learning.schedule import EpisodeBatch, random_batches, rehearsal_batches
+from mbrl_controller.learning.start_version import copy_base
 from mbrl_controller.models.card import Version
 from mbrl_controller.models.registry import NO_FALLBACK_FILE, Registry
 from mbrl_controller.rollouts import collect, evaluate
@@ -31,7 +32,6 @@ from mbrl_controller.rollouts.config import RolloutConfig
 from mbrl_controller.rollouts.pool import EpisodePool
 from mbrl_controller.tasks.metrics import SHARED, direction, specs_in
 from mbrl_controller.training import retrain
-from mbrl_controller.training.dataset import episode_files
 from mbrl_controller.training.distil_plan import DistilRequest
 from mbrl_controller.training.retrain_plan import RetrainRequest
 
@@ -62,6 +62,7 @@ class RoundRunner:
         (self.models / NO_FALLBACK_FILE).touch()  # a run must not see the shipped versions
         self.registry = Registry(self.models)
         self.episodes = folder / "episodes"
+        self.data = RunData(plan, self.contract, log, self.episodes / plan.task)
 
     def run(self, step: StepKind, number: int) -> dict[str, Any]:
         """Run one step of round `number`; raises StoppedError, MbrlError."""
@@ -71,7 +72,7 @@ class RoundRunner:
             StepKind.TRAIN: self._train,
             StepKind.ACCEPT: self._test_acceptance,
             StepKind.EVALUATE: self._evaluate,
-            StepKind.COLLECT: lambda number: self._collect(number, self._batches(number), self._actor(number)),
+            StepKind.COLLECT: lambda number: self._collect(number, self.data.batches(number), self._actor(number)),
         }
         return steps[step](number)
 
@@ -92,7 +93,7 @@ class RoundRunner:
                 self._log(batch, version)
             else:
                 self._run(batch, version)
-        return {"version": version, **summarise_logged(self._folders(batches), self.contract)}
+        return {"version": version, **summarise_logged(self.data.folders(batches), self.contract)}
 
     def _run(self, batch: EpisodeBatch, version: str) -> None:
         """In lockstep; `version` is ignored by policies without a model."""
@@ -122,9 +123,6 @@ class RoundRunner:
         if not enough:
             raise StoppedError
 
-    def _folders(self, batches: list[EpisodeBatch]) -> list[Path]:
-        return [folder for batch in batches for folder in batch_folders(self.episodes / self.plan.task, batch)]
-
     def _train(self, number: int) -> dict[str, Any]:
         """Train the version with the number of this round; it is in the registry whole or not at all."""
         self.callback.on_step_start(StepKind.TRAIN, number, 0)
@@ -148,10 +146,10 @@ class RoundRunner:
         }
 
     def _retrain(self, number: int) -> None:
-        runs = self._scratch(number)
+        runs, files = self._scratch(number), self.data.files(number)
         request = RetrainRequest(
             self.plan.task,
-            episodes=self._data(number),
+            episodes=files,
             models_dir=self.models,
             contract=self.contract_file,
             start=self.plan.start_of(number),
@@ -163,7 +161,7 @@ class RoundRunner:
             runs_dir=runs,
             threads=self.plan.threads,
             mix=self.plan.mix,
-            weights=old_weights(self.plan, self._folders(rehearsal_batches(self.plan))),
+            weights=self.data.weights(files),
         )
         result = retrain.run(request, self.should_stop, self.callback, self.pool.processes)
         if result.status == "stopped":
@@ -180,7 +178,7 @@ class RoundRunner:
         request = DistilRequest(
             plan.task,
             model=name,
-            episodes=self._data(number),
+            episodes=self.data.files(number),
             models_dir=self.models,
             contract=self.contract_file,
             planner=plan.planner_name,
@@ -200,24 +198,6 @@ class RoundRunner:
 
     def _scratch(self, number: int) -> Path:
         return self.folder / "rounds" / f"{number:03d}"
-
-    def _data(self, number: int) -> list[Path]:
-        """The files that round `number` learns from: the batches before it, whatever else lies there."""
-        plan = self.plan
-        if not plan.base.version:
-            by_round = [random_batches(plan), *map(self._batches, range(1, number))]
-            return recent(plan, number, [episode_files(self._folders(made)) for made in by_round])
-        old = [*old_files(plan.base), *episode_files(self._folders(rehearsal_batches(plan)))]
-        new = [episode_files(self._folders(self._batches(n))) for n in range(number)]
-        return recent(plan, number, [old, *new])
-
-    def _batches(self, number: int) -> list[EpisodeBatch]:
-        """The batches of round `number`; they follow from the experience that it learnt from."""
-        if number == 0:  # of a version to start from
-            return round_batches(self.plan, self.contract, 0, 0)
-        trained = self.log.find(StepKind.TRAIN, number)
-        assert trained is not None  # a round trains before it collects
-        return round_batches(self.plan, self.contract, number, trained.env_steps)
 
     def _actor(self, number: int) -> str:
         """The version that collects in round `number`: its own, or the best one if that was not accepted."""
@@ -265,10 +245,10 @@ class RoundRunner:
     def _evaluate_collected(self, number: int) -> dict[str, Any]:
         """Metrics of the episodes that the round's version collected, of those without noise if there are any."""
         self.callback.on_step_start(StepKind.EVALUATE, number, 0)
-        batches = self._batches(number)
+        batches = self.data.batches(number)
         plain = [batch for batch in batches if not batch.rollout.exploration] or batches
         full = self.contract.task.episode_s
-        return evaluate_logged([(b.rollout.seconds or full, self._folders([b])) for b in plain], self.contract)
+        return evaluate_logged([(b.rollout.seconds or full, self.data.folders([b])) for b in plain], self.contract)
 
     def _evaluate_version(self, version: str, seed: int, episodes: int) -> dict[str, Any]:
         """Metrics as of `mbrl evaluate`: the task's own goals and starts, no noise."""

@@ -33,7 +33,10 @@ def base_spec(task: str, base: dict[str, Any]) -> ModelSpec:
 
 
 def resolve_base(plan: LearnPlan, robot: RobotContract) -> LearnPlan:
-    """The plan with the version's name and digest; raises MbrlError where the hand cannot learn from it."""
+    """The plan with the version's name and digest, and whole paths, so that it is resumed from any folder.
+
+    Raises MbrlError where the hand cannot learn from the version.
+    """
     version = Registry(plan.base.models_dir).resolve(plan.task, plan.base.version)
     card = version.check_digest()
     version.require_model(card)
@@ -52,7 +55,12 @@ def resolve_base(plan: LearnPlan, robot: RobotContract) -> LearnPlan:
         check_one_world(count_origins([*old, (robot.file.robot, own)]), plan.mix, "leave base.old_episodes out")
     if plan.base.rehearsal and own == REAL and "worlds" not in plan.mix:
         raise MbrlError("learning options: base.rehearsal: its episodes are simulated, the hand is real (--mix worlds)")
-    base = plan.base.model_copy(update={"version": version.name, "model_sha256": card.model_sha256})
+    known = {"version": version.name, "model_sha256": card.model_sha256}
+    places = {
+        "models_dir": plan.base.models_dir and plan.base.models_dir.resolve(),
+        "old_episodes": tuple(path.resolve() for path in plan.base.old_episodes),
+    }
+    base = plan.base.model_copy(update=known | places)
     return plan.model_copy(update={"base": base})
 
 
@@ -81,10 +89,3 @@ def copy_base(plan: LearnPlan, registry: Registry) -> Version:
             notes = f"{plan.task} {version.name}, from which this run starts"
             registry.add(plan.task, Path(scratch), changed.model_copy(update={"notes": notes}))
     return registry.promote(plan.task, BASE_NAME)
-
-
-def old_weights(plan: LearnPlan, rehearsed: list[Path]) -> dict[Path, float]:
-    """The weight of each place with old data, where it is not that of new data."""
-    if plan.base.old_weight == 1.0:
-        return {}
-    return dict.fromkeys([*plan.base.old_episodes, *rehearsed], plan.base.old_weight)

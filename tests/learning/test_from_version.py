@@ -141,7 +141,7 @@ def test_the_versions_own_episodes_are_old_data(
     monkeypatch.setattr("mbrl_controller.learning.rounds.retrain.run", heard)
     options = {**ALONE, "base.old_episodes": [valve_episodes], "base.old_weight": 0.25}
     result = learn(tmp_path, trained, **options)
-    assert asked[0].weights == {valve_episodes: 0.25}
+    assert asked[0].weights == dict.fromkeys(valve_episodes.glob("*.mcap"), 0.25)
     assert len(asked[0].episodes) == 12 + 5
     assert result.rows[3].transitions > 200
 

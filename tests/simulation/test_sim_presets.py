@@ -12,7 +12,6 @@ from mbrl_controller.base.errors import ContractError, MbrlError
 from mbrl_controller.simulation import sim_presets
 from mbrl_controller.simulation.sim_options import NOMINAL, PERTURBED, SimOptions, differing
 
-
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "second_hand.md"
 
 
