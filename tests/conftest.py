@@ -49,6 +49,11 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     return OptionalModule.from_parent(parent, path=module_path)
 
 
+def pytest_configure() -> None:
+    # What a test decodes must not be found by another run; those of the cache have their own.
+    os.environ.setdefault("MBRL_CACHE", "off")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fault-table", metavar="FILE", help="write the fault matrix of tests/ros/faults as JSON")
     parser.addoption(

@@ -140,6 +140,32 @@ def loop(
         raise KeyboardInterrupt
 
 
+@app.command()
+@report_errors
+def data(
+    folder: Annotated[Path, typer.Argument(help="where the episodes are written, and stay: about 1 GB a million")],
+    task: TaskOption = None,
+    transitions: Annotated[
+        list[int] | None, typer.Option(min=1, help="size of a log, repeatable (default: 10,000, 30,000 and 100,000)")
+    ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="that read")] = 1,
+    train: Annotated[bool, typer.Option("--train", help="also train a small network for an epoch, for memory")] = False,
+    contract: ContractOption = None,
+    json: JsonOption = None,
+) -> None:
+    """What reading a log for training costs: the first time, again from the cache, and in memory.
+
+    The episodes are copies of a few simulated ones under other names. Their cache is that of MBRL_CACHE: give it a
+    folder of its own, or remove what is left with `mbrl cache clear`.
+    """
+    from mbrl_controller.benchmark import data as job
+
+    sizes = tuple(transitions or (10_000, 30_000, 100_000))
+    settings = job.DataSettings(chosen_task(task, contract), sizes, folder, processes, train, contract)
+    report = job.run(settings, json, on_begin=lambda what: error_console.print(f"{what} ...", highlight=False))
+    print_rows("reading a log", report["rows"])
+
+
 def _show_part(name: str, figures: dict[str, Any]) -> None:
     """Print a part's tables, or why it was skipped, and what is missing in it."""
     from mbrl_controller.benchmark.suite import PARTS

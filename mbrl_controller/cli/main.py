@@ -16,6 +16,7 @@ from mbrl_controller.base.deprecated import show_renamed
 from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.cli import (
     benchmark,
+    cache,
     catalogs,
     contract,
     distil,
@@ -49,6 +50,7 @@ app.add_typer(episodes.app, name="episodes")
 episodes.app.command("export")(episode_data.export)
 episodes.app.command("import")(episode_data.import_)
 app.add_typer(benchmark.app, name="benchmark")
+app.add_typer(cache.app, name="cache")
 app.add_typer(contract.app, name="contract")
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mbrl_controller.base.columns import chunks, frozen, joined, mapped, taken
 from mbrl_controller.base.errors import DatasetError
 from mbrl_controller.tasks.base import Symmetry
 from mbrl_controller.tasks.spaces import Array, VectorSpec
@@ -19,6 +20,7 @@ from mbrl_controller.tasks.spaces import Array, VectorSpec
 Index = NDArray[np.int64]
 
 MIN_TRANSITIONS, MIN_EPISODES = 200, 2  # to train on
+WHOLE_VALUES, ENTRIES_AT_ONCE = 2**24, 4  # of `robust_scale`
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class TransitionSet:
 
     `episode[t]` indexes `episode_keys`; a key is the permanent name of a recording, or of a part of a long one.
     `step[t]` counts ticks within the episode; rows across a gap in it are not consecutive.
+    Arrays that may be written to are copied. Long ones may be mapped files (base/columns.py).
     """
 
     state: Array  # [T, S]
@@ -40,12 +43,10 @@ class TransitionSet:
     def __post_init__(self) -> None:
         object.__setattr__(self, "episode_keys", tuple(self.episode_keys))
         for name, kind in (("state", float), ("action", float), ("next_state", float), ("episode", int), ("step", int)):
-            value = np.array(getattr(self, name), dtype=np.float64 if kind is float else np.int64)
-            value.setflags(write=False)
-            object.__setattr__(self, name, value)
+            value = np.asarray(getattr(self, name), dtype=np.float64 if kind is float else np.int64)
+            object.__setattr__(self, name, frozen(value.copy()) if value.flags.writeable else value)
         if self.weight is not None:
-            weight = np.array(self.weight, dtype=np.float64)
-            weight.setflags(write=False)
+            weight = frozen(np.array(self.weight, dtype=np.float64))
             object.__setattr__(self, "weight", weight)
             if weight.shape != self.episode.shape or not (np.isfinite(weight) & (weight > 0)).all():
                 raise DatasetError(f"weight {weight.shape} must be [{len(self.episode)}], each finite and above 0")
@@ -70,12 +71,13 @@ class TransitionSet:
 
     def _check_finite(self) -> None:
         for name in ("state", "action", "next_state"):
-            bad = ~np.isfinite(getattr(self, name))
-            if bad.any():
+            values = getattr(self, name)
+            if not all(np.isfinite(values[part]).all() for part in chunks(len(values))):
+                bad = ~np.isfinite(values)
                 row, entry = map(int, np.argwhere(bad)[0])
                 raise DatasetError(
                     f"episode {self.episode_keys[self.episode[row]]!r}: {name}[{entry}] is "
-                    f"{getattr(self, name)[row, entry]} in row {row} (step {self.step[row]}); "
+                    f"{values[row, entry]} in row {row} (step {self.step[row]}); "
                     f"{int(bad.sum())} such values in total"
                 )
 
@@ -100,10 +102,11 @@ class TransitionSet:
         """Rows of these episodes only; other keys are dropped."""
         wanted = np.unique(np.asarray(ids, dtype=np.int64))
         rows = np.flatnonzero(np.isin(self.episode, wanted))
+        state, action, next_state = (frozen(taken(v, rows)) for v in (self.state, self.action, self.next_state))
         return TransitionSet(
-            self.state[rows],
-            self.action[rows],
-            self.next_state[rows],
+            state,
+            action,
+            next_state,
             np.searchsorted(wanted, self.episode[rows]),
             self.step[rows],
             tuple(self.episode_keys[i] for i in wanted),
@@ -129,9 +132,10 @@ class TransitionSet:
         parts = [self]
         for symmetry in symmetries:
             keys = tuple(f"{key}|{symmetry.name}" for key in self.episode_keys)
-            state, next_state = symmetry.mirror_state(self.state), symmetry.mirror_state(self.next_state)
-            mirrored = state, symmetry.mirror_action(self.action), next_state
-            parts.append(TransitionSet(*mirrored, self.episode, self.step, keys, self.weight))
+            state, action = symmetry.mirror_state, symmetry.mirror_action
+            columns = (state, self.state), (action, self.action), (state, self.next_state)
+            before, command, after = (frozen(mapped(mirror, values)) for mirror, values in columns)
+            parts.append(TransitionSet(before, command, after, self.episode, self.step, keys, self.weight))
         return concatenate(parts)
 
     def windows(self, length: int) -> Index:
@@ -151,7 +155,7 @@ class TransitionSet:
         sha = hashlib.sha256()
         for value in (self.state, self.action, self.next_state, self.episode, self.step):
             sha.update(f"{value.shape}".encode())
-            sha.update(np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<")).tobytes())
+            sha.update(np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<")).data)
         sha.update("\0".join(self.episode_keys).encode())
         if self.weight is not None:
             sha.update(self.weight.astype("<f8").tobytes())
@@ -162,6 +166,8 @@ def concatenate(parts: Sequence[TransitionSet]) -> TransitionSet:
     """All rows of `parts`, in order; an episode may occur in one part only."""
     if not parts:
         raise DatasetError("no transitions")
+    if len(parts) == 1:
+        return parts[0]
     sizes = {(p.state.shape[1], p.action.shape[1]) for p in parts}
     if len(sizes) > 1:
         raise DatasetError(f"recordings differ in (state, action) size: {sorted(sizes)}")
@@ -170,9 +176,9 @@ def concatenate(parts: Sequence[TransitionSet]) -> TransitionSet:
         weights = np.concatenate([np.ones(len(p)) if p.weight is None else p.weight for p in parts])
     offsets = np.cumsum([0] + [len(p.episode_keys) for p in parts[:-1]])
     return TransitionSet(
-        np.concatenate([p.state for p in parts]),
-        np.concatenate([p.action for p in parts]),
-        np.concatenate([p.next_state for p in parts]),
+        frozen(joined(p.state for p in parts)),
+        frozen(joined(p.action for p in parts)),
+        frozen(joined(p.next_state for p in parts)),
         np.concatenate([p.episode + offset for p, offset in zip(parts, offsets, strict=True)]),
         np.concatenate([p.step for p in parts]),
         tuple(key for p in parts for key in p.episode_keys),
@@ -209,9 +215,13 @@ def robust_scale(values: Array, units: Sequence[str], tail: float = 0.005) -> tu
     of the median std of the entries with the same unit, keeps an entry that hardly moved from amplifying noise. If
     all entries are still, the std is 1.
     """
-    low, high = np.quantile(values, [tail, 1 - tail], axis=0)
-    core = np.clip(values, low, high)
-    mean, std = core.mean(axis=0), core.std(axis=0)
+    mean, std = np.empty(len(units)), np.empty(len(units))
+    # Some entries at a time, where all would take much memory: the sums of each are the same.
+    width = len(units) if values.size <= WHOLE_VALUES else ENTRIES_AT_ONCE
+    for at in range(0, len(units), width):
+        some = np.ascontiguousarray(values[:, at : at + width], dtype=np.float64)
+        core = np.clip(some, *np.quantile(some, [tail, 1 - tail], axis=0))
+        mean[at : at + width], std[at : at + width] = core.mean(axis=0), core.std(axis=0)
     kinds = np.array(units)
     for unit in set(units):
         same = kinds == unit
@@ -226,7 +236,7 @@ def change_scale(layout: VectorSpec, state: Array, next_state: Array) -> tuple[A
     The six entries of an orientation have no mean and one std, their root mean square: then no frame matters, and an
     axis about which the object is turned is not the measure of what tips it.
     """
-    mean, std = robust_scale(layout.difference(next_state, state), layout.units)
+    mean, std = robust_scale(mapped(layout.difference, next_state, state), layout.units)
     for start in layout.orientations:
         mean[start : start + 6] = 0.0
         std[start : start + 6] = np.sqrt(np.mean(np.square(std[start : start + 6])))

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mbrl_controller.base.columns import mapped
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.dynamics.contacts import TorchContacts
 from mbrl_controller.dynamics.data import TransitionSet, change_scale, robust_scale
@@ -153,8 +154,11 @@ class DynamicsEnsemble(nn.Module):
     @torch.no_grad()
     def fit_scaling(self, data: TransitionSet, spec: ModelSpec, keep_function: bool = False) -> None:
         """Set the scaling from training data; `keep_function` adapts the weights so that predictions do not change."""
-        features = self.features(*(torch.tensor(v, dtype=torch.float32) for v in (data.state, data.action)))
-        mean, std = robust_scale(features.double().numpy(), self.feature_units)
+
+        def features(*values: Array) -> Array:
+            return self.features(*(torch.tensor(v, dtype=torch.float32) for v in values)).numpy()
+
+        mean, std = robust_scale(mapped(features, data.state, data.action), self.feature_units)
         bounded = np.isin(self.feature_units, ["sin", "cos"])
         mean[bounded], std[bounded] = 0.0, 1.0
         contact = np.array(self.feature_units) == "contact"

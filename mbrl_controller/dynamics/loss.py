@@ -10,18 +10,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from mbrl_controller.base.columns import mapped
 from mbrl_controller.base.errors import DatasetError
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.turn_noise import shaken, tangent
 from mbrl_controller.models.spec import ModelSpec
+from mbrl_controller.tasks.spaces import Array
+
+_SCALE_WINDOWS = 2**18
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Transitions as tensors, SI units, and the windows of k consecutive ones."""
+    """Transitions as tensors, SI units, and the windows of k consecutive ones. Long ones are mapped on a CPU."""
 
     state: Tensor  # [N, S]
     action: Tensor  # [N, A]
@@ -53,23 +58,39 @@ class RolloutLoss:
         windows = data.windows(horizon)
         if max_windows is not None and len(windows) > max_windows:
             windows = windows[np.linspace(0, len(windows) - 1, max_windows).astype(int)]
-        unwrapped = data.state + self.spec.state.difference(data.next_state, data.state)
-        state, action, next_state = (
-            torch.tensor(value, dtype=torch.float32, device=self.device)
-            for value in (data.state, data.action, unwrapped)
+        difference = self.spec.state.difference
+
+        def single(values: Array) -> NDArray[np.float32]:
+            return values.astype(np.float32)
+
+        def unwrapped(state: Array, next_state: Array) -> NDArray[np.float32]:
+            return single(state + difference(next_state, state))
+
+        state, action = mapped(single, data.state), mapped(single, data.action)
+        next_state = mapped(unwrapped, data.state, data.next_state)
+        before, command, after, every = (
+            torch.from_numpy(value).to(self.device) for value in (state, action, next_state, windows)
         )
         weight = None
         if data.weight is not None:
             relative = data.weight / np.mean(data.weight[windows[:, 0]])
             weight = torch.tensor(relative, dtype=torch.float32, device=self.device)
-        return Rows(state, action, next_state, torch.tensor(windows, device=self.device), weight)
+        return Rows(before, command, after, every, weight)
 
     def scale(self, rows: Rows) -> Tensor:
         """RMS change [k, S] after each step, at least the one-step scale: so that late steps do not dominate."""
-        change = self._wrapped(rows.next_state[rows.windows] - rows.state[rows.windows[:, :1]])
-        rms = change.square().mean(0).sqrt()
+        parts = rows.windows.split(_SCALE_WINDOWS)
+        if len(parts) == 1:
+            rms = self._changes(rows, parts[0]).square().mean(0).sqrt()
+        else:  # all changes at once would take more memory than the data
+            sums = [self._changes(rows, part).square().sum(0, dtype=torch.float64) for part in parts]
+            rms = (torch.stack(sums).sum(0) / len(rows.windows)).sqrt().float()
         rms[0] = self.model.delta_std
         return self.model.turns.alike(torch.maximum(rms, self.model.delta_std))
+
+    def _changes(self, rows: Rows, windows: Tensor) -> Tensor:
+        """Changes [W, k, S] since the start of each window [W, k]."""
+        return self._wrapped(rows.next_state[windows] - rows.state[windows[:, :1]])
 
     def __call__(self, rows: Rows, windows: Tensor, scale: Tensor, noise: tuple[Tensor, Tensor] | None) -> Tensor:
         """Loss [E].

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mbrl_controller.base.units import Count, Number
 
 ActionInput = Literal["target", "error"]
+Device = Literal["auto", "cpu", "cuda"]
 
 
 class TrainConfig(BaseModel):
@@ -48,4 +49,7 @@ class TrainConfig(BaseModel):
     input_clamp: Number = Field(default=5.0, gt=0, description="largest input, in deviations")
     contacts: bool = Field(
         default=False, description="tell the networks how near each surface of the hand is; needs a world in sim/"
+    )
+    device: Device = Field(
+        default="auto", description="where the networks are trained; auto: on a GPU that PyTorch can use, else the CPU"
     )

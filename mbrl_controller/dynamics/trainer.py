@@ -18,7 +18,7 @@ from mbrl_controller.base.errors import DatasetError
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble, stream_seed
 from mbrl_controller.dynamics.loss import RolloutLoss, Rows
-from mbrl_controller.dynamics.train_config import TrainConfig
+from mbrl_controller.dynamics.train_config import Device, TrainConfig
 from mbrl_controller.dynamics.training_state import EpochReport, TrainingState, restore_optimiser
 from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.tasks.base import Symmetry
@@ -61,7 +61,8 @@ class EnsembleTrainer:
 
     Each member keeps the weights of its own best epoch on the validation episodes: members do not share parameters,
     so their best epochs differ. The second stage starts from the first one's best weights and has its own loss.
-    On one machine with the same number of `threads`, a seed reproduces a run bit for bit (CPU).
+    On one machine with the same number of `threads`, a seed reproduces a run bit for bit on a CPU. On a GPU
+    (`config.device`), sums may be made in another order each time.
 
     Args:
         spec: Model to train; ensemble size and hidden widths are taken from `config`.
@@ -71,7 +72,6 @@ class EnsembleTrainer:
         callbacks: Called during training.
         checkpoint: File to save progress to after each epoch. A later run with the same data and options continues
             from it, to the same result as an uninterrupted run.
-        device: Torch device.
         threads: Torch threads of this process; None: unchanged.
     """
 
@@ -81,7 +81,6 @@ class EnsembleTrainer:
     init: Mapping[str, Tensor] | None = None
     callbacks: TrainCallbacks = TrainCallbacks()
     checkpoint: Path | None = None
-    device: str = "cpu"
     threads: int | None = None
 
     def fit(self, train: TransitionSet, validation: TransitionSet) -> FitResult:
@@ -94,7 +93,7 @@ class EnsembleTrainer:
         """SHA-256 (hex) of everything a checkpoint must share with a run that continues it."""
         text = f"{train.digest()}{validation.digest()}{[s.description() for s in self.symmetries]}"
         sha = hashlib.sha256(text.encode())
-        sha.update(self.config.model_dump_json().encode())
+        sha.update(self.config.model_dump_json(exclude={"device"}).encode())  # a run may go on elsewhere
         described = {"created", "version", "parent", "data_digest", "transitions", "metrics", "disagreement_limit"}
         layout = _sized(self.spec, self.config).model_dump(exclude=described)
         sha.update(repr(sorted(layout.items())).encode())
@@ -113,7 +112,7 @@ class _Run:
         config = self.config = trainer.config
         spec = self.spec = _sized(trainer.spec, config)
         self.callbacks, self.checkpoint = trainer.callbacks, trainer.checkpoint
-        self.device = torch.device(trainer.device)
+        self.device = torch_device(config.device)
         self.stages = [_Stage("one-step", 1, config.max_epochs, config.learning_rate)]
         if config.horizon > 1 and config.horizon_epochs:
             name = f"{config.horizon}-step"
@@ -235,6 +234,16 @@ class _Run:
     def _save(self, optimiser: torch.optim.Optimizer | None) -> None:
         if self.checkpoint is not None:
             self.state.save(self.checkpoint, self.identity, optimiser)
+
+
+def torch_device(wanted: Device) -> torch.device:
+    """The device of an option; raises DatasetError for a GPU that PyTorch cannot use."""
+    usable = torch.cuda.is_available()
+    if wanted == "cuda" and not usable:
+        raise DatasetError(
+            f"device: cuda: PyTorch {torch.__version__} finds no GPU that it can use; auto and cpu train on the CPU"
+        )
+    return torch.device("cuda" if usable and wanted != "cpu" else "cpu")
 
 
 def _sized(spec: ModelSpec, config: TrainConfig) -> ModelSpec:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mbrl_controller.base.cache_folder import cache_dir
 from mbrl_controller.base.errors import ContractError
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.learning.config import EVALUATION_SEEDS
@@ -110,7 +111,7 @@ class ModelSource:
         from mbrl_controller.training.sac_data import real_rows, starts_of
 
         config, action = plan.config, contract.action
-        data = load_dataset([Path(file) for file in plan.files], contract, mix=plan.mix).data
+        data = load_dataset([Path(file) for file in plan.files], contract, mix=plan.mix, cache=cache_dir()).data
         version = Registry(plan.models_dir).resolve(plan.task, plan.version)
         file = ModelFile.read(version.model, plan.model_sha256, links=version.shipped)
         ensemble = load_ensemble(file, task=contract.task, action=action, threads=1)

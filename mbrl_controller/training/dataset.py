@@ -5,25 +5,25 @@
 
 from __future__ import annotations
 
-import signal
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
+from mbrl_controller.base.cache_folder import cache_limit
+from mbrl_controller.base.columns import ColumnBuilder, frozen
 from mbrl_controller.base.errors import DatasetError, EpisodeError
-from mbrl_controller.base.os_process import die_with_parent
+from mbrl_controller.base.worker_pool import WorkerPool
 from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.dynamics.data import TransitionSet, parts_of
-from mbrl_controller.episodes.metadata import EpisodeInfo
 from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.transitions import Transitions, transitions
 from mbrl_controller.models.origin import Origin, check_one_world, count_origins
+from mbrl_controller.training.column_cache import ColumnCache, Decoded, prune
+from mbrl_controller.training.file_digests import FileDigest, FileDigests
 
 MANY = 40  # files from which starting other processes pays off
 # An episode of at least 1.5 times this length is cut into parts of this length, so that some can be validation data.
@@ -63,6 +63,7 @@ def load_dataset(
     processes: int = 1,
     mix: Collection[str] = (),
     weights: Mapping[Path, float] | None = None,
+    cache: Path | None = None,
 ) -> Dataset:
     """Read episodes into one TransitionSet; raises DatasetError if none is usable.
 
@@ -74,25 +75,25 @@ def load_dataset(
             work below `if __name__ == "__main__":`.
         mix: of models/origin.py: `robots` reads episodes of other robots too, `worlds` those of several worlds.
         weights: of the rows of single files in training; others have 1. None: all alike.
+        cache: folder in which each file is kept decoded (training/column_cache.py), see `cache_dir`; None: none is.
+            The result is the same.
 
     Raises:
         DatasetError: no transition is usable, or the episodes are of several worlds.
     """
-    read = partial(_read, contract_text=contract.text, any_robot="robots" in mix)
-    parts: list[Transitions] = []  # whole episodes, and parts of long ones
-    heavy: list[float] = []  # their weights
+    joined = _Joined()
     used: list[Path] = []
     unused: dict[str, str] = {}
     skipped: Counter[str] = Counter()
     seen: set[str] = set()
     origins: list[tuple[str, str]] = []
 
-    def take(path: Path, found: tuple[Transitions, EpisodeInfo] | str) -> None:
+    for path, found in _decoded(files, contract, "robots" in mix, processes, cache):
         on_file(path)
         if isinstance(found, str):
             unused[str(path)] = found
-            return
-        result, info = found
+            continue
+        result = found.rows
         skipped.update(result.skipped)
         if result.key in seen:
             unused[str(path)] = f"the same recording as another file ({result.key})"
@@ -101,28 +102,17 @@ def load_dataset(
         else:
             seen.add(result.key)
             own = in_parts(result, contract.action.period)
-            parts.extend(own)
-            heavy.extend([1.0 if weights is None else weights.get(path, 1.0)] * len(own))
+            joined.add(own, 1.0 if weights is None else weights.get(path, 1.0))
             used.append(path)
-            origins.append((info.robot, info.world))
+            origins.append((found.robot, found.world))
             skipped["between two parts of a long episode"] += len(result) - sum(map(len, own))
 
-    if processes == 1 or len(files) < MANY:
-        for path in files:
-            take(path, read(path))
-    else:
-        # If the retrain is killed, its readers must not wait for work for ever.
-        context, end = get_context("spawn"), partial(die_with_parent, signal.SIGKILL)
-        with ProcessPoolExecutor(processes, mp_context=context, initializer=end) as pool:
-            for path, result in zip(files, pool.map(read, files, chunksize=8), strict=True):
-                take(path, result)
-    if not parts:
+    if not joined:
         why = _reasons(unused)
         raise DatasetError(f"no usable transition in {len(files)} episode files" + (f" ({why})" if why else ""))
     check_one_world(count_origins(origins), mix)
-    return Dataset(
-        _join(parts, heavy if weights else None), tuple(used), unused, dict(+skipped), count_origins(origins)
-    )
+    data = joined.build(weighted=bool(weights))
+    return Dataset(data, tuple(used), unused, dict(+skipped), count_origins(origins))
 
 
 def _reasons(unused: dict[str, str]) -> str:
@@ -137,13 +127,50 @@ def _reasons(unused: dict[str, str]) -> str:
     return "; ".join(texts)
 
 
-def _read(path: Path, contract_text: str, any_robot: bool) -> tuple[Transitions, EpisodeInfo] | str:
-    contract = parse_contract(contract_text)
+def _decoded(
+    files: Sequence[Path], contract: RobotContract, any_robot: bool, processes: int, cache: Path | None
+) -> Iterator[tuple[Path, Decoded | str]]:
+    """Each file with what is in it, or why it cannot be used: from the cache, or read by several processes."""
+    columns = None if cache is None else ColumnCache.of(cache, contract, any_robot)
+    digests = None if cache is None else FileDigests(cache)
+    known = digests.known(files) if digests else {}
+    kept = {path: known[path] for path in files if columns and path in known and columns.has(known[path])}
+    missing = [path for path in files if path not in kept]
+    read = partial(_read, contract_text=contract.text, any_robot=any_robot, columns=columns)
+    new: dict[Path, FileDigest] = {}
+    with WorkerPool(read, processes if len(missing) >= MANY else 1) as pool:
+        results = pool.results(missing)
+        for path in files:
+            found: Decoded | str | None = None
+            if columns and path in kept:
+                found = columns.load(kept[path])
+            else:
+                found, digest = next(results)
+                if digest is not None:
+                    new[path] = digest
+            yield path, read(path)[0] if found is None else found  # None: a damaged entry
+    if digests and cache and missing:
+        digests.record(new)
+        prune(cache, cache_limit())
+
+
+def _read(
+    path: Path, contract_text: str, any_robot: bool, columns: ColumnCache | None
+) -> tuple[Decoded | str, FileDigest | None]:
+    """An episode's transitions, or why there are none; and the file's digest, where there is a cache."""
+    contract, digest = parse_contract(contract_text), None
     try:
+        if columns is not None:
+            digest = FileDigest.of(path)
+            if (kept := columns.load(digest.sha256)) is not None:
+                return kept, digest
         episode = read_episode(path, contract, only_for_transitions=True, any_robot=any_robot)
-        return until_lost(transitions(episode), contract), episode.info
+        found = Decoded(until_lost(transitions(episode), contract), episode.info.robot, episode.info.world)
     except EpisodeError as error:
-        return str(error)
+        return str(error), None
+    if columns is not None and digest is not None:
+        columns.save(digest.sha256, found)
+    return found, digest
 
 
 def until_lost(rows: Transitions, contract: RobotContract) -> Transitions:
@@ -163,13 +190,28 @@ def in_parts(rows: Transitions, period: float) -> list[Transitions]:
     return [rows.only(part, f"{rows.key}#{number}", {}) for number, part in parts.items()] or [rows]
 
 
-def _join(parts: list[Transitions], weights: list[float] | None) -> TransitionSet:
-    return TransitionSet(
-        np.concatenate([p.state for p in parts]),
-        np.concatenate([p.action for p in parts]),
-        np.concatenate([p.next_state for p in parts]),
-        np.concatenate([np.full(len(p), i) for i, p in enumerate(parts)]),
-        np.concatenate([p.step for p in parts]),
-        tuple(p.key for p in parts),
-        None if weights is None else np.repeat(weights, [len(p) for p in parts]),
-    )
+class _Joined:
+    """The rows of episodes and of parts of long ones, one after the other."""
+
+    def __init__(self) -> None:
+        columns = ("state", "action", "next_state", "episode", "step", "weight")
+        self._columns = {name: ColumnBuilder() for name in columns}
+        self._keys: list[str] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._keys)
+
+    def add(self, parts: list[Transitions], weight: float) -> None:
+        for part in parts:
+            self._columns["episode"].append(np.full(len(part), len(self._keys)))
+            self._columns["weight"].append(np.full(len(part), weight))
+            for name in ("state", "action", "next_state", "step"):
+                self._columns[name].append(getattr(part, name))
+            self._keys.append(part.key)
+
+    def build(self, weighted: bool) -> TransitionSet:
+        """All rows, with their weights if they are `weighted`."""
+        columns = {
+            name: frozen(column.build()) for name, column in self._columns.items() if weighted or name != "weight"
+        }
+        return TransitionSet(**columns, episode_keys=tuple(self._keys))

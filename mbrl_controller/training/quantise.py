@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mbrl_controller.base.cache_folder import cache_dir
 from mbrl_controller.base.errors import DatasetError, ModelError
 from mbrl_controller.base.resources import home_dir
 from mbrl_controller.contract.contract import RobotContract
@@ -84,7 +85,7 @@ def run(
     if not files:
         raise DatasetError("no episode files (*.mcap) to quantise with; name some: --episodes")
     mix = MIXABLE if any(origin.robot != robot.file.robot for origin in card.origins) else ("worlds",)
-    data = load_dataset(files, robot, processes=processes, mix=mix).data
+    data = load_dataset(files, robot, processes=processes, mix=mix, cache=cache_dir()).data
     data.require(episodes=2, what="data to calibrate on and to compare with")
     train, validation = data.split_by_episode(TrainConfig(**task_defaults(task).training).holdout_fraction)
     with tempfile.TemporaryDirectory() as name:

@@ -18,6 +18,7 @@ from typing import Literal
 
 import numpy as np
 
+from mbrl_controller.base.cache_folder import cache_dir
 from mbrl_controller.base.errors import DatasetError
 from mbrl_controller.base.files import write_atomically
 from mbrl_controller.base.resources import home_dir
@@ -155,7 +156,8 @@ def read(run: _Run, processes: int = 1) -> _Data:
     callback.on_stage("reading episodes")
     callback.on_read_start(len(plan.files))
     files = [Path(f) for f in plan.files]
-    dataset = load_dataset(files, run.inputs.contract, callback.on_file_read, processes, plan.mix, plan.file_weights)
+    contract, weights = run.inputs.contract, plan.file_weights
+    dataset = load_dataset(files, contract, callback.on_file_read, processes, plan.mix, weights, cache_dir())
     if note := unknown_note(dataset.origins):
         callback.on_stage(note)
     try:

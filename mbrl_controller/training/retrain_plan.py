@@ -24,6 +24,7 @@ from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.import_onnx import weights_of
 from mbrl_controller.dynamics.loss import RolloutLoss
 from mbrl_controller.dynamics.train_config import TrainConfig
+from mbrl_controller.dynamics.trainer import torch_device
 from mbrl_controller.dynamics.weights import Weights
 from mbrl_controller.episodes.reader import read_info
 from mbrl_controller.models.card import Version
@@ -187,6 +188,7 @@ def check_plan(plan: RetrainPlan, registry: Registry) -> RetrainInputs:
     if weights is not None:
         network.load_weights(weights)
     RolloutLoss(network, spec, train.huber, train.loss_weights)
+    torch_device(train.device)
     if plan.precision == "auto":
         make_planner(PLANNER, len(action), planner_defaults(plan.task, PLANNER).planner_options)
     registry.check_writable(plan.task)

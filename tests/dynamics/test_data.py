@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mbrl_controller.base.errors import DatasetError
+from mbrl_controller.dynamics import data as data_module
 from mbrl_controller.dynamics.data import TransitionSet, concatenate, parts_of, robust_scale
 from mbrl_controller.tasks.base import Symmetry
 
@@ -205,3 +206,11 @@ def test_still_entries_get_a_floor() -> None:
     _, std = robust_scale(values, ["rad", "rad", "rad"])
     assert 0.005 < std[2] < 0.02
     assert robust_scale(values[:, 2:], ["rad"])[1][0] == 1.0
+
+
+def test_the_scale_of_much_data_is_found_entry_by_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).normal(size=(5000, 11)) * np.arange(1, 12)
+    units = ["m"] * 5 + ["rad"] * 6
+    whole = robust_scale(values, units)
+    monkeypatch.setattr(data_module, "WHOLE_VALUES", 100)
+    assert np.array_equal(whole, robust_scale(values, units))

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from mbrl_controller.base.errors import DatasetError
+from mbrl_controller.dynamics import loss as loss_module
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
 from mbrl_controller.dynamics.loss import RolloutLoss
@@ -127,3 +128,11 @@ def test_a_row_of_twice_the_weight_counts_as_two(model, data, toy_spec) -> None:
     assert found.detach().numpy() == pytest.approx(
         loss(plain, twice.expand(2, -1, -1), scale, None).detach().numpy(), rel=1e-5
     )
+
+
+def test_the_scale_of_many_windows_is_that_of_all_at_once(model, data, toy_spec, monkeypatch) -> None:
+    loss = RolloutLoss(model, toy_spec, None, {})
+    rows = loss.rows(data, 3)
+    whole = loss.scale(rows)
+    monkeypatch.setattr(loss_module, "_SCALE_WINDOWS", 7)
+    assert torch.allclose(whole, loss.scale(rows), rtol=1e-5)

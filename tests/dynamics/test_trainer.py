@@ -14,13 +14,21 @@ from mbrl_controller.base.errors import DatasetError
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.dynamics.loss import RolloutLoss
 from mbrl_controller.dynamics.train_config import TrainConfig
-from mbrl_controller.dynamics.trainer import EnsembleTrainer, FitResult, TrainCallbacks
+from mbrl_controller.dynamics.trainer import EnsembleTrainer, FitResult, TrainCallbacks, torch_device
 from mbrl_controller.dynamics.validation import evaluate
 from mbrl_controller.dynamics.weights import load_arrays, save_arrays
 from mbrl_controller.tasks.base import Symmetry
 
 QUICK = TrainConfig(
-    ensemble_size=2, hidden=(32, 32), batch=64, max_epochs=3, horizon=3, horizon_epochs=3, patience=10, seed=1
+    ensemble_size=2,
+    hidden=(32, 32),
+    batch=64,
+    max_epochs=3,
+    horizon=3,
+    horizon_epochs=3,
+    patience=10,
+    seed=1,
+    device="cpu",
 )
 
 
@@ -316,11 +324,17 @@ def test_an_epoch_of_rollouts_takes_no_more_steps_than_its_share(toy_record, toy
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_gpu_learns_the_same(quick, small, toy_spec, tmp_path) -> None:
     seen: list[int] = []
-    options = {"device": "cuda", "checkpoint": tmp_path / "run.npz"}
+    options, config = {"checkpoint": tmp_path / "run.npz"}, QUICK.model_copy(update={"device": "cuda"})
     fit(
-        *small, toy_spec, (), QUICK, on_epoch_end=lambda r: seen.append(1), should_stop=lambda: len(seen) > 2, **options
+        *small,
+        toy_spec,
+        (),
+        config,
+        on_epoch_end=lambda r: seen.append(1),
+        should_stop=lambda: len(seen) > 2,
+        **options,
     )
-    result = fit(*small, toy_spec, (), QUICK, **options)
+    result = fit(*small, toy_spec, (), config, **options)
     losses = [[r.validation_loss for r in run.history] for run in (result, quick)]
     assert np.allclose(*losses, rtol=0.02)
 
@@ -357,3 +371,12 @@ def test_with_an_edge_a_few_wild_rows_do_not_rule_the_fit(toy_record, toy_spec) 
         errors[edge] = evaluate(model.predictor(), fresh, toy_spec, horizon=1)["one_step_rmse.box.velocity"]
     assert errors[1e6] == pytest.approx(errors[None], rel=1e-6)  # beyond every error: the squared loss itself
     assert errors[0.5] < 0.7 * errors[None]
+
+
+def test_a_gpu_that_is_not_there_is_refused_and_auto_does_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert {torch_device("auto").type, torch_device("cpu").type} == {"cpu"}
+    with pytest.raises(DatasetError, match="no GPU"):
+        torch_device("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert (torch_device("auto").type, torch_device("cpu").type) == ("cuda", "cpu")
