@@ -23,6 +23,7 @@ Rooms, from the ground up; each imports only from itself and from those above it
     stack       the nodes as child processes: `demo`, `soak`
     learning    `run`: rounds of collecting, training and evaluating; `policy_run`: a policy without a planner
     reports     `report`: a page on logged sessions
+    replay      `view`: logged episodes again in the browser; `recording`, `moments`, `outlook` know no browser
     benchmark   measurements
     cli         the `mbrl` command
 

@@ -110,7 +110,7 @@ def test_manifest_is_one_that_colcon_takes(manifest: ET.Element) -> None:
 # From the ground up: what is in a room imports nothing from the rooms that stand after it.
 ROOMS = (
     "base", "tasks", "models", "contract", "planning", "control", "episodes", "simulation", "scaffold", "dynamics",
-    "nodes", "bringup", "rollouts", "training", "stack", "learning", "reports", "benchmark", "cli",
+    "nodes", "bringup", "rollouts", "training", "stack", "learning", "reports", "replay", "benchmark", "cli",
 )  # fmt: skip
 PACKAGE = ROOT / "mbrl_controller"
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in SOURCES}

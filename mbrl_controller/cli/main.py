@@ -27,6 +27,7 @@ from mbrl_controller.cli import (
     models,
     new,
     policy,
+    replay,
     report,
     rollouts,
     stack,
@@ -144,6 +145,7 @@ app.command()(grid.ablate)
 app.command()(grid.sweep)
 app.command()(stack.soak)
 app.command()(report.report)
+app.command()(replay.replay)
 app.command()(new.new)
 for _command in (catalogs.tasks, catalogs.planners, catalogs.worlds, catalogs.options):
     app.command()(_command)

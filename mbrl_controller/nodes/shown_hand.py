@@ -30,13 +30,13 @@ from mbrl_controller.nodes.marker_messages import HAND_COLOR, PLAN_COLOR, Marker
 from mbrl_controller.nodes.messages import message_class
 from mbrl_controller.nodes.polling import polled_subscription, take_all
 from mbrl_controller.simulation.hand_picture import find_picture
-from mbrl_controller.simulation.hand_scene import BALL
 from mbrl_controller.simulation.state_pose import object_entries
 from mbrl_controller.simulation.world_shapes import WorldShapes
 from mbrl_controller.tasks.markers import Marker
 from mbrl_controller.tasks.orientation import IDENTITY
 from mbrl_controller.tasks.spaces import Array
 
+BALL = 0.02  # m, radius of an object without a model
 BACK_S = 1.0  # stamps that go back further begin anew: a simulator was started again
 RECENT_S = 2.0  # a goal or plan older than this is of an episode that is over
 

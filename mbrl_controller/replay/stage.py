@@ -1,0 +1,70 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The 3D part of the replay: hand, objects, goal, a plan, and the way that the objects then took."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.replay.facts import joints_at_limits
+from mbrl_controller.replay.outlook import Outlook
+from mbrl_controller.replay.recording import Recording
+from mbrl_controller.simulation.hand_scene import HandScene
+from mbrl_controller.simulation.object_paths import ObjectPaths
+
+HAPPENED = (30, 30, 30)
+WIDTH = 4.0  # pixels
+
+
+class Stage:
+    """One scene, for one contract after another."""
+
+    def __init__(self, server: Any, contract: RobotContract, model_file: Path | None = None) -> None:
+        """Raises MbrlError where the model's file is wrong, or mjviser is not installed."""
+        self._server, self._model_file = server, model_file
+        self._make(contract)
+
+    def use(self, contract: RobotContract) -> None:
+        """Show episodes of this contract from now on."""
+        if contract.digest != self._contract.digest:
+            self._server.scene.reset()
+            self._make(contract)
+
+    def _make(self, contract: RobotContract) -> None:
+        self._contract = contract
+        self._scene = HandScene(self._server, contract, self._model_file)
+        self._ways = ObjectPaths(self._server, contract, self._scene.picture)
+        self._lines: dict[int, Any] = {}
+
+    def show(self, recording: Recording, time: float, outlook: Outlook | None, step: int) -> None:
+        """Draw a time (s), and a plan or none with its ghost at `step`."""
+        scene = self._scene
+        scene.show_state(recording.state_at(time))
+        scene.show_goal(recording.goal_at(time))
+        scene.show_limits(joints_at_limits(recording, recording.commands_at(np.array([time]))[0]))
+        if outlook is None:
+            scene.show_plan(None)
+        else:
+            scene.show_plan(outlook.targets, outlook.predicted, step)
+        self._show_way(None if outlook is None else outlook.happened)
+
+    def _show_way(self, states: Any) -> None:
+        """The objects' way through states [H + 1, S]."""
+        known = None if states is None else states[np.isfinite(states).all(axis=1)]
+        ways = [] if known is None or len(known) < 2 else list(self._ways.points(known[None])[:, 0])
+        for k in [k for k in self._lines if k >= len(ways)]:
+            self._lines.pop(k).remove()
+        for k, way in enumerate(ways):
+            steps = np.stack([way[:-1], way[1:]], axis=1).astype(np.float32)
+            if k in self._lines:
+                self._lines[k].points = steps
+                self._lines[k].colors = np.tile(np.array(HAPPENED, np.uint8), (len(steps), 2, 1))
+            else:
+                self._lines[k] = self._server.scene.add_line_segments(
+                    f"/happened/{k}", steps, HAPPENED, thickness=WIDTH, thickness_units="screen"
+                )
