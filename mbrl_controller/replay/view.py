@@ -66,7 +66,7 @@ class ReplayView:
         except MbrlError:
             self._server.stop()
             raise
-        self.controls = Controls(gui, list(self._entries), self, self._asked.put)
+        self.controls = Controls(gui, list(self._entries), self, self.ask)
         side = gui.add_panel()
         with side.add_tab("Charts"):
             self._joint = gui.add_dropdown("joint", first[1].contract.action.names)
@@ -79,7 +79,7 @@ class ReplayView:
         @self._joint.on_update  # type: ignore[untyped-decorator]
         def _(event: Any) -> None:
             if event.client_id is not None:
-                self._asked.put(lambda: self._charts.draw_joint(self.recording, self._joint.value))
+                self.ask(lambda: self._charts.draw_joint(self.recording, self._joint.value))
 
         self.plans_shown = True
         self._kept: int | None = None
@@ -92,6 +92,10 @@ class ReplayView:
     def url(self) -> str:
         """Address for the browser."""
         return f"http://{HOST}:{self._server.get_port()}"
+
+    def ask(self, do: Callable[[], None]) -> None:
+        """Have something done on the drawing thread, soon."""
+        self._asked.put(do)
 
     def close(self) -> None:
         """Stop serving."""

@@ -78,7 +78,7 @@ def test_an_episode_that_ended_with_a_drop_has_one(make) -> None:
 
 
 def test_one_jumps_to_the_nearest_of_a_kind() -> None:
-    moments = tuple(Moment(time, kind, "") for time, kind in ((0.0, "begin"), (1.0, "hold"), (2.0, "drop"), (3.0, "hold")))  # type: ignore[arg-type]  # fmt: skip
+    moments = (Moment(0.0, "begin", ""), Moment(1.0, "hold", ""), Moment(2.0, "drop", ""), Moment(3.0, "hold", ""))
     assert next_moment(moments, 1.0) == moments[2]
     assert next_moment(moments, 1.0, "hold") == moments[3]
     assert next_moment(moments, 2.5, "hold", backwards=True) == moments[1]
