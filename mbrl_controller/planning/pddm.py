@@ -103,8 +103,11 @@ def adapted_inverse_temperature(returns: Array, share: float) -> float:
         return 1.0
     low, high = np.log(1e-3 / spread), np.log(1e6 / spread)
     wanted = max(1.0, share * len(finite))
-    for _ in range(12):  # to half a percent
-        middle = (low + high) / 2
-        weights = soft_weights(finite, float(np.exp(middle)))
-        low, high = (middle, high) if 1 / (weights @ weights) > wanted else (low, middle)
+    below = finite - finite.max()
+    with np.errstate(under="ignore", over="ignore"):  # far below the maximum: weight 0
+        for _ in range(12):  # to half a percent
+            middle = (low + high) / 2
+            weights = np.exp(np.exp(middle) * below)  # not normalised: that cancels
+            size = weights.sum() ** 2 / (weights @ weights)
+            low, high = (middle, high) if size > wanted else (low, middle)
     return float(np.exp((low + high) / 2))
