@@ -191,6 +191,29 @@ def test_what_cannot_be_is_said_before_anything_runs(
     assert not list(tmp_path.rglob("plan.json"))
 
 
+def test_a_real_hands_episodes_are_its_evaluation_from_the_first_round_on(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("rclpy")
+
+    def act(self: object, step: str, number: int) -> dict[str, int]:
+        return {"steps": 200} if step == "collect" else {}
+
+    monkeypatch.setattr(run.RoundRunner, "run", act)
+    real = {"hand": "real", "through_ros": True, "rounds": 1}
+    with pytest.raises(MbrlError, match="mix"):  # the version's world is simulated
+        learn(tmp_path, trained, **real)
+    result = learn(tmp_path, trained, **real, mix=["worlds"])
+    assert [(row.step, row.round, row.env_steps) for row in result.rows] == [
+        ("start", 0, 0),
+        ("collect", 0, 200),
+        ("evaluate", 0, 200),
+        ("train", 1, 200),
+        ("collect", 1, 400),
+        ("evaluate", 1, 400),
+    ]
+
+
 def test_a_version_that_was_exchanged_meanwhile_is_refused(trained: Path, tmp_path: Path) -> None:
     models = tmp_path / "models"
     shutil.copytree(trained, models)

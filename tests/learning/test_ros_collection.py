@@ -86,6 +86,7 @@ def test_the_nodes_get_what_lockstep_would_plan_with(tmp_path: Path) -> None:
         ],
         "through_ros": True,
     }
+    settings |= {"sim": "foreign_elliptic", "sim_options": {"condim": 6}}
     plan = make_plan("baoding", settings=settings)
     (bold,) = schedule.round_batches(plan, contract_for("baoding"), 1, 0)
     nodes = ros_collect.stack_config(
@@ -109,6 +110,7 @@ def test_the_nodes_get_what_lockstep_would_plan_with(tmp_path: Path) -> None:
         assert controller.get(f"planner.{name}", []) == value
     assert (controller["goal_options"], controller["exploration_noise"]) == ("phase=observed, lead=0.3", 0.1)
     assert sim["options.start_turn"] == 1.0
+    assert (sim["preset"], sim["options.condim"]) == ("foreign_elliptic", [6])
     assert nodes["logger"]["log_dir"] == str(tmp_path / "episodes")
 
 
