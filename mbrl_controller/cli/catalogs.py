@@ -70,6 +70,16 @@ def worlds(contract: ContractOption = None) -> None:
 
 
 @report_errors
+def sims() -> None:
+    """List the simulated hands that --sim takes: what each is, and its options that differ from the nominal ones."""
+    from mbrl_controller.base.shares import SHARES
+    from mbrl_controller.simulation.sim_presets import list_presets
+
+    print_rows("simulated hands", list_presets())
+    _warn_of_faults(SHARES)
+
+
+@report_errors
 def options(
     group: Annotated[Group | None, typer.Argument(help="which options (default: all)")] = None,
     planner: PlannerOption = "pddm",

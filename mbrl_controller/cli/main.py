@@ -147,7 +147,7 @@ app.command()(stack.soak)
 app.command()(report.report)
 app.command()(replay.replay)
 app.command()(new.new)
-for _command in (catalogs.tasks, catalogs.planners, catalogs.worlds, catalogs.options):
+for _command in (catalogs.tasks, catalogs.planners, catalogs.worlds, catalogs.sims, catalogs.options):
     app.command()(_command)
 
 

@@ -12,13 +12,18 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mbrl_controller.base.errors import ContractError
+from mbrl_controller.base.errors import ContractError, MbrlError
+from mbrl_controller.base.option_rows import value_text
 from mbrl_controller.base.shares import shared_files
 from mbrl_controller.base.yaml_text import load_yaml
 from mbrl_controller.models.spec import describe_validation
-from mbrl_controller.simulation.sim_options import PRESETS, SimOptions, checked_options
+from mbrl_controller.simulation.sim_options import PRESETS, SimOptions, checked_options, differing
 
 FILES = "sim/presets/*.yaml"
+BUILT_IN = {
+    "nominal": "as the scene says, without noise",
+    "perturbed": "noise, latency and losses as of a real hand, and other masses, friction and gains",
+}
 
 
 class PresetFile(BaseModel):
@@ -47,9 +52,23 @@ def preset(name: str) -> SimOptions:
     return checked_options(PRESETS[file.over].model_dump() | file.options, str(found[name]))
 
 
-def about(name: str) -> str:
-    """What a preset that a file describes is, in words; raises as `preset` does."""
-    return _read(_files()[name]).about
+def list_presets() -> list[dict[str, str]]:
+    """A row for each preset: its name, what it is, the options that differ from the nominal ones, and its file.
+
+    A file that cannot be used has the reason in place of what it is.
+    """
+    rows = [_row(name, text, "") for name, text in BUILT_IN.items()]
+    for name, path in _files().items():
+        try:
+            rows.append(_row(name, _read(path).about, str(path)))
+        except MbrlError as error:
+            rows.append({"name": name, "about": f"cannot be used: {error}", "options": "", "file": str(path)})
+    return rows
+
+
+def _row(name: str, text: str, file: str) -> dict[str, str]:
+    options = ", ".join(f"{option}={value_text(value)}" for option, value in differing(preset(name)).items())
+    return {"name": name, "about": text, "options": options, "file": file}
 
 
 def make_sim_options(name: str, overrides: Mapping[str, Any]) -> SimOptions:

@@ -92,3 +92,9 @@ def test_a_task_without_a_contract_of_its_own_asks_for_one(toys: Path, words: tu
     result = CliRunner().invoke(app, ["evaluate", *words])
     assert result.exit_code == 2
     assert "contract" in result.output
+
+
+def test_simulated_hands_are_listed_with_what_they_change() -> None:
+    said = CliRunner().invoke(app, ["sims"]).stdout
+    assert "foreign_elliptic" in said
+    assert "elliptic" in said.replace("foreign_elliptic", "")

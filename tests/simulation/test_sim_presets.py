@@ -33,7 +33,10 @@ def test_shipped_presets_can_be_used_and_differ_from_nominal() -> None:
     assert {"nominal", "perturbed", "randomised", "foreign_elliptic"} < set(names)
     hands = {name: sim_presets.preset(name) for name in names}
     assert len(set(map(SimOptions.model_dump_json, hands.values()))) == len(names)
-    assert all(sim_presets.about(name) for name in set(names) - {"nominal", "perturbed"})
+    rows = {row["name"]: row for row in sim_presets.list_presets()}
+    assert list(rows) == names
+    assert all(row["about"] for row in rows.values())
+    assert rows["foreign_elliptic"]["options"] == "cone=[elliptic], noslip_iterations=[5], physics_step=[0.002]"
     assert hands["foreign_elliptic"].cone == ("elliptic",)
     assert hands["randomised"].joint_noise == PERTURBED.joint_noise
 
@@ -68,6 +71,7 @@ def test_what_a_file_cannot_say_is_named_with_the_file(own: Path, text: str, nam
     with pytest.raises(MbrlError, match=named) as error:
         sim_presets.preset("bad")
     assert "bad.yaml" in str(error.value)
+    assert "cannot be used" in sim_presets.list_presets()[-1]["about"]
 
 
 def test_a_name_stands_for_one_hand(own: Path) -> None:
