@@ -139,7 +139,7 @@ setup(
         ],
         "dev": ["ruff==0.17.5", "mypy==2.4.1", "types-PyYAML", "codespell[toml]==2.4.1", "pytest-rerunfailures>=14"],
         "report": ["matplotlib>=3.8"],
-        "docs": ["sphinx>=7.4", "myst-parser>=3", "furo>=2024.8.6", "sphinxcontrib-mermaid>=1"],
+        "docs": ["sphinx>=7.4", "myst-parser>=3", "furo>=2024.8.6"],
         "mutation": ["mutmut==3.8.1"],
     },
     entry_points={

@@ -26,7 +26,6 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "sphinxcontrib.mermaid",
     "sitegen",
 ]
 exclude_patterns = ["_build"]
@@ -35,7 +34,6 @@ default_role = "code"  # docstrings have single backticks
 suppress_warnings = ["misc.highlighting_failure"]  # a scene's and a contract's fragments are not whole documents
 
 myst_heading_anchors = 5
-myst_fence_as_directive = ["mermaid"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_mock_imports = [name for name in ("torch", "mujoco") if find_spec(name) is None]

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from sitegen import commands, keys, links, options, parameters, python_api, topics
+from sitegen import commands, diagrams, keys, links, options, parameters, python_api, topics
 
 PARTS: dict[str, Callable[[], str]] = {
     "commands": commands.markdown,
@@ -35,7 +36,8 @@ def fill_in(text: str) -> str:
 def _read(app: Any, docname: str, source: list[str]) -> None:
     page = app.env.doc2path(docname)
     if str(page).endswith(".md"):
-        source[0] = links.outside(fill_in(source[0]), page, app.srcdir, app.config.repository_url)
+        text = diagrams.with_pictures(fill_in(source[0]), Path(page), Path(app.srcdir))
+        source[0] = links.outside(text, page, app.srcdir, app.config.repository_url)
 
 
 def setup(app: Any) -> dict[str, Any]:

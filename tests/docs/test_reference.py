@@ -20,7 +20,7 @@ pytest.importorskip("rclpy")
 pytest.importorskip("mujoco")
 
 import sitegen
-from sitegen import commands, keys, links, node_graph, parameters, python_api, tables
+from sitegen import commands, diagrams, keys, links, node_graph, parameters, python_api, tables
 
 from mbrl_controller.contract.contract import ContractFile
 from mbrl_controller.planning.catalog import PLANNERS
@@ -93,6 +93,33 @@ def test_links_out_of_the_pages_lead_to_the_host(tmp_path: Path, caplog: pytest.
     assert found == text.replace("../../code.py", f"{URL}/code.py")
     with caplog.at_level(logging.WARNING):
         assert links.outside("[a](../../gone.py)", page, docs, URL) == f"[a]({URL}/gone.py)"
+
+
+def test_every_diagram_has_the_picture_of_its_source_which_needs_nothing_else() -> None:
+    names = set()
+    for page in DOCS.glob("*.md"):
+        for source in diagrams.sources(page.read_text(encoding="utf-8")):
+            names.add(diagrams.picture_name(page.stem, source))
+    assert names == {file.name for file in (DOCS / diagrams.FOLDER).iterdir()}, "run tools/diagrams.py"
+    for name in names:
+        outside = set(re.findall(r"(?:https?:)?//[\w.]+", (DOCS / diagrams.FOLDER / name).read_text(encoding="utf-8")))
+        assert outside <= {"http://www.w3.org"}  # names of XML, which nobody fetches
+
+
+def test_a_diagram_without_its_picture_is_a_warning_and_stays_readable(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = "a\n```mermaid\nflowchart LR\n  a --> b\n```\nb\n"
+    with caplog.at_level(logging.WARNING):
+        found = diagrams.with_pictures(text, tmp_path / "page.md", tmp_path)
+    assert found == text.replace("mermaid", "text")
+    (source,) = diagrams.sources(text)
+    picture = tmp_path / diagrams.FOLDER / diagrams.picture_name("page", source)
+    picture.parent.mkdir()
+    picture.touch()
+    assert (
+        diagrams.with_pictures(text, tmp_path / "page.md", tmp_path) == f"a\n![diagram](/diagrams/{picture.name})\nb\n"
+    )
 
 
 @pytest.fixture(scope="module")

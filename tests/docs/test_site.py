@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not (DOCS / "conf.py").is_file(), reason="runs in a checkout"),
 ]
-for module in ("sphinx", "myst_parser", "sphinxcontrib.mermaid", "furo", "rclpy", "mujoco", "matplotlib"):
+for module in ("sphinx", "myst_parser", "furo", "rclpy", "mujoco", "matplotlib"):
     pytest.importorskip(module)
 
 
@@ -31,6 +31,7 @@ class Page(HTMLParser):
         super().__init__()
         self.links: set[str] = set()
         self.anchors: set[str] = set()
+        self.loaded: set[str] = set()  # what a browser fetches without being asked
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -40,6 +41,8 @@ class Page(HTMLParser):
         for name in ("href", "src"):
             if (link := given.get(name)) and tag in ("a", "img", "link", "script"):
                 self.links.add(link)
+                if tag in ("img", "script") or given.get("rel") == "stylesheet":
+                    self.loaded.add(link)
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +78,11 @@ def test_links_within_the_site_lead_somewhere(site: Path) -> None:
             if not target.exists() or (anchor and known is not None and unquote(anchor) not in known):
                 broken.append(f"{path.relative_to(site)}: {link}")
     assert not broken
+
+
+def test_pages_load_nothing_from_elsewhere_and_diagrams_are_pictures(site: Path) -> None:
+    pages = {path: Page(path) for path in site.rglob("*.html")}
+    assert not {link for page in pages.values() for link in page.loaded if "://" in link or link.startswith("//")}
+    assert not [path for path in pages if "mermaid" in path.read_text(encoding="utf-8") and path.stem != "changes"]
+    drawn = {link for link in pages[site / "architecture.html"].loaded if link.endswith(".svg")}
+    assert len(drawn) == 2
