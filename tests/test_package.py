@@ -394,6 +394,7 @@ NETWORK = {"socket", "socketserver", "http", "urllib", "requests", "ftplib", "xm
 LOCAL_ONLY = {
     *("viewer.py", "demo.py", "processes.py"),  # the viewer's port on 127.0.0.1
     "first_start.py",  # waits in launch's own event loop
+    "ray_pool.py",  # asks whether the cluster that --on names is there
 }
 
 

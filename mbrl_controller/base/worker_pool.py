@@ -12,13 +12,27 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.os_process import die_with_parent
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+
+
+class Workers(Protocol[Job, Result]):
+    """Whatever runs pieces of work while it is entered: processes of this machine, or a cluster (base/engine.py)."""
+
+    def __enter__(self) -> Workers[Job, Result]: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None: ...
+
+    def results(self, jobs: Iterable[Job]) -> Iterator[Result]:
+        """Results in the order of `jobs`, which may have no end: only a few are begun before theirs is asked for."""
+        ...
 
 
 class WorkerPool(Generic[Job, Result]):

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from mbrl_controller.base.engine import PROCESSES
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.benchmark.settings import NO_TASK, Settings, Table, measurable_tasks
@@ -78,7 +79,9 @@ def quantised(settings: Settings) -> dict[str, Any]:
         try:
             version = Registry().resolve(task)
             version.path_for("int8")
-            records = {p: run_episodes(RolloutConfig(task, precision=p), episodes)[0] for p in ("fp32", "int8")}
+            records = {
+                p: run_episodes(RolloutConfig(task, precision=p), episodes, on=settings.on)[0] for p in ("fp32", "int8")
+            }
         except (MbrlError, ModuleNotFoundError) as error:
             missing[task] = reason(error)
             continue
@@ -144,7 +147,8 @@ def samples(settings: Settings) -> dict[str, Any]:
             key["version"], key["options"] = resolved.version, resolved.spec.planner_options
             row = next((row for row in done if all(row.get(k) == v for k, v in key.items())), None)
             if row is None:
-                row = json.loads(json.dumps({**key, **_sample(config, job["episodes"])}))  # as it will be read again
+                measured = {**key, **_sample(config, job["episodes"], settings.on)}
+                row = json.loads(json.dumps(measured))  # as it will be read again
                 _append(keep, row)
         except (MbrlError, ModuleNotFoundError) as error:
             missing[f"{job['task']} {job['dynamics']}"] = reason(error)
@@ -155,8 +159,8 @@ def samples(settings: Settings) -> dict[str, Any]:
     return {"rows": rows, "missing": missing, "equal_to_700": equal_to_700(rows)}
 
 
-def _sample(config: RolloutConfig, episodes: int) -> dict[str, Any]:
-    records, contract = run_episodes(config, episodes)
+def _sample(config: RolloutConfig, episodes: int, on: str) -> dict[str, Any]:
+    records, contract = run_episodes(config, episodes, SEED, on)
     figures = summarise(records, contract)
     others = ("return_mean_ci95", "kept_rate_ci95", "plan_ms_median")
     return {**chosen(figures), **{name: figures[name] for name in others}}
@@ -225,10 +229,19 @@ def samples_tables(figures: dict[str, Any]) -> list[Table]:
     ]
 
 
-def run_episodes(config: RolloutConfig, episodes: int, seed: int = SEED) -> tuple[list[EpisodeTrajectory], Any]:
-    """Records of the seeds from `seed` on, and the contract."""
+def run_episodes(
+    config: RolloutConfig, episodes: int, seed: int = SEED, on: str = PROCESSES
+) -> tuple[list[EpisodeTrajectory], Any]:
+    """Records of the seeds from `seed` on, and the contract.
+
+    Args:
+        config: who acts, and where.
+        episodes: how many.
+        seed: the first.
+        on: what they run on, as in base/engine.py.
+    """
     resolved = resolve(config)
-    with EpisodePool(min(episodes, usable_cores())) as pool:
+    with EpisodePool(min(episodes, usable_cores()), on) as pool:
         return list(pool.run(resolved.spec, range(seed, seed + episodes))), resolved.contract
 
 

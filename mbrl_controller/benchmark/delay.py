@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from mbrl_controller.base import machine
+from mbrl_controller.base.engine import PROCESSES
 from mbrl_controller.base.files import write_json
 from mbrl_controller.benchmark.control_quality import chosen, paired, run_episodes
 from mbrl_controller.benchmark.settings import Table, measurable_tasks
@@ -40,12 +41,13 @@ def run(
     json_file: Path | None = None,
     on_begin: Callable[[str], None] = lambda what: None,
     contract: Path | None = None,
+    on: str = PROCESSES,
 ) -> dict[str, Any]:
     """Measure `tasks` (None: all that can be, or that of `contract`); returns the report, and writes it to `json_file`
     after each task. Raises MbrlError.
 
     `rows`: figures by task, latency and compensation; `pairs`: differences of episodes on the same seeds, with less
-    without; `errors`: of the state that a plan begins from.
+    without; `errors`: of the state that a plan begins from. `on`: what episodes run on, as in base/engine.py.
     """
     own = measurable_tasks() if contract is None else [load_contract(contract).task.name]
     chosen_tasks = own if tasks is None else tasks
@@ -58,7 +60,7 @@ def run(
         for latency in LATENCIES:
             on_begin(f"{task}, {1e3 * latency:.0f} ms")
             kinds: tuple[DelayKind, ...] = ("none", "measured")
-            found = {kind: run_episodes(under(task, latency, kind, contract), episodes, SEED) for kind in kinds}
+            found = {kind: run_episodes(under(task, latency, kind, contract), episodes, SEED, on) for kind in kinds}
             for kind, (records, robot) in found.items():
                 figures = summarise(records, robot)
                 row = {"task": task, "latency_ms": 1e3 * latency, "compensation": kind}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from mbrl_controller.base.engine import PROCESSES
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.control.task_config import task_defaults
 from mbrl_controller.models.registry import Registry
@@ -33,6 +34,7 @@ class Settings:
     peers_python: Path | None = None  # interpreter that has the peers' packages
     plot: Path | None = None  # picture of the part `samples`
     json_file: Path | None = None  # for the report; long parts keep finished rows beside it
+    on: str = PROCESSES  # what episodes run on, as in base/engine.py
 
     @property
     def contract_file(self) -> str | None:

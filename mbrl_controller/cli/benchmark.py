@@ -21,6 +21,7 @@ from mbrl_controller.cli.options import (
     JsonOption,
     LoopRateOption,
     ModelOption,
+    OnOption,
     RealtimeOption,
     SeedOption,
     SimOption,
@@ -46,6 +47,7 @@ def planner(
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="draw return against samples into this PNG")] = None,
     contract: ContractOption = None,
+    on: OnOption = "processes",
     json: JsonOption = None,
 ) -> None:
     """Cost of a plan, deadlines, memory, the loop under load, other libraries, and how well each planner controls.
@@ -54,6 +56,7 @@ def planner(
     With --contract, the parts anytime, backends, load and memory plan for its robot; the others measure every installed
     task that has a contract of its own and a model.
     """
+    from mbrl_controller.base.engine import checked_engine
     from mbrl_controller.benchmark.settings import Settings
     from mbrl_controller.benchmark.suite import HEADLINES, run
     from mbrl_controller.control.task_config import contract_for
@@ -61,7 +64,9 @@ def planner(
     task = chosen_task(task, contract)
     contract_for(task, contract)  # an unknown task is refused before any part is measured
     report = run(
-        Settings(task=task, contract=contract, quick=quick, peers_python=peers_python, plot=plot),
+        Settings(
+            task=task, contract=contract, quick=quick, peers_python=peers_python, plot=plot, on=checked_engine(on)
+        ),
         part,
         json,
         # A line rather than a spinner: a spinner's thread would be measured, too.
@@ -83,6 +88,7 @@ def delay(
     ] = None,
     episodes: Annotated[int, typer.Option(min=1, help="episodes per row, on the same seeds")] = 24,
     contract: ContractOption = None,
+    on: OnOption = "processes",
     json: JsonOption = None,
 ) -> None:
     """Control under 0 to 150 ms of latency, with and without compensation, in simulation."""
@@ -94,6 +100,7 @@ def delay(
         json,
         on_begin=lambda what: error_console.print(f"{what} ...", highlight=False),
         contract=contract,
+        on=on,
     )
     for title, rows in job.tables(report):
         print_rows(title, rows)

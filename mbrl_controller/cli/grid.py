@@ -13,7 +13,7 @@ import typer
 from mbrl_controller.cli.console import error_console, say
 from mbrl_controller.cli.errors import INTERRUPTED, report_errors
 from mbrl_controller.cli.learn import RunsOption
-from mbrl_controller.cli.options import ModelsOption
+from mbrl_controller.cli.options import ModelsOption, OnOption
 
 CellsOption = Annotated[int | None, typer.Option(min=1, help="runs at a time (default: one per core)")]
 
@@ -28,6 +28,7 @@ def ablate(
     source: SourceOption = "",
     run: Annotated[str | None, typer.Option("--run", help="name of its folder (default: the plan's file)")] = None,
     processes: CellsOption = None,
+    on: OnOption = "processes",
     record: Annotated[
         Path | None, typer.Option(help="folder that also gets NAME.json and NAME.png, without the runs")
     ] = None,
@@ -53,6 +54,7 @@ def ablate(
             runs_dir=runs_dir,
             models_dir=models_dir,
             processes=processes,
+            on=on,
             should_stop=stop.is_set,
             on_cell=show_cell,
         )
@@ -75,6 +77,7 @@ def sweep(
     source: SourceOption = "",
     run: Annotated[str | None, typer.Option("--run", help="name of its folder (default: the plan's file)")] = None,
     processes: Annotated[int | None, typer.Option(min=1, help="trials at a time (default: one per core)")] = None,
+    on: OnOption = "processes",
     models_dir: ModelsOption = None,
     runs_dir: RunsOption = None,
 ) -> None:
@@ -95,6 +98,7 @@ def sweep(
             runs_dir=runs_dir,
             models_dir=models_dir,
             processes=processes,
+            on=on,
             should_stop=stop.is_set,
             on_trial=show_cell,
         )

@@ -21,6 +21,7 @@ from mbrl_controller.cli.options import (
     LearnSetOption,
     MixOption,
     ModelsOption,
+    OnOption,
     ProcessesOption,
     SimSetOption,
     TaskArgument,
@@ -58,6 +59,7 @@ def learn(
     ] = False,
     contract: ContractOption = None,
     processes: ProcessesOption = None,
+    on: OnOption = "processes",
     keep: Annotated[
         bool, typer.Option("--keep", help="add the best version to your models, as the current one")
     ] = False,
@@ -96,6 +98,7 @@ def learn(
             resume=resume,
             runs_dir=runs_dir,
             processes=processes,
+            on=on,
             should_stop=stop.is_set,
             callback=callback,
         )

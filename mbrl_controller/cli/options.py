@@ -59,6 +59,12 @@ SecondsOption = Annotated[float | None, typer.Option(help="length of an episode,
 SeedOption = Annotated[int, typer.Option(min=0, help="seed of the planner and of the simulated hand")]
 EpisodesOption = Annotated[int, typer.Option(min=1, help="episodes, on the seeds from --seed on")]
 ProcessesOption = Annotated[int | None, typer.Option(min=1, help="parallel episodes (default: one per core)")]
+OnOption = Annotated[
+    str,
+    typer.Option(
+        "--on", help="what episodes and runs run on: processes (of this machine), ray, or ray://HOST:PORT (extra scale)"
+    ),
+]
 # who acts
 PolicyOption = Annotated[
     Policy,

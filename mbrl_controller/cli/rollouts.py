@@ -26,6 +26,7 @@ from mbrl_controller.cli.options import (
     MixOption,
     ModelOption,
     ModelsOption,
+    OnOption,
     PlannerOption,
     PlannerSetOption,
     PolicyOption,
@@ -56,6 +57,7 @@ def evaluate(
     sim: SimOption = "nominal",
     sim_set: SimSetOption = None,
     processes: ProcessesOption = None,
+    on: OnOption = "processes",
     models_dir: ModelsOption = None,
     mix: MixOption = "",
     contract: ContractOption = None,
@@ -97,6 +99,7 @@ def evaluate(
             episodes=episodes,
             seed=seed,
             processes=processes,
+            on=on,
             json_file=json,
             on_card=card,
             on_episode=on_episode,
@@ -177,6 +180,7 @@ def collect(
     contract: ContractOption = None,
     goal: GoalOption = None,
     processes: ProcessesOption = None,
+    on: OnOption = "processes",
 ) -> None:
     """Log episodes from simulation, faster than real time, as the logger would have written them."""
     from mbrl_controller.models.origin import parse_mix
@@ -210,6 +214,7 @@ def collect(
             session=session,
             episodes_dir=episodes_dir,
             processes=processes,
+            on=on,
             on_episode=on_episode,
         )
     say(f"{done.episodes} episodes, {done.transitions:,} transitions in {done.folder}")

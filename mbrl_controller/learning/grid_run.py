@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mbrl_controller.base.engine import PROCESSES, checked_engine, workers
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.files import write_atomically, write_json
 from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.base.resources import home_dir
 from mbrl_controller.base.run_folder import NAME, PLAN_FILE, mark_done, new_run, only_process
-from mbrl_controller.base.worker_pool import WorkerPool
 from mbrl_controller.contract.contract import parse_contract
 from mbrl_controller.learning.grid_cell import STOP_FILE, Cell, Values, judged, run_cell
 from mbrl_controller.learning.grid_plan import GridPlan, Source
@@ -52,6 +52,7 @@ def run(
     processes: int | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     on_cell: Callable[[str, int, int], None] = lambda name, done, total: None,
+    on: str = PROCESSES,
 ) -> GridResult:
     """Run what is missing of a grid, and write its record and figure.
 
@@ -63,10 +64,12 @@ def run(
         processes: cells at a time; None: one for each core.
         should_stop: asked several times a second.
         on_cell: called with a finished cell's name, and how many are done and in all.
+        on: what cells run on, as in base/engine.py; its machines must share the grid's folder.
 
     Raises:
         MbrlError: something does not exist or fit, or failed; what is done is kept.
     """
+    checked_engine(on)
     if not NAME.match(name):
         raise MbrlError(f"run name {name!r}: use letters, digits, '_', '.', '-'")
     folder = (runs_dir or home_dir() / "runs") / "ablate" / name
@@ -79,7 +82,7 @@ def run(
         raise MbrlError(f"evaluate.metric: {error}, {', '.join(m.name for m in specs if m.better)}") from error
     begin(folder, json.dumps({**plan.model_dump(mode="json", by_alias=True), **about}, indent=2))
     with only_process(folder / ".lock", f"{folder}: this grid is active in another process"):
-        if not run_cells(folder, cells, processes, should_stop, on_cell):
+        if not run_cells(folder, cells, processes, should_stop, on_cell, on):
             return GridResult(folder, None)
         found = record(plan, _arms(plan, cells), judged(cells[-1]), specs, {**about, "machine": _machine()})
         write_json(folder / RECORD_FILE, found)
@@ -127,6 +130,7 @@ def run_cells(
     processes: int | None,
     should_stop: Callable[[], bool],
     on_cell: Callable[[str, int, int], None],
+    on: str = PROCESSES,
 ) -> bool:
     """Run all cells; whether they have finished. Raises MbrlError.
 
@@ -136,10 +140,11 @@ def run_cells(
         processes: cells at a time.
         should_stop: asked several times a second.
         on_cell: called with a finished cell's name, and how many are done and in all.
+        on: what they run on.
     """
     finished = 0
     amount = min(processes or usable_cores(), len(cells))
-    with stop_file(folder / STOP_FILE, should_stop), WorkerPool(run_cell, amount) as pool:
+    with stop_file(folder / STOP_FILE, should_stop), workers(run_cell, amount, on) as pool:
         for cell, values in zip(cells, pool.results(cells), strict=True):
             if values is not None:
                 finished += 1

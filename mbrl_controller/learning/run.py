@@ -20,6 +20,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mbrl_controller.base.deprecated import old_files
+from mbrl_controller.base.engine import PROCESSES, checked_engine
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.base.resources import home_dir
@@ -72,6 +73,7 @@ def run(
     processes: int | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     callback: LearnCallback | None = None,
+    on: str = PROCESSES,
 ) -> LearnResult:
     """Learn `task` from nothing, or from a version (`base.version` of the settings).
 
@@ -86,10 +88,12 @@ def run(
         processes: episodes at a time; None: one for each core.
         should_stop: asked between steps and episodes and while training.
         callback: hears of the progress.
+        on: what episodes run on, as in base/engine.py.
 
     Raises:
         MbrlError: something does not exist or fit, or failed.
     """
+    checked_engine(on)  # before there is a folder
     base = (runs_dir or home_dir() / "runs") / "learn" / task
     if resume:
         if settings or contract or seed:
@@ -98,7 +102,7 @@ def run(
     else:
         plan = make_plan(task, seed=seed, contract=contract, settings=settings)
         folder = new_run(base, plan.model_dump_json(indent=2), name)
-    return go_on(folder, processes, should_stop, callback)
+    return go_on(folder, processes, should_stop, callback, on)
 
 
 def go_on(
@@ -106,6 +110,7 @@ def go_on(
     processes: int | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     callback: LearnCallback | None = None,
+    on: str = PROCESSES,
 ) -> LearnResult:
     """Do what is left of the run in `folder`, as its plan says.
 
@@ -114,13 +119,15 @@ def go_on(
         processes: episodes at a time; None: one for each core.
         should_stop: asked between steps and episodes and while training.
         callback: hears of the progress.
+        on: what episodes run on, as in base/engine.py.
 
     Raises:
         MbrlError: there is no such run, it is active elsewhere, or something failed.
     """
     plan = read_plan(folder)
     with only_process(folder / ".lock", f"{folder}: this run is active in another process"):
-        return _Run(folder, plan, processes, should_stop, callback or LearnCallback()).run()
+        pool = EpisodePool(processes or usable_cores(), on)
+        return _Run(folder, plan, pool, should_stop, callback or LearnCallback()).run()
 
 
 def read_plan(folder: Path) -> LearnPlan:
@@ -140,13 +147,13 @@ class _Run:
         self,
         folder: Path,
         plan: LearnPlan,
-        processes: int | None,
+        pool: EpisodePool,
         should_stop: Callable[[], bool],
         callback: LearnCallback,
     ) -> None:
         self.folder, self.plan, self.should_stop, self.callback = folder, plan, should_stop, callback
         self.log = RunLog(folder / LOG_FILE)
-        self.pool = EpisodePool(processes or usable_cores())
+        self.pool = pool
         self.rounds = RoundRunner(folder, plan, self.log, self.pool, should_stop, callback)
 
     def run(self) -> LearnResult:

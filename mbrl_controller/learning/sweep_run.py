@@ -19,12 +19,12 @@ import numpy as np
 import yaml
 from optuna.trial import FrozenTrial
 
+from mbrl_controller.base.engine import PROCESSES, checked_engine, workers
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.files import write_atomically, write_json
 from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.base.resources import home_dir
 from mbrl_controller.base.run_folder import NAME, mark_done, only_process
-from mbrl_controller.base.worker_pool import WorkerPool
 from mbrl_controller.contract.contract import parse_contract
 from mbrl_controller.learning.grid_cell import STOP_FILE, Cell, Values, judged
 from mbrl_controller.learning.grid_plan import CONFIRMATION_SEEDS
@@ -55,6 +55,7 @@ def run(
     processes: int | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     on_trial: Callable[[str, int, int], None] = lambda name, done, total: None,
+    on: str = PROCESSES,
 ) -> SweepResult:
     """Run what is missing of a sweep, and write its record, figure and best options.
 
@@ -66,15 +67,17 @@ def run(
         processes: trials at a time, of one batch; None: one for each core.
         should_stop: asked several times a second.
         on_trial: called with a finished trial in words, and how many are done and in all.
+        on: what trials run on, as in base/engine.py; its machines must share the sweep's folder.
 
     Raises:
         MbrlError: something does not exist or fit, or every trial failed; what is done is kept.
     """
+    checked_engine(on)
     if not NAME.match(name):
         raise MbrlError(f"run name {name!r}: use letters, digits, '_', '.', '-'")
     folder = (runs_dir or home_dir() / "runs") / "sweep" / name
     about = begins_with(plan.task, plan.source, models_dir)
-    this = _Sweep(plan, folder, models_dir, str(about.get("version", "")), processes)
+    this = _Sweep(plan, folder, models_dir, str(about.get("version", "")), processes, on)
     begin(folder, json.dumps({**plan.model_dump(mode="json", by_alias=True), **about}, indent=2))
     with only_process(folder / ".lock", f"{folder}: this sweep is active in another process"):
         search = Search(folder, plan, this.better)
@@ -103,11 +106,11 @@ class _Sweep:
     """A sweep at work."""
 
     def __init__(
-        self, plan: SweepPlan, folder: Path, models_dir: Path | None, version: str, processes: int | None
+        self, plan: SweepPlan, folder: Path, models_dir: Path | None, version: str, processes: int | None, on: str
     ) -> None:
         self.plan, self.folder, self._models_dir = plan, folder, models_dir
         self._source = plan.source._replace(name=version) if version else plan.source
-        self._processes = processes
+        self._processes, self._on = processes, on
         first = plan.learn_plan({}, plan.seeds[0])  # what is wrong with the options of all is said here
         specs = parse_contract(first.contract, "", first.contract_folder).task.metric_specs
         figure = plan.evaluate.metric
@@ -135,7 +138,7 @@ class _Sweep:
             jobs: dict[int, Trial | str] = {number: self._job(search, number, o) for number, o in options.items()}
             runnable = [job for job in jobs.values() if isinstance(job, Trial)]
             amount = min(self._processes or usable_cores(), max(1, len(runnable)))
-            with WorkerPool(run_trial, amount) as pool:
+            with workers(run_trial, amount, self._on) as pool:
                 results = pool.results(runnable)
                 for number, job in jobs.items():
                     if should_stop():
@@ -161,7 +164,7 @@ class _Sweep:
             cell.plan.seed: replace(cell, name=f"best-{cell.name}", learnt_as=cell.name, first_seed=CONFIRMATION_SEEDS)
             for cell in self._cells(number, options)
         }
-        if not run_cells(self.folder, list(cells.values()), self._processes, should_stop, lambda *_: None):
+        if not run_cells(self.folder, list(cells.values()), self._processes, should_stop, lambda *_: None, self._on):
             return None
         return {seed: judged(cell) for seed, cell in cells.items()}
 

@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from mbrl_controller.base.engine import PROCESSES
 from mbrl_controller.base.errors import EpisodeError, MbrlError
 from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.base.resources import home_dir
@@ -46,6 +47,7 @@ def run(
     session: str | None = None,
     pool: EpisodePool | None = None,
     processes: int | None = None,
+    on: str = PROCESSES,
     on_episode: Callable[[EpisodeTrajectory], None] = lambda episode: None,
 ) -> Collected:
     """Collect episodes into `<episodes_dir>/<task>/<session>/`.
@@ -60,6 +62,7 @@ def run(
         session: name of the folder; None: policy and time (UTC).
         pool: runs the episodes; None: a pool of `processes`.
         processes: None: one for each core, and no more than episodes.
+        on: what they run on, as in base/engine.py.
         on_episode: called when an episode has been written.
 
     Raises:
@@ -74,7 +77,7 @@ def run(
     waiting = [s for s, number in numbers.items() if not _file(folder, number).exists()]
     transitions = 0
     if waiting:
-        own = EpisodePool(min(len(waiting), processes or usable_cores())) if pool is None else nullcontext(pool)
+        own = EpisodePool(min(len(waiting), processes or usable_cores()), on) if pool is None else nullcontext(pool)
         with own as workers:
             for trajectory in workers.run(resolved.spec, waiting):
                 number = numbers[trajectory.seed]

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from mbrl_controller.base.engine import PROCESSES
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.files import write_json
 from mbrl_controller.base.os_process import usable_cores
@@ -33,6 +34,7 @@ def run(
     seed: int = 0,
     pool: EpisodePool | None = None,
     processes: int | None = None,
+    on: str = PROCESSES,
     json_file: Path | None = None,
     on_card: bool = False,
     on_episode: Callable[[EpisodeTrajectory], None] = lambda episode: None,
@@ -45,6 +47,7 @@ def run(
         seed: the first; the others count up from it.
         pool: runs the episodes; None: a pool of `processes`.
         processes: None: one for each core, and no more than episodes.
+        on: what they run on, as in base/engine.py.
         json_file: also write the report here.
         on_card: also keep the figures on the version's card.
         on_episode: called with each finished episode.
@@ -56,7 +59,7 @@ def run(
         raise MbrlError(f"episodes must be at least 1, got {episodes}")
     resolved = resolve(config)
     spec = resolved.spec
-    own = EpisodePool(min(episodes, processes or usable_cores())) if pool is None else nullcontext(pool)
+    own = EpisodePool(min(episodes, processes or usable_cores()), on) if pool is None else nullcontext(pool)
     with own as workers:
         trajectories = []
         for trajectory in workers.run(spec, range(seed, seed + episodes)):
