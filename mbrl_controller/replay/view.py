@@ -25,7 +25,7 @@ from mbrl_controller.replay.player import Player
 from mbrl_controller.replay.playlist import Entry
 from mbrl_controller.replay.recording import Recording
 from mbrl_controller.replay.stage import Stage
-from mbrl_controller.simulation.viewer import HOST, serve
+from mbrl_controller.simulation.viewer import HOST, close_tunnel, serve
 
 RATE = 20.0  # Hz, of drawing
 CHARTS_WIDTH, CONTROLS_WIDTH = 400, 360  # pixels
@@ -58,6 +58,7 @@ class ReplayView:
         first = self._first_readable(entries)
         self._label, self.recording = first
         self._server: Any = serve(HOST, port)
+        close_tunnel(self._server)
         self._asked: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         gui = self._server.gui
         gui.configure_theme(show_logo=False, show_share_button=False)

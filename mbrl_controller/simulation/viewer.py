@@ -28,6 +28,7 @@ class Viewer:
 
     def __init__(self, simulation: HandSimulation, port: int = 8080, rate: float = 30.0) -> None:
         self._server = serve(HOST, port)
+        close_tunnel(self._server)
         self._scene = HandScene(
             self._server, simulation.contract, picture=picture_of(simulation.scene, simulation.contract)
         )
@@ -65,3 +66,11 @@ def serve(host: str, port: int) -> Any:
         return viser.ViserServer(host=host, port=port, label="mbrl_controller", verbose=False)
     except OSError as error:
         raise MbrlError(f"viewer: cannot serve on {host}:{port}: {error}") from error
+
+
+def close_tunnel(server: Any) -> None:
+    """Let no browser share a viser server with the whole internet, which viser offers to each."""
+    from viser import _messages
+
+    for kind in (_messages.ShareUrlRequest, _messages.ShareUrlDisconnect):
+        server._websock_server.unregister_handler(kind)

@@ -151,6 +151,16 @@ def test_another_episode_of_the_session_is_opened_and_a_broken_one_is_said(shown
     assert view.recording.info.episode == 1
 
 
+def test_no_page_can_open_the_replay_to_the_internet(shown) -> None:
+    view, browser, _ = shown
+    asked = []
+    view._server.request_share_url = lambda *_, **__: asked.append(1)
+    browser._send(type="ShareUrlRequest")
+    browser.use(view.controls.time, 0.5)  # comes after it
+    wait(lambda: view.player.time == 0.5, "the slider")
+    assert asked == []
+
+
 def test_reading_changes_no_file(shown, tmp_path) -> None:
     view, browser, _ = shown
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in tmp_path.rglob("*.mcap*")}
