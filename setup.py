@@ -20,6 +20,7 @@ EXECUTABLES = COMMANDS | {
     "sim": "mbrl_controller.nodes.sim:main",
     "signals": "mbrl_controller.nodes.signals:main",
     "joint_poller": "mbrl_controller.nodes.joint_poller:main",
+    "panel": "mbrl_controller.panel.node:main",
     "retrain": "mbrl_controller.cli.main:retrain_main",
 }
 # colcon, and what makes .deb and .rpm files of ROS packages, run these two commands of setuptools, for which setup.cfg
@@ -70,6 +71,7 @@ def long_description() -> str:
     """README.md for a package index, which has neither pictures nor files beside it: without them, links in full."""
     text = (HERE / "README.md").read_text(encoding="utf-8")
     text = re.sub(r"^\|.*!\[.*\n(\|.*\n)*", "", text, flags=re.MULTILINE)  # the table of pictures
+    text = re.sub(r"^!\[[^\n]*\)\n\n", "", text, flags=re.MULTILINE)  # and the one above it
     return re.sub(r"(?<!!)\]\((?!https?:|#)", f"]({URL}/", text)
 
 
@@ -137,7 +139,14 @@ setup(
             "onnx>=1.17",
             *SIM,
         ],
-        "dev": ["ruff==0.17.5", "mypy==2.4.1", "types-PyYAML", "codespell[toml]==2.4.1", "pytest-rerunfailures>=14"],
+        "dev": [
+            "ruff==0.17.5",
+            "mypy==2.4.1",
+            "types-PyYAML",
+            "codespell[toml]==2.4.1",
+            "pytest-rerunfailures>=14",
+            "playwright>=1.60",
+        ],
         "report": ["matplotlib>=3.8"],
         "docs": ["sphinx>=7.4", "myst-parser>=3", "furo>=2024.8.6"],
         "mutation": ["mutmut==3.8.1"],

@@ -24,6 +24,7 @@ Rooms, from the ground up; each imports only from itself and from those above it
     learning    `run`: rounds of collecting, training and evaluating; `policy_run`: a policy without a planner
     reports     `report`: a page on logged sessions
     replay      `view`: logged episodes again in the browser; `recording`, `moments`, `outlook` know no browser
+    panel       a page in the browser that shows a running hand and steers it: a `node` in a process of its own
     benchmark   measurements
     cli         the `mbrl` command
 

@@ -25,7 +25,7 @@ from mbrl_controller.contract import ros_types
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "mbrl_controller").rglob("*.py"))
 DATA = ("launch", "config", "models", "sim")
-EXECUTABLES = {"mbrl", "controller", "logger", "sim", "joint_poller", "signals", "retrain"}
+EXECUTABLES = {"mbrl", "controller", "logger", "sim", "joint_poller", "panel", "signals", "retrain"}
 ROS_PACKAGES = re.compile(r"^(rclpy|launch|launch_ros|\w+_msgs|\w+_interfaces|std_srvs|ament_index_python|tf2_ros)$")
 
 pytestmark = pytest.mark.skipif(not (ROOT / "setup.py").is_file(), reason="runs in a checkout")
@@ -110,7 +110,8 @@ def test_manifest_is_one_that_colcon_takes(manifest: ET.Element) -> None:
 # From the ground up: what is in a room imports nothing from the rooms that stand after it.
 ROOMS = (
     "base", "tasks", "models", "contract", "planning", "control", "episodes", "simulation", "scaffold", "dynamics",
-    "nodes", "bringup", "rollouts", "training", "stack", "learning", "reports", "replay", "benchmark", "cli",
+    "nodes", "bringup", "rollouts", "training", "stack", "learning", "reports", "replay", "panel",
+    "benchmark", "cli",
 )  # fmt: skip
 PACKAGE = ROOT / "mbrl_controller"
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in SOURCES}
@@ -226,7 +227,7 @@ def test_no_module_imports_itself_in_the_end() -> None:
 @pytest.mark.parametrize(
     ("modules", "rooms"),
     [
-        (("rclpy",), ("nodes", "stack")),
+        (("rclpy",), ("nodes", "stack", "panel")),
         (("launch", "launch_ros"), ("bringup",)),
         (("torch",), ("dynamics",)),
         (("mujoco",), ("simulation", "nodes", "rollouts")),
@@ -393,6 +394,8 @@ UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shel
 NETWORK = {"socket", "socketserver", "http", "urllib", "requests", "ftplib", "xmlrpc", "asyncio", "aiohttp", "zmq"}
 LOCAL_ONLY = {
     *("viewer.py", "demo.py", "processes.py"),  # the viewer's port on 127.0.0.1
+    "access.py",  # takes addresses apart: who may use the panel's page, which viser serves
+    "panel.py",  # the benchmark's reader of that page, on 127.0.0.1
     "first_start.py",  # waits in launch's own event loop
     "ray_pool.py",  # asks whether the cluster that --on names is there
 }

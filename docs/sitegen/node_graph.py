@@ -24,6 +24,7 @@ PARAMETERS = {
     "sim": {"contract": CONTRACT},
     "signals": {"contract": CONTRACT},
     "joint_poller": {"service": "read", "type": "std_srvs/srv/Trigger", "joints": "[finger]", "position": "success"},
+    "panel": {"contract": CONTRACT, "port": "8190"},
 }
 STANDARD = {"/rosout", "/parameter_events", "~/transition_event"}  # every node of ROS has them
 STANDARD_SERVICES = ("parameter", "_state", "transition", "type_description")
@@ -73,9 +74,10 @@ def _classes() -> dict[str, Any]:
     from mbrl_controller.nodes.logger import Logger
     from mbrl_controller.nodes.signals import Signals
     from mbrl_controller.nodes.sim import Sim
+    from mbrl_controller.panel.node import Panel
 
     nodes = {"controller": ControllerNode, "logger": Logger, "sim": Sim, "signals": Signals}
-    return nodes | {"joint_poller": JointPoller}
+    return nodes | {"joint_poller": JointPoller, "panel": Panel}
 
 
 def _rows(node: Any) -> Iterator[Row]:

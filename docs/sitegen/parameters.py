@@ -11,6 +11,7 @@ from mbrl_controller.base.units import NO_UNIT, unit_in_name
 from mbrl_controller.nodes import joint_poller, logger, signals, sim
 from mbrl_controller.nodes.controller_options import general_specs, planner_specs
 from mbrl_controller.nodes.parameter_spec import Spec
+from mbrl_controller.panel import node as panel
 from mbrl_controller.planning.catalog import PLANNERS
 from sitegen.tables import code, table
 
@@ -20,6 +21,7 @@ NODES: dict[str, Sequence[Spec]] = {
     "sim": sim.SPECS,
     "signals": signals.SPECS,
     "joint_poller": joint_poller.SPECS,
+    "panel": panel.SPECS,
 }
 
 

@@ -62,6 +62,15 @@ def hand_arguments() -> list[Action]:
             "log", default_value="true", choices=SWITCH, description="keep every transition (logger node)"
         ),
         DeclareLaunchArgument(
+            "panel",
+            default_value="false",
+            choices=SWITCH,
+            description="serve a page that shows and steers (panel node)",
+        ),
+        DeclareLaunchArgument(
+            "panel_params", default_value=shared("config", "panel.yaml"), description="parameters of the panel"
+        ),
+        DeclareLaunchArgument(
             "activate",
             default_value="true",
             choices=SWITCH,
@@ -123,6 +132,7 @@ class HandSettings:
     publish_clock: bool | None
     log_level: str
     logged: bool
+    panel: bool
     activate: bool
     respawn: bool
     required: bool
@@ -132,7 +142,10 @@ class HandSettings:
 
 def read_hand(context: LaunchContext, nodes: Sequence[str]) -> HandSettings:
     """The arguments' values in `context`; raises MbrlError naming the argument at fault."""
-    logged, respawn, required = (_switch(context, name) is True for name in ("log", "respawn", "required"))
+    logged, panel, respawn, required = (
+        _switch(context, name) is True for name in ("log", "panel", "respawn", "required")
+    )
+    skipped = {name for name, wanted in (("logger", logged), ("panel", panel)) if not wanted}
     if respawn and required:
         raise MbrlError("launch arguments respawn and required: what is started again cannot end the launch; choose")
     level = text(context, "log_level")
@@ -144,7 +157,7 @@ def read_hand(context: LaunchContext, nodes: Sequence[str]) -> HandSettings:
     )
     files = {}
     for node in nodes:
-        if logged or node != "logger":
+        if node not in skipped:
             files[node] = parameter_file(f"{node}_params", text(context, f"{node}_params"))
             check_concerns(f"{node}_params", files[node], f"{namespace.rstrip('/')}/{node}")
     return HandSettings(
@@ -157,6 +170,7 @@ def read_hand(context: LaunchContext, nodes: Sequence[str]) -> HandSettings:
         publish_clock=_switch(context, "publish_clock") if "sim" in nodes else None,
         log_level=level,
         logged=logged,
+        panel=panel,
         activate=_switch(context, "activate") is True,
         respawn=respawn,
         required=required,

@@ -173,6 +173,40 @@ def data(
     print_rows("reading a log", report["rows"])
 
 
+@app.command()
+@report_errors
+def panel(
+    task: TaskOption = None,
+    seconds: Annotated[float, typer.Option(min=2.0, help="length of each spell, s")] = 60.0,
+    spells: Annotated[int, typer.Option(min=1, help="how many with the panel, and as many without")] = 4,
+    browsers: Annotated[int, typer.Option(min=0, help="that read the page, as from another machine")] = 1,
+    realtime: RealtimeOption = True,
+    model: ModelOption = "current",
+    contract: ContractOption = None,
+    json: JsonOption = None,
+) -> None:
+    """What an open panel costs the controller: spells with and without it take turns in one run."""
+    from mbrl_controller.benchmark.panel import run
+    from mbrl_controller.stack.launcher import SimulatedHand
+
+    report, finished = run(
+        chosen_task(task, contract),
+        seconds=seconds,
+        spells=spells,
+        browsers=browsers,
+        realtime=realtime,
+        model=model,
+        hand=SimulatedHand(contract),
+        json_file=json,
+        on_progress=lambda what: error_console.print(what, highlight=False),
+    )
+    _show_machine(report["machine"])
+    print_rows(f"{report['task']}, {report['model']}, {report['browsers']} browsers", report["rows"])
+    print_rows("with the panel, times without", [report["ratios"]])
+    if not finished:
+        raise KeyboardInterrupt
+
+
 def _show_part(name: str, figures: dict[str, Any]) -> None:
     """Print a part's tables, or why it was skipped, and what is missing in it."""
     from mbrl_controller.benchmark.suite import PARTS

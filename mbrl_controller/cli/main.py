@@ -26,6 +26,7 @@ from mbrl_controller.cli import (
     learn,
     models,
     new,
+    panel,
     policy,
     replay,
     report,
@@ -63,6 +64,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="print the ver
 
 
 app.command()(stack.demo)
+app.command()(panel.panel)
 app.command()(rollouts.evaluate)
 app.command()(rollouts.film)
 app.command()(rollouts.collect)

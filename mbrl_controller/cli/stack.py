@@ -47,7 +47,7 @@ def demo(
     task: TaskArgument = None,
     seconds: Annotated[float, typer.Option(min=1.0, help="how long to control, s")] = 30.0,
     rate: Annotated[float | None, typer.Option(help="control rate, Hz; must be the model's own (default)")] = None,
-    headless: Annotated[bool, typer.Option("--headless", help="no viewer")] = False,
+    headless: Annotated[bool, typer.Option("--headless", help="no panel")] = False,
     model: ModelOption = "current",
     planner: Annotated[
         str | None,
@@ -64,12 +64,12 @@ def demo(
     mix: MixOption = "",
     json: JsonOption = None,
 ) -> None:
-    """Run a simulated hand, the controller and the logger as real ROS 2 processes, with a live view."""
+    """Run a simulated hand, the controller and the logger as real ROS 2 processes, with the panel in the browser."""
     from mbrl_controller.stack.demo import run
     from mbrl_controller.stack.launcher import SimulatedHand
 
     if not headless and importlib.util.find_spec("mjviser") is None:
-        error_console.print(f"no viewer: {how_to_install('viewer')} (or --headless)", markup=False, soft_wrap=True)
+        error_console.print(f"no panel: {how_to_install('viewer')} (or --headless)", markup=False, soft_wrap=True)
         headless = True
     hand = SimulatedHand(contract, sim, given_options("sim", sim_set), mix)
     with LiveLine(demo_line, DEMO_EVERY_S) as live:

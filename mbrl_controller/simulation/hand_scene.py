@@ -30,7 +30,7 @@ from mbrl_controller.simulation.body_shells import BodyShells
 from mbrl_controller.simulation.hand_picture import HandPicture, find_picture
 from mbrl_controller.simulation.marker_handles import MarkerHandles
 from mbrl_controller.simulation.marker_shapes import Shape, shapes_of
-from mbrl_controller.simulation.object_paths import ObjectPaths
+from mbrl_controller.simulation.object_paths import BALL, ObjectPaths
 from mbrl_controller.simulation.scene_file import Camera
 from mbrl_controller.simulation.state_pose import object_entries
 from mbrl_controller.tasks.markers import Marker, Markers
@@ -39,7 +39,7 @@ from mbrl_controller.tasks.spaces import Array
 
 GHOST = ((110, 160, 255), 0.3, 1.0)  # colour, opacity, scale
 LIMIT = ((230, 40, 40), 0.55, 1.06)
-BALL = 0.02  # m, radius of an object without a model
+NEARER = 0.7  # than a picture is taken from: a browser shows more beside its scene
 FALLBACK_CAMERA = Camera(position=(0.5, -0.5, 0.5), look_at=(0.0, 0.0, 0.1))
 
 
@@ -81,8 +81,9 @@ class HandScene:
 
         @server.on_client_connect  # type: ignore[untyped-decorator]
         def _(client: Any) -> None:
-            client.camera.position = np.array(camera.position)
-            client.camera.look_at = np.array(camera.look_at)
+            position, look_at = np.array(camera.position), np.array(camera.look_at)
+            client.camera.position = look_at + NEARER * (position - look_at)
+            client.camera.look_at = look_at
 
     @property
     def camera(self) -> Camera:

@@ -12,12 +12,14 @@ import numpy as np
 
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.simulation.hand_picture import HandPicture
-from mbrl_controller.simulation.state_pose import object_entries
+from mbrl_controller.simulation.state_pose import FREE, object_entries
 from mbrl_controller.tasks.spaces import Array
 
-COLORS = ((235, 120, 105), (110, 150, 240), (90, 190, 120), (220, 170, 60))  # by object, as its goal's markers
-FADE = 0.55  # of the way to white, at a path's end
-WIDTH = 2.5  # pixels
+COLORS = ((200, 35, 25), (20, 60, 200), (20, 135, 60), (180, 115, 0))  # by object, as its goal's markers
+FADE = 0.4  # of the way to white, at a path's end
+WIDTH = 4.0  # pixels
+BALL = 0.02  # m, radius of an object without a model
+GAP = 0.006  # m, between an object and its path above it
 
 
 class ObjectPaths:
@@ -28,6 +30,9 @@ class ObjectPaths:
         self._handles: dict[int, Any] = {}
         self._entries = [own.position for own in object_entries(contract.task.state.names).values()]
         self._points = [] if picture is None else _followed(picture)
+        # An object would hide the way of its own middle: it is drawn above it.
+        self._lift = np.zeros((len(self._entries) if picture is None else len(self._points), 3))
+        self._lift[:, 2] = BALL + GAP if picture is None else [_radius(picture.model, body) for body, _ in self._points]
 
     def points(self, states: Array) -> Array:
         """Where each followed point is at states [E, H, S], in the world: [K, E, H, 3] m."""
@@ -49,7 +54,7 @@ class ObjectPaths:
         """Draw the paths through states [E, H, S]; steps that are not finite are left out. None removes the paths."""
         paths: Array = np.zeros((0, 0, 0, 3))
         if states is not None and states.shape[1] > 1:
-            paths = self.points(np.asarray(states, dtype=float))
+            paths = self.points(np.asarray(states, dtype=float)) + self._lift[:, None, None]
         for k in list(self._handles):
             if k >= len(paths):
                 self._handles.pop(k).remove()
@@ -92,3 +97,11 @@ def _far_point(model: mujoco.MjModel, body: int) -> Array:
     if not count:
         return np.zeros(3)
     return np.array(centres[np.argmax(np.linalg.norm(centres - joint, axis=1))])
+
+
+def _radius(model: mujoco.MjModel, body: int) -> float:
+    """m, of a free object with a gap; 0 for a joint's body, which does not hide its rim."""
+    if int(model.jnt_type[model.body_jntadr[body]]) != FREE:
+        return 0.0
+    first, count = int(model.body_geomadr[body]), int(model.body_geomnum[body])
+    return GAP + float(model.geom_rbound[first : first + count].max(initial=0.0))

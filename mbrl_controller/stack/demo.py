@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from mbrl_controller.stack.demo_recorder import DemoRecord
 
 WATCHER_NICE = 5  # watching must not slow down the controller
-VIEWER_PORT = 8080
-VIEWER_S = 60.0
+PANEL_PORT = 8080
+PANEL_S = 60.0
 
 
 def run(
@@ -51,14 +51,14 @@ def run(
         task: name of the task.
         seconds: how long the controller runs.
         rate: of the loop, Hz; must be the model's own, as None is.
-        viewer: let the sim serve a viewer on this machine.
+        viewer: serve the panel on this machine, in a process of its own.
         model: model version.
         planner: of the controller; None: as its parameter file says, or random motion where the task has no model yet.
         policy: who acts: the planner, or the version's policy alone.
         seed: seed of the planner and of the simulated hand.
         hand: that is simulated; None: the task's own.
         json_file: where the report is written.
-        on_note: called with lines for the user, such as the viewer's address.
+        on_note: called with lines for the user, such as the panel's address.
         on_progress: called a few times a second with the time passed (s) and what was recorded so far.
 
     Raises:
@@ -75,7 +75,7 @@ def run(
     from mbrl_controller.stack.demo_recorder import DemoRecord, DemoRecorder
 
     if viewer:
-        config = replace(config, sim={**config.sim, "viewer_port": _free_port()})
+        config = replace(config, panel={"port": _free_port()})
     record = DemoRecord(config.contract.task, config.contract.action.period)
 
     def control(group: ProcessGroup) -> None:
@@ -84,7 +84,7 @@ def run(
         with DemoRecorder(config.contract, record) as recorder:
             recorder.prepare(group)
             if viewer:
-                on_note(f"watch at {_viewer_url(group)}")
+                on_note(f"watch at {_panel_url(group)}")
             recorder.begin(group)
             watch(seconds, group, lambda elapsed: on_progress(elapsed, record))
 
@@ -96,26 +96,26 @@ def run(
 
 
 def _free_port() -> int:
-    """The viewer's default port, or another if that is taken."""
-    for port in (VIEWER_PORT, 0):
+    """The panel's default port, or another if that is taken."""
+    for port in (PANEL_PORT, 0):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    return VIEWER_PORT
+    return PANEL_PORT
 
 
-def _viewer_url(group: ProcessGroup) -> str:
-    """The address that the sim has logged."""
+def _panel_url(group: ProcessGroup) -> str:
+    """The address that the panel has logged."""
     found: list[str] = []
 
     def logged() -> bool:
-        found[:] = re.findall(r"watch at (\S+)", group.children["sim"].log.read_text(errors="replace"))
+        found[:] = re.findall(r"watch at (\S+)", group.children["panel"].log.read_text(errors="replace"))
         return bool(found)
 
-    wait_for(logged, "the viewer does not start", VIEWER_S, group)
+    wait_for(logged, "the panel does not start", PANEL_S, group)
     return found[0]
 
 

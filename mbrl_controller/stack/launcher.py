@@ -32,9 +32,10 @@ from mbrl_controller.stack.processes import (
     ros_arguments,
 )
 
-STOP_ORDER = ("controller", "logger", "sim")  # first what moves the hand; the logger before the hand stops
+STOP_ORDER = ("controller", "logger", "sim", "panel")  # first what moves the hand; the logger before the hand stops
 NEEDED = ("rclpy", "mujoco")
 REFRESH_S = 0.25
+MODULES = {"panel": "mbrl_controller.panel.node"}  # of nodes that are in a room of their own
 STATES_PER_TICK = 2.0  # at least, for loops too fast for the sim's default rate
 STATE_RATES = (100.0, 1000.0)  # Hz, the sim's default and its maximum
 
@@ -66,6 +67,7 @@ class StackConfig:
     rate: float  # Hz
     controller: dict[str, Any] = field(default_factory=dict)  # parameters besides those in `parameters`
     sim: dict[str, Any] = field(default_factory=dict)
+    panel: dict[str, Any] | None = None  # None: there is none
     is_real: bool = False  # the hand's own driver runs already, in this process's ROS domain
 
     @property
@@ -99,6 +101,7 @@ class StackConfig:
                 **self.controller,
             },
             "logger": {"autostart": False, "contract": contract, "log_dir": str(self.log_dir)},
+            **({} if self.panel is None else {"panel": {"contract": contract, **self.panel}}),
         }
 
 
@@ -193,7 +196,7 @@ def running_nodes(parameters: Mapping[str, Mapping[str, Any]], *, alone: bool = 
     with ProcessGroup(environment, STOP_ORDER) as group:
         for name, own in parameters.items():
             files = [share_dir() / "config" / f"{name}.yaml"]
-            group.start(name, f"mbrl_controller.nodes.{name}", ros_arguments(files, own))
+            group.start(name, MODULES.get(name, f"mbrl_controller.nodes.{name}"), ros_arguments(files, own))
         yield group
         group.stop()
         group.check()

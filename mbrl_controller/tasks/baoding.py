@@ -23,6 +23,7 @@ from mbrl_controller.tasks.ball_goals import (
     RotatingTargets,
 )
 from mbrl_controller.tasks.base import Goal, Symmetry, Task, check_number, goal_number
+from mbrl_controller.tasks.goal_options import GoalOption
 from mbrl_controller.tasks.metrics import EpisodeMetrics, Metric
 from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec, wrap_angle
 
@@ -47,6 +48,13 @@ class Baoding(Task):
         Metric(
             "final_goal_error", "m", "down", drawn=False, decimals=4, description="when a ball drops, or at the end"
         ),
+    )
+    goal_options = (
+        GoalOption("direction", "of the targets, seen from above", choices=("counterclockwise", "clockwise")),
+        GoalOption("period", "of one turn of the targets", "s", SHORTEST, 20.0),
+        GoalOption("lead", "the targets wait when so far ahead of the balls", "rad", 0.0, 3.14),
+        GoalOption("phase", "of the targets at the start", "rad", -6.28, 6.28),
+        GoalOption("place", "bring ball_a to one place instead", choices=("any", "0", "1", "2", "3")),
     )
     position_weight = 5.0  # per metre, each ball
     wrist_cost = 10.0

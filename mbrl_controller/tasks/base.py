@@ -17,6 +17,7 @@ import numpy as np
 
 from mbrl_controller.base.errors import ContractError, GoalError
 from mbrl_controller.base.overrides import comma_hint
+from mbrl_controller.tasks.goal_options import GoalOption
 from mbrl_controller.tasks.markers import Markers
 from mbrl_controller.tasks.metrics import EpisodeMetrics, Metric
 from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec
@@ -72,6 +73,7 @@ class Task(ABC):
     drop_cost: float
     metric_specs: tuple[Metric, ...] = ()  # what `metrics` measures; return, drops and goals need no entry
     symmetries: tuple[Symmetry, ...] = ()
+    goal_options: tuple[GoalOption, ...] = ()  # what `sample_goal` takes, for forms
     # How it is planned, trained and learnt, in the form of an entry of config/tasks.yaml, which comes before this.
     defaults: ClassVar[Mapping[str, Any]] = {}
 

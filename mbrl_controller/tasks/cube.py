@@ -12,6 +12,7 @@ import numpy as np
 from mbrl_controller.base.errors import GoalError
 from mbrl_controller.tasks import orientation
 from mbrl_controller.tasks.base import Goal, Task, check_number, constant_goal, goal_number
+from mbrl_controller.tasks.goal_options import GoalOption
 from mbrl_controller.tasks.markers import Marker, Markers
 from mbrl_controller.tasks.metrics import EpisodeMetrics, Metric
 from mbrl_controller.tasks.rigid_object import RigidObject
@@ -41,6 +42,11 @@ class Cube(Task):
     episode_s = 10.0
     drop_cost = 1000.0
     angle_weight = 7.0  # per rad
+    goal_options = (
+        GoalOption("goals", "how many to choose from", choices=("2", "4", "8")),
+        GoalOption("axis", "to turn about; instead of a choice", choices=("x", "y", "z")),
+        GoalOption("degrees", "to turn by; instead of a choice", "deg", -180.0, 180.0),
+    )
     metric_specs = (
         Metric("goal_error", "deg", "down", decimals=1, description="angle to the goal, mean until the end or drop"),
         Metric("final_goal_error", "deg", "down", (REACHED,), decimals=1, description="angle to the goal at the end"),

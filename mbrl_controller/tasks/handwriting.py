@@ -15,6 +15,7 @@ import numpy as np
 from mbrl_controller.base.errors import GoalError
 from mbrl_controller.tasks import paths
 from mbrl_controller.tasks.base import Goal, Task, check_number, goal_number
+from mbrl_controller.tasks.goal_options import GoalOption
 from mbrl_controller.tasks.markers import Marker, Markers
 from mbrl_controller.tasks.metrics import EpisodeMetrics, Metric
 from mbrl_controller.tasks.rigid_object import RigidObject
@@ -40,6 +41,12 @@ class Handwriting(Task):
     # Per m of the tip above or below the paper. The recap has 20; the oracle planner then lifts the tip by 4 mm.
     height_weight = 100.0
     tilt_cost = 10.0
+    goal_options = (
+        GoalOption("path", "what is drawn", choices=PATHS),
+        GoalOption("digit", "of path=digit", choices=("any", *paths.DIGITS)),
+        GoalOption("size", "reach of a random path, diameter, height", "m", 0.001, 0.048),
+        GoalOption("seconds", "for the whole path", "s", 1.0, 60.0),
+    )
     metric_specs = (
         Metric("goal_error", "mm", "down", (NEAR,), decimals=1, description="tip to target in the plane, mean"),
         Metric("height_error", "mm", "down", decimals=1, description="of the tip above or below the paper, mean"),

@@ -12,6 +12,7 @@ import numpy as np
 
 from mbrl_controller.base.errors import GoalError
 from mbrl_controller.tasks.base import Goal, Task, constant_goal, goal_number
+from mbrl_controller.tasks.goal_options import GoalOption
 from mbrl_controller.tasks.metrics import EpisodeMetrics, Metric
 from mbrl_controller.tasks.spaces import ActionSpace, Array, Mask, VectorSpec
 
@@ -28,6 +29,7 @@ class Reach(Task):
     goal_unit = "rad"
     episode_s = 4.0
     drop_cost = 0.0
+    goal_options = (GoalOption("spread", "of the way from neutral to the limits", "", 0.0, 1.0),)
     metric_specs = (
         Metric(
             "goal_error", "rad", "down", drawn=False, decimals=3, description="mean over the joints and the episode"

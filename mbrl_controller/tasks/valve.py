@@ -11,6 +11,7 @@ import numpy as np
 
 from mbrl_controller.base.errors import GoalError
 from mbrl_controller.tasks.base import Goal, Symmetry, Task, constant_goal, goal_number
+from mbrl_controller.tasks.goal_options import GoalOption
 from mbrl_controller.tasks.metrics import EpisodeMetrics, Metric
 from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec, wrap_angle
 
@@ -27,6 +28,10 @@ class Valve(Task):
     goal_unit = "rad"
     episode_s = 4.0
     drop_cost = 0.0
+    goal_options = (
+        GoalOption("direction", "of the turn", choices=("counterclockwise", "clockwise")),
+        GoalOption("angle", "to turn to; instead of a direction", "rad", -6.28, 6.28),
+    )
     metric_specs = (
         Metric("goal_error", "rad", "down", drawn=False, decimals=3, description="mean over the episode"),
         Metric("final_goal_error", "rad", "down", (REACHED,), decimals=3, description="at its end"),

@@ -21,12 +21,14 @@ from mbrl_controller.nodes.logger import SPECS as LOGGER
 from mbrl_controller.nodes.parameter_spec import Spec
 from mbrl_controller.nodes.signals import SPECS as SIGNALS
 from mbrl_controller.nodes.sim import SPECS as SIM
+from mbrl_controller.panel.node import SPECS as PANEL
 from mbrl_controller.planning.catalog import PLANNERS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 CONTROLLER = [*general_specs(), *all_planner_specs()]
-NODES = {"controller": CONTROLLER, "logger": LOGGER, "sim": SIM, "signals": SIGNALS, "joint_poller": JOINT_POLLER}
-WHOLE = ("logger", "sim", "signals", "joint_poller")  # whose tables have every parameter
+NODES = {"controller": CONTROLLER, "logger": LOGGER, "sim": SIM, "signals": SIGNALS, "joint_poller": JOINT_POLLER,
+         "panel": PANEL}  # fmt: skip
+WHOLE = ("logger", "sim", "signals", "joint_poller", "panel")  # whose tables have every parameter
 CONFIGURED = ("logger", "sim", "signals")  # whose configuration files have the defaults
 TYPES = {bool: "bool", int: "int", float: "double", str: "string"}
 

@@ -1,0 +1,114 @@
+# Copyright 2026 mbrl_controller authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""A real panel beside a real controller and logger, and a headless Chromium that opens it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ..ros.conftest import ros_env, small_hand  # noqa: F401 (fixtures)
+
+if TYPE_CHECKING:
+    from ..ros.faults.service import Service
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = [
+    "--no-sandbox",  # the tests may run as root
+    "--use-angle=swiftshader",  # there may be no GPU, and the page does not open without WebGL
+    "--enable-unsafe-swiftshader",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SIZE = {"width": 860, "height": 1000}  # of a window: little between the columns, which is all that is rendered
+# Without a GPU each frame takes much of a core; what is tested needs few of them.
+FEW_FRAMES = "window.requestAnimationFrame = draw => setTimeout(() => draw(performance.now()), 250)"
+RETRAIN = "echo epoch 7 of 7"
+
+
+@dataclass
+class Shown:
+    """A panel beside a `Service`, and its address."""
+
+    service: Service
+    url: str
+
+    def wait(self, condition: Callable[[], Any], what: str) -> Any:
+        """See `Ros.wait`."""
+        return self.service.ros.wait(condition, what, 60.0)
+
+    def wait_for_state(self, page: Any, state: str) -> None:
+        """Until the bar of a page says this safety state."""
+        self.wait(lambda: page.locator(f'#safety-bar[data-state="{state}"]').count(), f"the bar to say {state}")
+
+    def start_panel(self, **parameters: Any) -> str:
+        """Start another panel; its address."""
+        ros, service = self.service.ros, self.service
+        given = {"contract": str(service.contract_file), "models_dir": str(service.registry.root)}
+        process = ros.start("mbrl_controller.panel.node", given | parameters)
+        found = ros.wait(lambda: re.search(r"watch at (\S+)", process.output), "the panel", 60.0)
+        return str(found[1])
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A browser; skipped, with the reason, where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, which is not installed")
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium (apt-get install chromium)")
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Any) -> Iterator[Callable[[str], Any]]:
+    """Opens an address in a browser profile of its own, and waits for the bar."""
+    contexts = []
+
+    def open_(url: str) -> Any:
+        contexts.append(chromium.new_context(viewport=SIZE))
+        contexts[-1].add_init_script(FEW_FRAMES)
+        page = contexts[-1].new_page()
+        page.set_default_timeout(180_000)  # a busy machine without a GPU draws slowly
+        page.goto(url)
+        page.locator("#safety-bar").wait_for()
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="module")
+def shown(ros_env: dict[str, str], small_hand: Path, tmp_path_factory: Any) -> Iterator[Shown]:  # noqa: F811
+    """A controller that runs, a logger, and a panel for both."""
+    pytest.importorskip("rclpy")
+    pytest.importorskip("mjviser")
+    from ..ros.faults.service import Service
+
+    folder = tmp_path_factory.mktemp("panel")
+    with Service.running(ros_env, small_hand, folder) as service:
+        service.ros.start(
+            "mbrl_controller.nodes.logger",
+            {"contract": str(service.contract_file), "log_dir": str(folder / "log"), "autostart": True,
+             "retrain_command": RETRAIN},
+        )  # fmt: skip
+        one = Shown(service, "")
+        one.url = one.start_panel()
+        yield one
+
+
+def show_tab(page: Any, label: str) -> None:
+    """Click a tab with the mouse: it can be dragged, too, and hears no click alone."""
+    box = page.get_by_role("tab", name=label, exact=True).first.bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
