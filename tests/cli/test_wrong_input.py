@@ -58,6 +58,7 @@ def run(*words: str) -> Any:
         (("episodes", "list"), "episodes: no such folder"),
         (("evaluate", "--sim", "foggy", *ONE), "known: nominal, perturbed"),
         (("learn-curve", "nosuch"), "no learning run"),
+        (("replay", "nosuch"), "nosuch: no such folder"),
         # what is something else
         (("evaluate", "baoding", "--contract", ".", *ONE), "Is a directory"),
         (("evaluate", "baoding", "--contract", "binary", *ONE), "binary: cannot be read"),
@@ -66,6 +67,9 @@ def run(*words: str) -> Any:
         (("episodes", "info", "binary"), "binary"),
         (("episodes", "info", "empty.mcap"), "empty.mcap"),
         (("episodes", "list", "binary"), "binary: is no folder"),
+        (("replay", "binary"), "binary"),
+        (("replay", "empty.mcap"), "empty.mcap"),
+        (("replay", "empty"), "no episode that can be read"),
         (("film", "film.bmp"), ".gif or .png"),
         # numbers
         (("evaluate", "--seconds", "5,0"), "decimal point, not a comma"),
