@@ -214,6 +214,24 @@ def test_a_real_hands_episodes_are_its_evaluation_from_the_first_round_on(
     ]
 
 
+def test_until_a_new_version_is_accepted_the_first_one_collects(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = run.RoundRunner.run
+
+    def act(self: run.RoundRunner, step: str, number: int) -> dict[str, object]:
+        if step == "accept":
+            return {"version": f"v{number:04d}", "accepted": number == 0, "return_mean": -float(number)}
+        return own(self, step, number)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(run.RoundRunner, "run", act)
+    rows = learn(tmp_path, trained, **ALONE | {"rounds": 2, "acceptance_test": "not_worse"}).rows
+    assert [(row.step, row.round) for row in rows[:5]] == [
+        ("start", 0), ("accept", 0), ("evaluate", 0), ("collect", 0), ("train", 1)
+    ]  # fmt: skip
+    assert [row.version for row in rows if row.step == "collect"] == ["v0000", "v0000"]
+
+
 def test_a_version_that_was_exchanged_meanwhile_is_refused(trained: Path, tmp_path: Path) -> None:
     models = tmp_path / "models"
     shutil.copytree(trained, models)
