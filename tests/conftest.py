@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from .browser import chromium  # noqa: F401 (fixture)
 from .trained_valve import trained, trained_copy, valve_episodes  # noqa: F401 (fixtures)
 
 settings.register_profile("busy", deadline=None)  # how long an example takes says nothing on a busy machine

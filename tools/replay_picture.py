@@ -6,28 +6,25 @@
     mbrl demo baoding --headless --seconds 15
     python tools/replay_picture.py baoding --at 4.2
 
-It needs the extras viewer and dev, and Chromium.
+It needs what tools/screenshots.py needs.
 """
 
 from __future__ import annotations
 
 import argparse
-import shutil
 import time
 from pathlib import Path
 
-from PIL import Image
+from panel_page import CHROMIUM, FLAGS, SOFTWARE
 from playwright.sync_api import sync_playwright
+from screenshots import take
 
 from mbrl_controller.base.resources import home_dir
 from mbrl_controller.replay.outlook import Outlooks
 from mbrl_controller.replay.playlist import find_episodes
 from mbrl_controller.replay.view import ReplayView
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-background-networking"]
 SIZE = {"width": 1300, "height": 800}
-COLORS = 192  # of the picture: a small file
 
 
 def main() -> None:
@@ -40,7 +37,7 @@ def main() -> None:
     given = parser.parse_args()
     view = ReplayView(find_episodes(given.episodes, home_dir() / "episodes"), Outlooks(), port=0)
     with sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *SOFTWARE])
         page = browser.new_page(viewport=SIZE)
         page.set_default_timeout(180_000)
         page.goto(view.url)
@@ -50,11 +47,9 @@ def main() -> None:
         for note in page.locator(".mantine-Notification-closeButton").all():
             note.evaluate("element => element.click()")  # what the page says of a missing GPU
         time.sleep(5.0)
-        page.screenshot(path=given.out, timeout=0)
+        take(page, given.out)
         browser.close()
     view.close()
-    Image.open(given.out).convert("RGB").quantize(COLORS, dither=Image.Dither.NONE).save(given.out, optimize=True)
-    print(f"{given.out}: {given.out.stat().st_size / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":

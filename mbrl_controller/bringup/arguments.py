@@ -71,6 +71,17 @@ def hand_arguments() -> list[Action]:
             "panel_params", default_value=shared("config", "panel.yaml"), description="parameters of the panel"
         ),
         DeclareLaunchArgument(
+            "signals",
+            default_value="false",
+            choices=SWITCH,
+            description="publish numbers by name and markers for RViz, Foxglove, PlotJuggler (signals node)",
+        ),
+        DeclareLaunchArgument(
+            "signals_params",
+            default_value=shared("config", "signals.yaml"),
+            description="parameters of the signals node",
+        ),
+        DeclareLaunchArgument(
             "activate",
             default_value="true",
             choices=SWITCH,
@@ -133,6 +144,7 @@ class HandSettings:
     log_level: str
     logged: bool
     panel: bool
+    signals: bool
     activate: bool
     respawn: bool
     required: bool
@@ -142,10 +154,10 @@ class HandSettings:
 
 def read_hand(context: LaunchContext, nodes: Sequence[str]) -> HandSettings:
     """The arguments' values in `context`; raises MbrlError naming the argument at fault."""
-    logged, panel, respawn, required = (
-        _switch(context, name) is True for name in ("log", "panel", "respawn", "required")
+    logged, panel, signals, respawn, required = (
+        _switch(context, name) is True for name in ("log", "panel", "signals", "respawn", "required")
     )
-    skipped = {name for name, wanted in (("logger", logged), ("panel", panel)) if not wanted}
+    skipped = {name for name, wanted in (("logger", logged), ("panel", panel), ("signals", signals)) if not wanted}
     if respawn and required:
         raise MbrlError("launch arguments respawn and required: what is started again cannot end the launch; choose")
     level = text(context, "log_level")
@@ -171,6 +183,7 @@ def read_hand(context: LaunchContext, nodes: Sequence[str]) -> HandSettings:
         log_level=level,
         logged=logged,
         panel=panel,
+        signals=signals,
         activate=_switch(context, "activate") is True,
         respawn=respawn,
         required=required,

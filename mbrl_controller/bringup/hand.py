@@ -28,7 +28,7 @@ def hand(sim: bool = False, **controller_parameters: Any) -> Action:
     """A hand as the launch arguments say, `sim` for a simulated one. `controller_parameters` win over the files'."""
 
     def launch(context: LaunchContext) -> list[Action]:
-        settings = read_hand(context, ("controller", "logger", "panel", *(["sim"] if sim else [])))
+        settings = read_hand(context, ("controller", "logger", "panel", "signals", *(["sim"] if sim else [])))
         return _Hand(settings, Scope(context), sim, controller_parameters).actions()
 
     return OpaqueFunction(function=launch)
@@ -48,7 +48,9 @@ class _Hand:
         self._logger = LifecycleNode(**self._described("logger", {"autostart": False}, times=True))
         clock = {} if settings.publish_clock is None else {"publish_clock": settings.publish_clock}
         self._sim = Node(**self._described("sim", clock), **again) if sim else None
-        self._panel = Node(**self._described("panel", {}, times=True)) if settings.panel else None
+        panel = [Node(**self._described("panel", {}, times=True))] if settings.panel else []
+        signals = [Node(**self._described("signals", {}))] if settings.signals else []
+        self._watching = [*panel, *signals]  # whose ends concern no other node
         self._nodes = [
             *([self._sim] if self._sim else []),
             *([self._logger] if settings.logged else []),
@@ -67,7 +69,7 @@ class _Hand:
         return [
             *(RegisterEventHandler(OnProcessExit(target_action=node, on_exit=ends[node])) for node in self._nodes),
             *self._nodes,
-            *([self._panel] if self._panel else []),  # whose end concerns no other node
+            *self._watching,
             FirstStart(steps, self._controller, self._ended.__contains__),
         ]
 
@@ -83,7 +85,7 @@ class _Hand:
             self._crash = self._crash or what
         if self._settings.required:
             return [LogInfo(msg=f"{what}: ending the launch"), *self._end_launch(what)]
-        others = EmitEvent(event=ShutdownProcess(process_matcher=[*self._nodes, self._panel].__contains__))
+        others = EmitEvent(event=ShutdownProcess(process_matcher=[*self._nodes, *self._watching].__contains__))
         return [LogInfo(msg=f"{what}: ending its other nodes"), others]
 
     def _sim_ended(self, event: ProcessExited, context: LaunchContext) -> list[Action] | None:

@@ -17,8 +17,7 @@ from mbrl_controller.replay.recording import Recording
 from mbrl_controller.simulation.hand_scene import HandScene
 from mbrl_controller.simulation.object_paths import ObjectPaths
 
-HAPPENED = (30, 30, 30)
-WIDTH = 4.0  # pixels
+HAPPENED = (30, 30, 30)  # colour of the objects' way
 
 
 class Stage:
@@ -38,8 +37,7 @@ class Stage:
     def _make(self, contract: RobotContract) -> None:
         self._contract = contract
         self._scene = HandScene(self._server, contract, self._model_file)
-        self._ways = ObjectPaths(self._server, contract, self._scene.picture)
-        self._lines: dict[int, Any] = {}
+        self._way = ObjectPaths(self._server, contract, self._scene.picture, "/happened", [HAPPENED])
 
     def show(self, recording: Recording, time: float, outlook: Outlook | None, step: int) -> None:
         """Draw a time (s), and a plan or none with its ghost at `step`."""
@@ -51,20 +49,4 @@ class Stage:
             scene.show_plan(None)
         else:
             scene.show_plan(outlook.targets, outlook.predicted, step)
-        self._show_way(None if outlook is None else outlook.happened)
-
-    def _show_way(self, states: Any) -> None:
-        """The objects' way through states [H + 1, S]."""
-        known = None if states is None else states[np.isfinite(states).all(axis=1)]
-        ways = [] if known is None or len(known) < 2 else list(self._ways.points(known[None])[:, 0])
-        for k in [k for k in self._lines if k >= len(ways)]:
-            self._lines.pop(k).remove()
-        for k, way in enumerate(ways):
-            steps = np.stack([way[:-1], way[1:]], axis=1).astype(np.float32)
-            if k in self._lines:
-                self._lines[k].points = steps
-                self._lines[k].colors = np.tile(np.array(HAPPENED, np.uint8), (len(steps), 2, 1))
-            else:
-                self._lines[k] = self._server.scene.add_line_segments(
-                    f"/happened/{k}", steps, HAPPENED, thickness=WIDTH, thickness_units="screen"
-                )
+        self._way.show(None if outlook is None else outlook.happened[None])

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import mujoco
@@ -15,7 +16,13 @@ from mbrl_controller.simulation.hand_picture import HandPicture
 from mbrl_controller.simulation.state_pose import FREE, object_entries
 from mbrl_controller.tasks.spaces import Array
 
-COLORS = ((200, 35, 25), (20, 60, 200), (20, 135, 60), (180, 115, 0))  # by object, as its goal's markers
+Color = tuple[int, int, int]  # red, green, blue, 0 to 255
+COLORS: tuple[Color, ...] = (
+    (200, 35, 25),
+    (20, 60, 200),
+    (20, 135, 60),
+    (180, 115, 0),
+)  # by object, as its goal's markers
 FADE = 0.4  # of the way to white, at a path's end
 WIDTH = 4.0  # pixels
 BALL = 0.02  # m, radius of an object without a model
@@ -25,8 +32,23 @@ GAP = 0.006  # m, between an object and its path above it
 class ObjectPaths:
     """The lines. What is followed: free objects; where a state has none, the loose joints' bodies, such as a valve."""
 
-    def __init__(self, server: Any, contract: RobotContract, picture: HandPicture | None) -> None:
-        self._server, self._picture = server, picture
+    def __init__(
+        self,
+        server: Any,
+        contract: RobotContract,
+        picture: HandPicture | None,
+        name: str = "/paths",
+        colors: Sequence[Color] = COLORS,
+    ) -> None:
+        """
+        Args:
+            server: viser's.
+            contract: of the states.
+            picture: the model to place them in; None: there is none, so objects are followed by their positions.
+            name: of the group in the scene tree.
+            colors: of the objects, in turn.
+        """
+        self._server, self._picture, self._name, self._colors = server, picture, name, colors
         self._handles: dict[int, Any] = {}
         self._entries = [own.position for own in object_entries(contract.task.state.names).values()]
         self._points = [] if picture is None else _followed(picture)
@@ -60,19 +82,19 @@ class ObjectPaths:
                 self._handles.pop(k).remove()
         for k, members in enumerate(paths):
             steps = np.stack([members[:, :-1], members[:, 1:]], axis=2).reshape(-1, 2, 3)
-            colors = _colors(COLORS[k % len(COLORS)], *members.shape[:2])
+            colors = _shades(self._colors[k % len(self._colors)], *members.shape[:2])
             good = np.isfinite(steps).all(axis=(1, 2))
             steps, colors = steps[good].astype(np.float32), colors[good]
             handle = self._handles.get(k)
             if handle is None:
                 self._handles[k] = self._server.scene.add_line_segments(
-                    f"/paths/{k}", steps, colors, thickness=WIDTH, thickness_units="screen"
+                    f"{self._name}/{k}", steps, colors, thickness=WIDTH, thickness_units="screen"
                 )
             else:
                 handle.points, handle.colors = steps, colors
 
 
-def _colors(color: tuple[int, int, int], members: int, horizon: int) -> np.ndarray:
+def _shades(color: Color, members: int, horizon: int) -> np.ndarray:
     """[E * (H - 1), 2, 3]: paler towards the end."""
     along = FADE * np.linspace(0.0, 1.0, horizon)[:, None]
     shades = (np.array(color) * (1 - along) + 255 * along).astype(np.uint8)

@@ -88,7 +88,7 @@ def test_nodes_that_are_started_are_installed() -> None:
     text = "".join(path.read_text() for path in BRINGUP)
     started = set(re.findall(r'(?:_described\(\s*|executable=)"(\w+)"', text))
     installed = set(re.findall(r'"(\w+)": "mbrl_controller\.', (ROOT / "setup.py").read_text()))
-    assert started == {"controller", "logger", "panel", "sim", "retrain"}
+    assert started == {"controller", "logger", "panel", "signals", "sim", "retrain"}
     assert started <= installed
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,23 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ..browser import FEW_FRAMES
 from ..ros.conftest import ros_env, small_hand  # noqa: F401 (fixtures)
 
 if TYPE_CHECKING:
     from ..ros.faults.service import Service
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = [
-    "--no-sandbox",  # the tests may run as root
-    "--use-angle=swiftshader",  # there may be no GPU, and the page does not open without WebGL
-    "--enable-unsafe-swiftshader",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SIZE = {"width": 860, "height": 1000}  # of a window: little between the columns, which is all that is rendered
-# Without a GPU each frame takes much of a core; what is tested needs few of them.
-FEW_FRAMES = "window.requestAnimationFrame = draw => setTimeout(() => draw(performance.now()), 250)"
 RETRAIN = "echo epoch 7 of 7"
 
 
@@ -56,18 +45,6 @@ class Shown:
         process = ros.start("mbrl_controller.panel.node", given | parameters)
         found = ros.wait(lambda: re.search(r"watch at (\S+)", process.output), "the panel", 60.0)
         return str(found[1])
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """A browser; skipped, with the reason, where there is none."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, which is not installed")
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium (apt-get install chromium)")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -6,43 +6,37 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, which is not installed")
 pytest.importorskip("mjviser")
 
 from mbrl_controller.replay.outlook import Outlooks
 from mbrl_controller.replay.playlist import find_episodes
 from mbrl_controller.replay.view import ReplayView
 
+from ..browser import FEW_FRAMES
 from .conftest import STEPS
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-background-networking"]
-TIMEOUT_MS = 90_000  # without a GPU, on a busy machine
-
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")]
+pytestmark = pytest.mark.slow
+TIMEOUT_MS = 180_000  # a busy machine without a GPU draws slowly
 
 
 @pytest.fixture
-def page(make, tmp_path) -> Iterator[tuple[Any, ReplayView]]:
+def page(chromium: Any, make, tmp_path) -> Iterator[tuple[Any, ReplayView]]:
     make(ticks={"reward": np.arange(STEPS, dtype=float)})
     view = ReplayView(find_episodes("valve/s", tmp_path), Outlooks(tmp_path), port=0)
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        try:
-            found = browser.new_page(viewport={"width": 900, "height": 800})
-            found.set_default_timeout(TIMEOUT_MS)
-            found.goto(view.url)
-            yield found, view
-        finally:
-            browser.close()
-            view.close()
+    context = chromium.new_context(viewport={"width": 900, "height": 800})
+    context.add_init_script(FEW_FRAMES)
+    found = context.new_page()
+    found.set_default_timeout(TIMEOUT_MS)
+    found.goto(view.url)
+    yield found, view
+    context.close()
+    view.close()
 
 
 def press(page: Any, label: str) -> None:

@@ -127,15 +127,15 @@ def test_a_plan_is_drawn_with_its_ghost_expectation_and_outcome_or_not_at_all(sh
     wait(lambda: "from 0.50 s" in view.controls.now.content, "the plan of that time")
     assert "expected to seen, valve" in view.controls.now.content
     assert stage._scene._ghost.shown
-    way = np.array(stage._lines[0].points)
+    way = np.array(stage._way._handles[0].points)
     browser.use(view.controls.keep, True)
     wait(lambda: view._kept == 5, "this plan to be kept")
     browser.use(view.controls.time, 0.7)
     wait(lambda: "<td>0.70 s" in view.controls.now.content, "a later time")
     assert "from 0.50 s" in view.controls.now.content
-    np.testing.assert_array_equal(np.array(stage._lines[0].points), way)
+    np.testing.assert_array_equal(np.array(stage._way._handles[0].points), way)
     browser.use(view.controls.plans, False)
-    wait(lambda: not stage._lines and not stage._scene._ghost.shown, "no plan")
+    wait(lambda: not stage._way._handles and not stage._scene._ghost.shown, "no plan")
 
 
 def test_another_episode_of_the_session_is_opened_and_a_broken_one_is_said(shown) -> None:
