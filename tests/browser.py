@@ -21,7 +21,8 @@ FLAGS = [
     "--disable-sync",
 ]
 # Without a GPU each frame takes much of a core; what is tested needs few of them.
-FEW_FRAMES = "window.requestAnimationFrame = draw => setTimeout(() => draw(performance.now()), 250)"
+FEW_FRAMES = """window.requestAnimationFrame = draw => setTimeout(() => draw(performance.now()), 250)
+window.cancelAnimationFrame = clearTimeout"""
 
 
 @pytest.fixture(scope="session")

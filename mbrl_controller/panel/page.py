@@ -28,7 +28,7 @@ from mbrl_controller.simulation.hand_scene import HandScene
 from mbrl_controller.simulation.viewer import close_tunnel, serve
 from mbrl_controller.tasks.spaces import Array
 
-SCENE_HZ, PLOT_HZ, BAR_HZ = 20.0, 10.0, 4.0
+SCENE_HZ, PLOT_HZ, BAR_HZ = 15.0, 5.0, 4.0  # a browser that cannot keep up falls behind further and further
 NICE = 5
 PLOTS_WIDTH, CONTROLS_WIDTH = 400, 380  # pixels
 

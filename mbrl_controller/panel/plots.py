@@ -15,6 +15,7 @@ from mbrl_controller.tasks.spaces import Array
 HEIGHT, JOINT_HEIGHT = 104, 84  # pixels
 MEASURED, ASKED, LIMIT = "#2563eb", "#f59e0b", "#dc2626"
 MS = 1e3
+JOINTS_EVERY = 2  # of the updates: there are many of them
 
 
 class _Plot:
@@ -51,7 +52,7 @@ class Plots:
 
     def __init__(self, gui: Any, live: Live) -> None:
         """`gui`: the tabs are added to a panel of this viser GUI."""
-        self._live, self._shown = live, -1
+        self._live, self._shown, self._updates = live, -1, 0
         panel = gui.add_panel()
         with panel.add_tab("Signals"):
             self._reward = _Plot(gui, "reward", {"reward": MEASURED}, HEIGHT)
@@ -86,10 +87,15 @@ class Plots:
             self._shown = live.ticks.count
             found = {name: live.ticks.column(name) for name in ("stamp", "reward", "return", "plan_duration",
                      "previous_execution", "lateness", "disagreement")}  # fmt: skip
-            joints = {
-                name: (live.joints.column(f"command {name}"), live.joints.column(f"position {name}"))
-                for name in self._joints
-            }
+            self._updates += 1
+            joints = (
+                {}
+                if self._updates % JOINTS_EVERY
+                else {
+                    name: (live.joints.column(f"command {name}"), live.joints.column(f"position {name}"))
+                    for name in self._joints
+                }
+            )
         time = found["stamp"] - found["stamp"][-1]
         everywhere = np.ones_like(time)
         self._reward.show(time, found["reward"])
