@@ -24,7 +24,7 @@ from mbrl_controller.nodes.controller_output import TICK_ROW
 from ..viewer_names import foxglove_values, messages, plotjuggler_series, split_path
 from .conftest import Ros, linear_registry
 
-pytestmark = pytest.mark.ros
+pytestmark = [pytest.mark.ros, pytest.mark.slow]
 VIEWERS = share_dir() / "config" / "viewers"
 FOXGLOVE = json.loads((VIEWERS / "foxglove.json").read_text())
 PLOTJUGGLER = ET.parse(VIEWERS / "plotjuggler.xml").getroot()
