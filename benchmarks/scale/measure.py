@@ -41,6 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", default="valve")
     parser.add_argument("--episodes", type=int, default=100)
+    parser.add_argument("--samples", type=int, default=50, help="candidates a plan: few, so that overhead shows")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--json", type=Path)
@@ -56,8 +57,9 @@ def main() -> None:
 
 def measure(given: argparse.Namespace) -> dict[str, Any]:
     """All figures, seconds and bytes."""
-    resolved = resolve(RolloutConfig(given.task, precision="fp32", planner_options={"num_samples": 200}))
-    found: dict[str, Any] = {"task": given.task, "episodes": given.episodes, "processes": given.processes}
+    resolved = resolve(RolloutConfig(given.task, precision="fp32", planner_options={"num_samples": given.samples}))
+    names = ("task", "episodes", "samples", "processes")
+    found: dict[str, Any] = {name: getattr(given, name) for name in names}
     found |= compare(resolved, given.episodes, given.processes)
     found |= head_costs(resolved)
     found |= kill_nodes(resolved, given.kills)
