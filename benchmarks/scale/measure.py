@@ -144,7 +144,7 @@ def kill_nodes(resolved: ResolvedRollout, kills: int) -> dict[str, Any]:
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     for _ in range(2):
         cluster.add_node(num_cpus=1)
-    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+    ray.init(address=cluster.address, log_to_driver=False, logging_level="CRITICAL")
     try:
         for _ in range(kills):
             with EpisodePool(1, "ray") as pool:

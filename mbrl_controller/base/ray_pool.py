@@ -88,14 +88,14 @@ class RayPool(Generic[Job, Result]):
         try:
             if address:
                 _reach(address)  # Ray itself tries for minutes
-                ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+                ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL)
             else:
                 ray.init(
                     num_cpus=self._processes,
                     object_store_memory=STORE_BYTES,
                     include_dashboard=False,
                     log_to_driver=False,
-                    logging_level=logging.ERROR,
+                    logging_level=logging.CRITICAL,
                 )
         except (RayError, ConnectionError, OSError, RuntimeError, ValueError, ImportError) as error:
             raise MbrlError(f"no Ray cluster on {address or 'this machine'}: {_first_line(error)}") from error
