@@ -25,14 +25,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mbrl_controller.base.engine import workers
 from mbrl_controller.episodes.metadata import EpisodeInfo
 from mbrl_controller.rollouts.collect import write_episode
 from mbrl_controller.rollouts.config import ResolvedRollout, RolloutConfig, resolve
 from mbrl_controller.rollouts.episode import EpisodeTrajectory
 from mbrl_controller.rollouts.pool import EpisodePool
+from mbrl_controller.rollouts.statistics import bootstrap
 
-BLOCKS = 5
+BLOCKS = 20  # short, so that what others do on the machine falls on both
 WORKERS = (2, 8, 32, 100, 300, 1000)
 NETWORK = 1.25e8  # bytes a second to the head: 1 Gbit/s
 
@@ -86,8 +89,9 @@ def compare(resolved: ResolvedRollout, episodes: int, processes: int) -> dict[st
     return {
         "processes_s": spent["processes"],
         "ray_s": spent["ray"],
-        "ratio": sum(spent["ray"]) / sum(spent["processes"]),
         "ratio_of_blocks": ratios,
+        "ratio_median": statistics.median(ratios),
+        "ratio_median_ci95": bootstrap(np.array(ratios), np.median),
         "ray_job_s": overhead,
         "worker_s_of_each": each,
         "worker_s": processes * sum(spent["ray"]) / episodes,

@@ -132,8 +132,10 @@ def test_a_stopped_grid_goes_on_to_the_same_bytes(acted: grid_run.GridResult, tr
 
 
 @pytest.mark.slow
-def test_the_number_of_processes_changes_nothing(acted: grid_run.GridResult, trained: Path, tmp_path: Path) -> None:
-    two = grid_run.run(plan_of(tmp_path), "acted", runs_dir=tmp_path, models_dir=trained, processes=2)
+@pytest.mark.parametrize("on", ["processes", "ray"])
+def test_what_it_runs_on_changes_nothing(on: str, acted: grid_run.GridResult, trained: Path, tmp_path: Path) -> None:
+    pytest.importorskip(on if on == "ray" else "torch")
+    two = grid_run.run(plan_of(tmp_path), "acted", runs_dir=tmp_path, models_dir=trained, processes=2, on=on)
     assert files(two.folder) == files(acted.folder)
 
 
