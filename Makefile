@@ -48,7 +48,7 @@ demo: $(VENV)/.with-demo
 	  $(if $(filter-out 0 false no,$(HEADLESS)),--headless) $(DEMO_ARGS)
 
 test: $(VENV)/.with-all
-	@$(BIN)/python -m pytest $(if $(filter-out 0 false no,$(ALL)),,-m "not slow") $(PYTEST_ARGS)
+	@$(BIN)/python tools/run_tests.py $(if $(filter-out 0 false no,$(ALL)),,-m "not slow") $(PYTEST_ARGS)
 
 # Warnings are errors: a link that leads nowhere, a key of a file that nobody describes.
 docs: $(VENV)/.with-all

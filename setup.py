@@ -135,6 +135,7 @@ setup(
         "test": [
             "pytest>=7.4",
             "hypothesis>=6.90",
+            "pytest-xdist>=3.6",
             "mcap-ros2-support>=0.5",
             "onnx>=1.17",
             *SIM,

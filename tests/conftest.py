@@ -53,6 +53,9 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
 def pytest_configure() -> None:
     # What a test decodes must not be found by another run; those of the cache have their own.
     os.environ.setdefault("MBRL_CACHE", "off")
+    # pytest-xdist gives its workers a width of 80 characters, which a console keeps from its import on.
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
