@@ -30,7 +30,9 @@ INTO_LIB = bool({"install", "develop"} & set(sys.argv))
 VIEWER = ["mjviser>=0.0.14"]
 SIM = ["mujoco>=3.3", "gymnasium-robotics>=1.4", "pillow>=10"]
 # Many runs, many machines: the search of settings, and the engine that spreads episodes and runs over a cluster.
-SCALE = ["optuna>=4.2", "ray>=2.40", *SIM]
+SHARE = ["fsspec>=2024.10", "s3fs>=2024.10"]  # storage by URL; a hand needs no more of the extra "scale"
+S3_SERVER = ["moto[s3]>=5.0.20", "flask>=3", "flask-cors>=5"]  # for tests
+SCALE = ["optuna>=4.2", "ray>=2.40", *SHARE, *SIM]
 EXPORT = ["pyarrow>=14", "minari>=0.5.3", "pillow>=10"]
 TRAIN = ["torch==2.13.0", "onnx>=1.17", "matplotlib>=3.8", "tensorboard>=2.16"]
 POLICY = ["stable-baselines3>=2.9", *TRAIN]  # model-free learning; a robot needs none of it
@@ -131,6 +133,7 @@ setup(
         "policy": POLICY,
         "export": EXPORT,
         "scale": SCALE,
+        "share": SHARE,
         "ros": ROS,
         "test": [
             "pytest>=7.4",
@@ -138,6 +141,8 @@ setup(
             "pytest-xdist>=3.6",
             "mcap-ros2-support>=0.5",
             "onnx>=1.17",
+            *SHARE,
+            *S3_SERVER,
             *SIM,
         ],
         "dev": [

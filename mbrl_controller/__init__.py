@@ -13,6 +13,7 @@ Rooms, from the ground up; each imports only from itself and from those above it
     control     one tick without ROS: `core` plans, `limits` and `safety` bound the command, `standing` latches stops,
                 `session` steps, `episode_manager` begins and ends episodes, `loop` keeps the rate
     episodes    MCAP logs: `recorder` and `writer`, `reader`; `transitions` pairs states with commands
+    sharing     episodes and versions between machines, over storage with a URL: `passes`
     simulation  MuJoCo scenes and sensors; the simulator as a planning model (`oracle`)
     scaffold    `new_package`: the files of a package for a hand of one's own
     dynamics    the ensemble in torch: `ensemble`, `loss`, `trainer`, `export` to ONNX

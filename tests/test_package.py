@@ -109,8 +109,8 @@ def test_manifest_is_one_that_colcon_takes(manifest: ET.Element) -> None:
 
 # From the ground up: what is in a room imports nothing from the rooms that stand after it.
 ROOMS = (
-    "base", "tasks", "models", "contract", "planning", "control", "episodes", "simulation", "scaffold", "dynamics",
-    "nodes", "bringup", "rollouts", "training", "stack", "learning", "reports", "replay", "panel",
+    "base", "tasks", "models", "contract", "planning", "control", "episodes", "sharing", "simulation", "scaffold",
+    "dynamics", "nodes", "bringup", "rollouts", "training", "stack", "learning", "reports", "replay", "panel",
     "benchmark", "cli",
 )  # fmt: skip
 PACKAGE = ROOT / "mbrl_controller"

@@ -16,6 +16,7 @@ EXTRAS = {
     "train": ("torch", "onnx", "matplotlib", "tensorboard"),
     "policy": ("stable_baselines3",),
     "report": ("matplotlib",),
+    "share": ("fsspec", "s3fs"),
     "scale": ("optuna", "ray"),
     "viewer": ("mjviser", "viser"),
     "export": ("pyarrow", "minari"),

@@ -31,6 +31,7 @@ from mbrl_controller.cli import (
     replay,
     report,
     rollouts,
+    share,
     stack,
 )
 from mbrl_controller.cli.chosen_task import chosen_task
@@ -53,6 +54,7 @@ episodes.app.command("export")(episode_data.export)
 episodes.app.command("import")(episode_data.import_)
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(cache.app, name="cache")
+app.add_typer(share.app, name="share")
 app.add_typer(contract.app, name="contract")
 
 

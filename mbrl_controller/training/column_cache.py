@@ -27,11 +27,11 @@ from typing import Any
 
 import numpy as np
 
+from mbrl_controller.base.file_digests import DIGESTS
 from mbrl_controller.base.files import write_atomically
 from mbrl_controller.base.resources import PACKAGE
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.episodes.transitions import Transitions
-from mbrl_controller.training.file_digests import DIGESTS
 
 FORMAT = 1
 COLUMNS = "columns"  # folder of the cache

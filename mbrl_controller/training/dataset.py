@@ -16,6 +16,7 @@ import numpy as np
 from mbrl_controller.base.cache_folder import cache_limit
 from mbrl_controller.base.columns import ColumnBuilder, frozen
 from mbrl_controller.base.errors import DatasetError, EpisodeError
+from mbrl_controller.base.file_digests import FileDigest, FileDigests
 from mbrl_controller.base.worker_pool import WorkerPool
 from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.dynamics.data import TransitionSet, parts_of
@@ -23,7 +24,6 @@ from mbrl_controller.episodes.reader import read_episode
 from mbrl_controller.episodes.transitions import Transitions, transitions
 from mbrl_controller.models.origin import Origin, check_one_world, count_origins
 from mbrl_controller.training.column_cache import ColumnCache, Decoded, prune
-from mbrl_controller.training.file_digests import FileDigest, FileDigests
 
 MANY = 40  # files from which starting other processes pays off
 # An episode of at least 1.5 times this length is cut into parts of this length, so that some can be validation data.

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from mbrl_controller.base import columns
+from mbrl_controller.base.file_digests import DIGESTS, FileDigest, FileDigests
 from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.episodes.metadata import EpisodeInfo
 from mbrl_controller.episodes.trajectory_writer import write_trajectory
 from mbrl_controller.training import column_cache, dataset
 from mbrl_controller.training.column_cache import clear, measure, prune
 from mbrl_controller.training.dataset import Dataset, load_dataset
-from mbrl_controller.training.file_digests import DIGESTS, FileDigest, FileDigests
 
 CLAW = contract_for("valve")
 LONG_AGO = 1_600_000_000

@@ -39,20 +39,22 @@ class FileDigest:
 
     sha256: str
     stamp: str
+    size: int = 0  # bytes
 
     @classmethod
     def of(cls, path: Path) -> FileDigest:
         """Hash a file; raises EpisodeError."""
-        sha = hashlib.sha256()
+        sha, size = hashlib.sha256(), 0
         try:
             stamp = file_stamp(path)
             settled = time.time_ns() - int(stamp.rpartition(":")[2]) > SETTLED_NS
             with path.open("rb") as file:
                 while block := file.read(_BLOCK):
                     sha.update(block)
+                    size += len(block)
         except OSError as error:
             raise EpisodeError(f"{path}: cannot be read: {error.strerror or error}") from error
-        return cls(sha.hexdigest(), stamp if settled else "")
+        return cls(sha.hexdigest(), stamp if settled else "", size)
 
 
 class FileDigests:
