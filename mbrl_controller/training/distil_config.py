@@ -49,7 +49,7 @@ class DistilConfig(BaseModel):
     )  # fmt: skip
     value: bool = Field(default=True, description="learn a value, too")
     value_huber: Number | None = Field(
-        default=1.0, gt=0, description="errors of the value above it count linearly, in deviations of the returns: a "
+        default=0.1, gt=0, description="errors of the value above it count linearly, in deviations of the returns: a "
         "few returns with a loss would decide otherwise; none: all count squared"
     )  # fmt: skip
     discount: Number = Field(default=0.9, gt=0, lt=1, description="of the value's return, per control period")
