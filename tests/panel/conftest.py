@@ -86,6 +86,12 @@ def shown(ros_env: dict[str, str], small_hand: Path, tmp_path_factory: Any) -> I
 
 
 def show_tab(page: Any, label: str) -> None:
-    """Click a tab with the mouse: it can be dragged, too, and hears no click alone."""
-    box = page.get_by_role("tab", name=label, exact=True).first.bounding_box()
-    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    """Click a tab with the mouse until it is shown: it can be dragged, so it hears no click alone, and may move."""
+    found = page.get_by_role("tab", name=label, exact=True).first
+    for _ in range(20):
+        box = found.bounding_box()
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.wait_for_timeout(300)
+        if found.get_attribute("aria-selected") == "true":
+            return
+    raise AssertionError(f"the tab {label} cannot be shown")

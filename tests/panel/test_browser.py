@@ -166,13 +166,14 @@ def test_goals_from_menus_and_sliders(shown: Any, page: Any) -> None:
     click(page, "Set goal options")
     shown.wait(lambda: parameter(shown, "goal_options") == "direction=clockwise", "the options")
     entry(page, "angle (rad)").fill("far")
+    shown.service.spin(2.0)  # until the panel has it
     click(page, "Set goal options")
     page.get_by_text(re.compile("angle must be a number")).first.wait_for()
     assert parameter(shown, "goal_options") == "direction=clockwise"
     press(page.get_by_text("One goal, from now on (rad)"))
     entry(page, "valve.target (rad)").fill("1.5")
     entry(page, "valve.target (rad)").press("Enter")
-    shown.service.spin(0.5)
+    shown.service.spin(2.0)
     click(page, "Send goal")
     shown.wait(lambda: goals, "a goal")
     assert goals[-1].points[0].positions[0] == 1.5
