@@ -403,7 +403,7 @@ LOCAL_ONLY = {
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_nothing_is_unpickled_and_nothing_but_ros_listens(path: Path) -> None:
-    """A model, a log or a message can run no code, and the only wire is DDS."""
+    """A model, a log or a message can run no code, and the only wire is DDS, but for `mbrl share`, by fsspec."""
     used = {name.partition(".")[0] for name in imports(path)}
     assert not used & UNSAFE
     assert not used & NETWORK or path.name in LOCAL_ONLY

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from mbrl_controller.base.errors import MbrlError
 
@@ -34,7 +34,7 @@ class Store:
         """Nothing is read yet. Raises ShareError for a URL of no known kind, or with a password in it."""
         import fsspec
 
-        if urlsplit(url).password:
+        if re.match(r"\w+://[^/@]*:[^/@]*@", url):
             raise ShareError("the URL has a password in it, which logs would show: use the environment")
         self.url = url.rstrip("/")
         options: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False}
