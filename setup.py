@@ -138,7 +138,6 @@ setup(
         "test": [
             "pytest>=7.4",
             "hypothesis>=6.90",
-            "pytest-xdist>=3.6",
             "mcap-ros2-support>=0.5",
             "onnx>=1.17",
             *SHARE,
@@ -151,6 +150,7 @@ setup(
             "types-PyYAML",
             "codespell[toml]==2.4.1",
             "pytest-rerunfailures>=14",
+            "pytest-xdist>=3.6",
             "playwright>=1.60",
         ],
         "report": ["matplotlib>=3.8"],

@@ -12,6 +12,7 @@ of the first. The last line sums them up.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import subprocess
 import sys
@@ -29,7 +30,7 @@ STOPPED = 2
 def turns(expression: str, cores: int) -> list[list[str]]:
     """Pytest's options of each turn; `expression`: of marks, as -m takes it, or empty."""
     beside = f" and ({expression})" if expression else ""
-    workers = ["-n", str(cores), "--dist", "loadfile"] if cores > 1 else []
+    workers = ["-n", str(cores), "--dist", "loadfile"] if cores > 1 and importlib.util.find_spec("xdist") else []
     return [[*workers, "-m", f"not ros{beside}"], ["-m", f"ros{beside}"]]
 
 
