@@ -15,7 +15,7 @@ from typing import IO, Any
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.files import write_json
 from mbrl_controller.base.resources import home_dir
-from mbrl_controller.stack.launcher import STOP_ORDER, SimulatedHand, StackConfig
+from mbrl_controller.stack.launcher import SimulatedHand, StackConfig
 from mbrl_controller.stack.processes import ProcessGroup
 from mbrl_controller.stack.resource_usage import resource_usage, trend
 from mbrl_controller.stack.timed_run import describe, run_timed, timed_config
@@ -72,7 +72,7 @@ class SoakLog:
             return {"samples": 0, "log_mib": 0.0, "nodes": {}}
         last, times = self.samples[-1], [sample["elapsed_s"] for sample in self.samples]
         nodes = {}
-        for name in STOP_ORDER:
+        for name in last["nodes"]:
             rows = [sample["nodes"][name] for sample in self.samples]
             nodes[name] = {
                 key: {"first": rows[0][key], "last": rows[-1][key], "highest": max(row[key] for row in rows)}
