@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ from mbrl_controller.learning.callbacks import LearnCallback
 from mbrl_controller.learning.config import LearnPlan
 from mbrl_controller.learning.grid_plan import Source
 from mbrl_controller.learning.rounds import StoppedError
+from mbrl_controller.learning.schedule import judged_rollout
 from mbrl_controller.models.registry import NO_FALLBACK_FILE
-from mbrl_controller.rollouts.config import RolloutConfig, resolve
+from mbrl_controller.rollouts.config import resolve
 from mbrl_controller.rollouts.episode import EpisodeTrajectory
 from mbrl_controller.rollouts.pool import EpisodePool
 from mbrl_controller.tasks.metrics import measured
@@ -152,22 +153,8 @@ def _retrain(cell: Cell, stop: Callable[[], bool], callback: LearnCallback) -> t
 
 def _judge(cell: Cell, model: str, models_dir: Path | None, stop: Callable[[], bool]) -> None:
     """Run the episodes that are not on the disk yet."""
-    plan = cell.plan
-    resolved = resolve(
-        RolloutConfig(
-            plan.task,
-            policy="hold" if cell.hold else "controller",
-            model=model,
-            models_dir=models_dir,
-            contract=_contract_file(cell),
-            planner=plan.planner_name,
-            planner_options=plan.planner,
-            core=plan.core,
-            sim=plan.sim,
-            sim_options=plan.sim_options,
-            precision=plan.precision,
-        )
-    )
+    rollout = judged_rollout(cell.plan, model, models_dir, _contract_file(cell))
+    resolved = resolve(replace(rollout, policy="hold" if cell.hold else "controller"))
     seeds = range(cell.first_seed, cell.first_seed + cell.episodes)
     done = {int(values["seed"]) for values in _read(cell.folder / EPISODES_FILE)}
     waiting = [seed for seed in seeds if seed not in done]

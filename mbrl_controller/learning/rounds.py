@@ -23,12 +23,11 @@ from mbrl_controller.learning.log import Row, RunLog, StepKind
 from mbrl_controller.learning.logged_episodes import evaluate_logged, summarise_logged
 from mbrl_controller.learning.ros_collection import collect_through_ros, stack_config
 from mbrl_controller.learning.run_data import RunData
-from mbrl_controller.learning.schedule import EpisodeBatch, random_batches, rehearsal_batches
+from mbrl_controller.learning.schedule import EpisodeBatch, judged_rollout, random_batches, rehearsal_batches
 from mbrl_controller.learning.start_version import copy_base
 from mbrl_controller.models.card import Version
 from mbrl_controller.models.registry import NO_FALLBACK_FILE, Registry
 from mbrl_controller.rollouts import collect, evaluate
-from mbrl_controller.rollouts.config import RolloutConfig
 from mbrl_controller.rollouts.pool import EpisodePool
 from mbrl_controller.tasks.metrics import SHARED, direction, specs_in
 from mbrl_controller.training import retrain
@@ -252,20 +251,8 @@ class RoundRunner:
 
     def _evaluate_version(self, version: str, seed: int, episodes: int) -> dict[str, Any]:
         """Metrics as of `mbrl evaluate`: the task's own goals and starts, no noise."""
-        plan = self.plan
         report = evaluate.run(
-            RolloutConfig(
-                plan.task,
-                model=version,
-                models_dir=self.models,
-                contract=self.contract_file,
-                planner=plan.planner_name,
-                planner_options=plan.planner,
-                core=plan.core,
-                sim=plan.sim,
-                sim_options=plan.sim_options,
-                precision=plan.precision,
-            ),
+            judged_rollout(self.plan, version, self.models, self.contract_file),
             episodes=episodes,
             seed=seed,
             pool=self.pool,

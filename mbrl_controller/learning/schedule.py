@@ -108,6 +108,22 @@ def _rollout(plan: LearnPlan, behaviour: CollectionConfig, sim: str, sim_options
     )
 
 
+def judged_rollout(plan: LearnPlan, model: str, models_dir: Path | None, contract: Path | None) -> RolloutConfig:
+    """How the episodes run that judge a version of a run: its planner, the task's own goals and starts, no noise."""
+    return RolloutConfig(
+        plan.task,
+        model=model,
+        models_dir=models_dir,
+        contract=contract,
+        planner=plan.planner_name,
+        planner_options=plan.planner,
+        core=plan.core,
+        sim=plan.sim,
+        sim_options=plan.sim_options,
+        precision=plan.precision,
+    )
+
+
 def recent(plan: LearnPlan, number: int, by_round: list[list[Path]]) -> list[Path]:
     """The files that round `number` learns from: all, or fewer older ones so that at least `recent_share` are recent.
 
