@@ -11,20 +11,21 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from mbrl_controller.planning.base import Candidates, Planner, PlannerConfig, PlannerState, Search
+from mbrl_controller.planning.base import PlannerState
 from mbrl_controller.planning.catalog import PLANNERS
+from mbrl_controller.planning.sampling import Candidates, SamplingConfig, SamplingPlanner, Search
 from mbrl_controller.rollouts import evaluate
 from mbrl_controller.rollouts.config import RolloutConfig
 from mbrl_controller.tasks.spaces import Array
 
 
-class LocalSearchConfig(PlannerConfig):
-    """What all planners have, and the width of the search."""
+class LocalSearchConfig(SamplingConfig):
+    """What all planners that sample have, and the width of the search."""
 
     sigma: float = Field(default=0.5, gt=0, description="deviation of the noise around the last plan")
 
 
-class LocalSearchPlanner(Planner):
+class LocalSearchPlanner(SamplingPlanner):
     """Draws around the last plan and takes the best candidate."""
 
     name = "local_search"

@@ -25,6 +25,7 @@ from mbrl_controller.benchmark.subprocess_run import reason
 from mbrl_controller.control.task_config import contract_for, planner_defaults, task_defaults
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.planning.catalog import PLANNERS
+from mbrl_controller.planning.sampling import SamplingConfig
 from mbrl_controller.rollouts.config import RolloutConfig, resolve
 from mbrl_controller.rollouts.episode import EpisodeTrajectory
 from mbrl_controller.rollouts.evaluate import summarise
@@ -50,6 +51,7 @@ class Contestant:
         options = {**self.options, **released}
         whole = {**planner_defaults(task, self.planner).planner_options, **options}
         config = PLANNERS[self.planner].config_type(**whole)
+        assert isinstance(config, SamplingConfig)  # of all contestants
         first = candidates / sum(config.population_decay**-i for i in range(config.iterations))
         return {**options, "num_samples": max(2, round(first))}
 

@@ -124,7 +124,7 @@ def served(
     defaults = planner_defaults(task, "pddm")
     version = Registry().resolve(task, robot=contract.file.robot)
     planner = make_planner("pddm", len(contract.action), {**defaults.planner_options, **(options or {})})
-    size = planner.config.num_samples, planner.config.horizon
+    size = planner.config.batch, planner.config.horizon
     fits: Any = {"task": contract.task, "action": contract.action}
     if by_speed:
         model = load_model(version, **fits, sandbox_size=size)

@@ -77,7 +77,7 @@ def show(
     shown = card.model_dump(mode="json")
     if card.model_sha256 is not None:
         planner = PLANNERS["pddm"].config_type(**planner_defaults(task, "pddm").planner_options)
-        shown["served_here"] = served_here(found, card, (planner.num_samples, planner.horizon), trial)
+        shown["served_here"] = served_here(found, card, (planner.batch, planner.horizon), trial)
     console.print_json(data=shown)
 
 

@@ -71,6 +71,6 @@ def used_heads(model: object, planner: Planner, config: ControllerConfig, acting
         )
     elif not value.spec.discount < 1:
         raise ModelError(f"terminal value: {name} has a value without discount, which has no bound")
-    proposes = policy is not None and planner.config.proposal_fraction > 0
+    proposes = policy is not None and planner.config.uses_proposals
     replaces = policy is not None and config.fallback != "previous_plan"
     return UsedHeads(policy if proposes or replaces else None, value, proposes, replaces)

@@ -83,7 +83,7 @@ def load_version(contract: RobotContract, options: ControllerOptions) -> Control
         task=contract.task,
         action=contract.action,
         threads=options.threads,
-        sandbox_size=(planner.num_samples, planner.horizon),
+        sandbox_size=(planner.batch, planner.horizon),
     )
 
 

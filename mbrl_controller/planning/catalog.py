@@ -13,11 +13,22 @@ from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.plugins import Catalog, subclass_of
 from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.planning.base import Planner
+from mbrl_controller.planning.sampling import SamplingPlanner
+
+
+def _usable(found: Any) -> type[Planner]:
+    if isinstance(found, type) and hasattr(found, "_sample") and not issubclass(found, SamplingPlanner):
+        sampling = f"{SamplingPlanner.__module__}.{SamplingPlanner.__qualname__}"
+        raise TypeError(
+            f"a planner with _sample and _refine is now a subclass of {sampling}, its options of SamplingConfig"
+        )
+    return subclass_of(Planner, ("name", "config_type"))(found)  # type: ignore[type-abstract]
+
 
 PLANNERS: Catalog[type[Planner]] = Catalog(
     "mbrl_controller.planners",
     "planner",
-    subclass_of(Planner, ("name", "config_type")),  # type: ignore[type-abstract]
+    _usable,
 )
 
 

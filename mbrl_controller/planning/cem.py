@@ -11,9 +11,10 @@ import numpy as np
 from pydantic import Field
 
 from mbrl_controller.base.units import Count, Number
-from mbrl_controller.planning.base import Candidates, PlannerState, Search
+from mbrl_controller.planning.base import PlannerState
 from mbrl_controller.planning.gaussian import GaussianConfig, GaussianPlanner
 from mbrl_controller.planning.noise import Smoothing
+from mbrl_controller.planning.sampling import Candidates, Search
 from mbrl_controller.tasks.spaces import Array
 
 

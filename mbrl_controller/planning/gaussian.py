@@ -11,12 +11,12 @@ import numpy as np
 from pydantic import Field
 
 from mbrl_controller.base.units import NO_UNIT, Count, Number, Unit
-from mbrl_controller.planning.base import Planner, PlannerConfig
 from mbrl_controller.planning.noise import Smoothing, noise_basis, standard_normal
+from mbrl_controller.planning.sampling import SamplingConfig, SamplingPlanner
 from mbrl_controller.tasks.spaces import Array
 
 
-class GaussianConfig(PlannerConfig):
+class GaussianConfig(SamplingConfig):
     """Options of the noise."""
 
     sigma: Number = Field(
@@ -35,7 +35,7 @@ class GaussianConfig(PlannerConfig):
     knots: Count = Field(default=4, ge=1, le=200, description="random values over the horizon, for knots noise")
 
 
-class GaussianPlanner(Planner):
+class GaussianPlanner(SamplingPlanner):
     """Draws the mean plus noise."""
 
     config: GaussianConfig

@@ -16,9 +16,10 @@ import numpy as np
 from pydantic import Field
 
 from mbrl_controller.base.units import Number, Unit
-from mbrl_controller.planning.base import Candidates, PlannerState, Search
+from mbrl_controller.planning.base import PlannerState
 from mbrl_controller.planning.gaussian import GaussianConfig, GaussianPlanner
 from mbrl_controller.planning.noise import filter_matrix
+from mbrl_controller.planning.sampling import Candidates, Search
 from mbrl_controller.tasks.spaces import Array
 
 LOW_NOISE = 0.3  # of sigma, for the low-noise candidates (release)

@@ -13,16 +13,8 @@ import numpy as np
 from pydantic import Field
 
 from mbrl_controller.base.units import Number
-from mbrl_controller.planning.base import (
-    Candidates,
-    Objective,
-    Planner,
-    PlannerConfig,
-    PlannerState,
-    PlanResult,
-    Search,
-    shift,
-)
+from mbrl_controller.planning.base import Objective, Planner, PlannerState, PlanResult, shift
+from mbrl_controller.planning.sampling import SamplingConfig
 from mbrl_controller.tasks.spaces import Array
 
 # Of google-research/pddm's configuration files; per step, per step, steps.
@@ -73,8 +65,8 @@ class RandomMotion:
         return self._action * self.scale
 
 
-class RandomConfig(PlannerConfig):
-    """Only the range and the horizon matter."""
+class RandomConfig(SamplingConfig):
+    """Only the range and the horizon matter; the others are taken so that a file of parameters fits every planner."""
 
     exploration_range: Number = Field(
         default=0.3, ge=0, le=1, description="share of the range around the neutral pose within which the hand moves"
@@ -129,9 +121,3 @@ class RandomPlanner(Planner):
         key = np.array([seed % 2**64, tick // HOLD], np.uint64)
         rng = np.random.Generator(np.random.Philox(key=key))
         return float(self.config.exploration_range) * draw_velocity(rng, self.action_size)
-
-    def _sample(self, search: Search, state: PlannerState, rng: np.random.Generator, count: int) -> Array:
-        return np.tile(self._motion(state), (count, 1, 1))
-
-    def _refine(self, search: Search, candidates: Candidates, returns: Array) -> None:
-        search.mean = candidates[0].astype(float)

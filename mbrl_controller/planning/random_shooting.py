@@ -8,17 +8,18 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from mbrl_controller.planning.base import Candidates, Planner, PlannerConfig, PlannerState, Search
+from mbrl_controller.planning.base import PlannerState
+from mbrl_controller.planning.sampling import Candidates, SamplingConfig, SamplingPlanner, Search
 from mbrl_controller.tasks.spaces import Array
 
 
-class RandomShootingConfig(PlannerConfig):
+class RandomShootingConfig(SamplingConfig):
     """Only the number of samples matters."""
 
     keep_mean: bool = Field(default=False, description="make the first sample the mean, without noise")
 
 
-class RandomShootingPlanner(Planner):
+class RandomShootingPlanner(SamplingPlanner):
     """Plans the best candidate; nothing is carried over to the next plan."""
 
     name = "random_shooting"

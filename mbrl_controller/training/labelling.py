@@ -54,7 +54,8 @@ class Teacher:
         self.planner = make_planner(spec.planner, len(self.action), options)
         if not self.planner.needs_model:
             raise ModelError(f"planner {spec.planner} asks no model; there is nothing to learn from it")
-        longer = {**options, "iterations": max(spec.first_iterations, self.planner.config.iterations)}
+        present = getattr(self.planner.config, "iterations", None)  # of planners that have them
+        longer = options if present is None else {**options, "iterations": max(spec.first_iterations, present)}
         self._first = make_planner(spec.planner, len(self.action), longer)
 
     @property

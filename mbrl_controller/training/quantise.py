@@ -33,6 +33,7 @@ from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.models.origin import MIXABLE
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.planning.catalog import make_planner
+from mbrl_controller.planning.sampling import SamplingPlanner
 from mbrl_controller.tasks.spaces import Array
 from mbrl_controller.training.acceptance import AcceptanceResult, int8_failed_checks
 from mbrl_controller.training.dataset import episode_files, load_dataset
@@ -161,10 +162,12 @@ def compare(
     """
     task, action, core = contract.task, contract.action, defaults.core
     rows = _spread(len(validation), STATES)
+    planner = make_planner(PLANNER, len(action), defaults.planner_options)
+    assert isinstance(planner, SamplingPlanner)  # so that it has candidates to rank
     metrics = ranking_agreement(
         reference,
         other,
-        make_planner(PLANNER, len(action), defaults.planner_options),
+        planner,
         task,
         action,
         core.risk,

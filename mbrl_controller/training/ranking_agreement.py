@@ -10,9 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mbrl_controller.planning.base import Planner, finite_returns
+from mbrl_controller.planning.base import finite_returns
 from mbrl_controller.planning.objective import RolloutModel, RolloutObjective
 from mbrl_controller.planning.risk import Risk
+from mbrl_controller.planning.sampling import SamplingPlanner
 from mbrl_controller.tasks.base import Goal, Task
 from mbrl_controller.tasks.spaces import ActionSpace, Array
 
@@ -22,7 +23,7 @@ ELITE_SHARE = 0.1
 def ranking_agreement(
     reference: RolloutModel,
     other: RolloutModel,
-    planner: Planner,
+    planner: SamplingPlanner,
     task: Task,
     action: ActionSpace,
     risk: Risk,

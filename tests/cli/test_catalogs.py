@@ -18,18 +18,18 @@ pytest.importorskip("mujoco")
 from mbrl_controller.base.resources import share_dir
 from mbrl_controller.cli.main import app
 from mbrl_controller.control.task_config import task_defaults
-from mbrl_controller.planning.base import Planner, PlannerConfig
 from mbrl_controller.planning.catalog import PLANNERS
+from mbrl_controller.planning.sampling import SamplingConfig, SamplingPlanner
 from mbrl_controller.simulation import scene_paths
 from mbrl_controller.tasks.catalog import TASKS
 from mbrl_controller.tasks.valve import Valve
 
 
-class Still(Planner):
+class Still(SamplingPlanner):
     """Every candidate is the neutral action."""
 
     name = "still"
-    config_type = PlannerConfig
+    config_type = SamplingConfig
 
     def _sample(self, search, state, rng, count):
         return np.zeros((count, self.config.horizon, self.action_size))

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbrl_controller.planning import base
-from mbrl_controller.planning.base import MIN_CHUNK, Planner
+from mbrl_controller.planning import sampling
+from mbrl_controller.planning.base import Planner
 from mbrl_controller.planning.catalog import PLANNERS, make_planner
+from mbrl_controller.planning.sampling import MIN_CHUNK
 from mbrl_controller.planning.throughput import ThroughputEstimator
 
 every_planner = pytest.mark.parametrize("name", sorted(name for name in PLANNERS if PLANNERS[name].needs_model))
@@ -37,7 +38,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(base, "time", clock)
+    monkeypatch.setattr(sampling, "time", clock)
     return clock
 
 

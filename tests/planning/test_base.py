@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 
 from mbrl_controller.base.errors import MbrlError
-from mbrl_controller.planning import base
-from mbrl_controller.planning.base import CHUNK_SHARE, MIN_CHUNK, MOST_STEPS, Planner, PlannerState, shift
-from mbrl_controller.planning.catalog import make_planner
+from mbrl_controller.planning import sampling
+from mbrl_controller.planning.base import Planner, PlannerConfig, PlannerState, shift
+from mbrl_controller.planning.catalog import PLANNERS, make_planner
+from mbrl_controller.planning.sampling import CHUNK_SHARE, MIN_CHUNK, MOST_STEPS, SamplingPlanner
 
 H, A = 4, 3
 PLAN = np.arange(H * A).reshape(H, A) / 20
 
 
-def planner(name: str = "pddm", **options: Any) -> Planner:
+def planner(name: str = "pddm", **options: Any) -> SamplingPlanner:
     return make_planner(name, A, {"num_samples": 64, "horizon": H, **options})
 
 
@@ -199,11 +200,11 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(base, "time", clock)
+    monkeypatch.setattr(sampling, "time", clock)
     return clock
 
 
-def sizes(clock: Clock, p: Planner, seconds: float) -> list[int]:
+def sizes(clock: Clock, p: SamplingPlanner, seconds: float) -> list[int]:
     clock.sizes.clear()
     p.plan(clock.objective, p.initial_state(0), clock.now + seconds)
     return clock.sizes
@@ -264,3 +265,28 @@ def test_where_one_refinement_is_too_much_a_smaller_one_is_not_begun_either(cloc
         sizes(clock, p, 10.0)
     assert sizes(clock, p, 10.0) == [100, 25, 6, 2]
     assert sum(sizes(clock, p, 0.1103)) == 100  # 25 more would be late, 6 would not
+
+
+# --- packages that were written before -------------------------------------------------------------------------------
+
+
+def test_a_planner_of_the_old_base_is_told_the_new_one() -> None:
+    class Old(Planner):
+        name = "old"
+        config_type = PlannerConfig
+
+        def _sample(self, search: Any, state: Any, rng: Any, count: int) -> Any: ...
+
+    with pytest.raises(MbrlError, match=r"subclass of mbrl_controller\.planning\.sampling\.SamplingPlanner"):
+        PLANNERS.add("old", Old)
+    with pytest.raises(ImportError, match=r"Search is now in mbrl_controller\.planning\.sampling"):
+        from mbrl_controller.planning.base import Search  # noqa: F401
+
+
+def test_a_planner_without_a_plan_is_refused() -> None:
+    class Nothing(Planner):
+        name = "nothing"
+        config_type = PlannerConfig
+
+    with pytest.raises(MbrlError, match="does not define plan"):
+        PLANNERS.add("nothing", Nothing)

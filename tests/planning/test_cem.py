@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mbrl_controller.planning.base import Search
 from mbrl_controller.planning.catalog import make_planner
+from mbrl_controller.planning.sampling import Search
 
 H, A = 2, 3
 

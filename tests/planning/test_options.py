@@ -11,19 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mbrl_controller.base.errors import MbrlError
-from mbrl_controller.planning.base import Planner, PlannerState
+from mbrl_controller.planning.base import PlannerState
 from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.planning.pddm import adapted_inverse_temperature, soft_weights
+from mbrl_controller.planning.sampling import SamplingPlanner
 
 ACTIONS, HORIZON = 3, 6
 sampling_planners = pytest.mark.parametrize("name", ["pddm", "cem", "icem"])
 
 
-def planner(name: str, **options) -> Planner:
+def planner(name: str, **options) -> SamplingPlanner:
     return make_planner(name, ACTIONS, {"num_samples": 80, "horizon": HORIZON, "iterations": 1, **options})
 
 
-def watched(p: Planner, state: PlannerState, target: float = 0.3):
+def watched(p: SamplingPlanner, state: PlannerState, target: float = 0.3):
     """A plan, the next state, and the candidates of each refinement."""
     seen: list[np.ndarray] = []
 

@@ -13,13 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mbrl_controller.base.errors import MbrlError
-from mbrl_controller.planning.base import MIN_CHUNK, Planner, finite_returns
+from mbrl_controller.planning.base import finite_returns
 from mbrl_controller.planning.catalog import PLANNERS, make_planner
 from mbrl_controller.planning.pddm import soft_weights
+from mbrl_controller.planning.sampling import MIN_CHUNK, SamplingPlanner
 
 ACTIONS = 3
 SMALL = {"num_samples": 64, "horizon": 4}
-every_planner = pytest.mark.parametrize("name", sorted(name for name in PLANNERS if PLANNERS[name].needs_model))
+every_planner = pytest.mark.parametrize(
+    "name", sorted(name for name, planner in PLANNERS.items() if issubclass(planner, SamplingPlanner))
+)
 
 
 def quadratic(target: float = 0.3):
@@ -27,7 +30,7 @@ def quadratic(target: float = 0.3):
     return lambda candidates: -((candidates - target) ** 2).sum((1, 2))
 
 
-def planner(name: str, **options) -> Planner:
+def planner(name: str, **options) -> SamplingPlanner:
     return make_planner(name, ACTIONS, {**SMALL, **options})
 
 

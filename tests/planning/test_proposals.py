@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbrl_controller.planning.base import MIN_CHUNK, Planner
 from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.planning.proposals import chunk_of_proposals, proposals_of, with_horizon
+from mbrl_controller.planning.sampling import MIN_CHUNK, SamplingPlanner
 
 H, A, N = 4, 3, 64
 PROPOSAL = np.linspace(-0.9, 0.9, H * A, dtype=np.float32).reshape(H, A)
@@ -33,7 +33,7 @@ class Judge:
         return -((candidates - self.best) ** 2).sum((1, 2))
 
 
-def planner(name: str = "pddm", **options: Any) -> Planner:
+def planner(name: str = "pddm", **options: Any) -> SamplingPlanner:
     return make_planner(name, A, {"num_samples": N, "horizon": H, **options})
 
 

@@ -146,7 +146,6 @@ def test_a_plan_says_that_nothing_was_evaluated():
     assert plan.valid
     assert np.isnan(plan.predicted_return)
     assert (plan.iterations, plan.evaluated) == (0, 0)
-    assert planner.candidates(planner.initial_state(0)).shape[1:] == (7, 3)
 
 
 def test_a_range_beyond_the_limits_is_refused():
