@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from mbrl_controller.base.errors import GoalError
@@ -33,12 +32,12 @@ from mbrl_controller.nodes.controller_output import ControllerOutput
 from mbrl_controller.nodes.controller_report import ControllerReport, Counters
 from mbrl_controller.nodes.lifecycle import ManagedNode
 from mbrl_controller.nodes.messages import message_class
-from mbrl_controller.nodes.polling import SlowService, polled_subscription
+from mbrl_controller.nodes.model_swap import ModelSwap
+from mbrl_controller.nodes.polling import polled_subscription
 from mbrl_controller.nodes.scene_reset import SceneReset
 from mbrl_controller.nodes.simulated_clock import SimulatedClock
 from mbrl_controller.nodes.state_publishers import StatePublishers
 
-LoadModel = Callable[[Trigger.Request, Trigger.Response], Trigger.Response]
 Polled = tuple[Any, Callable[..., None], Callable[..., None]]
 
 
@@ -52,7 +51,7 @@ class ConfiguredController:
         options: ControllerOptions,
         standing: Standing,
         counters: Counters,
-        on_load_model: LoadModel,
+        swapped: Callable[[], None],
     ) -> None:
         """Check the options against the contract, load the planner's model, subscribe to the state; raises MbrlError.
 
@@ -62,7 +61,7 @@ class ConfiguredController:
             options: may be replaced while it lives.
             standing: what is latched in this process.
             counters: count what is rejected and refused.
-            on_load_model: answers ~/load_model, on its own thread.
+            swapped: called after each swap of the model.
         """
         self.contract, self.options = contract, options
         self.period = options.period(contract.action.period)
@@ -108,8 +107,16 @@ class ConfiguredController:
                 simulated=self.clock.time if self.clock else None,
             )
             self._connect(undo)
-            # Loading a model must not hold up an e-stop.
-            undo.callback(SlowService(node, Trigger, "~/load_model", on_load_model).close)
+            swap = ModelSwap(
+                node,
+                contract,
+                self.session,
+                counters,
+                options=lambda: self.options,
+                check=self.check,
+                swapped=swapped,
+            )
+            undo.callback(swap.close)
             self._undo = undo.pop_all()
         node.get_logger().info(
             f"{contract.file.robot}, task {contract.task.name}, {describe(model)}, {_acts(options)}, "

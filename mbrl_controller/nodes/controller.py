@@ -26,7 +26,7 @@ from mbrl_controller.control.timing import LoopStatistics
 from mbrl_controller.nodes import diagnostics
 from mbrl_controller.nodes.configured_controller import ConfiguredController, uses_simulated_time
 from mbrl_controller.nodes.control_loop import ControlLoop
-from mbrl_controller.nodes.controller_model import describe, identity, load_beside, warn_of_fallback
+from mbrl_controller.nodes.controller_model import identity
 from mbrl_controller.nodes.controller_options import (
     RENAMED,
     all_planner_specs,
@@ -78,9 +78,7 @@ class ControllerNode(ManagedNode):
         contract = load_contract(read_options(given).contract)
         self._table.set_defaults(task_values(contract.task.name, given["planner.name"]))
         options = read_options(self._table.values())
-        self._configured = ConfiguredController(
-            self, contract, options, self._standing, self._counters, self._on_load_model
-        )
+        self._configured = ConfiguredController(self, contract, options, self._standing, self._counters, self._swapped)
 
     def start(self) -> None:
         """Begin to tick."""
@@ -132,6 +130,10 @@ class ControllerNode(ManagedNode):
     def reason_changed(self) -> None:
         """Report at the next opportunity."""
         self._transition_log.write()
+        self._report_now = True
+
+    def _swapped(self) -> None:
+        """The model was swapped, on the thread that loaded it."""
         self._report_now = True
 
     # --- e-stop, reset, hand-over -------------------------------------------------------------------------------
@@ -209,33 +211,6 @@ class ControllerNode(ManagedNode):
             problem=problem,
             reset_service="" if configured is None else configured.options.reset_service,
         )
-
-    # --- models -------------------------------------------------------------------------------------------------
-
-    def _on_load_model(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """Runs beside the loop; the answer comes after the swap."""
-        configured, counters = self._configured, self._counters
-        if configured is None:
-            response.message = "not configured"
-            return response
-        before = configured.session.core.model.version or "no model"
-        try:
-            model = load_beside(configured.contract, configured.options)
-            configured.check(configured.options, model)
-        except MbrlError as error:
-            counters.models_refused += 1
-            counters.last_model_refusal = response.message = str(error)
-            self.get_logger().error(f"model refused, {before} stays: {error}")
-            return response
-        if self._configured is not configured:
-            response.message = "the node was cleaned up meanwhile"
-            return response
-        configured.session.swap(model)
-        response.success, response.message = True, f"{before} -> {model.version}"
-        self._report_now = True
-        self.get_logger().info(f"{before} -> {describe(model)}")
-        warn_of_fallback(self.get_logger(), model)
-        return response
 
     # --- parameters ---------------------------------------------------------------------------------------------
 

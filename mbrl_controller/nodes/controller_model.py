@@ -13,6 +13,7 @@ from mbrl_controller.base.errors import MbrlError, ModelError
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.loop import start_thread
 from mbrl_controller.control.steps import ControlModel, NoModel
+from mbrl_controller.models.card import Version
 from mbrl_controller.models.head_loading import load_heads
 from mbrl_controller.models.loading import LearnedEnsemble, LoadedModel, load_model
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
@@ -66,10 +67,15 @@ def describe(model: ControlModel) -> str:
     return f"{what}: delay and disagreement do not apply"
 
 
+def version_named(contract: RobotContract, options: ControllerOptions) -> Version:
+    """The version that the options name, as the registry has it now; raises RegistryError."""
+    robot = "" if "robots" in options.mix else contract.file.robot
+    return Registry(options.models_dir or None).resolve(contract.task.name, options.model_version, robot)
+
+
 def load_version(contract: RobotContract, options: ControllerOptions) -> ControlModel:
     """The version that the options name, checked in a sandbox and warmed up; raises MbrlError."""
-    robot = "" if "robots" in options.mix else contract.file.robot
-    version = Registry(options.models_dir or None).resolve(contract.task.name, options.model_version, robot)
+    version = version_named(contract, options)
     card = version.card()
     check_robot(card.spec.robot, contract.file.robot, options.mix, version.name)
     if card.model_sha256 is None and options.acting == "distilled":

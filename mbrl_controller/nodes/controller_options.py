@@ -66,6 +66,7 @@ class ControllerOptions:
     contract: Path
     models_dir: str
     model_version: str
+    follow_current_s: float
     mix: frozenset[str]
     backend: str
     precision: str
@@ -113,6 +114,8 @@ GENERAL = [
     Spec("models_dir", "", "model registry; empty: $MBRL_HOME/models, then the shipped models", read_only=True),
     Spec("model_version", "current", "version to plan with, for example v0003; ~/load_model loads a new one",
          live=True),
+    Spec("follow_current_s", 0.0, "time between two looks at the registry; when its current version has moved, it is "
+         "loaded as by ~/load_model. 0.0: never", unit="s", live=True, lower=0.0, upper=86400.0),
     Spec("mix", "", "robots: plan with a version of another robot than the contract's", live=True,
          choices=("", "robots")),
     Spec("backend", "onnx", "runs the model: onnx on the CPU, or torch on the GPU (on the CPU if there is none)",
@@ -198,6 +201,7 @@ def read_options(values: dict[str, Any]) -> ControllerOptions:
         contract=find_contract(values["contract"]),
         models_dir=values["models_dir"],
         model_version=values["model_version"],
+        follow_current_s=values["follow_current_s"],
         mix=parse_mix(values["mix"]),
         backend=values["backend"],
         precision=values["precision"],
@@ -229,6 +233,10 @@ def read_options(values: dict[str, Any]) -> ControllerOptions:
         e_stop_deadline_s=values["e_stop_deadline_s"],
         discovery_s=values["discovery_s"],
     )
+    if options.follow_current_s and options.model_version not in ("", "current"):
+        raise MbrlError(
+            f"parameter follow_current_s: model_version is {options.model_version}, which never moves; name current"
+        )
     if not options.needs_model and options.session.exploration_noise:
         raise MbrlError(f"parameter exploration_noise: planner {name} takes no noise, leave it at 0.0")
     # Making a planner checks its options. Only the contract knows the number of joints.

@@ -27,7 +27,9 @@ from std_msgs.msg import Bool, Float64MultiArray, String
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from mbrl_controller.base.files import write_atomically
 from mbrl_controller.contract.source_reader import stamp_of
+from mbrl_controller.models.registry import Registry
 from mbrl_controller.nodes import qos
 from mbrl_controller.nodes.control_loop import CONFLICT_S
 
@@ -302,6 +304,37 @@ def test_models_are_swapped_or_refused(ros: Any, hand: FakeHand) -> None:
     assert report(ros, "v0042", "last model refusal")["model version"] == "v0002"
     ros.commands.clear()
     ros.wait(lambda: len(ros.commands) > 2, "commands to go on")
+
+
+def test_a_current_version_that_moves_is_followed_and_a_refused_one_not_again(
+    ros: Any, small_hand: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "hand"
+    shutil.copytree(small_hand, folder)
+    registry, damaged = Registry(folder / "models"), folder / "models" / "valve" / "v0003"
+    shutil.copytree(folder / "models" / "valve" / "v0002", damaged)
+    ros.commands, ros.reports = ros.collect("hand/commands", Float64MultiArray), ros.diagnostics("controller: control")
+    ros.start(MODULE, parameters(folder, follow_current_s=0.1))
+    fake = FakeHand(ros)
+    try:
+        ros.wait(lambda: len(ros.commands) > 3, "commands")
+        registry.promote("valve", "v0002")
+        report(ros, "v0002", "model version")
+        (damaged / "model.onnx").write_bytes(b"no model")
+        write_atomically(folder / "models" / "valve" / "current.json", json.dumps({"version": "v0003"}).encode())
+        refused = report(ros, "v0003", "last model refusal")
+        assert refused["model version"] == "v0002"
+        assert refused["model refused"] == "1"
+        registry.promote("valve", "v0001")  # several looks later than the refusal, which was tried once
+        assert report(ros, "v0001", "model version")["model refused"] == "1"
+        ros.commands.clear()
+        ros.wait(lambda: len(ros.commands) > 2, "commands to go on")
+        refused = ros.set_parameters("controller", model_version="v0001")
+        assert not refused.successful
+        assert "follow_current_s" in refused.reason
+        assert ros.set_parameters("controller", model_version="v0001", follow_current_s=0.0).successful
+    finally:
+        fake.close()
 
 
 def test_one_hand_has_one_master(ros: Any, hand: FakeHand, small_hand: Path) -> None:
