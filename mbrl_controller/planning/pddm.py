@@ -38,6 +38,9 @@ class PddmConfig(GaussianConfig):
         description="effective sample size of the return weights, as a share of the samples: sets the temperature; "
         "0: inverse_temperature does",
     )
+    proposal_ess_fraction: Number = Field(
+        default=0.0, ge=0, le=1, description="ess_fraction where a policy proposes; 0: the same as elsewhere"
+    )
     filter_variant: Literal["released", "paper"] = Field(
         default="released",
         description="filter the actions, as PDDM's released code, or the noise, as its paper",
@@ -76,10 +79,10 @@ class PddmPlanner(GaussianPlanner):
 
     def _refine(self, search: Search, candidates: Candidates, returns: Array) -> None:
         c = self.config
-        fixed = c.inverse_temperature
-        weights = soft_weights(
-            returns, adapted_inverse_temperature(returns, c.ess_fraction) if c.ess_fraction else fixed
-        )
+        share = c.ess_fraction
+        if search.proposals is not None and c.proposal_ess_fraction:
+            share = c.proposal_ess_fraction
+        weights = soft_weights(returns, adapted_inverse_temperature(returns, share) if share else c.inverse_temperature)
         search.mean = np.einsum("n,nha->ha", weights.astype(np.float32), candidates).astype(float)
         alive = weights > 0
         search.predicted_return = float((weights[alive] * returns[alive]).sum())

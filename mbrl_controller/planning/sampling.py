@@ -42,6 +42,9 @@ class SamplingConfig(PlannerConfig):
     proposal_fraction: Number = Field(
         default=0.0, ge=0, le=1, description="share of the samples drawn around what a learned policy proposes"
     )
+    proposal_sample_scale: Number = Field(
+        default=1.0, gt=0, le=1, description="factor on num_samples where a policy proposes: fewer samples do then"
+    )
 
     @model_validator(mode="after")
     def _fits_into_memory(self) -> SamplingConfig:
@@ -83,11 +86,12 @@ class SamplingPlanner(Planner):
         search = self._begin(state)
         if self.config.proposal_fraction:
             search.proposals = proposals_of(objective, state.mean.shape)
+        samples = self.config.num_samples * (self.config.proposal_sample_scale if search.proposals is not None else 1.0)
         if deadline is not None:
             self.throughput.learn()
         done = evaluated = 0
         for i in range(self.config.iterations):
-            count = max(2, round(self.config.num_samples / self.config.population_decay**i))
+            count = max(2, round(samples / self.config.population_decay**i))
             if i and deadline is not None and time.monotonic() + self.throughput.seconds(count) > deadline:
                 break
             candidates, returns = self._evaluate(objective, search, state, rng, count, deadline)

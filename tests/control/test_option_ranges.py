@@ -58,6 +58,7 @@ PLANNER = [
     ("output", "mean", "mean", "best", ["worst"]),
     ("keep_mean", True, None, None, []),
     ("proposal_fraction", 0.0, 0, 1, [-0.1, 1.1]),
+    ("proposal_sample_scale", 1.0, SMALL, 1, [0, 1.1]),
 ]
 GAUSSIAN = [
     *PLANNER,
@@ -72,6 +73,7 @@ PDDM = [
     *GAUSSIAN,
     ("inverse_temperature", 20.0, SMALL, None, [0]),
     ("ess_fraction", 0.0, 0, 1, [-0.1, 1.1]),
+    ("proposal_ess_fraction", 0.0, 0, 1, [-0.1, 1.1]),
     ("filter_variant", "released", "released", "paper", ["none"]),
     ("low_noise_fraction", 0.1, 0, 1, [-0.1, 1.1]),
 ]

@@ -119,6 +119,31 @@ def test_under_a_deadline_the_smallest_plan_has_a_proposal() -> None:
     assert (judge.asked[0] == PROPOSAL).all((1, 2)).any()
 
 
+@pytest.mark.parametrize("name", SEARCHING)
+def test_fewer_samples_do_only_where_something_is_proposed(name: str) -> None:
+    p = planner(name, proposal_fraction=0.25, proposal_sample_scale=0.25, iterations=2, population_decay=1.0)
+    for proposals, samples in ((PROPOSAL[None], N // 4), (None, N), (PROPOSAL[None] * np.nan, N)):
+        judge = Judge(proposals)
+        assert p.plan(judge, p.initial_state(3))[0].evaluated == 2 * samples
+        assert [len(asked) for asked in judge.asked] == [samples, samples]
+
+
+def test_a_scale_without_a_share_changes_nothing() -> None:
+    p = planner("pddm", proposal_sample_scale=0.25)
+    assert p.plan(Judge(PROPOSAL[None]), p.initial_state(3))[0].evaluated == N
+
+
+def test_the_weights_have_a_width_of_their_own_where_something_is_proposed() -> None:
+    """The narrower the weights, the higher the return that they predict."""
+
+    def predicted(proposals: Any, **options: Any) -> float:
+        p = planner("pddm", proposal_fraction=0.25, ess_fraction=0.5, **options)
+        return p.plan(Judge(proposals), p.initial_state(3))[0].predicted_return
+
+    assert predicted(PROPOSAL[None], proposal_ess_fraction=0.05) > predicted(PROPOSAL[None])
+    assert predicted(None, proposal_ess_fraction=0.05) == predicted(None)
+
+
 @given(st.floats(0, 1), st.lists(st.integers(1, 40), min_size=1, max_size=12))
 def test_chunks_of_any_size_make_up_the_share(share: float, sizes: list[int]) -> None:
     begin, numbers = 0, []
