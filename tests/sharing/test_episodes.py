@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from mbrl_controller.sharing.passes import Exchanged, ShareSettings, exchange, w
 from mbrl_controller.sharing.store import ShareError, Store
 
 from .conftest import S3Server, free_port, make_bucket
+from .s3_gateway import Fault, S3Gateway
 
 CLAW = contract_for("valve")
 
@@ -167,6 +169,38 @@ def test_while_the_server_is_away_episodes_wait_and_then_go_in_order(
         assert machine("trainer", "trainer", "s3://late/fleet").episodes == 2
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize(("fault", "said"), [("quota", "quota"), ("disk full", "threshold"), ("cut", "")])
+def test_what_a_full_bucket_or_a_cut_upload_refuses_waits_and_is_sent_later(
+    fault: Fault,
+    said: str,
+    s3_server: S3Server,
+    use_s3: Callable[[str], None],
+    tmp_path: Path,
+    machine: Callable[..., Exchanged],
+) -> None:
+    gateway = S3Gateway(s3_server.port)
+    try:
+        use_s3(gateway.endpoint)
+        url = make_bucket(f"bad-day-{time.time_ns()}", gateway.endpoint)
+        record(tmp_path / "hand", "s", 0)
+        assert machine("hand", "hand", url).episodes == 1
+        waiting = record(tmp_path / "hand", "s", 1)
+        before = logs(tmp_path / "hand")
+        gateway.fault = fault
+        with pytest.raises(ShareError, match="episodes/valve/") as failure:
+            machine("hand", "hand", url, keep_bytes=0)
+        assert said in str(failure.value)
+        assert gateway.uploads_refused
+        assert logs(tmp_path / "hand")[f"s/{waiting.name}"] == before[f"s/{waiting.name}"]
+        assert machine("trainer", "trainer", url).episodes == 1  # nothing half of the second is seen
+        gateway.fault = ""
+        assert machine("hand", "hand", url).episodes == 1
+        assert machine("trainer", "trainer", url).episodes == 1
+        assert logs(tmp_path / "trainer") == before
+    finally:
+        gateway.close()
 
 
 def test_wrong_credentials_and_no_bucket_are_said_with_the_place(
