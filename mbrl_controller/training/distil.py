@@ -85,7 +85,7 @@ def _distil(run: DistilRun) -> DistilResult:
     plan, notes = run.plan, _notes(run.plan)
     for note in notes:
         run.callback.on_stage(note)
-    policy: Path | None = None
+    policy = run.inputs.policy
     parts: list[Demonstrations] = []
     for number in range(plan.rounds + 1):
         folder = run.round_folder(number)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -37,8 +37,11 @@ class DistilConfig(BaseModel):
     )
     proposal_fraction: Number = Field(
         default=0.0, ge=0, le=1, description="share of the teaching planner's samples around what the policy so far "
-        "proposes, from round 1 on (expert iteration)"
+        "proposes, as soon as there is one (expert iteration)"
     )  # fmt: skip
+    start: Literal["scratch", "policy"] = Field(
+        default="scratch", description="policy: the version's own policy acts and proposes in round 0, to be improved"
+    )
     exploration: Number = Field(
         default=0.1, ge=0, le=1, description="noise on the action in a third of the simulated episodes, normalised; in "
         "another third twice as much"

@@ -25,7 +25,8 @@ from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.control.config import RENAMED as CORE_RENAMED
 from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.control.task_config import contract_for, planner_defaults, task_defaults
-from mbrl_controller.models.card import ModelCard, Version
+from mbrl_controller.models.card import HEAD_FILES, ModelCard, Version
+from mbrl_controller.models.head_loading import load_heads
 from mbrl_controller.models.heads import MAX_STEPS
 from mbrl_controller.models.origin import Mixed, check_robot, parse_mix
 from mbrl_controller.models.registry import Registry
@@ -109,6 +110,7 @@ class DistilInputs:
     goal_steps: tuple[int, ...]
     rows: int  # control periods ahead at which goals must be known
     horizon: int  # of the planner
+    policy: Path | None = None  # that the first round starts from
 
 
 def make_plan(request: DistilRequest, registry: Registry) -> DistilPlan:
@@ -176,7 +178,12 @@ def check_plan(plan: DistilPlan, registry: Registry) -> DistilInputs:
 
         make_sim_options(plan.sim, plan.sim_options)
     registry.check_writable(plan.task)
-    return DistilInputs(contract, version, card, spec, steps, rows, horizon)
+    policy = None
+    if plan.config.start == "policy":
+        version.require_policy(card)
+        load_heads(version, card, task=contract.task, action=contract.action)
+        policy = version.folder / HEAD_FILES["policy"]
+    return DistilInputs(contract, version, card, spec, steps, rows, horizon, policy)
 
 
 def read_plan(folder: Path) -> DistilPlan:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,8 +101,11 @@ def labelled_states(
 def _pieces(
     plan: DistilPlan, inputs: DistilInputs, number: int, policy: Path | None, callback: DistilCallback
 ) -> Iterator[Piece]:
-    config = plan.config
-    work = Work(inputs.teacher, config, inputs.rows, number)
+    config, teacher = plan.config, inputs.teacher
+    if policy is not None and config.proposal_fraction:
+        options = {**teacher.planner_options, "proposal_fraction": config.proposal_fraction}
+        teacher = teacher.model_copy(update={"planner_options": options, "heads": _heads(policy)})
+    work = Work(teacher, config, inputs.rows, number)
     if number == 0 and plan.files:
         callback.on_read_start(len(plan.files))
         files = [Path(file) for file in plan.files]
@@ -114,11 +118,7 @@ def _pieces(
         for first in range(0, len(sample.stretches), size):
             yield Piece(work, first, tuple(sample.stretches[first : first + size]))
         return
-    teacher = inputs.teacher
-    if policy is not None and config.proposal_fraction:
-        options = {**teacher.planner_options, "proposal_fraction": config.proposal_fraction}
-        teacher = teacher.model_copy(update={"planner_options": options, "heads": _heads(policy)})
-    work = Work(teacher, config, inputs.rows, number, actor(plan, inputs, policy))
+    work = replace(work, actor=actor(plan, inputs, policy))
     for first in range(0, SEEDS_OF_ROUND, EPISODES_OF_PIECE):
         yield Piece(work, first, episodes=EPISODES_OF_PIECE)
 

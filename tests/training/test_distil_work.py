@@ -141,6 +141,29 @@ def test_the_policy_so_far_proposes_to_the_planner_that_teaches(
     assert distance(1.0) < 0.8 * distance(0.0)
 
 
+def test_a_version_s_policy_acts_from_the_first_round_on_if_asked_to(
+    tmp_path: Path, trained: Path, valve_episodes: Path
+) -> None:
+    plan, inputs = planned(trained, [valve_episodes], rounds=1, exploration=0.0)
+    policy = tmp_path / "policy.onnx"
+    assert fit_policy(labelled(plan, inputs, tmp_path / "log"), plan, inputs, policy, lambda: False)
+    acting = planned(trained, [], rounds=1, states=40, exploration=0.0)[0]
+    made = labelled_states(acting, inputs, 0, tmp_path / "acts", policy, 1, lambda: False, DistilCallback())
+    alone = labelled_states(acting, inputs, 1, tmp_path / "later", policy, 1, lambda: False, DistilCallback())
+    assert made.state.shape[1:] == alone.state.shape[1:]
+    # From one joint position to the next, the hand goes where the policy sends it: rate limits aside, towards its plan.
+    joints = inputs.contract.task.joint_positions
+    first = made.sequence == made.sequence[0]
+    wanted = inputs.contract.action.to_target(OnnxPolicy.load(policy).plans(made.state, made.goal)[:, 0])[first]
+    moved, asked = np.diff(made.state[first][:, joints], axis=0), wanted[:-1] - made.state[first][:-1, joints]
+    assert np.corrcoef(moved.ravel(), asked.ravel())[0, 1] > 0.5
+
+
+def test_a_version_without_a_policy_cannot_start_from_it(trained: Path) -> None:
+    with pytest.raises(MbrlError, match="has no policy"):
+        planned(trained, [], start="policy")
+
+
 def test_the_policy_learns_from_mirrored_states_too(tmp_path: Path, trained: Path) -> None:
     plan, inputs = planned(trained, [], rounds=0)
     task, action = inputs.contract.task, inputs.contract.action
