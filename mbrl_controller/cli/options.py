@@ -22,7 +22,7 @@ from mbrl_controller.cli.completion import (
 
 # In help texts, what stands for the names of a catalog.
 TASKS, PLANNERS = "{tasks}", "{planners}"
-Policy = Literal["controller", "distilled", "hold", "random"]
+Policy = Literal["auto", "controller", "distilled", "hold", "random"]
 Backend = Literal["onnx", "torch"]
 Precision = Literal["auto", "fp32", "int8"]
 
@@ -68,11 +68,17 @@ OnOption = Annotated[
 # who acts
 PolicyOption = Annotated[
     Policy,
-    typer.Option(help="what moves the hand: controller, distilled (the version's policy alone), or a floor to compare"),
+    typer.Option(
+        help="what moves the hand: controller (plans), distilled (the version's policy alone), a floor to compare, or "
+        "auto: as the task's defaults say; the controller where a planner or its options are named"
+    ),
 ]
 ActingOption = Annotated[
-    Literal["controller", "distilled"],
-    typer.Option(help="what moves the hand: the controller, or the version's distilled policy alone"),
+    Literal["auto", "controller", "distilled"],
+    typer.Option(
+        help="what moves the hand: the controller, which plans, the version's distilled policy alone, or auto: as the "
+        "task's defaults say; the controller where a planner is named"
+    ),
 ]
 ModelOption = Annotated[str, typer.Option(help="model version, as `mbrl models list` names it")]
 ModelsOption = Annotated[

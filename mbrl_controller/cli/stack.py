@@ -56,7 +56,7 @@ def demo(
             autocompletion=complete_planners,
         ),
     ] = None,
-    policy: ActingOption = "controller",
+    policy: ActingOption = "auto",
     seed: SeedOption = 0,
     contract: ContractOption = None,
     sim: SimOption = "nominal",

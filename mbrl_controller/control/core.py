@@ -19,7 +19,7 @@ from mbrl_controller.control import solver
 from mbrl_controller.control.command_source import CommandSource
 from mbrl_controller.control.config import ControllerConfig, DelayKind
 from mbrl_controller.control.delay import Delay, SentCommands, commands_in_force, estimate
-from mbrl_controller.control.heads import Acting, used_heads
+from mbrl_controller.control.heads import Acting, Asked, used_heads, who_acts
 from mbrl_controller.control.plan_ahead import PlanAhead
 from mbrl_controller.control.safety import SILENT, Safety, SafetyState
 from mbrl_controller.control.steps import ControlModel, NoModel, Observation, PlanRequest, Solution, Tick
@@ -42,7 +42,7 @@ class ControllerCore:
         seed: int = 0,
         *,
         active: bool = True,
-        acting: Acting = "controller",
+        acting: Asked = "controller",
     ) -> None:
         """Raises ModelError for a head that the options ask for and the model has not.
 
@@ -54,15 +54,16 @@ class ControllerCore:
             safety: limits and safety state; None: a new one with default options.
             seed: of the first plan.
             active: ready at once, or only after the next `reset`.
-            acting: the planner acts, or the model's policy alone.
+            acting: the planner acts, or the model's policy alone; auto: the policy, where the model has one.
         """
         self.contract = contract
         self.task = contract.task
         self.model = model
         self.planner = planner
         self.config = config or ControllerConfig()
-        self.acting = acting
-        self._heads = used_heads(model, planner, self.config, acting)
+        self._asked: Asked = acting
+        self.acting: Acting = who_acts(acting, model)
+        self._heads = used_heads(model, planner, self.config, self.acting)
         self.safety = safety or Safety(contract.action, safe=contract.file.command.safe)
         self._joints = self.task.joint_positions
         self._sent = SentCommands()
@@ -96,10 +97,11 @@ class ControllerCore:
 
     def swap(self, model: ControlModel) -> None:
         """Plan with `model` from the next `prepare` on; raises ModelError if it has not the heads that are used."""
-        self._heads = used_heads(model, self.planner, self.config, self.acting)
-        self.model = model
+        acting = who_acts(self._asked, model)
+        self._heads = used_heads(model, self.planner, self.config, acting)
+        self.model, self.acting = model, acting
 
-    def reconfigure(self, planner: Planner, config: ControllerConfig, acting: Acting | None = None) -> None:
+    def reconfigure(self, planner: Planner, config: ControllerConfig, acting: Asked | None = None) -> None:
         """Plan with new options from the next `prepare` on.
 
         Args:
@@ -114,12 +116,13 @@ class ControllerCore:
         shape, running = (planner.config.horizon, planner.action_size), self._source.planner_state.mean.shape
         if running != shape:
             raise ValueError(f"the running plan has shape {running}, the new planner's {shape}")
-        acting = acting or self.acting
-        self._heads = used_heads(self.model, planner, config, acting)
+        asked = acting or self._asked
+        actor = who_acts(asked, self.model)
+        self._heads = used_heads(self.model, planner, config, actor)
         planner.throughput = (
             self.planner.throughput
         )  # the time per candidate depends on the machine, not on the planner
-        self.planner, self.config, self.acting = planner, config, acting
+        self.planner, self.config, self.acting, self._asked = planner, config, actor, asked
 
     def prepare(
         self,

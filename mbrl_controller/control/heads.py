@@ -15,7 +15,15 @@ from mbrl_controller.models.heads import PolicyHead, ValueHead
 from mbrl_controller.planning.base import Planner
 
 Acting = Literal["controller", "distilled"]  # the planner, or the version's policy alone
-ACTING: tuple[str, ...] = get_args(Acting)
+Asked = Literal["auto", "controller", "distilled"]  # auto: the policy, where the version has one
+ASKED: tuple[str, ...] = get_args(Asked)
+
+
+def who_acts(asked: Asked, model: object) -> Acting:
+    """Who is to act with `model`, which has a `policy` if there is one."""
+    if asked == "auto":
+        return "controller" if getattr(model, "policy", None) is None else "distilled"
+    return asked
 
 
 @dataclass(frozen=True)

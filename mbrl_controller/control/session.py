@@ -24,7 +24,7 @@ from mbrl_controller.control.core import ControllerCore
 from mbrl_controller.control.doubt import CLOCK_WENT_BACK, Doubt
 from mbrl_controller.control.episode_manager import NO_OBJECT, EpisodeManager, Phase
 from mbrl_controller.control.exploration import ExplorationNoise
-from mbrl_controller.control.heads import Acting
+from mbrl_controller.control.heads import Asked
 from mbrl_controller.control.safety import SILENT, SafetyState
 from mbrl_controller.control.simulated_time import SimulatedTime
 from mbrl_controller.control.state_input import StateInput
@@ -342,7 +342,7 @@ class ControlSession:
         safety: SafetyConfig,
         config: SessionConfig,
         stamp: float,
-        acting: Acting | None = None,
+        acting: Asked | None = None,
     ) -> None:
         """Use new options from the next step on; raises ModelError for a head that is asked for and not there.
 

@@ -20,6 +20,7 @@ from mbrl_controller.base.errors import ContractError, MbrlError
 from mbrl_controller.base.shares import shared_files
 from mbrl_controller.contract.contract import RobotContract, load_contract
 from mbrl_controller.control.config import ControllerConfig
+from mbrl_controller.control.heads import Asked
 from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.planning.base import PlannerOptions
 from mbrl_controller.tasks.catalog import TASKS
@@ -45,6 +46,7 @@ class Defaults(BaseModel):
     contract: str | None = None  # a file beside the tasks.yaml that names it
     planners: dict[str, PlannerOptions] = Field(default_factory=dict)
     core: ControllerConfig = ControllerConfig()
+    policy: Asked = "controller"  # who acts
     training: dict[str, Any] = Field(default_factory=dict)
     learning: dict[str, Any] = Field(default_factory=dict)  # of `mbrl learn`
     adapting: dict[str, Any] = Field(default_factory=dict)  # of `mbrl learn --from-version`, over `learning`
@@ -57,6 +59,7 @@ class PlannerDefaults(BaseModel):
 
     planner_options: dict[str, Any]
     core: ControllerConfig
+    policy: Asked
 
 
 @cache
@@ -107,4 +110,6 @@ def contract_for(task: str, path: Path | None = None) -> RobotContract:
 def planner_defaults(task: str, planner: str) -> PlannerDefaults:
     """How `task` is planned with `planner`."""
     defaults = task_defaults(task)
-    return PlannerDefaults(planner_options=defaults.planners.get(planner, {}), core=defaults.core)
+    return PlannerDefaults(
+        planner_options=defaults.planners.get(planner, {}), core=defaults.core, policy=defaults.policy
+    )

@@ -18,7 +18,7 @@ from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.contract.frames import TF_STATIC
 from mbrl_controller.control.core import ControllerCore
-from mbrl_controller.control.heads import used_heads
+from mbrl_controller.control.heads import used_heads, who_acts
 from mbrl_controller.control.safety import Safety
 from mbrl_controller.control.session import ControlSession
 from mbrl_controller.control.standing import Standing
@@ -119,7 +119,7 @@ class ConfiguredController:
             undo.callback(swap.close)
             self._undo = undo.pop_all()
         node.get_logger().info(
-            f"{contract.file.robot}, task {contract.task.name}, {describe(model)}, {_acts(options)}, "
+            f"{contract.file.robot}, task {contract.task.name}, {describe(model)}, {_acts(core)}, "
             f"{1 / self.period:.6g} Hz{', in lockstep' if options.lockstep else ''}"
         )
         warn_of_fallback(node.get_logger(), model)
@@ -145,7 +145,8 @@ class ConfiguredController:
         options.period(self.contract.action.period)
         check_goal_options(self.contract, options)
         planner = options.make_planner(len(self.contract.action))
-        used_heads(model or self.session.core.model, planner, options.core, options.acting)
+        model = model or self.session.core.model
+        used_heads(model, planner, options.core, who_acts(options.acting, model))
 
     def _connect(self, undo: ExitStack) -> None:
         node, lockstep = self._node, self.options.lockstep
@@ -194,8 +195,8 @@ class ConfiguredController:
             self.on_complete_state()
 
 
-def _acts(options: ControllerOptions) -> str:
-    return "its policy acts" if options.acting == "distilled" else f"planner {options.planner}"
+def _acts(core: ControllerCore) -> str:
+    return "its policy acts" if core.acting == "distilled" else f"planner {core.planner.name}"
 
 
 def uses_simulated_time(node: ManagedNode, options: ControllerOptions) -> bool:

@@ -78,7 +78,7 @@ def load_version(contract: RobotContract, options: ControllerOptions) -> Control
     version = version_named(contract, options)
     card = version.card()
     check_robot(card.spec.robot, contract.file.robot, options.mix, version.name)
-    if card.model_sha256 is None and options.acting == "distilled":
+    if card.model_sha256 is None and options.acting != "controller":
         heads = load_heads(version, card, task=contract.task, action=contract.action, sandbox_rows=1)
         return NoModel(version.name, heads.policy)
     planner = options.make_planner(len(contract.action)).config

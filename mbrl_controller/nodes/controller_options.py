@@ -22,7 +22,7 @@ from mbrl_controller.base.units import NO_UNIT, Number
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.config import RENAMED as CORE_RENAMED
 from mbrl_controller.control.config import ControllerConfig, SafetyConfig, SessionConfig
-from mbrl_controller.control.heads import ACTING, Acting
+from mbrl_controller.control.heads import ASKED, Asked
 from mbrl_controller.control.task_config import planner_defaults
 from mbrl_controller.episodes.metadata import SESSION_NAME
 from mbrl_controller.models.card import PRECISIONS
@@ -70,7 +70,7 @@ class ControllerOptions:
     mix: frozenset[str]
     backend: str
     precision: str
-    acting: Acting
+    acting: Asked
     planner: str
     planner_options: dict[str, Any]
     core: ControllerConfig
@@ -122,8 +122,8 @@ GENERAL = [
          choices=BACKENDS),
     Spec("precision", "auto", "precision of the model file: int8 or fp32; auto: int8 if the version has it and it "
          "runs here", live=True, choices=PRECISIONS),
-    Spec("policy", "controller", "who acts: the controller, which plans, or distilled: the version's policy alone",
-         live=True, choices=ACTING),
+    Spec("policy", "controller", "who acts: the controller, which plans; distilled: the version's policy alone; auto: "
+         "that, where the version has one", live=True, choices=ASKED),
     Spec("planner.name", "pddm", "planning algorithm", choices=tuple(PLANNERS)),
     Spec("rate", 0.0, "control rate; must be the contract's, at which the model was trained; 0.0: the contract's",
          unit="Hz", lower=0.0, upper=1000.0),
@@ -262,6 +262,7 @@ def task_values(task: str, planner: str) -> dict[str, Any]:
     values |= {f"planner.{name}": value for name, value in defaults.planner_options.items()}
     core = defaults.core
     return values | {
+        "policy": defaults.policy,
         **{name: getattr(core, name) for name in CORE},
         "risk.kind": core.risk.kind,
         "risk.k": core.risk.k,

@@ -18,6 +18,7 @@ from mbrl_controller.base.overrides import deep_merge, unflatten
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.config import RENAMED as CORE_RENAMED
 from mbrl_controller.control.config import ControllerConfig
+from mbrl_controller.control.heads import Asked
 from mbrl_controller.control.task_config import contract_for, planner_defaults
 from mbrl_controller.models.card import PRECISIONS, ServedPrecision
 from mbrl_controller.models.head_loading import HeadFiles, load_heads
@@ -33,7 +34,8 @@ from mbrl_controller.simulation.scene import world_digest
 from mbrl_controller.simulation.sim_presets import make_sim_options
 
 DYNAMICS = ("learned", "oracle")
-POLICIES: tuple[str, ...] = get_args(PolicyName)
+AskedPolicy = Literal["auto", PolicyName]  # auto: as the task's defaults say
+POLICIES: tuple[str, ...] = ("auto", *get_args(PolicyName))
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class RolloutConfig:
     """Which policy acts on which simulated hand, for which goals. None: the task's default."""
 
     task: str
-    policy: PolicyName = "controller"
+    policy: AskedPolicy = "controller"
     dynamics: str = "learned"  # or "oracle": the simulator plans
     model: str = "current"  # version
     backend: Backend = "onnx"
@@ -88,21 +90,24 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
     _check_known("precision", config.precision, PRECISIONS)
     robot = contract_for(config.task, config.contract)
     defaults = planner_defaults(config.task, config.planner)
-    needs_model = config.policy == "controller" and PLANNERS[config.planner].needs_model
-    distilled = config.policy == "distilled"
-    if distilled and config.dynamics != "learned":
+    policy = _asked(config, defaults.policy)
+    plans = policy in ("auto", "controller")
+    needs_model = plans and PLANNERS[config.planner].needs_model
+    if policy == "distilled" and config.dynamics != "learned":
         raise MbrlError("policy distilled is a version's own; it goes with dynamics learned alone")
     world = simulated_world(world_digest(robot))
-    version: str = "oracle" if needs_model else config.planner if config.policy == "controller" else config.policy
+    version: str = "oracle" if needs_model else config.planner if plans else policy
     given = with_new_names(config.planner_options, RENAMED, "planner ")
     chosen, heads, digest = None, HeadFiles(), ""
-    if distilled or (needs_model and config.dynamics == "learned"):
+    if policy == "distilled" or (needs_model and config.dynamics == "learned"):
         mix, own = parse_mix(config.mix), robot.file.robot
         found = Registry(config.models_dir).resolve(config.task, config.model, "" if "robots" in mix else own)
         card = found.card()
-        if distilled:
+        if policy == "auto":
+            policy = "controller" if card.policy is None else "distilled"
+        if policy == "distilled":
             found.require_policy(card)
-        if card.model_sha256 is not None or not distilled:
+        if card.model_sha256 is not None or policy != "distilled":
             chosen = select_model_file(found, config.precision, config.backend, task=robot.task, action=robot.action)
         check_robot(card.spec.robot, own, mix, found.name)
         load_heads(found, card, task=robot.task, action=robot.action)  # what is wrong is said here
@@ -114,7 +119,7 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
             contract=robot.text,
             contract_folder=robot.folder,
             sim=make_sim_options(config.sim, config.sim_options),
-            policy=config.policy,
+            policy="controller" if policy == "auto" else policy,
             planner=config.planner,
             planner_options={**defaults.planner_options, **given},
             core=_core(config, defaults.core),
@@ -134,6 +139,14 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
     if chosen is None:
         return ResolvedRollout(spec, robot, version, digest, world)
     return ResolvedRollout(spec, robot, version, digest, world, chosen.precision, chosen.fallback)
+
+
+def _asked(config: RolloutConfig, default: Asked) -> AskedPolicy:
+    """Who is to act. Whoever names a planner, its options or what it predicts with wants to see it act."""
+    if config.policy != "auto":
+        return config.policy
+    planner = config.planner != "pddm" or config.planner_options or config.late_share
+    return "controller" if planner or config.dynamics != "learned" else default
 
 
 def _core(config: RolloutConfig, default: ControllerConfig) -> ControllerConfig:

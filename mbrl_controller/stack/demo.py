@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mbrl_controller.base.files import write_json
 from mbrl_controller.base.resources import home_dir
-from mbrl_controller.control.heads import Acting
+from mbrl_controller.control.heads import Asked
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.planning.random_motion import RandomPlanner
 from mbrl_controller.stack.launcher import SimulatedHand, StackConfig, make_config, run_stack, watch
@@ -38,7 +38,7 @@ def run(
     viewer: bool = True,
     model: str = "current",
     planner: str | None = None,
-    policy: Acting = "controller",
+    policy: Asked = "auto",
     seed: int = 0,
     hand: SimulatedHand | None = None,
     json_file: Path | None = None,
@@ -54,7 +54,8 @@ def run(
         viewer: serve the panel on this machine, in a process of its own.
         model: model version.
         planner: of the controller; None: as its parameter file says, or random motion where the task has no model yet.
-        policy: who acts: the planner, or the version's policy alone.
+        policy: who acts: the planner, or the version's policy alone; auto: the planner if it is named, else as the
+            task's defaults say.
         seed: seed of the planner and of the simulated hand.
         hand: that is simulated; None: the task's own.
         json_file: where the report is written.
@@ -65,7 +66,7 @@ def run(
         MbrlError: the nodes cannot be run, or one of them fails.
     """
     began = time.monotonic()
-    if policy == "controller" and planner is None and model == "current" and not Registry().versions(task):
+    if policy != "distilled" and planner is None and model == "current" and not Registry().versions(task):
         planner = RandomPlanner.name
         on_note(f"{task}: no model yet, so the hand moves at random; mbrl learn {task} --keep makes one")
     folder = home_dir() / "episodes"

@@ -17,7 +17,7 @@ from typing import Any
 
 from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.contract import RobotContract
-from mbrl_controller.control.heads import Acting
+from mbrl_controller.control.heads import Asked
 from mbrl_controller.control.task_config import contract_for, contract_path
 from mbrl_controller.models.origin import check_robot, parse_mix
 from mbrl_controller.models.registry import Registry
@@ -114,7 +114,7 @@ def make_config(
     any_rate: bool = False,
     model: str = "current",
     planner: str | None = None,
-    policy: Acting = "controller",
+    policy: Asked = "auto",
     seed: int = 0,
     controller: dict[str, Any] | None = None,
     hand: SimulatedHand | None = None,
@@ -129,7 +129,8 @@ def make_config(
         any_rate: also accept a rate other than the model's own.
         model: model version; none is looked for where the planner needs none.
         planner: of the controller; None: as its parameter file says.
-        policy: who acts: the planner, or the version's policy alone.
+        policy: who acts: the planner, or the version's policy alone; auto: the planner if it is named, else as the
+            task's defaults say.
         seed: seed of the planner and of the simulated hand.
         controller: further parameters of the controller.
         hand: that is simulated.
@@ -169,7 +170,7 @@ def make_config(
         controller={
             **({"any_rate": True} if any_rate else {}),
             **({"planner.name": planner} if planner else {}),
-            **({"policy": policy} if policy != "controller" else {}),
+            **({} if policy == "auto" and not planner else {"policy": "controller" if policy == "auto" else policy}),
             **({"mix": "robots"} if "robots" in mix else {}),
             **(controller or {}),
         },

@@ -133,6 +133,21 @@ def test_who_acts_changes_between_two_ticks() -> None:
     assert core.acting == "controller"
 
 
+def test_auto_lets_the_policy_act_while_the_version_has_one() -> None:
+    with_policy, without = Headed(FakePolicy()), Headed()
+    hand = Hand(make_core(with_policy, "auto"))
+    sources = [hand.tick().source]
+    for model in (without, with_policy):
+        hand.core.swap(model)
+        sources.append(hand.tick().source)
+    assert sources == ["policy", "plan", "policy"]
+    hand.core.reconfigure(hand.core.planner, hand.core.config, "controller")
+    hand.core.swap(with_policy)
+    assert hand.tick().source == "plan"
+    hand.core.reconfigure(hand.core.planner, hand.core.config, "auto")
+    assert hand.tick().source == "policy"
+
+
 # --- what is asked for must be there --------------------------------------------------------------------------------
 
 

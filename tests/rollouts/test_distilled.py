@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from mbrl_controller.base.errors import MbrlError
-from mbrl_controller.control.task_config import contract_for
+from mbrl_controller.control import task_config
+from mbrl_controller.control.task_config import contract_for, task_defaults
 from mbrl_controller.episodes.reader import read_info
 from mbrl_controller.rollouts import collect, evaluate
 from mbrl_controller.rollouts.config import RolloutConfig, resolve
@@ -46,6 +47,28 @@ def test_the_policy_acts_alone_with_a_model_and_without(tmp_path: Path, model: b
     assert (resolved.precision == "fp32") is model
     assert trajectory.network_evaluations is not None
     assert set(trajectory.network_evaluations) == ({1.0})  # a linear model has no scale to disagree by
+
+
+def test_auto_is_what_the_task_says_and_the_planner_where_one_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "both").mkdir()
+    (tmp_path / "model").mkdir()
+    version_with_heads(VALVE, tmp_path / "both")
+    version_with_heads(VALVE, tmp_path / "model", policy=None)
+
+    def acts(folder: str = "both", **more: Any) -> str:
+        return resolve(
+            RolloutConfig("valve", models_dir=tmp_path / folder / "models", policy="auto", **more)
+        ).spec.policy
+
+    assert acts() == "controller"
+    asked = task_defaults("valve").model_copy(update={"policy": "auto"})
+    monkeypatch.setattr(task_config, "task_defaults", lambda task: asked)
+    assert acts() == "distilled"
+    assert acts("model") == "controller"
+    for named in ({"planner": "cem"}, {"planner_options": SMALL}, {"late_share": 0.3}, {"dynamics": "oracle"}):
+        assert acts(**named) == "controller"
 
 
 def test_a_policy_alone_cannot_plan(tmp_path: Path) -> None:
