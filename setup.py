@@ -34,7 +34,7 @@ SHARE = ["fsspec>=2024.10", "s3fs>=2024.10"]  # storage by URL; a hand needs no 
 S3_SERVER = ["moto[s3]>=5.0.20", "flask>=3", "flask-cors>=5"]  # for tests
 SCALE = ["optuna>=4.2", "ray>=2.40", *SHARE, *SIM]
 EXPORT = ["pyarrow>=14", "minari>=0.5.3", "pillow>=10"]
-TRAIN = ["torch==2.13.0", "onnx>=1.17", "matplotlib>=3.8", "tensorboard>=2.16"]
+TRAIN = ["torch==2.13.0", "array-api-compat>=1.12", "onnx>=1.17", "matplotlib>=3.8", "tensorboard>=2.16"]
 POLICY = ["stable-baselines3>=2.9", *TRAIN]  # model-free learning; a robot needs none of it
 # The messages and client library of ROS 2 Jazzy as wheels (Linux x86_64), for machines without a ROS installation.
 # Without a wheel: tf2_msgs, which objects on /tf need.
@@ -168,6 +168,8 @@ setup(
         ],
         "mbrl_controller.planners": [
             "cem = mbrl_controller.planning.cem:CemPlanner",
+            "gradient = mbrl_controller.planning.gradient:GradientPlanner",
+            "hybrid = mbrl_controller.planning.hybrid:HybridPlanner",
             "icem = mbrl_controller.planning.cem:IcemPlanner",
             "pddm = mbrl_controller.planning.pddm:PddmPlanner",
             "random = mbrl_controller.planning.random_motion:RandomPlanner",

@@ -25,7 +25,7 @@ settings.register_profile("ci", deadline=None, derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "busy")
 
 # What an extra of setup.py, ROS or a key of package.xml brings, and this machine may lack.
-OPTIONAL = {"PIL", "flask", "fsspec", "moto", "s3fs",
+OPTIONAL = {"PIL", "array_api_compat", "flask", "fsspec", "moto", "s3fs",
             "gymnasium", "gymnasium_robotics", "launch", "launch_ros", "matplotlib", "mcap_ros2", "minari",
             "mjviser", "mujoco", "onnx", "optuna", "pyarrow", "ray", "rclpy", "stable_baselines3", "tensorboard",
             "torch", "viser"}  # fmt: skip

@@ -13,7 +13,7 @@ from mbrl_controller.base.resources import PACKAGE, checkout_dir
 # Top-level modules of each extra of setup.py.
 EXTRAS = {
     "sim": ("mujoco", "gymnasium_robotics", "gymnasium", "PIL"),
-    "train": ("torch", "onnx", "matplotlib", "tensorboard"),
+    "train": ("torch", "array_api_compat", "onnx", "matplotlib", "tensorboard"),
     "policy": ("stable_baselines3",),
     "report": ("matplotlib",),
     "share": ("fsspec", "s3fs"),

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from mbrl_controller.base.errors import GoalError
+from mbrl_controller.tasks.arrays import as_array, namespace
 from mbrl_controller.tasks.ball_goals import (
     NEAR,
     PLACES,
@@ -113,12 +114,12 @@ class Baoding(Task):
 
     def dropped(self, state: Array) -> Mask:
         a, b = self._z
-        return np.asarray((state[..., a] < self.drop_height) | (state[..., b] < self.drop_height))
+        return as_array((state[..., a] < self.drop_height) | (state[..., b] < self.drop_height))
 
     def at_risk(self, state: Array) -> Mask:
         """A ball below the palm has left it, long before the height at which PDDM counts a drop."""
         a, b = self._z
-        return np.asarray((state[..., a] < self.risk_height) | (state[..., b] < self.risk_height))
+        return as_array((state[..., a] < self.risk_height) | (state[..., b] < self.risk_height))
 
     def sample_goal(self, rng: np.random.Generator, /, **options: Any) -> Goal:
         """A random goal. Options: `direction`; `period` (s); `phase` (rad; default: within +-0.3 of the task's own;
@@ -215,7 +216,8 @@ class Baoding(Task):
         column = self._xy[ball].start
         x = state[..., column] - goal[..., 2 * ball]
         y = state[..., column + 1] - goal[..., 2 * ball + 1]
-        return np.sqrt(x * x + y * y)
+        distance: Array = namespace(state).sqrt(x * x + y * y)
+        return distance
 
     def _signed_turn(self, states: Array, goals: Array) -> float:
         """Degrees by which the line between the balls turned, positive in the targets' direction."""

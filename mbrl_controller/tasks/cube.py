@@ -11,6 +11,7 @@ import numpy as np
 
 from mbrl_controller.base.errors import GoalError
 from mbrl_controller.tasks import orientation
+from mbrl_controller.tasks.arrays import as_array
 from mbrl_controller.tasks.base import Goal, Task, check_number, constant_goal, goal_number
 from mbrl_controller.tasks.goal_options import GoalOption
 from mbrl_controller.tasks.markers import Marker, Markers
@@ -86,11 +87,11 @@ class Cube(Task):
         return -self.angle_weight * self.cube.angle(state, goal)
 
     def dropped(self, state: Array) -> Mask:
-        return np.asarray(self.cube.height(state) < self.drop_height)
+        return as_array(self.cube.height(state) < self.drop_height)
 
     def at_risk(self, state: Array) -> Mask:
         """A cube below the palm has left it, long before it lies on the floor."""
-        return np.asarray(self.cube.height(state) < self.risk_height)
+        return as_array(self.cube.height(state) < self.risk_height)
 
     def sample_goal(self, rng: np.random.Generator, /, **options: Any) -> Goal:
         """A random goal: 86 degrees about an axis of the frame, from the orientation of the frame. Options: `goals`

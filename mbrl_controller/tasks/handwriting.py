@@ -14,6 +14,7 @@ import numpy as np
 
 from mbrl_controller.base.errors import GoalError
 from mbrl_controller.tasks import paths
+from mbrl_controller.tasks.arrays import as_array, namespace
 from mbrl_controller.tasks.base import Goal, Task, check_number, goal_number
 from mbrl_controller.tasks.goal_options import GoalOption
 from mbrl_controller.tasks.markers import Marker, Markers
@@ -89,21 +90,25 @@ class Handwriting(Task):
 
     def tip(self, state: Array) -> Array:
         """Position [..., 3] (m) of the tip."""
-        return np.asarray(self.pencil.position(state) - 0.5 * self.length * self.pencil.third_axis(state))
+        tip: Array = self.pencil.position(state) - 0.5 * self.length * self.pencil.third_axis(state)
+        return tip
 
     def markers(self, goal: Array) -> Markers:
         """The target on the paper."""
         return [Marker(np.array([goal[0], goal[1], 0.0]), size=(0.002,))]
 
     def reward(self, state: Array, action: Array, goal: Array) -> Array:
-        tip = self.tip(state)
+        tip, xp = self.tip(state), namespace(state)
         x, y = tip[..., 0] - goal[..., 0], tip[..., 1] - goal[..., 1]
-        reward = -self.path_weight * np.sqrt(x * x + y * y) - self.height_weight * np.abs(tip[..., 2])
-        return np.asarray(reward - self.tilt_cost * (self._upright(state) < np.cos(self.tilt)))
+        reward = -self.path_weight * xp.sqrt(x * x + y * y) - self.height_weight * xp.abs(tip[..., 2])
+        reward = reward - self.tilt_cost * (self._upright(state) < np.cos(self.tilt))
+        rewards: Array = as_array(reward)
+        return rewards
 
     def dropped(self, state: Array) -> Mask:
         """The tip is off the paper by centimetres, or the pencil lies down."""
-        return np.asarray((np.abs(self.tip(state)[..., 2]) > LIFTED) | (self._upright(state) < np.cos(self.lost_tilt)))
+        lifted = namespace(state).abs(self.tip(state)[..., 2]) > LIFTED
+        return as_array(lifted | (self._upright(state) < np.cos(self.lost_tilt)))
 
     def sample_goal(self, rng: np.random.Generator, /, **options: Any) -> Goal:
         """A path from where the tip starts, drawn in an episode's time. Options: `path` (random, circle or digit);
@@ -147,7 +152,8 @@ class Handwriting(Task):
     def _upright(self, state: Array) -> Array:
         """Cosine [...] of the angle between the pencil and the paper's normal."""
         x_axis, y_axis = self.pencil.axes(state)[..., :3], self.pencil.axes(state)[..., 3:]
-        return np.asarray(x_axis[..., 0] * y_axis[..., 1] - x_axis[..., 1] * y_axis[..., 0])
+        upright: Array = as_array(x_axis[..., 0] * y_axis[..., 1] - x_axis[..., 1] * y_axis[..., 0])
+        return upright
 
     def metrics(self, states: Array, actions: Array, goals: Array, period: float) -> EpisodeMetrics:
         kept = self.time_kept(states, period)

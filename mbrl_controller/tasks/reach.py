@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mbrl_controller.base.errors import GoalError
+from mbrl_controller.tasks.arrays import namespace, nowhere
 from mbrl_controller.tasks.base import Goal, Task, constant_goal, goal_number
 from mbrl_controller.tasks.goal_options import GoalOption
 from mbrl_controller.tasks.metrics import EpisodeMetrics, Metric
@@ -69,11 +70,12 @@ class Reach(Task):
 
     def reward(self, state: Array, action: Array, goal: Array) -> Array:
         error = self._errors(state, goal)
-        reward: Array = -10.0 * error.mean(-1) + 1.0 * (error.max(-1) < self._reached)
+        xp = namespace(error)
+        reward: Array = -10.0 * xp.mean(error, axis=-1) + 1.0 * (xp.max(error, axis=-1) < self._reached)
         return reward
 
     def dropped(self, state: Array) -> Mask:
-        return np.zeros(state.shape[:-1], dtype=bool)
+        return nowhere(state)
 
     def sample_goal(self, rng: np.random.Generator, /, **options: Any) -> Goal:
         """A random pose. Options: `spread` (0 to 1, of the way from neutral to the limits), or joints by name (rad)."""
@@ -112,4 +114,5 @@ class Reach(Task):
 
     def _errors(self, state: Array, goal: Array) -> Array:
         """Distance of each joint from its target (rad) [..., A]."""
-        return np.abs(state[..., : len(self.joints)] - goal)
+        errors: Array = namespace(state).abs(state[..., : len(self.joints)] - goal)
+        return errors

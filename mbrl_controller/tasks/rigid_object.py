@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
+from mbrl_controller.tasks.arrays import namespace
 from mbrl_controller.tasks.orientation import AXES
 from mbrl_controller.tasks.spaces import Array, VectorSpec
 
@@ -65,7 +64,9 @@ class RigidObject:
 
     def third_axis(self, state: Array) -> Array:
         """Direction [..., 3] of the object's z axis."""
-        return np.stack(_cross([state[..., self._start["orientation"] + i] for i in range(6)]), axis=-1)
+        axes = _cross([state[..., self._start["orientation"] + i] for i in range(6)])
+        third: Array = namespace(state).stack(axes, axis=-1)
+        return third
 
     def angle(self, state: Array, axes: Array) -> Array:
         """Angle [...] (rad, 0 to pi) between the object's orientation and orthonormal `axes` [..., 6].
@@ -78,7 +79,8 @@ class RigidObject:
         other = [axes[..., i] for i in range(6)]
         pairs = zip([*one, *_cross(one)], [*other, *_cross(other)], strict=True)
         chord = sum((a - b) * (a - b) for a, b in pairs)
-        angle: Array = 2 * np.arcsin(np.sqrt(np.minimum(chord / 8, 1.0)))
+        xp = namespace(chord)
+        angle: Array = 2 * xp.arcsin(xp.sqrt(xp.minimum(chord / 8, 1.0)))
         return angle
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbrl_controller.base.errors import ContractError
+from mbrl_controller.tasks.arrays import as_array, constant, namespace
 
 Array = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]
@@ -124,7 +125,8 @@ class VectorSpec:
 
 def wrap_angle(angle: Array) -> Array:
     """The same angle (rad) in [-pi, pi)."""
-    return (np.asarray(angle) + np.pi) % (2 * np.pi) - np.pi
+    wrapped: Array = (as_array(angle) + np.pi) % (2 * np.pi) - np.pi
+    return wrapped
 
 
 @dataclass(frozen=True)
@@ -169,12 +171,14 @@ class ActionSpace:
 
     def to_target(self, normalised: Array) -> Array:
         """Joint targets [..., A] (rad) of planner actions [..., A] in [-1, 1], as float32 if they are."""
-        kind = np.float32 if np.asarray(normalised).dtype == np.float32 else float
-        up = (self.stroke * (self.upper - self.neutral)).astype(kind)
-        down = (self.stroke * (self.neutral - self.lower)).astype(kind)
-        target: Array = np.maximum(normalised, 0) * up
-        target += np.minimum(normalised, 0) * down
-        target += self.neutral.astype(kind)
+        xp, normalised = namespace(normalised), as_array(normalised)
+        if xp is np and normalised.dtype != np.float32:
+            normalised = normalised.astype(float)
+        up = constant(self.stroke * (self.upper - self.neutral), normalised)
+        down = constant(self.stroke * (self.neutral - self.lower), normalised)
+        target: Array = xp.maximum(normalised, 0.0) * up
+        target += xp.minimum(normalised, 0.0) * down
+        target += constant(self.neutral, normalised)
         return target
 
     def to_normalised(self, target: Array) -> Array:

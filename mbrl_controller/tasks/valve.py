@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mbrl_controller.base.errors import GoalError
+from mbrl_controller.tasks.arrays import namespace, nowhere
 from mbrl_controller.tasks.base import Goal, Symmetry, Task, constant_goal, goal_number
 from mbrl_controller.tasks.goal_options import GoalOption
 from mbrl_controller.tasks.metrics import EpisodeMetrics, Metric
@@ -96,7 +97,7 @@ class Valve(Task):
         return reward
 
     def dropped(self, state: Array) -> Mask:
-        return np.zeros(state.shape[:-1], dtype=bool)
+        return nowhere(state)
 
     def sample_goal(self, rng: np.random.Generator, /, **options: Any) -> Goal:
         """A random goal, +-U(pi/2, pi) as in PDDM. Options: `angle` (rad), or `direction` to fix the sign."""
@@ -136,4 +137,5 @@ class Valve(Task):
 
     def _error(self, state: Array, goal: Array) -> Array:
         """Remaining angle (rad) [...], the short way round."""
-        return np.abs(wrap_angle(state[..., self._angle] - goal[..., 0]))
+        error: Array = namespace(state).abs(wrap_angle(state[..., self._angle] - goal[..., 0]))
+        return error

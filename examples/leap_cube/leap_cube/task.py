@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from mbrl_controller.base.errors import GoalError
 from mbrl_controller.tasks import orientation
+from mbrl_controller.tasks.arrays import as_array, namespace
 from mbrl_controller.tasks.base import Goal, Symmetry, Task, constant_goal, goal_number
 from mbrl_controller.tasks.markers import Marker, Markers
 from mbrl_controller.tasks.metrics import EpisodeMetrics, Metric
@@ -90,11 +91,11 @@ class LeapCube(Task):
         return -self.angle_weight * self.cube.angle(state, goal) - self.offset_weight * self._offset(state)
 
     def dropped(self, state: Array) -> Mask:
-        return np.asarray(self.cube.height(state) < self.drop_height)
+        return as_array(self.cube.height(state) < self.drop_height)
 
     def at_risk(self, state: Array) -> Mask:
         """A cube that leaves the palm over its edge, long before it is below it."""
-        return np.asarray((self.cube.height(state) < self.risk_height) | (self._offset(state) > self.risk_offset))
+        return as_array((self.cube.height(state) < self.risk_height) | (self._offset(state) > self.risk_offset))
 
     def sample_goal(self, rng: np.random.Generator, /, **options: Any) -> Goal:
         """A goal that turns about the vertical. Options: `direction` (counterclockwise, the default, or clockwise),
@@ -171,5 +172,5 @@ class LeapCube(Task):
     def _offset(self, state: Array) -> Array:
         """Distance [...] (m) of the cube from the middle of the palm, along it."""
         x, y = (state[..., self.cube.part("position").start + i] for i in (0, 1))
-        offset: Array = np.sqrt(x * x + y * y)
+        offset: Array = namespace(state).sqrt(x * x + y * y)
         return offset
