@@ -19,7 +19,8 @@ from mbrl_controller.control import solver
 from mbrl_controller.control.command_source import CommandSource
 from mbrl_controller.control.config import ControllerConfig, DelayKind
 from mbrl_controller.control.delay import Delay, SentCommands, commands_in_force, estimate
-from mbrl_controller.control.heads import Acting, Asked, used_heads, who_acts
+from mbrl_controller.control.gradients import check_gradients
+from mbrl_controller.control.heads import Acting, Asked, UsedHeads, used_heads, who_acts
 from mbrl_controller.control.plan_ahead import PlanAhead
 from mbrl_controller.control.safety import SILENT, Safety, SafetyState
 from mbrl_controller.control.steps import ControlModel, NoModel, Observation, PlanRequest, Solution, Tick
@@ -44,7 +45,7 @@ class ControllerCore:
         active: bool = True,
         acting: Asked = "controller",
     ) -> None:
-        """Raises ModelError for a head that the options ask for and the model has not.
+        """Raises ModelError for heads or gradients that the options ask for and the model has not.
 
         Args:
             contract: states, actions and task.
@@ -63,7 +64,7 @@ class ControllerCore:
         self.config = config or ControllerConfig()
         self._asked: Asked = acting
         self.acting: Acting = who_acts(acting, model)
-        self._heads = used_heads(model, planner, self.config, self.acting)
+        self._heads = self._used_heads(model, planner, self.config, self.acting)
         self.safety = safety or Safety(contract.action, safe=contract.file.command.safe)
         self._joints = self.task.joint_positions
         self._sent = SentCommands()
@@ -95,10 +96,15 @@ class ControllerCore:
         self.safety.standing.epoch += 1
         self.sequence = 0
 
+    def _used_heads(self, model: ControlModel, planner: Planner, config: ControllerConfig, acting: Acting) -> UsedHeads:
+        if acting != "distilled":
+            check_gradients(model, planner, self.task, self.contract.action)
+        return used_heads(model, planner, config, acting)
+
     def swap(self, model: ControlModel) -> None:
-        """Plan with `model` from the next `prepare` on; raises ModelError if it has not the heads that are used."""
+        """Plan with `model` from the next `prepare` on; raises ModelError if it lacks what is used."""
         acting = who_acts(self._asked, model)
-        self._heads = used_heads(model, self.planner, self.config, acting)
+        self._heads = self._used_heads(model, self.planner, self.config, acting)
         self.model, self.acting = model, acting
 
     def reconfigure(self, planner: Planner, config: ControllerConfig, acting: Asked | None = None) -> None:
@@ -118,7 +124,7 @@ class ControllerCore:
             raise ValueError(f"the running plan has shape {running}, the new planner's {shape}")
         asked = acting or self._asked
         actor = who_acts(asked, self.model)
-        self._heads = used_heads(self.model, planner, config, actor)
+        self._heads = self._used_heads(self.model, planner, config, actor)
         planner.throughput = (
             self.planner.throughput
         )  # the time per candidate depends on the machine, not on the planner

@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from mbrl_controller.models.differentiable import DifferentiableModel, Differentiated
 from mbrl_controller.models.heads import HeadSpec
 from mbrl_controller.planning.objective import RolloutModel
 from mbrl_controller.planning.terminal_value import LearnedValue
@@ -25,6 +29,12 @@ class CountedModel:
     def __init__(self, model: RolloutModel, count: NetworkCount) -> None:
         self._model, self._count = model, count
 
+    @property
+    def gradients(self) -> DifferentiableModel | None:
+        """The model's own, counted: the way back is as much work as the way there."""
+        own = getattr(self._model, "gradients", None)
+        return None if own is None else CountedGradients(own, self._count)
+
     def rollout(self, state: Array, actions: Array) -> Array:
         """As the model's own."""
         states = self._model.rollout(state, actions)
@@ -33,11 +43,34 @@ class CountedModel:
         return states
 
 
+class CountedGradients:
+    """A differentiable model whose evaluations are counted, twice each."""
+
+    def __init__(self, model: DifferentiableModel, count: NetworkCount) -> None:
+        self._model, self._count = model, count
+
+    @property
+    def value(self) -> Any:
+        """The model's own, counted."""
+        return None if self._model.value is None else CountedValue(self._model.value, self._count, each=2)
+
+    def rollout(self, state: Any, actions: Any) -> Any:
+        """As the model's own."""
+        states = self._model.rollout(state, actions)
+        members, candidates, steps = states.shape[:3]
+        self._count.evaluations += 2 * members * candidates * steps
+        return states
+
+    def differentiate(self, returns: Callable[[Any], Any], candidates: Array) -> Differentiated:
+        """As the model's own."""
+        return self._model.differentiate(returns, candidates)
+
+
 class CountedValue:
     """A value whose evaluations are counted."""
 
-    def __init__(self, head: LearnedValue, count: NetworkCount) -> None:
-        self._head, self._count = head, count
+    def __init__(self, head: LearnedValue, count: NetworkCount, each: int = 1) -> None:
+        self._head, self._count, self._each = head, count, each
 
     @property
     def spec(self) -> HeadSpec:
@@ -47,5 +80,6 @@ class CountedValue:
     def values(self, states: Array, goals: Array) -> Array:
         """As the value's own."""
         values = self._head.values(states, goals)
-        self._count.evaluations += values.size
+        members, rows = values.shape
+        self._count.evaluations += self._each * members * rows
         return values

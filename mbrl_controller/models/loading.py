@@ -12,6 +12,7 @@ prediction and the golden samples of an 8-bit file (onnx_ensemble.py).
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.base.extras import how_to_install
 from mbrl_controller.models.card import Version
+from mbrl_controller.models.differentiable import DifferentiableModel
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.head_loading import Heads, load_heads
 from mbrl_controller.models.onnx_policy import OnnxPolicy
@@ -37,6 +39,8 @@ _ENSEMBLES = {
     "onnx": "mbrl_controller.models.onnx_ensemble:OnnxEnsemble",
     "torch": "mbrl_controller.dynamics.torch_rollout:TorchEnsemble",
 }
+
+_GRADIENTS = "mbrl_controller.dynamics.torch_gradients:TorchGradients"
 
 
 class LearnedEnsemble(Protocol):
@@ -59,7 +63,7 @@ class LoadedModel:
     """A learned ensemble with its version and the version's heads.
 
     `fallback`: what is wrong with the version's 8-bit file here, so that it is not served; else empty. `choice`: how
-    its file was chosen, in words.
+    its file was chosen, in words. `gradients`: the same model for planning by gradient; None: it was not asked for.
     """
 
     def __init__(
@@ -69,12 +73,14 @@ class LoadedModel:
         fallback: str = "",
         choice: str = "",
         heads: Heads | None = None,
+        gradients: DifferentiableModel | None = None,
     ) -> None:
         self.ensemble = ensemble
         self.heads = heads or Heads()
         self.version = version or ensemble.spec.version or str(ensemble.path)
         self.fallback = fallback
         self.choice = choice
+        self.gradients = gradients
         self.delta_scale: Array | None = np.asarray(ensemble.spec.delta_scale) if ensemble.spec.delta_scale else None
         self.disagreement_limit = ensemble.spec.disagreement_limit
 
@@ -103,6 +109,7 @@ def load_model(
     threads: int = 1,
     sandbox_size: tuple[int, int] | None = None,
     heads: bool = True,
+    gradients: bool = False,
 ) -> LoadedModel:
     """Load a version to plan with, and its heads; raises ModelError, also where it has no model (see `load_heads`).
 
@@ -116,9 +123,12 @@ def load_model(
         sandbox_size: candidates and horizon at which a file first runs in a process of its own, and at which the model
             is warmed up; None: neither.
         heads: whether to load the version's policy and value too; a damaged one is an error.
+        gradients: whether to load it for planning by gradient too, which needs torch and an fp32 file.
     """
 
-    chosen = select_model_file(version, precision, backend, task=task, action=action, sandbox_size=sandbox_size)
+    chosen = select_model_file(
+        version, precision, backend, task=task, action=action, sandbox_size=sandbox_size, gradients=gradients
+    )
     ensemble = load_ensemble(chosen.file, backend, task=task, action=action, threads=threads)
     if sandbox_size is not None:
         ensemble.warm_up(*sandbox_size)
@@ -126,7 +136,35 @@ def load_model(
     if heads:  # a value is asked of all candidates on all members at once
         rows = None if sandbox_size is None else sandbox_size[0] * ensemble.size
         beside = load_heads(version, chosen.card, task=task, action=action, threads=threads, sandbox_rows=rows)
-    return LoadedModel(ensemble, chosen.card.spec.version or version.name, chosen.fallback, chosen.why, beside)
+    named = chosen.card.spec.version or version.name
+    differentiable = load_gradients(chosen.file, ensemble.spec, beside, threads) if gradients else None
+    return LoadedModel(ensemble, named, chosen.fallback, chosen.why, beside, differentiable)
+
+
+def check_gradients_installed() -> None:
+    """Raises ModelError if what planning by gradient needs is not installed."""
+    for module in ("torch", "array_api_compat"):
+        if importlib.util.find_spec(module) is None:
+            raise ModelError(f"gradients of a model need {module}, which is not installed: {how_to_install('train')}")
+
+
+def load_gradients(file: ModelFile, spec: ModelSpec, heads: Heads, threads: int = 1) -> DifferentiableModel:
+    """A model file, and the version's value, for planning by gradient.
+
+    Args:
+        file: fp32.
+        spec: the file's.
+        heads: of the version.
+        threads: of torch, on the CPU, in this whole process.
+
+    Raises:
+        ModelError: torch is not installed, or the file has no gradients.
+    """
+    check_gradients_installed()
+    module, name = _GRADIENTS.split(":")
+    value = None if heads.value is None else ModelFile.read(heads.value.path, heads.value.digest)
+    found: DifferentiableModel = getattr(importlib.import_module(module), name).load(file, spec, value, threads=threads)
+    return found
 
 
 def load_ensemble(

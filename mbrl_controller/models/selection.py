@@ -46,6 +46,7 @@ def select_model_file(
     task: Task | None = None,
     action: ActionSpace | None = None,
     sandbox_size: tuple[int, int] | None = None,
+    gradients: bool = False,
 ) -> ModelFileChoice:
     """The version's file that `backend` serves; raises ModelError if there is none.
 
@@ -58,10 +59,12 @@ def select_model_file(
         action: see `task`.
         sandbox_size: candidates and horizon at which a file first runs in a process of its own, and at which the
             version's files are timed unless they were before; None: neither.
+        gradients: whether the planner asks for gradients, which fp32 files alone have.
     """
-    if backend == "torch":
+    if backend == "torch" or gradients:
         if precision == "int8":
-            raise ModelError("backend torch serves the fp32 file only; leave out precision int8")
+            who = "backend torch" if backend == "torch" else "a planner that asks for gradients"
+            raise ModelError(f"{who} is served the fp32 file only; leave out precision int8")
         precision = "fp32"
     card = version.card()
     path = version.path_for(precision, card)

@@ -21,6 +21,7 @@ from mbrl_controller.models.onnx_session import u8s8_saturates
 from mbrl_controller.models.origin import check_robot
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.nodes.controller_options import ControllerOptions
+from mbrl_controller.planning.catalog import PLANNERS
 
 BESIDE_NICENESS = 10
 
@@ -90,6 +91,7 @@ def load_version(contract: RobotContract, options: ControllerOptions) -> Control
         action=contract.action,
         threads=options.threads,
         sandbox_size=(planner.batch, planner.horizon),
+        gradients=options.acting != "distilled" and PLANNERS[options.planner].needs_gradients,
     )
 
 

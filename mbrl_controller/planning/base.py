@@ -102,6 +102,7 @@ class Planner(ABC):
     name: ClassVar[str]
     config_type: ClassVar[type[PlannerConfig]]
     needs_model: ClassVar[bool] = True  # False: it plans without asking its objective
+    needs_gradients: ClassVar[bool] = False  # True: it asks its objective for them (planning/gradients.py)
 
     def __init__(self, action_size: int, config: PlannerConfig) -> None:
         self.action_size = action_size

@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
+from mbrl_controller.base.errors import MbrlError
+from mbrl_controller.models.differentiable import DifferentiableModel, Differentiated
 from mbrl_controller.planning.proposals import Candidates
 from mbrl_controller.planning.risk import Risk
 from mbrl_controller.planning.terminal_value import TerminalValue
+from mbrl_controller.tasks.arrays import constant, from_then_on, namespace
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace, Array, Mask
 
@@ -55,18 +58,32 @@ class RolloutObjective:
         targets = self.action.to_target(candidates)
         states = self.model.rollout(self.state, targets)
         with np.errstate(invalid="ignore", over="ignore"):
-            goal = self.goal.astype(states.dtype, copy=False)  # else numpy would compute every reward in double
+            goal = constant(self.goal, states)  # of their kind: else numpy would compute every reward in double
             rewards = self.task.reward(states, targets, goal)
-            lost = np.maximum.accumulate(self.task.at_risk(states), axis=-1)
+            lost = from_then_on(self.task.at_risk(states))
             rewards = rewards - self.drop_cost * lost
             if self.terminal is None:
-                return self.risk.aggregate(rewards.sum(-1))
+                return self.risk.aggregate(namespace(rewards).sum(rewards, axis=-1))
             return self.risk.aggregate(self._discounted(self.terminal, rewards, states, lost[..., -1]))
+
+    def gradient(self, candidates: Array) -> Differentiated:
+        """Returns [N] of candidates [N, H, A], drops included, and their gradients [N, H, A].
+
+        The cost of a drop is a step, which has none: a gradient leads neither away from a drop nor into one, and the
+        return tells. Raises MbrlError if the model cannot be differentiated (control/gradients.py says so earlier).
+        """
+        model: DifferentiableModel | None = getattr(self.model, "gradients", None)
+        if model is None:
+            raise MbrlError("the model has no gradients: plan with a planner that samples, such as pddm")
+        terminal = None
+        if self.terminal is not None:
+            terminal = self.terminal.on(model.value)
+        return model.differentiate(replace(self, model=model, terminal=terminal), candidates)
 
     def _discounted(self, terminal: TerminalValue, rewards: Array, states: Array, lost: Mask) -> Array:
         """Returns [E, N] of rewards [E, N, H] and what follows `states` [E, N, H, S], where not `lost` [E, N]."""
-        discounts = (terminal.discount ** np.arange(rewards.shape[-1] + 1)).astype(rewards.dtype)
+        discounts = constant(terminal.discount ** np.arange(rewards.shape[-1] + 1), rewards)
         cost = self.drop_cost / (1.0 - terminal.discount)
-        after = np.where(lost, -cost, terminal(states[:, :, -1]))
+        after = namespace(states).where(lost, -cost, terminal(states[:, :, -1]))
         total: Array = rewards @ discounts[:-1] + discounts[-1] * after
         return total

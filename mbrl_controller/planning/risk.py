@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from mbrl_controller.base.units import Number
+from mbrl_controller.tasks.arrays import namespace
 from mbrl_controller.tasks.spaces import Array
 
 
@@ -27,8 +28,12 @@ class Risk(BaseModel):
 
     def aggregate(self, returns: Array) -> Array:
         """Returns [N] of candidates from their members' returns [E, N]; a NaN in any member stays NaN."""
+        xp = namespace(returns)
         if self.kind == "worst":
-            worst: Array = returns.min(0)
+            worst: Array = xp.min(returns, axis=0)
             return worst
-        mean: Array = returns.mean(0)
-        return mean if self.kind == "mean" else mean - self.k * returns.std(0)
+        mean: Array = xp.mean(returns, axis=0)
+        if self.kind == "mean" or len(returns) == 1:  # of one member the deviation is 0, and has no gradient there
+            return mean
+        below: Array = mean - self.k * xp.std(returns, axis=0)
+        return below

@@ -87,6 +87,7 @@ class SamplingPlanner(Planner):
         if self.config.proposal_fraction:
             search.proposals = proposals_of(objective, state.mean.shape)
         samples = self.config.num_samples * (self.config.proposal_sample_scale if search.proposals is not None else 1.0)
+        whole, deadline = deadline, None if deadline is None else self._sampling_until(deadline)
         if deadline is not None:
             self.throughput.learn()
         done = evaluated = 0
@@ -101,6 +102,8 @@ class SamplingPlanner(Planner):
                 search.valid = True
             done += 1
             evaluated += len(candidates)
+        if search.valid:
+            evaluated += self._polish(objective, search, whole)
         actions = state.mean
         if search.valid:
             actions = search.best if self.config.output == "best" else search.mean
@@ -114,6 +117,14 @@ class SamplingPlanner(Planner):
         following = search.mean if search.valid else state.mean
         elites = shift(search.elites) if search.elites is not None else None
         return result, PlannerState(shift(following), result.actions[0].copy(), state.seed, state.tick + 1, elites)
+
+    def _sampling_until(self, deadline: float) -> float:
+        """Until when to sample; a planner that polishes keeps some of the time."""
+        return deadline
+
+    def _polish(self, objective: Objective, search: Search, deadline: float | None) -> int:
+        """Improve `search` in place once all samples are drawn; returns how many candidates that took."""
+        return 0
 
     def _evaluate(
         self,

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-import numpy as np
-
 from mbrl_controller.models.heads import HeadSpec
+from mbrl_controller.tasks.arrays import namespace
 from mbrl_controller.tasks.spaces import Array
 
 
@@ -23,6 +22,10 @@ class TerminalValue(Protocol):
 
     def __call__(self, states: Array) -> Array:
         """Values [E, N], in units of reward, of states [E, N, S] as each member predicts them."""
+        ...
+
+    def on(self, head: LearnedValue) -> TerminalValue:
+        """The same of another form of its network, such as one that can be differentiated."""
         ...
 
 
@@ -49,9 +52,16 @@ class PessimisticValue:
         """The one that the value was learnt with."""
         return self.head.spec.discount
 
+    def on(self, head: LearnedValue) -> PessimisticValue:
+        """The same of another form of the head."""
+        return replace(self, head=head)
+
     def __call__(self, states: Array) -> Array:
         """Values [E, N] of states [E, N, S]."""
         members, count, size = states.shape
-        values = np.asarray(self.head.values(states.reshape(members * count, size), self.goals))
-        aggregated: Array = values.mean(0) - self.pessimism * values.std(0) if self.pessimism else values.mean(0)
-        return aggregated.reshape(members, count)
+        values = self.head.values(states.reshape((members * count, size)), self.goals)
+        xp = namespace(values)
+        aggregated: Array = xp.mean(values, axis=0)
+        if self.pessimism:
+            aggregated = aggregated - self.pessimism * xp.std(values, axis=0)
+        return aggregated.reshape((members, count))

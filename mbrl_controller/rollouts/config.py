@@ -18,11 +18,12 @@ from mbrl_controller.base.overrides import deep_merge, unflatten
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.config import RENAMED as CORE_RENAMED
 from mbrl_controller.control.config import ControllerConfig
+from mbrl_controller.control.gradients import NOT_LEARNED
 from mbrl_controller.control.heads import Asked
 from mbrl_controller.control.task_config import contract_for, planner_defaults
 from mbrl_controller.models.card import PRECISIONS, ServedPrecision
 from mbrl_controller.models.head_loading import HeadFiles, load_heads
-from mbrl_controller.models.loading import BACKENDS, Backend
+from mbrl_controller.models.loading import BACKENDS, Backend, check_gradients_installed
 from mbrl_controller.models.origin import check_robot, parse_mix, simulated_world
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.models.selection import select_model_file
@@ -93,6 +94,10 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
     policy = _asked(config, defaults.policy)
     plans = policy in ("auto", "controller")
     needs_model = plans and PLANNERS[config.planner].needs_model
+    if plans and PLANNERS[config.planner].needs_gradients:
+        if config.dynamics != "learned":
+            raise MbrlError(f"planner {config.planner}: dynamics {config.dynamics} has no gradients: {NOT_LEARNED}")
+        check_gradients_installed()
     if policy == "distilled" and config.dynamics != "learned":
         raise MbrlError("policy distilled is a version's own; it goes with dynamics learned alone")
     world = simulated_world(world_digest(robot))
@@ -108,7 +113,10 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
         if policy == "distilled":
             found.require_policy(card)
         if card.model_sha256 is not None or policy != "distilled":
-            chosen = select_model_file(found, config.precision, config.backend, task=robot.task, action=robot.action)
+            gradients = policy != "distilled" and PLANNERS[config.planner].needs_gradients
+            chosen = select_model_file(
+                found, config.precision, config.backend, task=robot.task, action=robot.action, gradients=gradients
+            )
         check_robot(card.spec.robot, own, mix, found.name)
         load_heads(found, card, task=robot.task, action=robot.action)  # what is wrong is said here
         heads = HeadFiles.of(found, card)

@@ -22,7 +22,7 @@ from mbrl_controller.control.steps import ControlModel, NoModel, Observation
 from mbrl_controller.episodes.trajectory_writer import SourceValues
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.head_loading import HeadFiles, open_heads
-from mbrl_controller.models.loading import Backend, LoadedModel, load_ensemble
+from mbrl_controller.models.loading import Backend, LoadedModel, load_ensemble, load_gradients
 from mbrl_controller.planning.base import PlannerOptions
 from mbrl_controller.planning.catalog import PLANNERS, make_planner
 from mbrl_controller.rollouts.policies import ControllerPolicy, HoldPolicy, Policy, RandomPolicy
@@ -119,7 +119,9 @@ class EpisodeRunner:
         file = ModelFile.read(self.spec.model, self.spec.model_sha256)
         loaded = load_ensemble(file, self.spec.backend, task=task, action=action, threads=1)
         heads = open_heads(self.spec.heads.read(), task=task, action=action)
-        return LoadedModel(loaded, self.spec.model_version, heads=heads)
+        wanted = not distilled and PLANNERS[self.spec.planner].needs_gradients
+        gradients = load_gradients(file, loaded.spec, heads) if wanted else None
+        return LoadedModel(loaded, self.spec.model_version, heads=heads, gradients=gradients)
 
 
 def make_core(contract: RobotContract, spec: EpisodeSpec, model: ControlModel) -> ControllerCore:

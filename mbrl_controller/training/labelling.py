@@ -14,8 +14,8 @@ from mbrl_controller.base.errors import ModelError
 from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.models.files import ModelFile
-from mbrl_controller.models.head_loading import HeadFiles, open_heads
-from mbrl_controller.models.loading import load_ensemble
+from mbrl_controller.models.head_loading import HeadFiles, Heads, open_heads
+from mbrl_controller.models.loading import LoadedModel, load_ensemble, load_gradients
 from mbrl_controller.planning.base import PlannerOptions
 from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.planning.objective import RolloutObjective
@@ -48,10 +48,12 @@ class Teacher:
         self.contract: RobotContract = parse_contract(spec.contract, folder=spec.contract_folder)
         self.action = self.contract.action
         file = ModelFile.read(spec.model, spec.model_sha256)
-        self.model = load_ensemble(file, task=self.contract.task, action=self.action, threads=1)
+        ensemble = load_ensemble(file, task=self.contract.task, action=self.action, threads=1)
         options = spec.planner_options
         self.policy = open_heads(spec.heads.read(), task=self.contract.task, action=self.action).policy
         self.planner = make_planner(spec.planner, len(self.action), options)
+        gradients = load_gradients(file, ensemble.spec, Heads()) if self.planner.needs_gradients else None
+        self.model = LoadedModel(ensemble, gradients=gradients)
         if not self.planner.needs_model:
             raise ModelError(f"planner {spec.planner} asks no model; there is nothing to learn from it")
         present = getattr(self.planner.config, "iterations", None)  # of planners that have them

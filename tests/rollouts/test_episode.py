@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -117,3 +118,38 @@ def test_a_planner_that_needs_no_model_runs_without_a_version(tmp_path: Path) ->
     commands = EpisodeRunner(found.spec).run(0).commands
     assert np.ptp(commands, axis=0).min() > 0
     assert (np.abs(action.to_normalised(commands[5:])) <= 0.2 + 1e-9).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"dynamics": "oracle"}, "planner hybrid: dynamics oracle has no gradients: it plans through a learned model"),
+        ({"precision": "int8"}, "a planner that asks for gradients is served the fp32 file only"),
+    ],
+)
+def test_a_planner_by_gradient_is_refused_before_an_episode(trained: Path, changes: dict, reason: str) -> None:
+    pytest.importorskip("array_api_compat")
+    with pytest.raises(MbrlError, match=reason):
+        resolve(RolloutConfig("valve", planner="hybrid", models_dir=trained, **changes))
+
+
+@pytest.mark.parametrize("module", ["torch", "array_api_compat"])
+def test_without_torch_it_says_what_to_install(trained: Path, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == module else found(name))
+    if module == "array_api_compat":
+        pytest.importorskip("torch")
+    with pytest.raises(MbrlError, match=f"need {module}, which is not installed: .*train"):
+        resolve(RolloutConfig("valve", planner="gradient", models_dir=trained))
+
+
+@pytest.mark.parametrize("planner", ["gradient", "hybrid"])
+def test_an_episode_is_planned_by_gradient(trained: Path, planner: str) -> None:
+    pytest.importorskip("array_api_compat")
+    options = {"horizon": 3, **({"num_samples": 16} if planner == "hybrid" else {"starts": 2, "iterations": 2})}
+    config = RolloutConfig("valve", planner=planner, planner_options=options, models_dir=trained, seconds=0.4)
+    resolved = resolve(config)
+    assert resolved.precision == "fp32"
+    one, two = (EpisodeRunner(resolved.spec).run(3) for _ in range(2))
+    np.testing.assert_array_equal(one.commands, two.commands)
+    assert np.isfinite(one.predicted_returns).all()

@@ -156,8 +156,9 @@ def _planner_of(model: type[BaseModel]) -> str:
 
 def taken(model: type[BaseModel], name: str, value: float) -> bool:
     changed: dict[str, Any] = {name: value}
-    if name in ("num_samples", "horizon"):
-        changed = {"num_samples": 2, "horizon": 1} | changed  # their product is bounded, too
+    if name in ("num_samples", "starts", "horizon"):  # their product is bounded, too
+        few = {"num_samples": 2, "starts": 1, "horizon": 1}
+        changed = {n: v for n, v in few.items() if n in model.model_fields} | changed
     try:
         model(**changed)
     except ValueError:
