@@ -33,6 +33,7 @@ from mbrl_controller.cli import (
     rollouts,
     share,
     stack,
+    study,
 )
 from mbrl_controller.cli.chosen_task import chosen_task
 from mbrl_controller.cli.command_group import CommandGroup
@@ -53,6 +54,7 @@ app.add_typer(episodes.app, name="episodes")
 episodes.app.command("export")(episode_data.export)
 episodes.app.command("import")(episode_data.import_)
 app.add_typer(benchmark.app, name="benchmark")
+app.add_typer(study.app, name="study")
 app.add_typer(cache.app, name="cache")
 app.add_typer(share.app, name="share")
 app.add_typer(contract.app, name="contract")
