@@ -22,9 +22,9 @@ LIBRARIES = {"numpy": gemm.numpy_products, "onnxruntime": gemm.onnxruntime_produ
 def measure(tasks: Sequence[str], repeats: int) -> dict[str, Any]:
     """For each task processor time of a plan and of the full work, called in turn on one core and thread.
 
-    `cpu_ms` is of all that the planner's thread does in a tick; `ratio_to_full_gemm` is to the fp32 products, by the
-    faster library here, of 700 candidates, 7 steps and 3 members with the served network's layers. A task that cannot
-    be measured has the reason under `skipped`.
+    `cpu_ms` is of all that the planner's thread does in a tick, also where the policy acts; `ratio_to_full_gemm` is to
+    the fp32 products, by the faster library here, of 700 candidates, 7 steps and 3 members with the served network's
+    layers. A task that cannot be measured has the reason under `skipped`.
     """
     with one_core():
         return {task: _measured(task, repeats) for task in tasks}
@@ -45,15 +45,17 @@ def _measured(task: str, repeats: int) -> dict[str, Any]:
             continue
     cpu_ms = {name: 1e3 * float(np.median(times.cpu)) for name, times in in_turn(functions, repeats).items()}
     full = min(cpu_ms[name] for name in LIBRARIES if name in cpu_ms)
-    config = core.planner.config
+    config, solution = core.planner.config, core.solve(request)
     return {
+        "acts": core.acting,
+        "network_evaluations": solution.network_evaluations,
         "cpu_ms": cpu_ms["plan"],
         "ratio_to_full_gemm": cpu_ms["plan"] / full,
         "file": plan.model.ensemble.path.name,
         "why": plan.model.choice,
         "version": plan.model.version,
         "full_gemm_cpu_ms": full,
-        "candidates": config.num_samples,
+        "candidates": solution.plan.evaluated,
         "horizon": config.horizon,
         "iterations": config.iterations,
     }

@@ -150,7 +150,7 @@ def tables(figures: dict[str, Any]) -> list[Table]:
     """Titles and rows of the tables to print."""
     size = f"N={figures['candidates']}, H={figures['horizon']}, one core, one thread, {figures['repeats']} repeats"
     defaults = [{"task": task, **found} for task, found in figures.get("default_plan", {}).items()]
-    columns = ("task", "file", "cpu_ms", "ratio_to_full_gemm", "candidates", "horizon")
+    columns = ("task", "acts", "file", "cpu_ms", "ratio_to_full_gemm", "network_evaluations", "candidates", "horizon")
     return [
         (f"one plan, {size}; ratio to the faster float32 GEMM", figures["rows"]),
         ("the same plan with and without idle gaps", figures["control_rate"]),

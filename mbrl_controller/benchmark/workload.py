@@ -14,6 +14,7 @@ import numpy as np
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.core import ControllerCore
+from mbrl_controller.control.heads import Asked
 from mbrl_controller.control.safety import Safety, SafetyState
 from mbrl_controller.control.steps import Observation
 from mbrl_controller.control.task_config import contract_for, planner_defaults
@@ -117,7 +118,7 @@ def served(
         task: its name.
         options: of the planner.
         file: None: the one that rollouts take; with `by_speed`, the one that a controller takes on this processor.
-        by_speed: see `file`.
+        by_speed: see `file`; and who acts is whom the task's defaults name, not always the planner.
         contract_file: of the robot; None: the task's.
     """
     contract = contract_for(task, Path(contract_file) if contract_file else None)
@@ -133,7 +134,8 @@ def served(
         ensemble.warm_up(*size)
         model = LoadedModel(ensemble, version.name)
     safety = Safety(contract.action, safe=contract.file.command.safe)
-    core = ControllerCore(contract, model, planner, defaults.core, safety)
+    acting: Asked = defaults.policy if by_speed else "controller"
+    core = ControllerCore(contract, model, planner, defaults.core, safety, acting=acting)
     safety.change(SafetyState.RUNNING, "benchmark")
     return Served(contract, model, core, contract.task.sample_goal(np.random.default_rng(0)))
 
