@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,13 +24,27 @@ STEP_TOLERANCE = 1e-6  # of a physics step: times are sums of floating point ste
 SENSE_PERIOD = 0.01  # s between measurements: 100 Hz, so that latency is kept to 10 ms
 
 
+@dataclass(frozen=True)
+class Corrections:
+    """Commands between those of two steps."""
+
+    rate: float  # Hz, at which a newer state is looked for; at most that of the measurements
+    # From the time now, and the newest measurement's stamp (both s) and values [S], to a target [A] (rad), or None to
+    # leave the command as it is.
+    correct: Callable[[float, float, Array], Array | None]
+
+
 class HandEnv:
     """Environment with `reset` and `step`: one step sends a command and lets one control period pass.
 
     Without latency, noise and loss this is HandSimulation.step and costs the same.
     """
 
-    def __init__(self, simulation: HandSimulation) -> None:
+    def __init__(self, simulation: HandSimulation, measures_between: bool = False) -> None:
+        """Args:
+        simulation: the hand.
+        measures_between: measure between steps too, which `Corrections` need, though the sensors are perfect.
+        """
         self.simulation = simulation
         options = simulation.options
         self._sensor = SensorModel(simulation.contract.task.state.names, options, 0)
@@ -47,7 +63,7 @@ class HandEnv:
             options.drop_probability,
         )
         self._measured = MeasuredState(simulation.contract)
-        self._perfect = not any(sensing)
+        self._perfect = not any(sensing) and not measures_between
         self._moments = self._schedule()
         self._newest: tuple[float, Array] = (0.0, simulation.state())
         self.measurements: list[Measurement] = []  # that arrived in the last step; but for trackers, only the newest
@@ -62,8 +78,9 @@ class HandEnv:
         state = self._sensor.noisy(state, np.random.default_rng([seed, 1]))
         return self._take([(0.0, state)])
 
-    def step(self, target: Array) -> tuple[float, Array]:
-        """Send `target` [A] (rad); returns stamp (s) and values [S] of the newest measurement one period later.
+    def step(self, target: Array, corrections: Corrections | None = None) -> tuple[float, Array]:
+        """Send `target` [A] (rad), and meanwhile its corrections; returns stamp (s) and values [S] of the newest
+        measurement one period later.
 
         If every measurement of the period is lost, that is the previous one, as its stamp shows. Where a velocity is
         derived, the stamp is that of the source measured longest ago.
@@ -73,15 +90,23 @@ class HandEnv:
             state = simulation.step(target)
             return self._take([(simulation.time, state)])
         self._delay.push(simulation.time, target)
-        arrived = []
-        for moment in self._moments:
+        self._begin_hearing()
+        due, last = math.inf, len(self._moments) - 1
+        if corrections is not None:
+            due = simulation.time + 1 / corrections.rate
+        for i, moment in enumerate(self._moments):
             command = self._delay.pop(simulation.time)
             if command is not None:
                 simulation.command(command)
             simulation.advance(moment.steps * simulation.scene.timestep)
             self._sensor.measure(simulation.time, simulation.state())
-            arrived += self._sensor.arrivals(simulation.time)
-        return self._take(arrived)
+            self._hear(self._sensor.arrivals(simulation.time))
+            if corrections is not None and i < last and simulation.time >= due - TIME_TOLERANCE:
+                due += 1 / corrections.rate
+                corrected = corrections.correct(simulation.time, *self._newest)
+                if corrected is not None:
+                    self._delay.push(simulation.time, corrected)
+        return self._heard()
 
     def _schedule(self) -> tuple[Moment, ...]:
         scene = self.simulation.scene
@@ -90,21 +115,33 @@ class HandEnv:
 
     def _take(self, arrived: list[tuple[float, Array]]) -> tuple[float, Array]:
         """Make a state of measurements, each of the whole state [S] at a stamp (s)."""
-        self.measurements = []
+        self._begin_hearing()
+        self._hear(arrived)
+        return self._heard()
+
+    def _begin_hearing(self) -> None:
+        self._latest: dict[str, Measurement] = {}  # of sources of which the newest counts
+        self._tracked: list[Measurement] = []
+        self._news = False
+
+    def _hear(self, arrived: list[tuple[float, Array]]) -> None:
+        """Bring the newest state up to date."""
         if self._measured.is_plain:
             if arrived:
-                self._newest = arrived[-1]
-                self.measurements = self._measured.take(*self._newest, ())
-            return self._newest
-        latest: dict[str, Measurement] = {}
+                self._newest, self._news = arrived[-1], True
+            return
         for stamp, state in arrived:
             for sent in self._measured.take(stamp, state, self._due(stamp)):
                 if sent.source.derived:
-                    self.measurements.append(sent)
+                    self._tracked.append(sent)
                 else:
-                    latest[sent.source.key] = sent
-        self.measurements = [*latest.values(), *self.measurements]
+                    self._latest[sent.source.key] = sent
         self._newest = self._measured.state()
+
+    def _heard(self) -> tuple[float, Array]:
+        self.measurements = [*self._latest.values(), *self._tracked]
+        if self._news:
+            self.measurements = self._measured.take(*self._newest, ())
         return self._newest
 
     def _due(self, stamp: float) -> tuple[str, ...]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import mujoco
@@ -13,6 +14,7 @@ import numpy as np
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.simulation.contact_physics import ContactPhysics
+from mbrl_controller.simulation.disturbance import CommandDisturbance
 from mbrl_controller.simulation.randomise import Nominal, randomise_physics
 from mbrl_controller.simulation.scene import Scene, load_scene, steps_in
 from mbrl_controller.simulation.sim_options import NOMINAL, SimOptions
@@ -65,6 +67,7 @@ class HandSimulation:
         self._nominal = Nominal.of(self.model)
         self._contacts = ContactPhysics.of(self.model)
         self._due = 0.0
+        self._disturbance = CommandDisturbance(options, len(contract.action))
         self.reset(0)
 
     @property
@@ -75,6 +78,8 @@ class HandSimulation:
     def reset(self, seed: int) -> Array:
         """Begin an episode with physics and start drawn from `seed`; returns the settled state [S]."""
         rng = np.random.default_rng(seed)
+        self._disturbed = False  # while the objects settle
+        self._disturbance.reset(seed)
         randomise_physics(self.model, self._nominal, self.scene, self.options, rng)
         # Draws of its own: the start of a seed is the same in every world.
         self._contacts.set(self.model, self.scene, self.options, np.random.default_rng([seed, CONTACT_DRAWS]))
@@ -98,6 +103,7 @@ class HandSimulation:
             )
         self.data.time = 0.0
         self._due = 0.0
+        self._disturbed = self._disturbance.is_on
         return self.state()
 
     def _settle_activations(self) -> None:
@@ -141,10 +147,29 @@ class HandSimulation:
 
     def _pass(self, steps: int) -> None:
         began = self.time
-        mujoco.mj_step(self.model, self.data, nstep=steps)
+        if self._disturbed:
+            self._pass_disturbed(steps)
+        else:
+            mujoco.mj_step(self.model, self.data, nstep=steps)
         # On divergence MuJoCo restarts from its default pose and only counts a warning.
         if any(self.data.warning[int(kind)].number for kind in DIVERGED):
             raise MbrlError(f"simulation: the physics diverged after {began:.3f} s; reset it")
+
+    def _pass_disturbed(self, steps: int) -> None:
+        """Simulate in parts of one displacement of the targets each; the command in force stays what it is."""
+        step, actuators = self.model.opt.timestep, self.scene.hand.actuators
+        action, held, left = self.contract.action, self.held_target, steps
+        controls = self.data.ctrl[actuators].copy()
+        while left:
+            at = self.time + 1e-6 * step  # times are sums of floating point steps
+            offset = self._disturbance.offset(at)
+            part = min(left, max(1, math.ceil(self._disturbance.until(at) / step - 1e-6)))
+            if offset is not None:
+                target = np.clip(held + offset, action.lower, action.upper)
+                self.data.ctrl[actuators] = self.scene.hand.controls(target)
+            mujoco.mj_step(self.model, self.data, nstep=part)
+            self.data.ctrl[actuators] = controls
+            left -= part
 
     def snapshot(self) -> Snapshot:
         """Save the current state for `restore`."""

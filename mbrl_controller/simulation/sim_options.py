@@ -67,6 +67,13 @@ class SimOptions(ContactOptions):
     )
     observation_latency: Seconds = Field(default=0.0, ge=0, le=1, description="time from measurement to its arrival")
     command_latency: Seconds = Field(default=0.0, ge=0, le=1, description="time from sending a command to its effect")
+    command_disturbance: Radians = Field(
+        default=0.0, ge=0, le=1, description="by how much pulses displace every joint's target, up or down"
+    )
+    command_disturbance_s: Seconds = Field(default=0.05, ge=0, le=10, description="how long such a pulse lasts")
+    command_disturbance_every: Seconds = Field(
+        default=1.0, gt=0, le=100, description="time in which there is one pulse, at a random moment"
+    )
     drop_probability: Number = Field(default=0.0, ge=0, lt=1, description="fraction of measurements that are lost")
 
     mass: Number = Field(default=0.0, ge=0, lt=1, description="range of each object's mass, as a fraction")
