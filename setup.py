@@ -171,6 +171,7 @@ setup(
             "gradient = mbrl_controller.planning.gradient:GradientPlanner",
             "hybrid = mbrl_controller.planning.hybrid:HybridPlanner",
             "icem = mbrl_controller.planning.cem:IcemPlanner",
+            "ilqr = mbrl_controller.planning.ilqr:IlqrPlanner",
             "pddm = mbrl_controller.planning.pddm:PddmPlanner",
             "random = mbrl_controller.planning.random_motion:RandomPlanner",
             "random_shooting = mbrl_controller.planning.random_shooting:RandomShootingPlanner",

@@ -42,6 +42,12 @@ class CountedModel:
         self._count.evaluations += members * candidates * steps
         return states
 
+    def predict(self, state: Array, action: Array) -> Array:
+        """As the model's own, where it has one."""
+        states: Array = self._model.predict(state, action)  # type: ignore[attr-defined]
+        self._count.evaluations += states.shape[0] * states.shape[1]
+        return states
+
 
 class CountedGradients:
     """A differentiable model whose evaluations are counted, twice each."""

@@ -98,6 +98,10 @@ class LoadedModel:
         """States [E, N, H, S] after targets [N, H, A] from state [S]."""
         return self.ensemble.rollout(state, actions)
 
+    def predict(self, state: Array, action: Array) -> Array:
+        """Next states [E, N, S] of states [N, S] under targets [N, A]."""
+        return self.ensemble.predict(state, action)
+
 
 def load_model(
     version: Version,

@@ -94,6 +94,8 @@ class PlanResult:
     iterations: int
     evaluated: int  # candidates
     valid: bool  # False: no candidate had a finite return; the plan is the shifted previous one
+    # [H, A, S], by how much an action (normalised) is to change with the state on the way; None: the planner knows none
+    gains: Array | None = None
 
 
 class Planner(ABC):
@@ -103,6 +105,8 @@ class Planner(ABC):
     config_type: ClassVar[type[PlannerConfig]]
     needs_model: ClassVar[bool] = True  # False: it plans without asking its objective
     needs_gradients: ClassVar[bool] = False  # True: it asks its objective for them (planning/gradients.py)
+    linearises: ClassVar[bool] = False  # True: its objective must have `linearised` (planning/local_model.py)
+    gives_gains: ClassVar[bool] = False  # True: its plans have feedback gains
 
     def __init__(self, action_size: int, config: PlannerConfig) -> None:
         self.action_size = action_size

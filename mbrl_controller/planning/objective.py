@@ -12,6 +12,8 @@ import numpy as np
 
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.models.differentiable import DifferentiableModel, Differentiated
+from mbrl_controller.planning.linearise import Linearisation, SteppingModel, lost_costs
+from mbrl_controller.planning.local_model import LocalModel
 from mbrl_controller.planning.proposals import Candidates
 from mbrl_controller.planning.risk import Risk
 from mbrl_controller.planning.terminal_value import TerminalValue
@@ -51,6 +53,7 @@ class RolloutObjective:
     state: Array  # [S]
     goal: Array  # [H, G]
     terminal: TerminalValue | None = None  # of the states after the last step
+    scale: Array | None = None  # [S], standard deviation of one step's change, if the model says it
     proposals: Candidates | None = None  # [K, H, A] in [-1, 1]: where to search, if the planner is asked to
 
     def __call__(self, candidates: Array) -> Array:
@@ -79,6 +82,24 @@ class RolloutObjective:
         if self.terminal is not None:
             terminal = self.terminal.on(model.value)
         return model.differentiate(replace(self, model=model, terminal=terminal), candidates)
+
+    def linearised(self, actions: Array) -> LocalModel:
+        """The local model about a plan [H, A] in [-1, 1]; raises MbrlError for a model that cannot be linearised."""
+        if not isinstance(self.model, SteppingModel) or self.scale is None:
+            raise MbrlError("the model predicts from the present state alone: it cannot be linearised")
+        after = self.model.rollout(self.state, self.action.to_target(actions)[None])[:, 0].mean(0)
+        linearisation = Linearisation(
+            model=self.model,
+            task=self.task,
+            action=self.action,
+            goal=self.goal,
+            scale=self.scale,
+            lost_cost=lost_costs(
+                self.drop_cost, len(actions), None if self.terminal is None else self.terminal.discount
+            ),
+            terminal=self.terminal,
+        )
+        return linearisation.about(np.concatenate([self.state[None], after]).astype(float), actions)
 
     def _discounted(self, terminal: TerminalValue, rewards: Array, states: Array, lost: Mask) -> Array:
         """Returns [E, N] of rewards [E, N, H] and what follows `states` [E, N, H, S], where not `lost` [E, N]."""
