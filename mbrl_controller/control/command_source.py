@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mbrl_controller.control.config import SafetyConfig
+from mbrl_controller.control.feedback import PlanFeedback
 from mbrl_controller.control.steps import ControlModel, PlanRequest, Solution
 from mbrl_controller.planning.base import PlannerState
 from mbrl_controller.tasks.spaces import Array
@@ -41,6 +42,7 @@ class CommandSource:
         """Forget everything planned."""
         self.planner_state = planner_state
         self.targets: Array | None = None  # the rest of the last plan
+        self.feedback: PlanFeedback | None = None  # of the plan in force
         self._followed = 0  # commands taken from it
         self._late = 0  # plans
         self._blind = 0  # plans late, and nothing from the policy that the model had looked at
@@ -49,7 +51,7 @@ class CommandSource:
 
     def drop_plan(self) -> None:
         """The plan in force must not be continued."""
-        self.targets = None
+        self.targets = self.feedback = None
 
     def rest(self, replan_every: int) -> Array | None:
         """What is left [h, A] (rad) of the plan in force, if it is to be followed once more; None: it is time to plan.
@@ -115,6 +117,10 @@ class CommandSource:
         assert choice.targets is not None
         assert choice.planner_state is not None
         self._followed = self._followed + 1 if choice.source == "previous_plan" else 1
+        if choice.source == "previous_plan":
+            self.feedback = self.feedback.advanced() if self.feedback is not None else None
+        else:
+            self.feedback = choice.solution.feedback if choice.solution is not None else None
         self.targets, self.planner_state = choice.targets, choice.planner_state
         first: Array = choice.targets[0]
         return first

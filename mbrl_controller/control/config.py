@@ -64,6 +64,14 @@ class ControllerConfig(_Options):
         le=200,
         description="from one plan to the next; between them the plan is followed, as far as it goes; 1: closed loop",
     )
+    feedback: bool = Field(
+        default=False,
+        description="correct the command between ticks by the plan's feedback gains and the newest state; needs a "
+        "planner that has gains (ilqr)",
+    )
+    feedback_rate: Annotated[float, Unit("Hz")] = Field(
+        default=50.0, ge=1, le=1000, description="how often the feedback looks for a newer state between ticks"
+    )
     delay: DelayKind = Field(
         default="measured",
         description="delay bridged by replaying sent commands: none; given: delay_s alone; measured: delay_s, the "

@@ -10,7 +10,7 @@ as lockstep evaluation does.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from mbrl_controller.control import solver
 from mbrl_controller.control.command_source import CommandSource
 from mbrl_controller.control.config import ControllerConfig, DelayKind
 from mbrl_controller.control.delay import Delay, SentCommands, commands_in_force, estimate
+from mbrl_controller.control.feedback import MAX_AGE, corrected_target
 from mbrl_controller.control.gradients import check_gradients
 from mbrl_controller.control.heads import Acting, Asked, UsedHeads, used_heads, who_acts
 from mbrl_controller.control.plan_ahead import PlanAhead
@@ -28,6 +29,15 @@ from mbrl_controller.control.stuck_sensors import StuckSensorMonitor
 from mbrl_controller.planning.base import Planner
 from mbrl_controller.tasks.base import Goal, ObservingGoal
 from mbrl_controller.tasks.spaces import Array
+
+
+@dataclass(frozen=True)
+class _Ticked:
+    """A step's command [A], when it was sent (s), and the points [n, A] sent with it."""
+
+    now: float
+    command: Array
+    following: Array
 
 
 class ControllerCore:
@@ -92,6 +102,8 @@ class ControllerCore:
         self._source.begin(self.planner.initial_state(seed, last))
         self._planner_goal: tuple[Goal, float, Goal] | None = None  # goal, `max_goal_lead`, goal as planned for
         self._sent.clear()
+        self._ticked: _Ticked | None = None  # the last step that sent a command, until a hold
+        self._corrected_at = -np.inf  # s, the newest state that a command was made for
         self._stuck_sensors.reset()
         self.safety.standing.epoch += 1
         self.sequence = 0
@@ -219,7 +231,51 @@ class ControllerCore:
         self.safety.change(SafetyState.RUNNING, choice.reason, now)
         tick = self._sent_tick(command, choice.source, now, request, choice.solution)
         self._ahead.send(now, command, following)
+        self._ticked, self._corrected_at = _Ticked(now, command, following), request.observation.stamp
         return replace(tick, following=following)
+
+    @property
+    def corrects(self) -> bool:
+        """Whether the plan in force has feedback, so that its command may be corrected."""
+        return self._source.feedback is not None
+
+    def correct(self, observation: Observation, now: float) -> Tick | None:
+        """The command of the last tick, corrected by its plan's feedback for a newer state; None where nothing is to be
+        sent: no plan with feedback is in force, it is too old, or the state is not newer or says nothing new.
+
+        Args:
+            observation: the newest state.
+            now: s, by the clock of the ticks.
+        """
+        feedback, tick = self._source.feedback, self._ticked
+        if feedback is None or tick is None or self.safety.state is not SafetyState.RUNNING:
+            return None
+        newer = observation.stamp > self._corrected_at and 0 <= now - tick.now <= MAX_AGE * self.contract.action.period
+        if not newer or not np.isfinite(observation.state).all():
+            return None
+        self._corrected_at = observation.stamp
+        stamps = observation.stamp + np.broadcast_to(observation.newer, observation.state.shape)
+        change = feedback.correction(observation.state, stamps, self.task.state)
+        before = self.safety.last_command
+        if before is None or not np.isfinite(change).all():
+            return None
+        target = corrected_target(self.contract.action, tick.command, change)
+        command = self.safety.correct(target, observation.state[self._joints])
+        if command is None or np.array_equal(command, before):
+            return None
+        self._catch_up(now)
+        self._sent.add(now, command)
+        self._source.executed(self.contract.action.to_normalised(command))
+        self._ahead.send(now, command, tick.following)
+        return Tick(
+            command,
+            "feedback",
+            self.safety.state,
+            self.safety.reason,
+            self.epoch,
+            self.sequence - 1,
+            following=tick.following,
+        )
 
     def hold(
         self,
@@ -331,6 +387,7 @@ class ControllerCore:
 
     def _hold(self, reason: str, now: float) -> None:
         self._source.drop_plan()
+        self._ticked = None
         self.safety.change(SafetyState.HOLDING, reason, now)
 
     def _catch_up(self, now: float) -> None:

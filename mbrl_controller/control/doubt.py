@@ -14,7 +14,12 @@ class Doubt(IntEnum):
     NONE = 0
     UNHEARD = 1  # nobody took the commands
     DISPUTED = 2  # a state came from several publishers
+    CORRECTED = 3  # feedback may change the command until the next tick: it is not the one in force
 
 
-REASONS = {Doubt.UNHEARD: "nobody took the commands", Doubt.DISPUTED: "a state had several publishers"}
+REASONS = {
+    Doubt.UNHEARD: "nobody took the commands",
+    Doubt.DISPUTED: "a state had several publishers",
+    Doubt.CORRECTED: "feedback corrected the commands",
+}
 CLOCK_WENT_BACK = "the clock went back"

@@ -13,6 +13,7 @@ from mbrl_controller.base.errors import ModelError
 from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.models.heads import PolicyHead, ValueHead
 from mbrl_controller.planning.base import Planner
+from mbrl_controller.planning.linearise import SteppingModel
 
 Acting = Literal["controller", "distilled"]  # the planner, or the version's policy alone
 Asked = Literal["auto", "controller", "distilled"]  # auto: the policy, where the version has one
@@ -57,6 +58,7 @@ def used_heads(model: object, planner: Planner, config: ControllerConfig, acting
     policy: PolicyHead | None = getattr(model, "policy", None)
     value: ValueHead | None = getattr(model, "value", None)
     name = getattr(model, "version", "") or "the model"
+    _check_feedback(planner, config, acting)
     if acting == "distilled":
         if policy is None:
             raise ModelError(
@@ -67,6 +69,7 @@ def used_heads(model: object, planner: Planner, config: ControllerConfig, acting
         return UsedHeads()
     if not getattr(model, "predicts", True):
         raise ModelError(f"planner {planner.name}: {name} has no model to plan with; set policy to distilled")
+    _check_local_model(model, planner, name)
     if config.fallback == "policy" and policy is None:
         raise ModelError(
             f"fallback policy: {name} has no policy: mbrl distil makes a version with one; or choose fallback auto"
@@ -82,3 +85,24 @@ def used_heads(model: object, planner: Planner, config: ControllerConfig, acting
     proposes = policy is not None and planner.config.uses_proposals
     replaces = policy is not None and config.fallback != "previous_plan"
     return UsedHeads(policy if proposes or replaces else None, value, proposes, replaces)
+
+
+def _check_feedback(planner: Planner, config: ControllerConfig, acting: Acting) -> None:
+    """Raises ModelError where feedback is asked for and there will be no gains."""
+    if config.feedback and acting == "distilled":
+        raise ModelError("feedback: it corrects plans, and with policy distilled there are none; set feedback to false")
+    if config.feedback and not planner.gives_gains:
+        raise ModelError(
+            f"feedback: planner {planner.name} has no feedback gains; take planner ilqr, or set feedback to false"
+        )
+
+
+def _check_local_model(model: object, planner: Planner, name: str) -> None:
+    """Raises ModelError where the planner linearises and the model cannot be."""
+    if planner.linearises and not (
+        isinstance(model, SteppingModel) and getattr(model, "delta_scale", None) is not None
+    ):
+        raise ModelError(
+            f"planner {planner.name}: it linearises a learned model about any state, and {name} predicts from the "
+            "present one alone; take dynamics learned, or another planner"
+        )

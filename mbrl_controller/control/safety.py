@@ -54,6 +54,7 @@ class Safety:
         self._state, self._reason = SafetyState.INACTIVE, "not activated"
         self._last_command: Array | None = None
         self._running = 0  # commands sent since the last hold
+        self._before: Array | None = None  # the command before the last step's
 
     @property
     def state(self) -> SafetyState:
@@ -156,7 +157,7 @@ class Safety:
 
     def forget_command(self) -> None:
         """Someone else has moved the hand: the next command starts at the measured position."""
-        self._last_command = None
+        self._last_command = self._before = None
 
     def obstacle(self, position: Array | None) -> str:
         """Why no command is allowed with the joints at `position` [A] (None: not known); empty if one is."""
@@ -170,9 +171,27 @@ class Safety:
         speed = self._speed(self._running + 1)
         if speed < np.inf:
             target = self._slowed(target, position, speed)
+        self._before = self._last_command
         command = self._send(target, position)
         self._running += 1
         return command
+
+    def correct(self, target: Array, position: Array) -> Array | None:
+        """The command [A] for a `target` that corrects the last one before the next step, with the joints at
+        `position` [A]; None where nothing may be sent. All corrections of a period together change no more than one
+        command may: the limits count from the command of the period before."""
+        if self.state is not SafetyState.RUNNING or not (np.isfinite(target).all() and np.isfinite(position).all()):
+            return None
+        last = self._before if self._before is not None else self._last_command
+        if obstacle(self.action, position, last, self.config.max_jump):
+            return None
+        speed = self._speed(max(self._running, 1))
+        if speed < np.inf:
+            start = position if last is None else last
+            reach = speed * self.action.max_rate * self.action.period
+            target = np.clip(target, start - reach, start + reach)
+        self._last_command = allowed(self.action, position, last, self.config.max_jump).nearest(target)
+        return self._last_command
 
     def following(self, targets: Array) -> Array:
         """Planned `targets` [n, A] for the periods after the last command, as a driver may follow them by itself:

@@ -62,6 +62,7 @@ class ControlSession:
         lockstep: bool = False,
         reset_scene: Callable[[], None] | None = None,
         simulated: SimulatedTime | None = None,
+        send_correction: Callable[[Tick, float], None] = lambda tick, stamp: None,
     ) -> None:
         """Args:
         core: plans and limits.
@@ -71,12 +72,13 @@ class ControlSession:
         lockstep: the hand waits for each command.
         reset_scene: asks for a reset of the scene; None: nobody can do it.
         simulated: the time in which control periods are counted; None: real time.
+        send_correction: gets a command that corrects a step's before the next, and its time (s), as `send` does.
         """
         self.core, self.inputs, self.lockstep = core, inputs, lockstep
         core.plan_points = 1 if lockstep else core.contract.plan_points
         self.episodes = EpisodeManager(core, inputs, config, reset_scene)
         self.last_sent: Step | None = None
-        self._send = send
+        self._send, self._send_correction = send, send_correction
         self._simulated, self._elapsed_now = simulated, simulated.now if simulated is not None else time.monotonic
         self._lock = threading.RLock()
         self._observation: Observation | None = None  # the newest good one; None: the hand's position is unknown
@@ -124,11 +126,27 @@ class ControlSession:
                 noise = self._exploration.sample(self.config.exploration_noise, self.config.noise_smoothing)
                 tick = self.core.conclude(prepared.request, solution, stamp, noise, failure)
             reward, goal = self._reward(observation, prepared.goal), prepared.goal
-            step = Step(
-                stamp, tick, self.episodes.number, prepared.episode_time, observation, goal, reward, events=events
-            )
+            doubt = Doubt.CORRECTED if self.core.corrects else Doubt.NONE
+            number, time_in = self.episodes.number, prepared.episode_time
+            step = Step(stamp, tick, number, time_in, observation, goal, reward, events=events, doubt=doubt)
             self._executions.append(self._elapsed_now() - began)
             return self._finish(step)
+
+    def correct(self, stamp: float, now: float | None, clock: float | None) -> bool:
+        """Correct the last step's command by its plan's feedback and the newest state, and send it; whether there was
+        anything to correct. Never waits for a plan. Times as in `step`."""
+        with self._lock:
+            if not self.core.corrects or not self.episodes.is_running:
+                return False
+            try:
+                observation = self._observe(now, clock)
+            except MessageError:
+                return False  # the next step says what is wrong
+            tick = self.core.correct(observation, stamp)
+            if tick is None:
+                return False
+            self._send_correction(tick, stamp)
+            return True
 
     def hold(self, reason: str, stamp: float) -> Step:
         """A step without a plan."""

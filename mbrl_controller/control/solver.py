@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 
 from mbrl_controller.control.delay import predict
+from mbrl_controller.control.feedback import PlanFeedback, plan_feedback
 from mbrl_controller.control.network_count import CountedModel, CountedValue, NetworkCount
 from mbrl_controller.control.steps import PlanRequest, Solution
 from mbrl_controller.models.disagreement import disagreement, leading_orientation
@@ -86,10 +88,28 @@ class _Solver:
             state=self._state,
             goal=request.goals[:horizon],
             terminal=terminal,
+            scale=request.model.delta_scale,
             proposals=proposals,
         )
         plan, planner_state = request.planner.plan(objective, request.planner_state, deadline)
-        return self._solution(plan, planner_state, "plan")
+        return replace(self._solution(plan, planner_state, "plan"), feedback=self._feedback(plan))
+
+    def _feedback(self, plan: PlanResult) -> PlanFeedback | None:
+        """The plan's feedback about the states that the mean of the members predicts."""
+        request, gains = self._request, plan.gains
+        if not request.config.feedback or gains is None or not np.isfinite(gains).all():
+            return None
+        after = self._model.rollout(self._state, self._action.to_target(plan.actions)[None])[:, 0].mean(0)
+        states, observation = np.concatenate([self._state[None], after]), request.observation
+        return plan_feedback(
+            gains,
+            self._task.state,
+            observation.state,
+            observation.stamp,
+            observation.stamp + request.delay.total,
+            states,
+            self._action.period,
+        )
 
     def continued(self, rest: Array) -> Solution:
         """The plan in force once more, from its next step on [h, A] (rad); the model looks at it as at a new one."""

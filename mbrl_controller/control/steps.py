@@ -11,6 +11,7 @@ from typing import Protocol
 from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.control.delay import Delay, Replay
 from mbrl_controller.control.doubt import Doubt
+from mbrl_controller.control.feedback import PlanFeedback
 from mbrl_controller.control.heads import Acting, UsedHeads
 from mbrl_controller.control.standing import SafetyState
 from mbrl_controller.models.heads import PolicyHead
@@ -99,6 +100,7 @@ class Solution:
     leading: str = ""  # on what the members disagree most, in words, if it is an orientation
     source: str = "plan"  # or policy, or previous_plan where the plan in force is followed
     network_evaluations: int = 0  # as NetworkCount counts them
+    feedback: PlanFeedback | None = None  # None: not asked for, or the plan has none
     policy_duration: float = float("nan")  # s in the policy's network; NaN where it was not asked
 
 
@@ -107,7 +109,7 @@ class Tick:
     """The core's result of one control step: a command or none, and why."""
 
     command: Array | None  # [A] joint targets, rad; None: send nothing
-    source: str  # plan, policy, previous_plan, safe, none
+    source: str  # plan, policy, previous_plan, safe, none; feedback where it corrects a tick's command
     state: SafetyState
     reason: str
     epoch: int

@@ -23,7 +23,7 @@ DOUBT = "doubt"  # event of a person's episode: the log of this moment may not b
 DISCOVERY_NS = 3 * NANO
 # How long the doubt outlives its last tick: the last message of a publisher that left may still be the newest of its
 # state, but a command that is heard again is heard.
-AFTERWARDS_NS = {Doubt.UNHEARD: 0, Doubt.DISPUTED: NANO}
+AFTERWARDS_NS = {Doubt.UNHEARD: 0, Doubt.DISPUTED: NANO, Doubt.CORRECTED: 0}
 _SLACK_NS = 1_000_000  # ticks carry their stamp as a float of seconds
 
 

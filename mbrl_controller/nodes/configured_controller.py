@@ -105,6 +105,7 @@ class ConfiguredController:
                 lockstep=options.lockstep,
                 reset_scene=self.scene.ask if self.scene else None,
                 simulated=self.clock.time if self.clock else None,
+                send_correction=self.output.send_correction,
             )
             self._connect(undo)
             swap = ModelSwap(

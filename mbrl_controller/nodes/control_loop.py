@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+import threading
 import time
 from collections.abc import Callable
 
@@ -58,6 +59,8 @@ class ControlLoop:
         self._started = time.monotonic()
         self._planner: PlannerThread | None = None
         self._loop: FixedRateLoop | EventTriggeredLoop | None = None
+        self._feedback: FixedRateLoop | None = None  # between the ticks, beside a planner at work
+        self._polling = threading.Lock()
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -74,19 +77,25 @@ class ControlLoop:
         else:
             self._process.start()
             self._planner = PlannerThread(self._session.core.solve, options.priority, options.cpus)
-            self._loop = self._make_fixed_rate_loop()
+            self._loop = self._make_fixed_rate_loop(configured.period, self._tick, self._time_stands_still)
+            if options.core.feedback:
+                self._feedback = self._make_fixed_rate_loop(1 / options.core.feedback_rate, self._correct, _wait)
         self._loop.start()
+        if self._feedback is not None:
+            self._feedback.start()
 
-    def _make_fixed_rate_loop(self) -> FixedRateLoop:
+    def _make_fixed_rate_loop(
+        self, period: float, tick: Callable[[TickTime], None], stalled: Callable[[float], None]
+    ) -> FixedRateLoop:
         make: Callable[..., FixedRateLoop] = FixedRateLoop
         options, clock = self._configured.options, self._configured.clock
         if clock is not None:
-            make = functools.partial(SimulatedRateLoop, clock=clock.time, stalled=self._time_stands_still)
+            make = functools.partial(SimulatedRateLoop, clock=clock.time, stalled=stalled)
         return make(
-            self._configured.period,
-            self._tick,
+            period,
+            tick,
             on_error=self._failed,
-            in_slack=self._process.in_slack,
+            in_slack=self._process.in_slack if tick == self._tick else None,
             priority=min(options.priority + 1, 99) if options.priority else 0,
             cpus=options.cpus,
         )
@@ -94,6 +103,8 @@ class ControlLoop:
     def stop(self) -> None:
         """End the loop after the tick in progress, then its planner."""
         self._configured.on_complete_state = lambda: None
+        if self._feedback is not None:
+            self._feedback.stop()
         if self._loop is not None:
             self._loop.stop()
             statistics, late = self._loop.statistics, self._planner.late if self._planner is not None else 0
@@ -137,9 +148,7 @@ class ControlLoop:
 
         self.give_way()
         self.check_stop_button()
-        for subscription, on_state, hear in configured.polled:
-            take_all(subscription, on_state, self.last_poll, hear)
-        self.last_poll = when.began
+        self._poll(when.began)
         statistics = loop.statistics
         # The result of this tick is counted with the next one.
         self._counters.counted = TickCounts(statistics.ticks, statistics.missed - when.missed, planner.late)
@@ -150,6 +159,20 @@ class ControlLoop:
         elif not configured.graph.holds(self._session, clock):
             expires = when.due + (1 + MAX_LATENESS) * period
             self._session.step(clock, configured.elapsed(when.began), clock, solve, expires=expires)
+
+    def _poll(self, began: float) -> None:
+        """Take the states that have arrived. The feedback's thread does so, too."""
+        with self._polling:
+            for subscription, on_state, hear in self._configured.polled:
+                take_all(subscription, on_state, self.last_poll, hear)
+            self.last_poll = max(self.last_poll, began)
+
+    def _correct(self, when: TickTime) -> None:
+        """Between two ticks: the plan's feedback on the newest state. What is wrong is the ticks' to find."""
+        self._poll(when.began)
+        clock = self._node.now_s()
+        if clock > 0 and self._session.correct(clock, self._configured.elapsed(when.began), clock):
+            self._counters.corrections += 1
 
     def _tick_lockstep(self) -> None:
         configured = self._configured
@@ -208,3 +231,7 @@ class ControlLoop:
     def _lockstep_stamp(self) -> float:
         stamp = self._configured.inputs.newest_stamp
         return self._node.now_s() if stamp is None else stamp
+
+
+def _wait(still_s: float) -> None:
+    """There is nothing to correct while time stands still."""

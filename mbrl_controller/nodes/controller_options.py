@@ -146,6 +146,7 @@ GENERAL = [
     Spec("lock_memory", False, "keep the process's memory in RAM while active (mlockall)"),
     Spec("gc_in_slack", True, "while active, collect garbage only in the slack between two ticks"),
 ]  # fmt: skip
+CORE_FIXED = {"feedback", "feedback_rate"}  # its thread begins with the loop
 CORE = tuple(name for name in ControllerConfig.model_fields if name != "risk")
 SESSION_LIVE = {"episode_s", "auto_reset", "exploration_noise", "noise_smoothing"}
 
@@ -164,7 +165,7 @@ def general_specs() -> list[Spec]:
         live=True,
         normal=lambda text: format_options(_goal_options(text)),
     )
-    core = [spec_of(name, ControllerConfig.model_fields[name], live=True) for name in CORE]
+    core = [spec_of(name, ControllerConfig.model_fields[name], live=name not in CORE_FIXED) for name in CORE]
     return [
         *GENERAL,
         *session,
@@ -239,6 +240,11 @@ def read_options(values: dict[str, Any]) -> ControllerOptions:
         )
     if not options.needs_model and options.session.exploration_noise:
         raise MbrlError(f"parameter exploration_noise: planner {name} takes no noise, leave it at 0.0")
+    if options.lockstep and options.core.feedback:
+        raise MbrlError(
+            "parameter feedback: in lockstep the hand waits for each command, and there is nothing between two; set "
+            "feedback or lockstep to false"
+        )
     # Making a planner checks its options. Only the contract knows the number of joints.
     scale = options.planner_options.get("joint_scale")
     options.make_planner((len(scale) if isinstance(scale, Sized) else 0) or 1)

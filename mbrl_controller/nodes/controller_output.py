@@ -20,7 +20,7 @@ from mbrl_controller.contract.command_messages import encode_command
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.contract.destinations import Destination
 from mbrl_controller.control.safety import SafetyState
-from mbrl_controller.control.steps import EpisodeEvent, Solution, Step
+from mbrl_controller.control.steps import EpisodeEvent, Solution, Step, Tick
 from mbrl_controller.nodes import messages, qos
 from mbrl_controller.nodes.lifecycle import ManagedNode
 from mbrl_controller.tasks.spaces import Array
@@ -47,7 +47,8 @@ TICK_ROW = (
     "previous_execution",  # s, of the tick before
     "missed_ticks",  # since activation
     "late_plans",  # since activation
-    "doubt",  # why not to learn from it: 0 nothing, 1 nobody took the commands, 2 a state had several publishers
+    "doubt",  # why not to learn from it: 0 nothing, 1 nobody took the commands, 2 a state had several publishers,
+    # 3 feedback may have changed the command
     "network_evaluations",  # that the plan took, as control/network_count.py counts them
 )
 RECORDS = {
@@ -118,6 +119,11 @@ class ControllerOutput:
         self._publish_row(step)
         if step.tick.solution is not None and self._plan.get_subscription_count():
             self._publish_plan(step, step.tick.solution)
+
+    def send_correction(self, tick: Tick, stamp: float) -> None:
+        """Publish a command between two steps. It has no record: the step's `doubt` says that there may be such."""
+        if tick.command is not None:
+            self._publish_targets(tick.command, tick.following, stamp)
 
     def publish_event(self, event: EpisodeEvent) -> None:
         """Announce that an episode begins or ends."""

@@ -32,6 +32,7 @@ class Counters:
     counted: TickCounts = field(default_factory=TickCounts)  # since activation
     rejections: Rejections = field(default_factory=Rejections)
     transport: list[str] = field(default_factory=list)  # which messages cannot arrive, and why
+    corrections: int = 0  # of commands, by feedback
     misled: list[str] = field(default_factory=list)  # which states or e-stops must not be trusted
 
 
@@ -141,6 +142,7 @@ class ControllerReport:
             "model refused": counters.models_refused,
             "last model refusal": counters.last_model_refusal,
             "planner": core.planner.name if core.acting == "controller" else "none: the policy acts",
+            "feedback corrections": counters.corrections,
             "command source": step.tick.source if step is not None else "none",
             "predicted return": solution.plan.predicted_return if solution else float("nan"),
             "disagreement": solution.disagreement if solution else float("nan"),

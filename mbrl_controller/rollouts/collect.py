@@ -71,6 +71,11 @@ def run(
     if session and not SESSION.match(session):
         raise EpisodeError(f"session name {session!r}: use letters, digits, '_', '.', '-'")
     resolved = resolve(config)
+    if resolved.spec.core.feedback:
+        raise MbrlError(
+            "feedback changes commands between the steps that an episode records, which a model must not learn from: "
+            "collect with feedback=false"
+        )
     sessions = (episodes_dir or home_dir() / "episodes") / config.task
     folder = sessions / session if session else new_folder(sessions, f"{config.policy}-")
     numbers = {s: number for number, s in enumerate(range(seed, seed + episodes), start=1)}

@@ -26,7 +26,7 @@ from mbrl_controller.models.loading import Backend, LoadedModel, load_ensemble, 
 from mbrl_controller.planning.base import PlannerOptions
 from mbrl_controller.planning.catalog import PLANNERS, make_planner
 from mbrl_controller.rollouts.policies import ControllerPolicy, HoldPolicy, Policy, RandomPolicy
-from mbrl_controller.simulation.env import HandEnv
+from mbrl_controller.simulation.env import Corrections, HandEnv
 from mbrl_controller.simulation.hand_simulation import HandSimulation
 from mbrl_controller.simulation.oracle import OracleRollout
 from mbrl_controller.simulation.sim_options import SimOptions
@@ -79,6 +79,7 @@ class EpisodeTrajectory:
     measurements: list[list[SourceValues]] | None = None  # [T+1] from tick to tick; None: one of each at each tick
     sources: tuple[str, ...] = ()  # [T] where each command came from, as Tick.source; empty without a controller
     network_evaluations: Array | None = None  # [T] of each plan
+    corrections: Array | None = None  # [T] commands that corrected each step's before the next
     policy_s: Array | None = None  # [T] s in the policy's network; NaN where it was not asked
 
 
@@ -88,7 +89,7 @@ class EpisodeRunner:
     def __init__(self, spec: EpisodeSpec) -> None:
         self.spec = spec
         self.contract = parse_contract(spec.contract, folder=spec.contract_folder)
-        self.hand = HandEnv(HandSimulation(self.contract, spec.sim))
+        self.hand = HandEnv(HandSimulation(self.contract, spec.sim), measures_between=spec.core.feedback)
         self.policy = self._policy()
 
     def run(self, seed: int) -> EpisodeTrajectory:
@@ -153,6 +154,7 @@ def run_episode(hand: HandEnv, policy: Policy, goal: Goal, seed: int, seconds: f
     commands: list[Array] = []
     asked: list[Array] = []
     solutions, spent, sources = [], [], []
+    counter = CorrectionCounter(policy.corrections if isinstance(policy, ControllerPolicy) else None)
 
     def note_goal() -> None:
         """Note what an observing goal asks for now; it cannot say so later."""
@@ -165,7 +167,8 @@ def run_episode(hand: HandEnv, policy: Policy, goal: Goal, seed: int, seconds: f
         began = time.perf_counter()
         command, tick = policy.act(Observation(sensed, stamp), goal, step * period)
         spent.append(time.perf_counter() - began)
-        stamp, sensed = hand.step(command)
+        stamp, sensed = hand.step(command, counter.corrections)
+        counter.end_step()
         observed.append(sensed)
         stamps.append(stamp)
         measurements.append(_sent(hand))
@@ -193,8 +196,30 @@ def run_episode(hand: HandEnv, policy: Policy, goal: Goal, seed: int, seconds: f
         measurements=measurements if any(s.derived for s in simulation.contract.sources) else None,
         sources=tuple(sources),
         network_evaluations=np.array([s.network_evaluations if s else 0 for s in solutions], dtype=float),
+        corrections=None if counter.corrections is None else np.array(counter.counts, dtype=float),
         policy_s=np.array([s.policy_duration if s else np.nan for s in solutions]),
     )
+
+
+class CorrectionCounter:
+    """Counts the corrections of each step."""
+
+    def __init__(self, corrections: Corrections | None) -> None:
+        self._made, self.counts = 0, list[int]()
+        self.corrections = None
+        if corrections is not None:
+            self._correct = corrections.correct
+            self.corrections = Corrections(corrections.rate, self._counted)
+
+    def end_step(self) -> None:
+        """The next corrections are of the next step."""
+        self.counts.append(self._made)
+        self._made = 0
+
+    def _counted(self, now: float, stamp: float, state: Array) -> Array | None:
+        command = self._correct(now, stamp, state)
+        self._made += command is not None
+        return command
 
 
 def _sent(hand: HandEnv) -> list[SourceValues]:

@@ -137,6 +137,9 @@ def _of_the_controller(episodes: Sequence[EpisodeTrajectory]) -> dict[str, Any]:
         return {}
     figures: dict[str, Any] = {"command_sources": dict(sorted(sources.items()))}
     evaluations = [e.network_evaluations for e in episodes if e.network_evaluations is not None]
+    corrections = [e.corrections for e in episodes if e.corrections is not None]
+    if corrections:
+        figures["corrections_mean"] = float(np.concatenate(corrections).mean())
     if evaluations:
         figures["network_evaluations_mean"] = float(np.concatenate(evaluations).mean())
     policy = np.concatenate([e.policy_s for e in episodes if e.policy_s is not None] or [np.zeros(0)])

@@ -15,6 +15,7 @@ from mbrl_controller.control.exploration import ExplorationNoise
 from mbrl_controller.control.safety import SafetyState
 from mbrl_controller.control.steps import Observation, Tick
 from mbrl_controller.planning.random_motion import RandomMotion
+from mbrl_controller.simulation.env import Corrections
 from mbrl_controller.tasks.base import Goal
 from mbrl_controller.tasks.spaces import Array
 
@@ -55,6 +56,16 @@ class ControllerPolicy:
         self.core.reset(seed, position)
         self._noise.reset(seed)
         self._lateness = np.random.default_rng([seed, 3])
+
+    @property
+    def corrections(self) -> Corrections | None:
+        """By the plan's feedback, if the controller's options ask for it."""
+        config = self.core.config
+        return Corrections(config.feedback_rate, self._correct) if config.feedback else None
+
+    def _correct(self, now: float, stamp: float, state: Array) -> Array | None:
+        tick = self.core.correct(Observation(state, stamp), now)
+        return None if tick is None else tick.command
 
     def act(self, observation: Observation, goal: Goal, episode_time: float) -> tuple[Array, Tick | None]:
         noise = self._noise.sample(self.exploration, self.beta)
