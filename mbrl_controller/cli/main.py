@@ -23,6 +23,7 @@ from mbrl_controller.cli import (
     episode_data,
     episodes,
     grid,
+    identify,
     learn,
     models,
     new,
@@ -90,6 +91,14 @@ def retrain(
         Literal["auto", "fp32"], typer.Option(help="auto: add an 8-bit file if it plans alike; fp32: do not")
     ] = "auto",
     options: TrainingSetOption = None,
+    residual: Annotated[
+        str,
+        typer.Option(
+            metavar="VERSION|nominal",
+            help="learn only what the simulator with this version's fitted physics misses (`mbrl identify`), for "
+            "--dynamics residual; the version is not promoted",
+        ),
+    ] = "",
     weights: Annotated[
         list[str] | None,
         typer.Option(
@@ -134,6 +143,7 @@ def retrain(
         threads=threads,
         mix=parse_mix(mix),
         world=world,
+        residual=residual,
         weights=parse_weights(weights or ()),
     )
     with stop_flag() as stop, RetrainDisplay() as callback:
@@ -143,6 +153,7 @@ def retrain(
         raise typer.Exit({"refused": REFUSED, "stopped": INTERRUPTED}[result.status])
 
 
+app.command()(identify.identify)
 app.command()(distil.distil)
 app.command()(learn.learn)
 app.command()(policy.policy)

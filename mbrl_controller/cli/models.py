@@ -75,7 +75,7 @@ def show(
     found = Registry(models_dir).resolve(task, version)
     card = found.check_digest()
     shown = card.model_dump(mode="json")
-    if card.model_sha256 is not None:
+    if card.model_sha256 is not None and not card.spec.residual_to:
         planner = PLANNERS["pddm"].config_type(**planner_defaults(task, "pddm").planner_options)
         shown["served_here"] = served_here(found, card, (planner.batch, planner.horizon), trial)
     console.print_json(data=shown)

@@ -85,8 +85,12 @@ ModelsOption = Annotated[
     Path | None, typer.Option("--models-dir", help="registry (default: models/ below MBRL_HOME or ~/.mbrl)")
 ]
 DynamicsOption = Annotated[
-    Literal["learned", "oracle"],
-    typer.Option(help="what the planner predicts with: the model, or the simulator itself"),
+    Literal["learned", "oracle", "identified", "residual"],
+    typer.Option(
+        help="what the planner predicts with: the model; the simulator from its true state; or the simulator with the "
+        "version's fitted physics from the measured state (--model nominal: as the scene is written), for residual "
+        "corrected by the version's network"
+    ),
 ]
 BackendOption = Annotated[Backend, typer.Option(help="what serves the model; torch: on a GPU if there is one")]
 PrecisionOption = Annotated[Precision, typer.Option(help="of the model served; auto: int8 where the version has it")]

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.models.files import MAX_TEXT_BYTES, ModelFile, read_bounded
+from mbrl_controller.models.fitted import IdentifiedCard
 from mbrl_controller.models.heads import METHODS, HeadCard, HeadKind
 from mbrl_controller.models.origin import Origin, world_text
 from mbrl_controller.models.spec import ModelSpec, Precision, check_format, describe_validation
@@ -22,6 +23,7 @@ MODEL_FILE = "model.onnx"
 INT8_FILE = "model.int8.onnx"
 HEAD_FILES: dict[HeadKind, str] = {"policy": "policy.onnx", "value": "value.onnx"}
 ONNX_FILES = (MODEL_FILE, INT8_FILE, *HEAD_FILES.values())
+IDENTIFIED_FILE = "identified.json"
 CARD_FILE = "card.json"
 
 ServedPrecision = Literal["auto", "fp32", "int8"]  # auto: the 8-bit file if the version has one
@@ -34,7 +36,7 @@ class ModelCard(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     spec: ModelSpec
-    model_sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")  # None: it has a policy alone
+    model_sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")  # None: it has none
     command: str = ""
     notes: str = ""
     evaluation: dict[str, float] = Field(default_factory=dict)
@@ -46,13 +48,17 @@ class ModelCard(BaseModel):
     measured: dict[str, str] = Field(default_factory=dict)  # as in episodes/data_schema.py; empty: an older card
     policy: HeadCard | None = None
     value: HeadCard | None = None
+    identified: IdentifiedCard | None = None  # fitted physics of the simulator
 
     @model_validator(mode="after")
     def _files_fit(self) -> ModelCard:
-        if self.model_sha256 is None and (self.policy is None or self.int8_sha256 is not None):
-            raise ValueError("a version has a model (model_sha256) or a policy alone")
+        alone = self.policy is not None or self.identified is not None
+        if self.model_sha256 is None and (not alone or self.int8_sha256 is not None):
+            raise ValueError("a version has a model (model_sha256), or a policy or fitted physics alone")
         if (self.model_sha256 is None) != (self.spec.ensemble_size == 0):
             raise ValueError("spec.ensemble_size is 0 where there is no model, and only there")
+        if self.spec.residual_to and (self.identified is None or self.identified.sha256 != self.spec.residual_to):
+            raise ValueError("spec.residual_to: the version has no fitted physics of this digest")
         for kind, head in self.heads.items():
             if head.kind not in METHODS[kind]:
                 raise ValueError(f"{kind}.kind: {head.kind!r} is none of {', '.join(METHODS[kind])}")
@@ -78,10 +84,12 @@ class ModelCard(BaseModel):
     def precisions(self) -> str:
         """The best precision it can be served in, for display: `int8`, or `fp32` with the reason for not int8.
 
-        Empty without a model.
+        Empty without a model; `physics` where it has fitted physics instead, or beside a model that corrects it.
         """
         if self.model_sha256 is None:
-            return ""
+            return "physics" if self.identified is not None else ""
+        if self.spec.residual_to:
+            return f"physics and {self.spec.precision}"
         if self.int8_sha256 or self.spec.precision == "int8":
             return "int8"
         return f"fp32 ({self.int8_refused})" if self.int8_refused else "fp32"
@@ -130,7 +138,20 @@ class Version:
         return self.model
 
     def require_model(self, card: ModelCard) -> None:
-        """Raises ModelError if the version has only a policy, with which nothing can be planned or predicted."""
+        """Raises ModelError if the version has no model that predicts by itself."""
+        if card.spec.residual_to:
+            raise ModelError(
+                f"{self.task} {self.name} predicts only what its simulator misses: plan with both (dynamics: residual) "
+                "or for anything else choose a version with a whole model (mbrl models list)"
+            )
+        self._require_file(card)
+
+    def _require_file(self, card: ModelCard) -> None:
+        if card.model_sha256 is None and card.identified is not None:
+            raise ModelError(
+                f"{self.task} {self.name} has no model, only fitted physics, with which the simulator plans "
+                "(dynamics: identified); for anything else choose a version with a model (mbrl models list)"
+            )
         if card.model_sha256 is None:
             raise ModelError(
                 f"{self.task} {self.name} has no model, only a policy ({self.head('policy')}); it can act (policy: "
@@ -158,18 +179,20 @@ class Version:
             raise ModelError(f"{path}: bad card: {describe_validation(error)}") from error
 
     def read(self, path: Path, card: ModelCard) -> ModelFile:
-        """One of its ONNX files, at `path`; raises ModelError if its digest is not the card's, or has none there."""
+        """One of its files, at `path`; raises ModelError if its digest is not the card's, or has none there."""
         digests = {MODEL_FILE: card.model_sha256, INT8_FILE: card.int8_sha256}
         digests |= {HEAD_FILES[kind]: head.sha256 for kind, head in card.heads.items()}
+        digests[IDENTIFIED_FILE] = card.identified and card.identified.sha256
         if path == self.model:
-            self.require_model(card)
+            self._require_file(card)
         return ModelFile.read(path, digests.get(path.name) or "", links=self.shipped)
 
     def read_all(self, card: ModelCard) -> dict[str, ModelFile]:
-        """Its ONNX files by name, each with the digest on `card`; raises ModelError, also for a missing file."""
+        """Its files by name, each with the digest on `card`; raises ModelError, also for a missing file."""
         paths = [self.model] if card.model_sha256 else []
         paths += [self.int8] if card.int8_sha256 else []
         paths += [self.head(kind) for kind in card.heads]
+        paths += [self.folder / IDENTIFIED_FILE] if card.identified else []
         return {path.name: self.read(path, card) for path in paths}
 
     def check_digest(self) -> ModelCard:

@@ -57,6 +57,8 @@ class ModelSpec(BaseModel):
     delta_scale: tuple[float, ...] = ()  # [S] std of one step's change in training, the unit of disagreement
     # See models/disagreement.py; None: no limit known. NaN or infinity would disable the check.
     disagreement_limit: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    # SHA-256 of the fitted physics whose errors it predicts (models/residual.py); empty: it predicts the whole change.
+    residual_to: str = ""
     geometry: HandGeometry | None = None  # for contact features computed from the state; None: it has none
 
     @model_validator(mode="after")

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from mbrl_controller.base.errors import MbrlError, ModelError
+from mbrl_controller.base.extras import how_to_install
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.loop import start_thread
 from mbrl_controller.control.steps import ControlModel, NoModel
@@ -20,8 +23,13 @@ from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
 from mbrl_controller.models.onnx_session import u8s8_saturates
 from mbrl_controller.models.origin import check_robot
 from mbrl_controller.models.registry import Registry
+from mbrl_controller.models.sandbox import check_in_sandbox
 from mbrl_controller.nodes.controller_options import ControllerOptions
 from mbrl_controller.planning.catalog import PLANNERS
+
+if TYPE_CHECKING:
+    from mbrl_controller.simulation.identified import IdentifiedRollout
+    from mbrl_controller.simulation.residual import ResidualRollout
 
 BESIDE_NICENESS = 10
 
@@ -64,6 +72,9 @@ def describe(model: ControlModel) -> str:
     """A model in the log."""
     if isinstance(model, LoadedModel):
         return f"model {model.version} ({model.ensemble.spec.precision})"
+    latency = getattr(model, "latency", None)
+    if latency is not None:
+        return f"the simulator with the physics of {model.version} (command latency {latency:.3g} s: set delay_s to it)"
     what = f"{model.version}, a policy alone" if model.version else "no model"
     return f"{what}: delay and disagreement do not apply"
 
@@ -76,6 +87,8 @@ def version_named(contract: RobotContract, options: ControllerOptions) -> Versio
 
 def load_version(contract: RobotContract, options: ControllerOptions) -> ControlModel:
     """The version that the options name, checked in a sandbox and warmed up; raises MbrlError."""
+    if options.dynamics != "learned":
+        return _load_simulator(contract, options)
     version = version_named(contract, options)
     card = version.card()
     check_robot(card.spec.robot, contract.file.robot, options.mix, version.name)
@@ -93,6 +106,31 @@ def load_version(contract: RobotContract, options: ControllerOptions) -> Control
         sandbox_size=(planner.batch, planner.horizon),
         gradients=options.acting != "distilled" and PLANNERS[options.planner].needs_gradients,
     )
+
+
+def _load_simulator(contract: RobotContract, options: ControllerOptions) -> ControlModel:
+    """The simulator with a version's fitted physics; raises MbrlError, also where MuJoCo is not installed."""
+    try:
+        from mbrl_controller.simulation.identified import IdentifiedRollout, find_simulated
+        from mbrl_controller.simulation.residual import load_residual, read_residual
+    except ModuleNotFoundError as error:
+        raise MbrlError(
+            f"parameter dynamics: {options.dynamics} plans with the simulator, for which {error.name} is not "
+            f"installed: {how_to_install('sim')}, or set it to learned"
+        ) from error
+    registry = Registry(options.models_dir or None)
+    found = find_simulated(registry, options.model_version, contract)
+    planner = options.make_planner(len(contract.action)).config
+    model: IdentifiedRollout | ResidualRollout
+    if options.dynamics == "residual":
+        file = read_residual(registry.resolve(contract.task.name, found.version))
+        check_in_sandbox(file, planner.batch, planner.horizon)
+        model = load_residual(contract, found.values, found.version, file, options.backend, options.threads)
+    else:
+        model = IdentifiedRollout(contract, found.values, found.version, options.threads)
+    targets = np.tile(contract.action.neutral, (planner.batch, 1, 1))
+    model.rollout(np.zeros(len(contract.task.state)), targets)  # the first tick then allocates nothing
+    return model
 
 
 def load_beside(contract: RobotContract, options: ControllerOptions) -> ControlModel:

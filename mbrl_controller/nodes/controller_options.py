@@ -37,6 +37,7 @@ from mbrl_controller.planning.catalog import PLANNERS, make_planner
 from mbrl_controller.planning.risk import Risk
 
 MOST_CPUS = 8192  # Linux takes no more
+DYNAMICS = ("learned", "identified", "residual")
 PLANNER_FIXED = {"horizon"}  # the running plan has this length
 RENAMED = {
     **{f"planner.{old}": f"planner.{new}" for old, new in PLANNER_RENAMED.items()},
@@ -68,6 +69,7 @@ class ControllerOptions:
     model_version: str
     follow_current_s: float
     mix: frozenset[str]
+    dynamics: str
     backend: str
     precision: str
     acting: Asked
@@ -118,6 +120,9 @@ GENERAL = [
          "loaded as by ~/load_model. 0.0: never", unit="s", live=True, lower=0.0, upper=86400.0),
     Spec("mix", "", "robots: plan with a version of another robot than the contract's", live=True,
          choices=("", "robots")),
+    Spec("dynamics", "learned", "what the planner predicts with: the version's learned model; identified: the "
+         "simulator with the version's fitted physics; residual: that, corrected by the version's network",
+         choices=DYNAMICS),
     Spec("backend", "onnx", "runs the model: onnx on the CPU, or torch on the GPU (on the CPU if there is none)",
          choices=BACKENDS),
     Spec("precision", "auto", "precision of the model file: int8 or fp32; auto: int8 if the version has it and it "
@@ -204,6 +209,7 @@ def read_options(values: dict[str, Any]) -> ControllerOptions:
         model_version=values["model_version"],
         follow_current_s=values["follow_current_s"],
         mix=parse_mix(values["mix"]),
+        dynamics=values["dynamics"],
         backend=values["backend"],
         precision=values["precision"],
         acting=values["policy"],
@@ -238,6 +244,8 @@ def read_options(values: dict[str, Any]) -> ControllerOptions:
         raise MbrlError(
             f"parameter follow_current_s: model_version is {options.model_version}, which never moves; name current"
         )
+    if options.acting == "distilled" and options.dynamics != "learned":
+        raise MbrlError("parameter policy: distilled is a version's own; it goes with dynamics: learned alone")
     if not options.needs_model and options.session.exploration_noise:
         raise MbrlError(f"parameter exploration_noise: planner {name} takes no noise, leave it at 0.0")
     if options.lockstep and options.core.feedback:

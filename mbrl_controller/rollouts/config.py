@@ -22,6 +22,7 @@ from mbrl_controller.control.gradients import NOT_LEARNED
 from mbrl_controller.control.heads import Asked
 from mbrl_controller.control.task_config import contract_for, planner_defaults
 from mbrl_controller.models.card import PRECISIONS, ServedPrecision
+from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.head_loading import HeadFiles, load_heads
 from mbrl_controller.models.loading import BACKENDS, Backend, check_gradients_installed
 from mbrl_controller.models.origin import check_robot, parse_mix, simulated_world
@@ -31,10 +32,12 @@ from mbrl_controller.models.spec import Precision, describe_validation
 from mbrl_controller.planning.base import RENAMED
 from mbrl_controller.planning.catalog import PLANNERS
 from mbrl_controller.rollouts.episode import EpisodeSpec, PolicyName
+from mbrl_controller.simulation.identified import SimulatedModel, find_simulated
+from mbrl_controller.simulation.residual import read_residual
 from mbrl_controller.simulation.scene import world_digest
 from mbrl_controller.simulation.sim_presets import make_sim_options
 
-DYNAMICS = ("learned", "oracle")
+DYNAMICS = ("learned", "oracle", "identified", "residual")
 AskedPolicy = Literal["auto", PolicyName]  # auto: as the task's defaults say
 POLICIES: tuple[str, ...] = ("auto", *get_args(PolicyName))
 
@@ -45,7 +48,7 @@ class RolloutConfig:
 
     task: str
     policy: AskedPolicy = "controller"
-    dynamics: str = "learned"  # or "oracle": the simulator plans
+    dynamics: str = "learned"  # or what DYNAMICS has: the simulator plans
     model: str = "current"  # version
     backend: Backend = "onnx"
     precision: ServedPrecision = "auto"
@@ -101,9 +104,17 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
     if policy == "distilled" and config.dynamics != "learned":
         raise MbrlError("policy distilled is a version's own; it goes with dynamics learned alone")
     world = simulated_world(world_digest(robot))
-    version: str = "oracle" if needs_model else config.planner if plans else policy
+    version: str = config.dynamics if needs_model else config.planner if plans else policy
+    digest, fitted = "", None
+    residual: ModelFile | None = None
+    if needs_model and config.dynamics in ("identified", "residual"):
+        fitted = find_simulated(Registry(config.models_dir), config.model, robot)
+        version, digest = fitted.version, fitted.digest
+    if needs_model and config.dynamics == "residual":
+        residual = read_residual(Registry(config.models_dir).resolve(config.task, config.model))
+        digest = residual.sha256
     given = with_new_names(config.planner_options, RENAMED, "planner ")
-    chosen, heads, digest = None, HeadFiles(), ""
+    chosen, heads = None, HeadFiles()
     if policy == "distilled" or (needs_model and config.dynamics == "learned"):
         mix, own = parse_mix(config.mix), robot.file.robot
         found = Registry(config.models_dir).resolve(config.task, config.model, "" if "robots" in mix else own)
@@ -122,6 +133,7 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
         heads = HeadFiles.of(found, card)
         version = found.name
         digest = chosen.file.sha256 if chosen is not None else heads.policy.sha256 if heads.policy is not None else ""
+    file = chosen.file if chosen else residual
     try:
         spec = EpisodeSpec(
             contract=robot.text,
@@ -130,10 +142,11 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
             policy="controller" if policy == "auto" else policy,
             planner=config.planner,
             planner_options={**defaults.planner_options, **given},
-            core=_core(config, defaults.core),
-            model=chosen.file.path if chosen else None,
-            model_sha256=chosen.file.sha256 if chosen else None,
+            core=_core(config, defaults.core, fitted),
+            model=file.path if file else None,
+            model_sha256=file.sha256 if file else None,
             model_version=version,
+            fitted=None if fitted is None else fitted.values,
             heads=heads,
             backend=config.backend,
             late_share=config.late_share,
@@ -157,8 +170,11 @@ def _asked(config: RolloutConfig, default: Asked) -> AskedPolicy:
     return "controller" if planner or config.dynamics != "learned" else default
 
 
-def _core(config: RolloutConfig, default: ControllerConfig) -> ControllerConfig:
+def _core(config: RolloutConfig, default: ControllerConfig, fitted: SimulatedModel | None) -> ControllerConfig:
+    """The controller's options. A fitted command latency is bridged, unless a person says otherwise."""
     options = unflatten(with_new_names(config.core_options, CORE_RENAMED, "controller option "))
+    if fitted is not None and fitted.latency:
+        options = {"delay_s": fitted.latency} | options
     try:
         return ControllerConfig(**deep_merge((config.core or default).model_dump(), options))
     except ValidationError as error:

@@ -28,7 +28,9 @@ from mbrl_controller.planning.catalog import PLANNERS, make_planner
 from mbrl_controller.rollouts.policies import ControllerPolicy, HoldPolicy, Policy, RandomPolicy
 from mbrl_controller.simulation.env import Corrections, HandEnv
 from mbrl_controller.simulation.hand_simulation import HandSimulation
+from mbrl_controller.simulation.identified import IdentifiedRollout
 from mbrl_controller.simulation.oracle import OracleRollout
+from mbrl_controller.simulation.residual import load_residual
 from mbrl_controller.simulation.sim_options import SimOptions
 from mbrl_controller.tasks.base import Goal, ObservingGoal
 from mbrl_controller.tasks.metrics import EpisodeMetrics
@@ -50,7 +52,8 @@ class EpisodeSpec(BaseModel):
     planner_options: PlannerOptions = Field(default_factory=dict)
     core: ControllerConfig = ControllerConfig()
     check_disagreement: bool = False
-    model: Path | None = None  # None: the simulator itself plans (oracle)
+    model: Path | None = None  # None: the simulator itself plans
+    fitted: dict[str, float] | None = None  # its parameters, where it plans from the measured state; None: as an oracle
     model_sha256: str | None = None  # None: whatever is in the file
     model_version: str = ""
     heads: HeadFiles = HeadFiles()  # of the version
@@ -114,10 +117,14 @@ class EpisodeRunner:
         if self.spec.model is None and distilled:
             heads = open_heads(self.spec.heads.read(), task=self.contract.task, action=self.contract.action)
             return NoModel(self.spec.model_version, heads.policy)
+        if self.spec.model is None and self.spec.fitted is not None:
+            return IdentifiedRollout(self.contract, self.spec.fitted, self.spec.model_version)
         if self.spec.model is None:
             return OracleRollout(self.hand.simulation, threads=1)
         task, action = self.contract.task, self.contract.action
         file = ModelFile.read(self.spec.model, self.spec.model_sha256)
+        if self.spec.fitted is not None:
+            return load_residual(self.contract, self.spec.fitted, self.spec.model_version, file, self.spec.backend)
         loaded = load_ensemble(file, self.spec.backend, task=task, action=action, threads=1)
         heads = open_heads(self.spec.heads.read(), task=task, action=action)
         wanted = not distilled and PLANNERS[self.spec.planner].needs_gradients

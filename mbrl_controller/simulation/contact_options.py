@@ -71,6 +71,15 @@ class ContactOptions(BaseModel):
         default=1.0, gt=0, le=20, description="on all friction that is not given here, before its draw"
     )
     gain_factor: Number = Field(default=1.0, gt=0, le=20, description="on each position gain, before its draw")
+    damping_factor: Number = Field(
+        default=1.0, gt=0, le=20, description="on the damping of the hand's joints and of their servos"
+    )
+    loose_friction_factor: Number = Field(
+        default=1.0,
+        gt=0,
+        le=20,
+        description="on damping and dry friction of joints that no servo moves, such as a valve's",
+    )
 
     @field_validator("*", mode="before")
     @classmethod

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import mujoco
 import numpy as np
-from mujoco.rollout import Rollout
 
 from mbrl_controller.simulation.hand_simulation import HandSimulation, Snapshot
+from mbrl_controller.simulation.many_worlds import ManyWorlds
 from mbrl_controller.tasks.spaces import Array
 
 
@@ -26,40 +25,22 @@ class OracleRollout:
 
     def __init__(self, simulation: HandSimulation, threads: int = 2) -> None:
         self.simulation = simulation
-        self._data = [mujoco.MjData(simulation.model) for _ in range(threads)]  # one per thread, or they would race
-        self._pool = Rollout(nthread=threads)
+        self._worlds = ManyWorlds(simulation.scene, simulation.contract.action, threads)
 
     def rollout(self, state: Array | None, actions: Array, start: Snapshot | None = None) -> Array:
-        """States [1, N, H, S] after each of `actions` [N, H, A] (joint targets, rad) from `start`, default: now.
-
-        As in the real loop, each target is limited to what the candidate's joints can reach in one period.
-        """
-        sim, scene, model = self.simulation, self.simulation.scene, self.simulation.model
+        """States [1, N, H, S] after each of `actions` [N, H, A] (joint targets, rad) from `start`, default: now."""
+        sim = self.simulation
         now = sim.snapshot() if start is None else start
         count, horizon = actions.shape[:2]
-        begin = np.concatenate([[now.time], now.qpos, now.qvel, now.act])
-        size = mujoco.mj_stateSize(model, int(mujoco.mjtState.mjSTATE_FULLPHYSICS))
-        if size != len(begin):
-            raise NotImplementedError("this world has physics state besides time, qpos, qvel and activations")
-        physics = np.tile(begin, (count, 1))
-        trace = np.empty((count, scene.substeps, size))
-        sensors = np.empty((count, scene.substeps, model.nsensordata))
-        control = np.empty((count, scene.substeps, model.nu))
-        control[:] = now.ctrl
-        states = np.empty((1, count, horizon, len(scene.reader.index)))
-        qpos, qvel = slice(1, 1 + model.nq), slice(1 + model.nq, 1 + model.nq + model.nv)
+        physics = np.tile(np.concatenate([[now.time], now.qpos, now.qvel, now.act]), (count, 1))
+        states = np.empty((1, count, horizon, len(sim.scene.reader.index)))
         for step in range(horizon):
-            held = sim.contract.action.limit(actions[:, step], scene.hand.positions(physics[:, qpos]))
-            control[:, :, scene.hand.actuators] = scene.hand.controls(held)[:, None]
-            # Without an initial warm start, as in HandSimulation.command.
-            self._pool.rollout(model, self._data, physics, control, state=trace, sensordata=sensors)
-            physics = trace[:, -1].copy()
-            states[0, :, step] = scene.reader.read(physics[:, qpos], physics[:, qvel], sensors[:, -1])
+            physics, states[0, :, step] = self._worlds.step(sim.model, physics, actions[:, step], now.ctrl)
         return states
 
     def close(self) -> None:
         """End the threads."""
-        self._pool.close()
+        self._worlds.close()
 
     def __enter__(self) -> OracleRollout:
         return self

@@ -25,6 +25,8 @@ class Nominal:
     pair_friction: Array
     gainprm: Array
     biasprm: Array
+    dof_damping: Array
+    dof_frictionloss: Array
 
     @staticmethod
     def of(model: mujoco.MjModel) -> Nominal:
@@ -36,13 +38,15 @@ class Nominal:
             model.pair_friction.copy(),
             model.actuator_gainprm.copy(),
             model.actuator_biasprm.copy(),
+            model.dof_damping.copy(),
+            model.dof_frictionloss.copy(),
         )
 
 
 def randomise_physics(
     model: mujoco.MjModel, nominal: Nominal, scene: Scene, options: SimOptions, rng: np.random.Generator
 ) -> None:
-    """Draw `model`'s object masses, friction and position gains around `nominal`.
+    """Draw `model`'s object masses, friction and position gains around `nominal`, and set its joints' damping.
 
     The number of draws does not depend on the options, so a seed's start pose does not either.
 
@@ -66,4 +70,17 @@ def randomise_physics(
     model.actuator_gainprm[:], model.actuator_biasprm[:] = nominal.gainprm, nominal.biasprm
     model.actuator_gainprm[:, 0] *= gains
     model.actuator_biasprm[:, 1] *= gains
+    _set_damping(model, nominal, scene, options)
     mujoco.mj_setConst(model, mujoco.MjData(model))  # derived from the masses: inverse weights, subtree masses
+
+
+def _set_damping(model: mujoco.MjModel, nominal: Nominal, scene: Scene, options: SimOptions) -> None:
+    loose = np.array([int(model.jnt_dofadr[joint]) for joint in scene.loose_joints], dtype=np.intp)
+    free = np.array([at + i for at in scene.free_qvel.values() for i in range(6)], dtype=np.intp)
+    factors = np.full(model.nv, options.damping_factor)
+    factors[loose] = options.loose_friction_factor
+    factors[free] = 1.0
+    model.dof_damping[:] = nominal.dof_damping * factors
+    model.dof_frictionloss[:] = nominal.dof_frictionloss
+    model.dof_frictionloss[loose] *= options.loose_friction_factor
+    model.actuator_biasprm[:, 2] *= options.damping_factor  # of servos with a velocity gain

@@ -94,7 +94,8 @@ class _Object:
 
 
 class StateReader:
-    """Reads states by the names of their entries. `objects`: free bodies among them, with their body's id."""
+    """Reads states by the names of their entries, objects in `frame`. `objects`: free bodies among them, with their
+    body's id."""
 
     def __init__(
         self,
@@ -117,7 +118,7 @@ class StateReader:
         Raises:
             ContractError: the world has nothing of an entry's name.
         """
-        self._model, self._frame, self._hand = model, frame, hand
+        self._model, self.frame, self._hand = model, frame, hand
         self.objects: dict[str, int] = {}
         self.index = np.zeros(len(names), dtype=np.intp)  # [S] into concatenate(qpos, qvel, sensordata)
         self._tendons: list[tuple[int, str, int]] = []  # place in the state, quantity, place in the hand
@@ -159,7 +160,7 @@ class StateReader:
     def _read_objects(self, state: Array, qpos: Array, qvel: Array) -> None:
         if not self._objects:
             return
-        rotation, origin, speed, spin = self._frame.twist(qpos, qvel)
+        rotation, origin, speed, spin = self.frame.twist(qpos, qvel)
         to_frame = np.swapaxes(rotation, -1, -2)
 
         def turned(vector: Array) -> Array:
@@ -176,7 +177,7 @@ class StateReader:
             values = {
                 "position": turned(offset),
                 "velocity": turned(velocity),
-                "orientation": axes if self._frame.is_world else matrix_to_axes(to_frame @ own),
+                "orientation": axes if self.frame.is_world else matrix_to_axes(to_frame @ own),
                 "angular_velocity": turned(angular),
             }
             for quantity, (components, places) in item.entries.items():

@@ -76,7 +76,9 @@ def why_no_parent(
     compared by names only. Shapes are compared if the version has one and the contract's robot a simulated world.
     """
     if card.model_sha256 is None:
-        return "it has no model, only a policy"
+        return "it has no model, only " + ("a policy" if card.identified is None else "fitted physics")
+    if card.spec.residual_to:
+        return "it predicts only what a simulator misses"
     wanted = DataSchema.of_contract(contract)
     if not card.origins:  # an old card, which does not say how velocities were filtered either
         measured = {entry: how.partition(FILTERED)[0] for entry, how in wanted.measured.items()}

@@ -78,6 +78,7 @@ def run(
     registry = Registry(models_dir)
     found = registry.own(task, version)
     card = found.card()
+    found.require_model(card)
     model = found.read(found.model, card)
     robot = contract_for(task, contract)
     OnnxEnsemble.load(model, task=robot.task, action=robot.action)  # fails before all is read

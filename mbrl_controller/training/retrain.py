@@ -180,7 +180,10 @@ def train(run: _Run, data: _Data, threads: int | None, should_stop: Callable[[],
         checkpoint=run.folder / "checkpoint.npz",
         threads=threads,
     )
-    return trainer.fit(data.train, data.validation)
+    if inputs.simulator is None:
+        return trainer.fit(data.train, data.validation)
+    callback.on_stage("simulating each transition")
+    return trainer.fit(inputs.simulator.learnt(data.train), inputs.simulator.learnt(data.validation))
 
 
 def validate(run: _Run, data: _Data, fitted: FitResult) -> _Validation:
@@ -191,6 +194,11 @@ def validate(run: _Run, data: _Data, fitted: FitResult) -> _Validation:
     run.files.mkdir()
     spec = _export(run, data, fitted, run.inputs.spec)
     model = OnnxEnsemble.load(run.files / MODEL_FILE)
+    if run.inputs.simulator is not None:
+        metrics, baseline = run.inputs.simulator.judge(model, held_out, spec)
+        worse = worse_errors(metrics, baseline)
+        failed = f"worse than the simulator alone: {worse}" if worse else ""
+        return _Validation(spec, fitted.metrics | metrics, baseline, failed)
     metrics = fitted.metrics | evaluate(model.predict, held_out, spec, longest_horizon(held_out))
     if parent is None:
         return _Validation(spec, metrics, {}, "")
@@ -221,6 +229,8 @@ def package(run: _Run, data: _Data, fitted: FitResult, validation: _Validation) 
     if plan.precision != "fp32":
         run.callback.on_stage("comparing with 8 bit")
         int8 = add_int8(files, inputs.contract, planner_defaults(plan.task, PLANNER), data.train, data.validation)
+    if inputs.simulator is not None:
+        inputs.simulator.write(files)
     write_report(
         files,
         spec,
@@ -242,6 +252,7 @@ def package(run: _Run, data: _Data, fitted: FitResult, validation: _Validation) 
         int8_refused=int8.failed_checks if int8 else "",
         measured=source_kinds(inputs.contract),
         origins=data.dataset.origins,
+        identified=inputs.simulator.card if inputs.simulator is not None else None,
     )
 
 
@@ -274,6 +285,8 @@ def _export(run: _Run, data: _Data, fitted: FitResult, spec: ModelSpec) -> Model
 
 def _why_added(run: _Run) -> str:
     passed = "; ".join(f"{name}: {why}" for name, why in run.plan.passed_over.items())
+    if run.inputs.simulator is not None:
+        return f"not worse than the simulator alone ({run.plan.residual})"
     if run.inputs.parent is not None:
         return f"not worse than {run.inputs.parent.name}" + (f" (no parent is {passed})" if passed else "")
     return f"there is none to compare it with ({passed})" if passed else "the first version"

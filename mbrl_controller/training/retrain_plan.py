@@ -36,8 +36,9 @@ from mbrl_controller.planning.catalog import make_planner
 from mbrl_controller.training.chosen_world import how_to_choose, require_some, world_named
 from mbrl_controller.training.dataset import episode_files
 from mbrl_controller.training.episode_weights import file_weights
-from mbrl_controller.training.parent import find_parent, simulated_shape
+from mbrl_controller.training.parent import Parent, find_parent, simulated_shape
 from mbrl_controller.training.quantise import PLANNER
+from mbrl_controller.training.residual import Simulator
 
 Precision = Literal["auto", "fp32"]  # auto: an 8-bit file beside the fp32 one, if it plans alike
 
@@ -61,6 +62,7 @@ class RetrainRequest:
     notes: str = ""  # for the card
     runs_dir: Path | None = None
     threads: int | None = None
+    residual: str = ""  # version (or nominal) whose simulator's errors are learnt; empty: the whole change is
     weights: Mapping[Path, float] = field(default_factory=dict)  # file or folder -> weight of its rows; others have 1
 
 
@@ -84,6 +86,7 @@ class RetrainPlan(BaseModel):
     world: str = ""  # of all its episodes, if it was chosen
     left_out: int = 0  # episodes of other worlds, or of none that is known
     notes: str = ""
+    residual: str = ""  # version, or nominal, whose simulator's errors are learnt
     weights: dict[str, float] = Field(default_factory=dict)  # file -> weight of its rows, where it is not 1
 
     @property
@@ -121,7 +124,12 @@ def make_plan(request: RetrainRequest, registry: Registry) -> RetrainPlan:
     origins = count_origins(known.values())
     if len(worlds_of(origins)) > 1:
         check_one_world(origins, mix, how_to_choose(robot))
-    parent = find_parent(registry, task, robot, worlds_of(origins), mix)
+    parent = Parent(None, {}) if request.residual else find_parent(registry, task, robot, worlds_of(origins), mix)
+    if request.residual:
+        if request.start == "warm":
+            raise MbrlError("a network that corrects a simulator begins from nothing: leave out --warm")
+        # Several steps are predicted by the simulator and the network in turn, which only a rollout does.
+        train = train.model_copy(update={"horizon": 1, "contacts": False})
     if request.start == "warm":
         # If the newest version of this robot is damaged, an older one would be a step back.
         if parent.version is None or parent.damaged:
@@ -137,13 +145,14 @@ def make_plan(request: RetrainRequest, registry: Registry) -> RetrainPlan:
         start=request.start,
         parent=parent.version.name if parent.version else "",
         passed_over=parent.passed_over,
-        precision=request.precision,
+        precision="fp32" if request.residual else request.precision,
         force=request.force,
-        promote=request.promote,
+        promote=request.promote and not request.residual,  # `current` predicts alone
         mix=tuple(sorted(mix)),  # type: ignore[arg-type]
         world=world,
         left_out=every - len(files),
         notes=request.notes,
+        residual=request.residual,
         weights=file_weights(request.weights, files),
     )
 
@@ -169,6 +178,7 @@ class RetrainInputs:
     parent: Version | None
     spec: ModelSpec
     weights: Weights | None  # to start from
+    simulator: Simulator | None = None  # whose errors are learnt
 
 
 def check_plan(plan: RetrainPlan, registry: Registry) -> RetrainInputs:
@@ -184,6 +194,9 @@ def check_plan(plan: RetrainPlan, registry: Registry) -> RetrainInputs:
     train, action = plan.train, contract.action
     spec = ModelSpec.of(contract.task, contract.file.robot, action, train.ensemble_size, train.hidden)
     spec = spec.model_copy(update={"geometry": geometry})
+    simulator = Simulator.find(registry, plan.residual, contract) if plan.residual else None
+    if simulator is not None:
+        spec = spec.model_copy(update={"residual_to": simulator.digest})
     network = DynamicsEnsemble(spec, action_input=train.action_input, input_clamp=train.input_clamp)
     if weights is not None:
         network.load_weights(weights)
@@ -192,7 +205,7 @@ def check_plan(plan: RetrainPlan, registry: Registry) -> RetrainInputs:
     if plan.precision == "auto":
         make_planner(PLANNER, len(action), planner_defaults(plan.task, PLANNER).planner_options)
     registry.check_writable(plan.task)
-    return RetrainInputs(contract, parent, spec, weights)
+    return RetrainInputs(contract, parent, spec, weights, simulator)
 
 
 def _read(version: Version) -> ModelFile:
@@ -220,4 +233,5 @@ def command_of(plan: RetrainPlan) -> str:
     )
     mix = f" --mix {','.join(plan.mix)}" if plan.mix else ""
     world = f" --world {plan.world}" if plan.world else ""
-    return f"mbrl retrain {plan.task}{warm} --precision {plan.precision}{mix}{world}{settings}"
+    residual = f" --residual {plan.residual}" if plan.residual else ""
+    return f"mbrl retrain {plan.task}{warm}{residual} --precision {plan.precision}{mix}{world}{settings}"

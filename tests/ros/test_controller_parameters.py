@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,12 @@ import yaml
 
 pytest.importorskip("rclpy")
 
-from mbrl_controller.base.errors import ContractError, ModelError
+from mbrl_controller.base.errors import ContractError, MbrlError, ModelError
 from mbrl_controller.base.resources import share_dir
 from mbrl_controller.contract.contract import load_contract, parse_contract
 from mbrl_controller.models.loading import BACKENDS
 from mbrl_controller.models.registry import Registry, file_sha256
-from mbrl_controller.nodes.controller_model import identity, load_beside, load_version
+from mbrl_controller.nodes.controller_model import describe, identity, load_beside, load_version
 from mbrl_controller.nodes.controller_options import (
     RENAMED,
     all_planner_specs,
@@ -138,3 +139,20 @@ def test_planner_parameters_may_have_their_names_of_version_0_1() -> None:
     """Every one is declared under its new name."""
     assert set(RENAMED.values()) <= defaults().keys()
     assert not RENAMED.keys() & defaults().keys()
+
+
+def test_the_simulator_plans_where_it_is_asked_for_and_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mujoco")
+    contract = load_contract(share_dir() / "config" / "claw_valve.yaml")
+    changed = {"planner.num_samples": 4, "dynamics": "identified", "model_version": "nominal"}
+    options = read_options(defaults() | changed)
+    model = load_version(contract, options)
+    assert model.version == "nominal"
+    assert "set delay_s" in describe(model)
+    states = model.rollout(np.zeros(len(contract.task.state)), np.zeros((4, 2, len(contract.action))))
+    assert np.isfinite(states).all()
+    with pytest.raises(MbrlError, match="dynamics: learned alone"):
+        read_options(defaults() | changed | {"policy": "distilled"})
+    monkeypatch.setitem(sys.modules, "mbrl_controller.simulation.identified", None)
+    with pytest.raises(MbrlError, match="pip install"):
+        load_version(contract, options)
