@@ -26,7 +26,7 @@ TINY = 1e-8  # of the gradient's size below which Adam's steps shrink
 class AdamConfig(PlannerConfig):
     """Options of the ascent."""
 
-    learning_rate: Number = Field(
+    step_size: Number = Field(
         default=0.1, gt=0, le=2, description="largest step of an action in the first gradient step, for actions -1 to 1"
     )
     adam_beta1: Number = Field(default=0.8, ge=0, lt=1, description="weight of the earlier gradients in the direction")
@@ -83,5 +83,5 @@ def ascend(
         size = config.adam_beta2 * size + (1 - config.adam_beta2) * gradients**2
         ahead = direction / (1 - config.adam_beta1 ** (step + 1))
         scale = np.sqrt(size / (1 - config.adam_beta2 ** (step + 1))) + TINY
-        now = np.clip(now + config.learning_rate * ahead / scale, -1.0, 1.0).astype(np.float32)
+        now = np.clip(now + config.step_size * ahead / scale, -1.0, 1.0).astype(np.float32)
     return found

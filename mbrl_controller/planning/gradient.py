@@ -26,10 +26,10 @@ class GradientConfig(AdamConfig):
 
     starts: Count = Field(default=8, ge=1, le=10_000, description="action sequences that climb side by side (N)")
     iterations: Count = Field(
-        default=10, ge=1, le=1000, description="gradient steps per plan, as far as the deadline allows"
+        default=10, ge=1, le=50, description="gradient steps per plan, as far as the deadline allows"
     )
     sigma: Number = Field(
-        default=0.5, ge=0, le=100, description="standard deviation of the noise on the starts, for actions from -1 to 1"
+        default=0.5, gt=0, le=100, description="standard deviation of the noise on the starts, for actions from -1 to 1"
     )
     noise: Smoothing = Field(default="coloured", description="smoothness of the noise over the horizon")
     proposal_fraction: Number = Field(

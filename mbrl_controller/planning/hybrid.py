@@ -22,7 +22,7 @@ from mbrl_controller.planning.throughput import ThroughputEstimator
 class HybridConfig(PddmConfig, AdamConfig):
     """Options of PDDM's planner, and of the gradient steps that follow."""
 
-    learning_rate: Number = Field(
+    step_size: Number = Field(
         default=0.05,
         gt=0,
         le=2,

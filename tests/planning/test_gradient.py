@@ -44,11 +44,11 @@ def planner(**options: Any) -> GradientPlanner:
 
 
 def test_it_climbs_to_the_top() -> None:
-    p, hill = planner(iterations=60), Hill()
+    p, hill = planner(iterations=50), Hill()
     plan, after = p.plan(hill, p.initial_state(0))
     np.testing.assert_allclose(plan.actions, TARGET, atol=0.05)
     assert plan.predicted_return == pytest.approx(float(hill(plan.actions[None])[0]), abs=1e-5)
-    assert (plan.iterations, plan.evaluated, plan.valid) == (60, 61 * 8, True)
+    assert (plan.iterations, plan.evaluated, plan.valid) == (50, 51 * 8, True)
     np.testing.assert_array_equal(after.mean, np.concatenate([plan.actions[1:], plan.actions[-1:]]))
     assert after.tick == 1
 
@@ -63,7 +63,7 @@ def test_each_step_more_is_no_worse() -> None:
 
 
 def test_actions_stay_within_their_bounds() -> None:
-    p, hill = planner(iterations=30, learning_rate=1.0, sigma=3.0), Hill(target=np.full((H, A), 4.0))
+    p, hill = planner(iterations=30, step_size=1.0, sigma=3.0), Hill(target=np.full((H, A), 4.0))
     plan, _ = p.plan(hill, p.initial_state(0))
     assert max(np.abs(asked).max() for asked in hill.asked) <= 1.0
     np.testing.assert_allclose(plan.actions, 1.0)
@@ -148,7 +148,7 @@ def test_a_candidate_that_is_no_number_does_not_stop_the_others() -> None:
             returns[0], gradients[0], gradients[1, 0, 0] = np.nan, np.nan, np.inf
             return returns, gradients
 
-    p = planner(iterations=60)
+    p = planner(iterations=50)
     plan, _ = p.plan(Broken(), p.initial_state(0))
     assert plan.predicted_return > -0.1
 
