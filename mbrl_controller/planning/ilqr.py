@@ -128,7 +128,8 @@ class IlqrPlanner(Planner):
         proposals = proposals_of(objective, state.mean.shape)
         if proposals is not None:
             plans.extend(proposals)
-        return np.clip(plans, -1.0, 1.0).astype(np.float32)
+        starts: Candidates = np.clip(plans, -1.0, 1.0).astype(np.float32)
+        return starts
 
     def _changed(self, local: LocalModel, regularisation: float) -> Candidates:
         """Plans [N, H, A] that take shares of the change."""
