@@ -182,7 +182,7 @@ class Version:
         """One of its files, at `path`; raises ModelError if its digest is not the card's, or has none there."""
         digests = {MODEL_FILE: card.model_sha256, INT8_FILE: card.int8_sha256}
         digests |= {HEAD_FILES[kind]: head.sha256 for kind, head in card.heads.items()}
-        digests[IDENTIFIED_FILE] = card.identified and card.identified.sha256
+        digests[IDENTIFIED_FILE] = None if card.identified is None else card.identified.sha256
         if path == self.model:
             self._require_file(card)
         return ModelFile.read(path, digests.get(path.name) or "", links=self.shipped)

@@ -12,7 +12,7 @@ import numpy as np
 from mujoco.rollout import Rollout
 
 from mbrl_controller.simulation.scene import Scene
-from mbrl_controller.tasks.spaces import ActionSpace, Array
+from mbrl_controller.tasks.spaces import ActionSpace, Array, Mask
 
 TIME_TOLERANCE = 1e-6  # s
 
@@ -61,7 +61,7 @@ class ManyWorlds:
         scene, nominal = self.scene, self.scene.model
         steps = round(scene.period / (model if isinstance(model, mujoco.MjModel) else model[0]).opt.timestep)
         count = len(physics)
-        lost = ~np.isfinite(physics).all(-1)
+        lost: Mask = np.asarray(~np.isfinite(physics).all(axis=-1))
         held = self.action.limit(target, scene.hand.positions(physics[:, self.qpos]))
         control = np.empty((count, steps, nominal.nu))
         control[:] = ctrl

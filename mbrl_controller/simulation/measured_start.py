@@ -88,7 +88,7 @@ class MeasuredStart:
                 qvel[:, vat] = state[:, velocity]
         for name in self._objects:
             self._place_object(name, qpos, qvel, state)
-        for i in self._filters:
+        for i in self._filters.tolist():
             self._settle(i, physics, qpos)
         return physics
 
