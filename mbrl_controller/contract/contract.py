@@ -27,6 +27,7 @@ from mbrl_controller.contract.commands import Command
 from mbrl_controller.contract.destinations import Destination, destinations
 from mbrl_controller.contract.fields import SINCE_2, Name, Strict
 from mbrl_controller.contract.joint_map import DriverJoint
+from mbrl_controller.contract.reward_label import RewardLabel
 from mbrl_controller.contract.sources import JointSource, ObjectSource, Source, StateJoint, TrackedSource
 from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.tasks.base import Task
@@ -52,6 +53,9 @@ class ContractFile(Strict):
     control_period_s: float = Field(gt=0, le=10, description="from command to command; models are trained for it")
     state: tuple[Source, ...] = Field(min_length=1, description="what is measured; fills the task's state exactly")
     command: Command = Field(description="which joints are commanded, and where to")
+    reward: Annotated[RewardLabel | None, SINCE_2] = Field(
+        default=None, description="labels to learn a reward from (`mbrl retrain --set reward=learned`)"
+    )
 
     @field_validator("scene")
     @classmethod
@@ -72,6 +76,11 @@ class ContractFile(Strict):
         for to in self.command.destinations:
             if to.topic in topics:
                 raise ValueError(f"the command topic {to.topic} is a state's topic as well")
+        if (reward := self.reward) is not None:
+            if any(to.topic == reward.topic for to in self.command.destinations):
+                raise ValueError(f"reward: {reward.topic} is the command's topic")
+            if any(source.topic == reward.topic and source.type != reward.type for source in self.state):
+                raise ValueError(f"reward: {reward.topic} is a state's topic of another type than {reward.type}")
         return self
 
 

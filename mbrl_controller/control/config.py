@@ -58,6 +58,16 @@ class ControllerConfig(_Options):
     value_pessimism: Number = Field(
         default=1.0, ge=0, le=100, description="standard deviations over its members that are subtracted from the value"
     )
+    reward: Literal["task", "learned"] = Field(
+        default="task",
+        description="what a plan's steps are worth: the task's reward and drop rule, or the version's learned reward",
+    )
+    reward_pessimism: Number = Field(
+        default=1.0,
+        ge=0,
+        le=100,
+        description="standard deviations over its members that are subtracted from the learned reward",
+    )
     replan_every: Annotated[int, Unit("control periods")] = Field(
         default=1,
         ge=1,

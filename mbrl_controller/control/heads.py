@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """Which of a version's heads a controller uses: its policy to act, to propose and to fall back on, its value behind the
-horizon."""
+horizon, its reward in place of the task's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.control.config import ControllerConfig
-from mbrl_controller.models.heads import PolicyHead, ValueHead
+from mbrl_controller.models.heads import PolicyHead, RewardHead, ValueHead
 from mbrl_controller.planning.base import Planner
 from mbrl_controller.planning.linearise import SteppingModel
 
@@ -33,6 +33,7 @@ class UsedHeads:
 
     policy: PolicyHead | None = None
     value: ValueHead | None = None
+    reward: RewardHead | None = None
     proposes: bool = False  # the policy's plan is a proposal to the planner
     replaces: bool = False  # the policy's command replaces a late or failed plan
 
@@ -50,7 +51,7 @@ def used_heads(model: object, planner: Planner, config: ControllerConfig, acting
     Models that are no versions, such as the simulator itself, have no heads.
 
     Args:
-        model: with `policy` and `value`, if it has any.
+        model: with `policy`, `value` and `reward`, if it has any.
         planner: searches, unless the policy acts.
         config: the controller's options.
         acting: who acts.
@@ -82,9 +83,10 @@ def used_heads(model: object, planner: Planner, config: ControllerConfig, acting
         )
     elif not value.spec.discount < 1:
         raise ModelError(f"terminal value: {name} has a value without discount, which has no bound")
+    reward = _used_reward(model, planner, config, name)
     proposes = policy is not None and planner.config.uses_proposals
     replaces = policy is not None and config.fallback != "previous_plan"
-    return UsedHeads(policy if proposes or replaces else None, value, proposes, replaces)
+    return UsedHeads(policy if proposes or replaces else None, value, reward, proposes, replaces)
 
 
 def _check_feedback(planner: Planner, config: ControllerConfig, acting: Acting) -> None:
@@ -106,3 +108,22 @@ def _check_local_model(model: object, planner: Planner, name: str) -> None:
             f"planner {planner.name}: it linearises a learned model about any state, and {name} predicts from the "
             "present one alone; take dynamics learned, or another planner"
         )
+
+
+def _used_reward(model: object, planner: Planner, config: ControllerConfig, name: str) -> RewardHead | None:
+    if config.reward == "task":
+        return None
+    reward: RewardHead | None = getattr(model, "reward", None)
+    if reward is None:
+        raise ModelError(
+            f"reward learned: {name} has no reward: mbrl retrain --set reward=learned makes a version with one; or "
+            "choose reward task"
+        )
+    if planner.needs_gradients or planner.linearises:
+        raise ModelError(
+            f"reward learned: planner {planner.name} asks for gradients, which a learned reward does not have; choose "
+            "one that samples, such as pddm"
+        )
+    if config.terminal != "none":
+        raise ModelError("reward learned: the value behind the horizon is of the task's reward; choose terminal none")
+    return reward

@@ -11,13 +11,14 @@ from typing import Any
 from mbrl_controller.models.differentiable import DifferentiableModel, Differentiated
 from mbrl_controller.models.heads import HeadSpec
 from mbrl_controller.planning.objective import RolloutModel
+from mbrl_controller.planning.step_reward import LearnedReward
 from mbrl_controller.planning.terminal_value import LearnedValue
 from mbrl_controller.tasks.spaces import Array
 
 
 class NetworkCount:
     """Evaluations of one network for one input: a member of the model for one step of one candidate, a member of the
-    value for one state, the policy for one state."""
+    value for one state, one of the reward for one step, the policy for one state."""
 
     def __init__(self) -> None:
         self.evaluations = 0
@@ -70,6 +71,19 @@ class CountedGradients:
     def differentiate(self, returns: Callable[[Any], Any], candidates: Array) -> Differentiated:
         """As the model's own."""
         return self._model.differentiate(returns, candidates)
+
+
+class CountedReward:
+    """A reward whose evaluations are counted."""
+
+    def __init__(self, head: LearnedReward, count: NetworkCount) -> None:
+        self._head, self._count = head, count
+
+    def rewards(self, states: Array, actions: Array, next_states: Array, goals: Array) -> Array:
+        """As the reward's own."""
+        rewards = self._head.rewards(states, actions, next_states, goals)
+        self._count.evaluations += rewards.size
+        return rewards
 
 
 class CountedValue:

@@ -13,12 +13,13 @@ import numpy as np
 
 from mbrl_controller.control.delay import predict
 from mbrl_controller.control.feedback import PlanFeedback, plan_feedback
-from mbrl_controller.control.network_count import CountedModel, CountedValue, NetworkCount
+from mbrl_controller.control.network_count import CountedModel, CountedReward, CountedValue, NetworkCount
 from mbrl_controller.control.steps import PlanRequest, Solution
 from mbrl_controller.models.disagreement import disagreement, leading_orientation
 from mbrl_controller.planning.base import PlannerState, PlanResult, shift
 from mbrl_controller.planning.objective import RolloutObjective
 from mbrl_controller.planning.proposals import with_horizon
+from mbrl_controller.planning.step_reward import PessimisticReward
 from mbrl_controller.planning.terminal_value import PessimisticValue
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace, Array
@@ -77,6 +78,9 @@ class _Solver:
         if heads.value is not None:
             head = CountedValue(heads.value, self._count)
             terminal = PessimisticValue(head, request.goals[horizon:], request.config.value_pessimism)
+        reward = None
+        if heads.reward is not None:
+            reward = PessimisticReward(CountedReward(heads.reward, self._count), request.config.reward_pessimism)
         if heads.proposes:
             proposals = self._plan_of_policy()[None].astype(np.float32)
         objective = RolloutObjective(
@@ -89,6 +93,7 @@ class _Solver:
             goal=request.goals[:horizon],
             terminal=terminal,
             scale=request.model.delta_scale,
+            reward=reward,
             proposals=proposals,
         )
         plan, planner_state = request.planner.plan(objective, request.planner_state, deadline)

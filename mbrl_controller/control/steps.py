@@ -21,8 +21,8 @@ from mbrl_controller.tasks.spaces import Array
 
 
 class ControlModel(RolloutModel, Protocol):
-    """A rollout model with the identity the controller reports. It may have heads: `policy` and `value`
-    (control/heads.py)."""
+    """A rollout model with the identity the controller reports. It may have heads: `policy`, `value` and
+    `reward` (control/heads.py)."""
 
     @property
     def version(self) -> str: ...

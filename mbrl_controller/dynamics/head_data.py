@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What policies and values learn from, as arrays, and which episodes are held out. NumPy only."""
+"""What heads learn from, as arrays, and which episodes are held out. NumPy only."""
 
 from __future__ import annotations
 
@@ -32,6 +32,11 @@ class HeadData:
 
     def __len__(self) -> int:
         return len(self.state)
+
+    @property
+    def given(self) -> tuple[Array, ...]:
+        """What the networks are given, in the order of their blocks."""
+        return self.state, self.goal
 
     def check(self, spec: HeadSpec) -> None:
         """Raises DatasetError for no rows, sizes other than the spec's, and numbers that are not finite."""
@@ -91,6 +96,27 @@ class ValueData(HeadData):
 
     def shapes(self, spec: HeadSpec) -> dict[str, tuple[int, ...]]:
         return super().shapes(spec) | {"target": ()}
+
+
+@dataclass(frozen=True)
+class RewardData(HeadData):
+    """Steps and their rewards. `goal` [N, 1, G] is the one at the end of each step, actions are joint targets (rad)."""
+
+    action: Array  # [N, A]
+    next_state: Array  # [N, S]
+    target: Array  # [N]
+
+    @property
+    def given(self) -> tuple[Array, ...]:
+        return self.next_state, np.asarray(self.next_state) - np.asarray(self.state), self.action, self.goal
+
+    def mirrored(self, symmetry: Symmetry, spec: HeadSpec) -> RewardData:
+        action, after = symmetry.mirror_action(self.action), symmetry.mirror_state(self.next_state)
+        return replace(super().mirrored(symmetry, spec), action=action, next_state=after)
+
+    def shapes(self, spec: HeadSpec) -> dict[str, tuple[int, ...]]:
+        A, S = len(spec.action_names), len(spec.state_names)
+        return super().shapes(spec) | {"action": (A,), "next_state": (S,), "target": ()}
 
 
 def hold_out(episode: Index, fraction: float, seed: int) -> Mask:

@@ -1,11 +1,12 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the networks of policies and values share: the encoding of state and goal, scaling, and layers."""
+"""What the networks of heads share: the encoding of what they are given, scaling, and layers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -16,17 +17,40 @@ from mbrl_controller.base.errors import ModelError
 from mbrl_controller.dynamics.data import robust_scale
 from mbrl_controller.dynamics.ensemble import initialise
 from mbrl_controller.models.heads import HeadSpec
-from mbrl_controller.tasks.spaces import Array
+from mbrl_controller.tasks.spaces import Array, VectorSpec
 
 INPUT_CLAMP = 5.0  # standard deviations, as of the dynamics: limits extrapolation
+
+
+@dataclass(frozen=True)
+class Block:
+    """One of the arrays that a network is given, flat: which of its entries are plain, and which are angles."""
+
+    name: str
+    linear: list[int]
+    angle: list[int]
+    units: list[str]  # of the plain ones; a scale is for entries of one unit
+
+    @classmethod
+    def of(cls, name: str, layout: VectorSpec, copies: int = 1, prefix: str = "") -> Block:
+        """Of `copies` vectors of this layout, one after the other; `prefix` keeps their units apart from others'."""
+        size = len(layout)
+        linear = [k * size + i for k in range(copies) for i in range(size) if i not in layout.periodic]
+        angle = [k * size + i for k in range(copies) for i in layout.periodic]
+        return cls(name, linear, angle, [f"{prefix}{layout.units[i % size]}" for i in linear])
+
+    @property
+    def width(self) -> int:
+        """Number of features."""
+        return len(self.linear) + 2 * len(self.angle)
 
 
 class HeadNetwork(nn.Module):
     """(state [N, S], goal [N, K, G]) -> [E, N, outputs], by E networks of the same shape.
 
-    As in the dynamics, a periodic angle is input as sine and cosine and everything else in standard deviations,
-    clamped; of the goal likewise, for each of its steps. Contact features are left out: a head imitates a planner that
-    has them, and must be small. ReLU between the layers.
+    A subclass may be given other arrays (`blocks_of`). As in the dynamics, a periodic angle is input as sine and cosine
+    and everything else in standard deviations, clamped; of the goal likewise, for each of its steps. Contact features
+    are left out: a head imitates a planner that has them, and must be small. ReLU between the layers.
     """
 
     feature_mean: Tensor
@@ -36,15 +60,11 @@ class HeadNetwork(nn.Module):
         """Random weights from `seed`, and no scaling yet: see `fit_scaling`."""
         super().__init__()
         self.spec, self.size = spec, members
-        S, K, G = len(spec.state_names), len(spec.goal_steps), len(spec.goal_names)
-        self.state_linear = [i for i in range(S) if i not in spec.periodic]
-        self.goal_linear = [k * G + i for k in range(K) for i in range(G) if i not in spec.goal_periodic]
-        self.goal_angle = [k * G + i for k in range(K) for i in spec.goal_periodic]
-        # Those of the goal have a scale of their own.
-        self.feature_units = [spec.state_units[i] for i in self.state_linear]
-        self.feature_units += ["sin"] * len(spec.periodic) + ["cos"] * len(spec.periodic)
-        self.feature_units += [f"goal {spec.goal_units[i % G]}" for i in self.goal_linear]
-        self.feature_units += ["sin"] * len(self.goal_angle) + ["cos"] * len(self.goal_angle)
+        self.blocks = self.blocks_of(spec)
+        self.feature_units = [
+            unit for block in self.blocks
+            for unit in (*block.units, *["sin"] * len(block.angle), *["cos"] * len(block.angle))
+        ]  # fmt: skip
         F = len(self.feature_units)
         self.register_buffer("feature_mean", torch.zeros(F))
         self.register_buffer("feature_std", torch.ones(F))
@@ -53,16 +73,23 @@ class HeadNetwork(nn.Module):
         self.biases = nn.ParameterList(nn.Parameter(torch.empty(members, 1, o)) for o in widths[1:])
         initialise(self.weights, self.biases, seed)
 
-    def features(self, state: Tensor, goal: Tensor) -> Tensor:
-        """Inputs [N, F] before scaling: plain entries, sines and cosines of the state, then of the goals."""
-        goals = goal.flatten(1)
-        angle, goal_angle = state[:, list(self.spec.periodic)], goals[:, self.goal_angle]
-        own = [state[:, self.state_linear], angle.sin(), angle.cos()]
-        return torch.cat([*own, goals[:, self.goal_linear], goal_angle.sin(), goal_angle.cos()], -1)
+    @classmethod
+    def blocks_of(cls, spec: HeadSpec) -> list[Block]:
+        """What the networks are given, in order. Those of the goal have a scale of their own."""
+        return [Block.of("state", spec.state), Block.of("goal", spec.goal, len(spec.goal_steps), "goal ")]
 
-    def scaled_features(self, state: Tensor, goal: Tensor) -> Tensor:
+    def features(self, *given: Tensor) -> Tensor:
+        """Inputs [N, F] before scaling: of each block, its plain entries, sines and cosines."""
+        parts = []
+        for block, value in zip(self.blocks, given, strict=True):
+            flat = value.flatten(1)
+            angle = flat[:, block.angle]
+            parts += [flat[:, block.linear], angle.sin(), angle.cos()]
+        return torch.cat(parts, -1)
+
+    def scaled_features(self, *given: Tensor) -> Tensor:
         """Inputs of the first layer [N, F]: in standard deviations, clamped."""
-        x = (self.features(state, goal) - self.feature_mean) / self.feature_std
+        x = (self.features(*given) - self.feature_mean) / self.feature_std
         return x.clamp(-INPUT_CLAMP, INPUT_CLAMP)
 
     def outputs(self, features: Tensor) -> Tensor:
@@ -75,13 +102,13 @@ class HeadNetwork(nn.Module):
                 x = x.relu()
         return x
 
-    def forward(self, state: Tensor, goal: Tensor) -> Tensor:
-        return self.outputs(self.scaled_features(state, goal))
+    def forward(self, *given: Tensor) -> Tensor:
+        return self.outputs(self.scaled_features(*given))
 
     @torch.no_grad()
-    def fit_scaling(self, state: Array, goal: Array) -> None:
-        """Set the scaling of the inputs from states [N, S] and goals [N, K, G]."""
-        features = self.features(*(torch.tensor(np.asarray(v), dtype=torch.float32) for v in (state, goal)))
+    def fit_scaling(self, *given: Array) -> None:
+        """Set the scaling of the inputs from what is given, such as states [N, S] and goals [N, K, G]."""
+        features = self.features(*(torch.tensor(np.asarray(v), dtype=torch.float32) for v in given))
         mean, std = robust_scale(features.double().numpy(), self.feature_units)
         bounded = np.isin(self.feature_units, ["sin", "cos"])
         mean[bounded], std[bounded] = 0.0, 1.0

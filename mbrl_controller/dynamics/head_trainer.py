@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Trains policies and values: regression on plans and on returns, with early stopping on episodes held out."""
+"""Trains heads: regression on plans, returns and rewards, with early stopping on episodes held out."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from mbrl_controller.base.errors import DatasetError
 from mbrl_controller.base.units import Count, Number
 from mbrl_controller.dynamics.data import Index
 from mbrl_controller.dynamics.ensemble import stream_seed
-from mbrl_controller.dynamics.head_data import HeadData, PolicyData, ValueData, bootstrap, hold_out
+from mbrl_controller.dynamics.head_data import HeadData, PolicyData, RewardData, ValueData, bootstrap, hold_out
 from mbrl_controller.dynamics.head_network import HeadNetwork
 from mbrl_controller.dynamics.policy_network import PolicyNetwork
+from mbrl_controller.dynamics.reward_network import RewardNetwork
+from mbrl_controller.dynamics.scalar_network import ScalarNetwork
 from mbrl_controller.dynamics.value_network import ValueNetwork
 from mbrl_controller.models.heads import HeadSpec
 from mbrl_controller.tasks.spaces import Array, Mask
@@ -31,10 +33,11 @@ _EVALUATION_ROWS = 8192
 _LAST_RATES = (1.0, 0.2)  # of the learning rate; the second from the best weights of the first
 
 Network = TypeVar("Network", bound=HeadNetwork)
+Scalar = TypeVar("Scalar", bound=ScalarNetwork)
 
 
 class HeadTrainConfig(BaseModel):
-    """Training options of a policy or value; its widths and members are in its `HeadSpec`."""
+    """Training options of a head; its widths and members are in its `HeadSpec`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -131,8 +134,42 @@ def train_value(
         (where both vary), `member_std` (mean standard deviation of the members), `epochs`.
     """
     config = config or HeadTrainConfig()
-    data.check(spec)
     network = ValueNetwork(spec, seed=config.seed)
+    return _train_scalar(network, data, config, held_out, symmetries, should_stop, threads, "value")
+
+
+def train_reward(
+    data: RewardData,
+    spec: HeadSpec,
+    config: HeadTrainConfig | None = None,
+    *,
+    held_out: Mask | None = None,
+    symmetries: Sequence[Symmetry] = (),
+    should_stop: Callable[[], bool] = lambda: False,
+    threads: int = 1,
+) -> FittedHead[RewardNetwork]:
+    """Train a reward ensemble on the labels of `data`, each member on its own draw of episodes.
+
+    Arguments and errors as of `train_policy`; metrics as of `train_value`, by the name of `reward_`.
+    """
+    config = config or HeadTrainConfig()
+    network = RewardNetwork(spec, seed=config.seed)
+    return _train_scalar(network, data, config, held_out, symmetries, should_stop, threads, "reward")
+
+
+def _train_scalar(
+    network: Scalar,
+    data: ValueData | RewardData,
+    config: HeadTrainConfig,
+    held_out: Mask | None,
+    symmetries: Sequence[Symmetry],
+    should_stop: Callable[[], bool],
+    threads: int,
+    name: str,
+) -> FittedHead[Scalar]:
+    """Fit `network` to the targets; metrics begin with `name`. The rest as of `train_policy`."""
+    spec = network.spec
+    data.check(spec)
     images = [data, *(data.mirrored(s, spec) for s in symmetries if s.goal is not None)]
     fit = _Fit(network, images, config, held_out)
     target = np.asarray(data.target, dtype=float)
@@ -142,16 +179,16 @@ def train_value(
         losses, stopped = fit.run(
             np.tile(scaled, len(images))[:, None], np.ones(1), np.ones(len(images) * len(data)), should_stop
         )
-        found = _in_parts(lambda s, g: network.values(s, g).T, data, fit.judged)
+        found = _in_parts(lambda *given: network.answers(*given).T, data, fit.judged)
     mean, true = found.mean(axis=1), target[fit.judged]
     metrics = {
-        "value_rmse": _rms(mean - true),
-        "value_std": _rms(true - target[fit.trained].mean()),
+        f"{name}_rmse": _rms(mean - true),
+        f"{name}_std": _rms(true - target[fit.trained].mean()),
         "member_std": float(found.std(axis=1).mean()),
         "epochs": float(len(losses)),
     }
     if np.std(mean) and np.std(true):
-        metrics["value_correlation"] = float(np.corrcoef(mean, true)[0, 1])
+        metrics[f"{name}_correlation"] = float(np.corrcoef(mean, true)[0, 1])
     return FittedHead(network, metrics, losses, stopped)
 
 
@@ -174,7 +211,7 @@ class _Fit:
             apart = np.zeros(len(data), dtype=bool)
         self.trained = np.flatnonzero(~apart)
         self.judged = np.flatnonzero(apart) if apart.any() else self.trained
-        seen = [np.concatenate([getattr(image, name) for image in images]) for name in ("state", "goal")]
+        seen = [np.concatenate(arrays) for arrays in zip(*(image.given for image in images), strict=True)]
         learnt = np.concatenate([self.trained + len(data) * i for i in range(len(images))])
         network.fit_scaling(*(values[learnt] for values in seen))
         with torch.no_grad():
@@ -251,10 +288,10 @@ class _Fit:
         return total / len(self.judged)
 
 
-def _in_parts(ask: Callable[[Array, Array], Array], data: HeadData, rows: Index) -> Array:
+def _in_parts(ask: Callable[..., Array], data: HeadData, rows: Index) -> Array:
     """Answers for rows of the data, in bounded memory."""
     parts = [rows[i : i + _EVALUATION_ROWS] for i in range(0, len(rows), _EVALUATION_ROWS)]
-    return np.concatenate([ask(data.state[part], data.goal[part]) for part in parts])
+    return np.concatenate([ask(*(value[part] for value in data.given)) for part in parts])
 
 
 def _rms(error: Array) -> float:

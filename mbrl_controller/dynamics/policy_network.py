@@ -38,8 +38,8 @@ class PolicyNetwork(HeadNetwork):
         """Outputs of the last layer as normalised actions."""
         return outputs.tanh() if self.limit == "tanh" else outputs.clamp(-1, 1)
 
-    def forward(self, state: Tensor, goal: Tensor) -> Tensor:
-        plan = self.limited(super().forward(state, goal)[0])
+    def forward(self, *given: Tensor) -> Tensor:
+        plan = self.limited(super().forward(*given)[0])
         return plan.reshape(len(plan), self.spec.horizon, len(self.spec.action_names))
 
     @torch.no_grad()

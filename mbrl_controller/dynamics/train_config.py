@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from mbrl_controller.base.units import Count, Number
+from mbrl_controller.dynamics.reward_config import RewardFitConfig
 
 ActionInput = Literal["target", "error"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -50,6 +51,10 @@ class TrainConfig(BaseModel):
     contacts: bool = Field(
         default=False, description="tell the networks how near each surface of the hand is; needs a world in sim/"
     )
+    reward: Literal["task", "learned"] = Field(
+        default="task", description="learned: the version has a reward, too, learnt from labels in the log"
+    )
+    reward_fit: RewardFitConfig = Field(default=RewardFitConfig(), description="of a learned reward")
     device: Device = Field(
         default="auto", description="where the networks are trained; auto: on a GPU that PyTorch can use, else the CPU"
     )

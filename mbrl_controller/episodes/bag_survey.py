@@ -19,6 +19,7 @@ from mbrl_controller.base.errors import EpisodeError, MessageError
 from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.contract.frames import TF_STATIC
+from mbrl_controller.contract.reward_label import ROLE as REWARD
 from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.command_intervals import Stamps
 from mbrl_controller.episodes.cutting import SERVICE_EVENT, CutRules, Span, Told, TopicRule, merged
@@ -37,6 +38,8 @@ class BagTopics:
     def __init__(self, contract: RobotContract, remap: Mapping[str, str]) -> None:
         """`remap`: the contract's topic -> the bag's."""
         known = {source.topic for source in contract.sources} | {to.topic for to in contract.destinations}
+        label = contract.file.reward
+        known |= {label.topic} if label is not None else set()
         known |= {absolute(name) for name in known}
         if unknown := sorted(set(remap) - known):
             raise EpisodeError(
@@ -52,8 +55,15 @@ class BagTopics:
             raise EpisodeError(f"{', '.join(both)}: named for a state and for a command; check --remap")
         self.types: dict[str, str] = {self.sources[source.key]: source.type for source in contract.sources}
         self.types |= {self.commands[to.role]: to.type for to in contract.destinations}
+        self.optional: set[str] = set()  # what a bag may lack
         if contract.looks_up_frames:
             self.types[TF_STATIC] = ros_types.TRANSFORMS
+        self.labels: dict[str, str] = {}  # of the reward, by role
+        if label is not None:
+            self.labels[REWARD] = name(label.topic)
+            if self.labels[REWARD] not in self.types:
+                self.types[self.labels[REWARD]] = label.type
+                self.optional.add(self.labels[REWARD])
 
 
 @dataclass
@@ -76,7 +86,7 @@ class Survey:
         wrong = []
         for topic, wanted in topics.types.items():
             found = self.types.get(topic, Counter())
-            if wanted in found or topic == TF_STATIC:
+            if wanted in found or topic == TF_STATIC or (topic in topics.optional and not found):
                 continue
             if found:
                 wrong.append(f"{topic} holds {', '.join(found) or 'nothing'}, the contract says {wanted}")

@@ -126,7 +126,7 @@ def _import(
             counts,
             {"bag": bag.path.absolute().name, "rules": repr(rules)},
             session=session,
-            topics=topics.sources | topics.commands | {TF_STATIC: TF_STATIC, "episode": EVENTS},
+            topics=topics.sources | topics.labels | topics.commands | {TF_STATIC: TF_STATIC, "episode": EVENTS},
             world=world,
         )
         _distribute(bag, seen, topics, cut, pieces, counts)

@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 
 from mbrl_controller.base.errors import EpisodeError
 from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.contract.reward_label import ROLE as REWARD
 
 RECORD = "mbrl_controller"  # name of the MCAP metadata record that begins every episode
 CLOSED_RECORD = "mbrl_controller_closed"  # ends every episode that was closed or recovered
@@ -26,8 +27,8 @@ SESSION_NAME = re.compile(r"\w[\w.-]{0,99}")  # a folder's name
 class EpisodeInfo:
     """Identity of an episode.
 
-    `topics` maps the keys of the contract's sources (their topics), and `command`, `goal`, `tick`, `episode`, to their
-    names in the file, so that readers need not know namespaces and remappings.
+    `topics` maps the keys of the contract's sources (their topics), and `reward`, `command`, `goal`, `tick`, `episode`,
+    to their names in the file, so that readers need not know namespaces and remappings.
     """
 
     session: str
@@ -47,6 +48,8 @@ class EpisodeInfo:
     def of_contract(self, contract: RobotContract) -> EpisodeInfo:
         """Copy with task, robot, time and default topic names filled in."""
         names = {source.key: absolute(source.topic) for source in contract.sources}
+        if contract.file.reward is not None:
+            names[REWARD] = absolute(contract.file.reward.topic)
         names |= {name: f"/controller/{name}" for name in ("command", "goal", "tick", "episode")}
         started = self.started or datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         topics = names | dict(self.topics)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.contract.frames import TF_STATIC
+from mbrl_controller.contract.reward_label import ROLE as REWARD
 from mbrl_controller.contract.sources import Source, TrackedSource
 
 NANO = 1_000_000_000
@@ -77,6 +78,8 @@ def qos_by_role(contract: RobotContract, lockstep: bool) -> dict[str, OfferedQos
     sensors = {source.key: lockstep_sensor(contract, source) if lockstep else SENSOR for source in contract.sources}
     commands = command(None if lockstep else contract.action.period)
     topics = sensors | {TF_STATIC: LATCHED} | {to.role: commands for to in contract.destinations}
+    if contract.file.reward is not None and contract.file.reward.topic not in sensors:
+        topics[REWARD] = RECORD
     return topics | {
         "command": RECORD,
         "plan": REQUEST,

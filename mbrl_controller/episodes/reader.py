@@ -13,10 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from mbrl_controller.base.errors import ContractError, EpisodeError, MessageError
 from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.contract.frames import TF_STATIC, StaticFrames
+from mbrl_controller.contract.reward_label import ROLE as REWARD
 from mbrl_controller.contract.state_assembly import make_readers
 from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.command_intervals import CommandIntervals, Stamps, command_intervals
@@ -43,6 +46,7 @@ class Episode:
     sources: Mapping[str, TimeSeries]  # by the source's key; values in the source's order
     commands: TimeSeries  # [K, A] rad
     goals: TimeSeries  # [K, G]
+    labels: TimeSeries  # [K, 1] of the reward, at their receipt; perhaps not finite; none where the contract names none
     ticks: Mapping[str, Array]  # label -> [K], in order of arrival
     events: tuple[dict[str, Any], ...]  # of the episode topic
     begin_ns: int | None  # from the begin and end events
@@ -79,7 +83,7 @@ def read_episode(
     if recorded.looks_up_frames:  # where frames are first, before the poses that they turn, whenever it was logged
         log.read(log.of_frames(only_new=True))
     if not only_for_transitions:
-        log.read([*log.of_frames(), *log.of_commands(), *log.of_goals(), *log.of_sources()])
+        log.read([*log.of_frames(), *log.of_commands(), *log.of_goals(), *log.of_labels(), *log.of_sources()])
     else:
         log.read(log.of_commands())
         log.read([*log.of_frames(), *log.of_sources(log.intervals().query_stamps)])
@@ -142,6 +146,7 @@ class _Log:
         self._newest_logged = 0  # ns
         self._command_order = NamedValues("command", contract.action.names)
         self._goal_order = NamedValues("goal", contract.task.goal.names)
+        self._labels = TimeSeriesBuilder(1)
         self._ticks = TimeSeriesBuilder(0)
         self._tick_labels: tuple[str, ...] = ()
         self._events: list[dict[str, Any]] = []
@@ -167,6 +172,11 @@ class _Log:
     def of_goals(self) -> list[_Topic]:
         """Goals."""
         return [self._topic("goal", ros_types.TRAJECTORY, self._take_goal)]
+
+    def of_labels(self) -> list[_Topic]:
+        """Labels of the reward."""
+        label = self.contract.file.reward
+        return [] if label is None else [self._topic(REWARD, label.type, self._take_label, label.topic)]
 
     def of_sources(self, query_stamps: Stamps | None = None) -> list[_Topic]:
         """Measurements; with `query_stamps` (ns) only the newest at each of them."""
@@ -236,6 +246,7 @@ class _Log:
             sources={topic: self._counted(rows.build()) for topic, rows in self._sources.items()},
             commands=commands,
             goals=self._counted(self._goals.build()),
+            labels=self._counted(self._labels.build()),
             ticks=self._columns(),
             events=tuple(self._events),
             begin_ns=begin,
@@ -278,6 +289,15 @@ class _Log:
 
     def _take_goal(self, message: Any, received: int) -> bool:
         return add_row(self._goals, message, self._goal)
+
+    def _take_label(self, message: Any, received: int) -> bool:
+        label = self.contract.file.reward
+        assert label is not None
+        try:
+            self._labels.add(received, np.array([label.value(message)]))
+        except MessageError as error:
+            self._labels.reject(received, str(error))
+        return True
 
     def _goal(self, message: Any) -> Array:
         if len(message.points) < 1:

@@ -139,6 +139,11 @@ def multi_array(
     return _type(type_name)(layout=layout, data=np.asarray(values, dtype=number))
 
 
+def float64(value: float) -> Any:
+    """Float64."""
+    return _type(ros_types.FLOAT64)(data=float(value))
+
+
 def trajectory(names: Sequence[str], points: Array, times: Sequence[float], stamp: int) -> Any:
     """JointTrajectory: positions [P, J] at `times` [P] (s) after `stamp` (ns)."""
     point, duration = _type("trajectory_msgs/msg/JointTrajectoryPoint"), _type("builtin_interfaces/msg/Duration")

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from mbrl_controller.base.errors import EpisodeError
+from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.contract.reward_label import ROLE as REWARD
 from mbrl_controller.contract.state_assembly import split_state
 from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.metadata import EpisodeInfo
@@ -38,6 +40,7 @@ def write_trajectory(
     start_ns: int = START_NS,
     fsync: bool = False,
     measurements: Sequence[Sequence[SourceValues]] | None = None,
+    rewards: Sequence[float] | Array | None = None,
 ) -> Path:
     """Write an episode; raises EpisodeError for wrong sizes or if it cannot be written.
 
@@ -58,6 +61,7 @@ def write_trajectory(
         fsync: Wait until the file is on disk.
         measurements: [T+1] what the sources sent from tick to tick, instead of one message each with its part of
             `states`: where these hold velocities that a reader makes of more than is measured at the ticks.
+        rewards: [T] labels of the steps, for a contract that says where they come from.
     """
     states, commands = np.asarray(states, dtype=float), np.asarray(commands, dtype=float)
     T = len(commands)
@@ -67,6 +71,8 @@ def write_trajectory(
     for what, given in (("measurement times", seconds), ("lists of measurements", measurements)):
         if given is not None and len(given) != T + 1:
             raise EpisodeError(f"{path}: {len(given)} {what} for {T + 1} states")
+    if rewards is not None and (contract.file.reward is None or len(rewards) != T):
+        raise EpisodeError(f"{path}: {len(rewards)} rewards for {T} steps of a contract with `reward`, or without it")
     sent = measurements if measurements is not None else _at_ticks(contract, states, seconds)
     sources = {source.key: source for source in contract.sources}
     writer = EpisodeWriter(path, contract, info, flush_s=1e9, fsync=fsync)
@@ -82,6 +88,8 @@ def write_trajectory(
             if goals is not None:
                 goal = ros_messages.trajectory(contract.task.goal.names, goals[k : k + 1], (0.0,), stamp)
                 writer.write(name["goal"], goal, stamp)
+            if rewards is not None and k:
+                writer.write(name[REWARD], _label(contract, float(rewards[k - 1])), stamp)
             if k < T:
                 writer.write(
                     name["command"], ros_messages.joint_state(contract.action.names, commands[k], stamp), stamp
@@ -96,6 +104,15 @@ def write_trajectory(
     except BaseException:
         writer.discard()
         raise
+
+
+def _label(contract: RobotContract, value: float) -> Any:
+    """A message with the label of a step."""
+    label = contract.file.reward
+    assert label is not None
+    if label.type == ros_types.FLOAT64:
+        return ros_messages.float64(value)
+    return ros_messages.multi_array([0.0] * label.entry + [value], (), label.type)
 
 
 def _at_ticks(contract: RobotContract, states: Array, seconds: Array) -> list[list[SourceValues]]:

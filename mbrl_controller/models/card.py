@@ -21,7 +21,7 @@ from mbrl_controller.models.spec import ModelSpec, Precision, check_format, desc
 
 MODEL_FILE = "model.onnx"
 INT8_FILE = "model.int8.onnx"
-HEAD_FILES: dict[HeadKind, str] = {"policy": "policy.onnx", "value": "value.onnx"}
+HEAD_FILES: dict[HeadKind, str] = {"policy": "policy.onnx", "value": "value.onnx", "reward": "reward.onnx"}
 ONNX_FILES = (MODEL_FILE, INT8_FILE, *HEAD_FILES.values())
 IDENTIFIED_FILE = "identified.json"
 CARD_FILE = "card.json"
@@ -48,6 +48,7 @@ class ModelCard(BaseModel):
     measured: dict[str, str] = Field(default_factory=dict)  # as in episodes/data_schema.py; empty: an older card
     policy: HeadCard | None = None
     value: HeadCard | None = None
+    reward: HeadCard | None = None
     identified: IdentifiedCard | None = None  # fitted physics of the simulator
 
     @model_validator(mode="after")
@@ -67,7 +68,7 @@ class ModelCard(BaseModel):
     @property
     def heads(self) -> dict[HeadKind, HeadCard]:
         """The heads that the version has."""
-        found: dict[HeadKind, HeadCard | None] = {"policy": self.policy, "value": self.value}
+        found: dict[HeadKind, HeadCard | None] = {kind: getattr(self, kind) for kind in HEAD_FILES}
         return {kind: head for kind, head in found.items() if head is not None}
 
     @property

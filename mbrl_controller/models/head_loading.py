@@ -15,10 +15,11 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from mbrl_controller.base.errors import ModelError
-from mbrl_controller.models.card import ModelCard, Version
+from mbrl_controller.models.card import HEAD_FILES, ModelCard, Version
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.heads import HeadKind
 from mbrl_controller.models.onnx_policy import OnnxPolicy
+from mbrl_controller.models.onnx_reward import OnnxReward
 from mbrl_controller.models.onnx_value import OnnxValue
 from mbrl_controller.models.sandbox import check_in_sandbox
 from mbrl_controller.tasks.base import Task
@@ -31,6 +32,7 @@ class Heads:
 
     policy: OnnxPolicy | None = None
     value: OnnxValue | None = None
+    reward: OnnxReward | None = None
 
     def check_sees(self, goals: int) -> None:
         """Raises ModelError if a head looks further ahead than `goals` control periods."""
@@ -55,6 +57,7 @@ class HeadFiles(BaseModel):
 
     policy: HeadFile | None = None
     value: HeadFile | None = None
+    reward: HeadFile | None = None
 
     @classmethod
     def of(cls, version: Version, card: ModelCard | None = None) -> HeadFiles:
@@ -64,7 +67,7 @@ class HeadFiles(BaseModel):
 
     def read(self) -> dict[HeadKind, ModelFile]:
         """The files' content; raises ModelError if a digest is another one by now."""
-        named: dict[HeadKind, HeadFile | None] = {"policy": self.policy, "value": self.value}
+        named: dict[HeadKind, HeadFile | None] = {kind: getattr(self, kind) for kind in HEAD_FILES}
         return {kind: ModelFile.read(head.path, head.sha256) for kind, head in named.items() if head is not None}
 
 
@@ -89,10 +92,11 @@ def open_heads(
         action: see `task`.
         threads: of ONNX Runtime.
     """
-    policy, value = files.get("policy"), files.get("value")
+    policy, value, reward = (files.get(kind) for kind in HEAD_FILES)
     return Heads(
         None if policy is None else OnnxPolicy.load(policy, task=task, action=action, threads=threads),
         None if value is None else OnnxValue.load(value, task=task, action=action, threads=threads),
+        None if reward is None else OnnxReward.load(reward, task=task, action=action, threads=threads),
     )
 
 
@@ -104,6 +108,7 @@ def load_heads(
     action: ActionSpace | None = None,
     threads: int = 1,
     sandbox_rows: int | None = None,
+    sandbox_steps: int = 1,
 ) -> Heads:
     """The heads that a version has; raises ModelError, naming the file, for a damaged one.
 
@@ -115,13 +120,14 @@ def load_heads(
         threads: of ONNX Runtime.
         sandbox_rows: states at which a file first runs in a process of its own, and with which it is warmed up; None:
             neither.
+        sandbox_steps: of a plan: a reward is asked of all of its steps at once.
     """
     files = read_heads(version, card)
     if sandbox_rows is not None:
         for kind, file in files.items():
-            check_in_sandbox(file, sandbox_rows, 1, kind)
+            check_in_sandbox(file, sandbox_rows, sandbox_steps if kind == "reward" else 1, kind)
     heads = open_heads(files, task=task, action=action, threads=threads)
-    for head in (heads.policy, heads.value):
+    for head in (heads.policy, heads.value, heads.reward):
         if head is not None and sandbox_rows is not None:
-            head.warm_up(sandbox_rows)
+            head.warm_up(sandbox_rows * sandbox_steps if head is heads.reward else sandbox_rows)
     return heads

@@ -1,11 +1,11 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The heads of a version: a policy and a value network beside its model, or a policy alone.
+"""The heads of a version: a policy, a value and a reward network beside its model, or a policy alone.
 
-A head sees the state and the goal at given steps ahead (`goal_steps`), so that a new goal needs no training. Its
-description is stored as metadata in the ONNX file (key `mbrl_controller_head`, JSON); its digest, and how it was made,
-on the version's card.
+A head sees the state and the goal at given steps ahead (`goal_steps`), so that a new goal needs no training; a reward
+sees a step, from state to state. Its description is stored as metadata in the ONNX file (key `mbrl_controller_head`,
+JSON); its digest, and how it was made, on the version's card.
 """
 
 from __future__ import annotations
@@ -26,19 +26,22 @@ from mbrl_controller.tasks.spaces import ActionSpace, Array, VectorSpec
 HEAD_METADATA_KEY = "mbrl_controller_head"
 MAX_STEPS = 50  # of a plan, and ahead at which a goal is seen
 
-HeadKind = Literal["policy", "value"]
-HeadMethod = Literal["distilled", "sac", "monte_carlo", "td_lambda"]
+HeadKind = Literal["policy", "value", "reward"]
+HeadMethod = Literal["distilled", "sac", "monte_carlo", "td_lambda", "task_labels", "topic_labels"]
 METHODS: dict[HeadKind, tuple[HeadMethod, ...]] = {
     "policy": ("distilled", "sac"),
     "value": ("monte_carlo", "td_lambda"),
+    "reward": ("task_labels", "topic_labels"),
 }
 
 
 class HeadSpec(BaseModel):
-    """Identity of a policy or of a value network, physical units in.
+    """Identity of a policy, a value or a reward network, physical units in.
 
     policy: (state [N, S], goal [N, K, G]) -> plan [N, horizon, A] of normalised actions in [-1, 1].
     value: (state [N, S], goal [N, K, G]) -> discounted return to go [members, N], in units of the task's reward.
+    reward: (state [N, S], action [N, A], next_state [N, S], goal [N, 1, G]) -> reward of the step [members, N], in
+    units of its labels, the cost of a drop included; actions are joint targets.
     K is the number of `goal_steps`: row k of a goal is the one `goal_steps[k]` control periods after the state.
     """
 
@@ -64,7 +67,7 @@ class HeadSpec(BaseModel):
     goal_periodic: tuple[int, ...] = ()
     goal_steps: tuple[int, ...] = Field(min_length=1, max_length=MAX_STEPS)  # ascending, each 1 ... 50
     horizon: int = Field(default=1, ge=1, le=MAX_STEPS)  # actions that a policy gives
-    members: int = Field(default=1, ge=1, le=64)  # networks of a value ensemble
+    members: int = Field(default=1, ge=1, le=64)  # networks of an ensemble of values or rewards
     discount: float = Field(default=1.0, gt=0, le=1)  # per control period, of a value's return
     hidden: tuple[int, ...]
     version: str = ""
@@ -88,8 +91,10 @@ class HeadSpec(BaseModel):
             wrong.append(f"goal_steps {steps} are not ascending numbers from 1 to {MAX_STEPS}")
         if self.kind == "policy" and self.members != 1:
             wrong.append("members: a policy is one network")
-        if self.kind == "value" and self.horizon != 1:
-            wrong.append("horizon: a value gives no plan")
+        if self.kind != "policy" and self.horizon != 1:
+            wrong.append(f"horizon: a {self.kind} gives no plan")
+        if self.kind == "reward" and self.goal_steps != (1,):
+            wrong.append("goal_steps: a reward sees the goal at the end of its step, (1,)")
         if wrong:
             raise ValueError("; ".join(wrong))
         return self
@@ -108,13 +113,13 @@ class HeadSpec(BaseModel):
         """The spec of a head for this task on this robot.
 
         Args:
-            kind: policy or value.
+            kind: policy, value or reward.
             task: what is asked.
             robot: its name in the contract.
             action: of the contract.
             goal_steps: control periods after the state at which the goal is seen.
             hidden: width of each hidden layer.
-            more: further fields: horizon of a policy, members and discount of a value.
+            more: further fields: horizon of a policy, members of the others, discount of a value.
 
         Raises:
             ModelError: for a field out of its range.
@@ -198,7 +203,9 @@ class HeadSpec(BaseModel):
     def from_metadata(cls, metadata: dict[str, str], where: str) -> HeadSpec:
         """The spec in an ONNX file's metadata; `where` names the file in errors (ModelError)."""
         if HEAD_METADATA_KEY not in metadata:
-            raise ModelError(f"{where}: neither a policy nor a value of mbrl_controller (no {HEAD_METADATA_KEY!r})")
+            raise ModelError(
+                f"{where}: neither a policy nor a value nor a reward of mbrl_controller (no {HEAD_METADATA_KEY!r})"
+            )
         check_format(metadata[HEAD_METADATA_KEY], where)
         try:
             return cls.model_validate_json(metadata[HEAD_METADATA_KEY])
@@ -253,4 +260,19 @@ class ValueHead(Protocol):
 
         goals[i] is the goal i + 1 periods after the states.
         """
+        ...
+
+
+class RewardHead(Protocol):
+    """A loaded reward ensemble; `OnnxReward` is one. May be called by several threads at a time."""
+
+    @property
+    def spec(self) -> HeadSpec: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def digest(self) -> str: ...
+
+    def rewards(self, states: Array, actions: Array, next_states: Array, goals: Array) -> NDArray[np.float32]:
+        """Rewards [V, M] of steps from states [M, S] by targets [M, A] to next states [M, S] under goals [M, G]."""
         ...

@@ -26,6 +26,7 @@ from mbrl_controller.models.differentiable import DifferentiableModel
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.head_loading import Heads, load_heads
 from mbrl_controller.models.onnx_policy import OnnxPolicy
+from mbrl_controller.models.onnx_reward import OnnxReward
 from mbrl_controller.models.onnx_value import OnnxValue
 from mbrl_controller.models.selection import select_model_file
 from mbrl_controller.models.spec import ModelSpec
@@ -94,6 +95,11 @@ class LoadedModel:
         """The version's value ensemble; None: it has none, or it was not asked for."""
         return self.heads.value
 
+    @property
+    def reward(self) -> OnnxReward | None:
+        """The version's reward ensemble; None: it has none, or it was not asked for."""
+        return self.heads.reward
+
     def rollout(self, state: Array, actions: Array) -> Array:
         """States [E, N, H, S] after targets [N, H, A] from state [S]."""
         return self.ensemble.rollout(state, actions)
@@ -126,7 +132,7 @@ def load_model(
         threads: see load_ensemble.
         sandbox_size: candidates and horizon at which a file first runs in a process of its own, and at which the model
             is warmed up; None: neither.
-        heads: whether to load the version's policy and value too; a damaged one is an error.
+        heads: whether to load the version's heads too; a damaged one is an error.
         gradients: whether to load it for planning by gradient too, which needs torch and an fp32 file.
     """
 
@@ -138,8 +144,16 @@ def load_model(
         ensemble.warm_up(*sandbox_size)
     beside = Heads()
     if heads:  # a value is asked of all candidates on all members at once
-        rows = None if sandbox_size is None else sandbox_size[0] * ensemble.size
-        beside = load_heads(version, chosen.card, task=task, action=action, threads=threads, sandbox_rows=rows)
+        rows, steps = (None, 1) if sandbox_size is None else (sandbox_size[0] * ensemble.size, sandbox_size[1])
+        beside = load_heads(
+            version,
+            chosen.card,
+            task=task,
+            action=action,
+            threads=threads,
+            sandbox_rows=rows,
+            sandbox_steps=steps,
+        )
     named = chosen.card.spec.version or version.name
     differentiable = load_gradients(chosen.file, ensemble.spec, beside, threads) if gradients else None
     return LoadedModel(ensemble, named, chosen.fallback, chosen.why, beside, differentiable)

@@ -15,8 +15,7 @@ from mbrl_controller.base.errors import ModelError
 from mbrl_controller.models.card import CARD_FILE, HEAD_FILES, ONNX_FILES, ModelCard, Version
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.heads import HeadCard, HeadKind
-from mbrl_controller.models.onnx_policy import OnnxPolicy
-from mbrl_controller.models.onnx_value import OnnxValue
+from mbrl_controller.models.onnx_heads import HEADS
 from mbrl_controller.models.registry import Registry
 
 
@@ -40,8 +39,8 @@ def add_heads(
         registry: where both are.
         task: the task.
         version: whose files to take over: a name, or `current`.
-        files: folder with the files of the new heads (`policy.onnx`, `value.onnx`) and what else the version shall
-            have, such as a report.
+        files: folder with the files of the new heads (`policy.onnx`, `value.onnx`, `reward.onnx`) and what else the
+            version shall have, such as a report.
         heads: what the card says of the new heads; their digests must be those of the files.
         created: when, ISO 8601.
         command: how it was made.
@@ -78,7 +77,7 @@ def add_heads(
 
 def _check_alike(kind: HeadKind, file: ModelFile, card: ModelCard) -> None:
     """Raises ModelError if a head is not of the version's task, robot, state and action."""
-    own, head = card.spec, (OnnxPolicy if kind == "policy" else OnnxValue).load(file).spec
+    own, head = card.spec, HEADS[kind].load(file).spec
     names = ("task", "robot", "state_names", "state_units", "action_names", "control_period_s")
     differ = [name for name in names if getattr(own, name) != getattr(head, name)]
     if differ:

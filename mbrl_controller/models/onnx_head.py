@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a policy and a value network in ONNX Runtime share: loading, checks, and calls from several threads."""
+"""What the heads in ONNX Runtime share: loading, checks, and calls from several threads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HeadT = TypeVar("HeadT", bound="OnnxHead")
 
 
 class OnnxHead(ABC):
-    """(state [N, S], goal [N, K, G]) -> output. Made by `load`."""
+    """(state [N, S], goal [N, K, G]) -> output, if `input_shapes` says nothing else. Made by `load`."""
 
     KIND: ClassVar[HeadKind]
     OUTPUT: ClassVar[str]
@@ -73,18 +73,25 @@ class OnnxHead(ABC):
         return head
 
     @classmethod
+    def input_shapes(cls, spec: HeadSpec) -> dict[str, tuple[int, ...]]:
+        """Shape of a row of each of the graph's inputs, in order."""
+        return {"state": (len(spec.state_names),), "goal": (len(spec.goal_steps), len(spec.goal_names))}
+
+    @classmethod
     @abstractmethod
     def output_shape(cls, spec: HeadSpec, rows: int | None) -> tuple[int | None, ...]:
         """Shape of the graph's output for so many rows; None: any number."""
 
     def warm_up(self, rows: int, repeats: int = 3) -> None:
         """Evaluate so many rows a few times, so that the first tick allocates nothing."""
-        state, goal = self._rest(rows)
+        rest = self._rest(rows)
         for _ in range(repeats):
-            self._evaluate(state, goal)
+            self._evaluate(*rest)
 
-    def _evaluate(self, state: Float32, goal: Float32) -> Float32:
-        output: Float32 = self._session.run([self.OUTPUT], {"state": state, "goal": goal})[0]
+    def _evaluate(self, *inputs: Float32) -> Float32:
+        """The graph's output; inputs in the order of `input_shapes`."""
+        fed = dict(zip(self.input_shapes(self.spec), inputs, strict=True))
+        output: Float32 = self._session.run([self.OUTPUT], fed)[0]
         return output
 
     def _inputs(self, states: Array, goals: Array) -> tuple[Float32, Float32]:
@@ -102,9 +109,8 @@ class OnnxHead(ABC):
     def _misfit(self, state: tuple[int, ...], goals: tuple[int, ...], wanted: str, goals_wanted: str) -> ModelError:
         return ModelError(f"{self.path}: state {state} and goals {goals} do not fit {wanted} and {goals_wanted}")
 
-    def _rest(self, rows: int) -> tuple[Float32, Float32]:
-        S, K, G = len(self.spec.state_names), len(self.spec.goal_steps), len(self.spec.goal_names)
-        return np.zeros((rows, S), np.float32), np.zeros((rows, K, G), np.float32)
+    def _rest(self, rows: int) -> tuple[Float32, ...]:
+        return tuple(np.zeros((rows, *shape), np.float32) for shape in self.input_shapes(self.spec).values())
 
     def _check_prediction(self) -> None:
         """Evaluate once at rest: a file with the right interface may still fail to run."""
@@ -118,7 +124,6 @@ class OnnxHead(ABC):
 
     @classmethod
     def _check_interface(cls, session: ort.InferenceSession, spec: HeadSpec, path: Path) -> None:
-        S, K, G = len(spec.state_names), len(spec.goal_steps), len(spec.goal_names)
-        inputs: dict[str, list[int | None]] = {"state": [None, S], "goal": [None, K, G]}
+        inputs: dict[str, list[int | None]] = {n: [None, *shape] for n, shape in cls.input_shapes(spec).items()}
         outputs = {cls.OUTPUT: list(cls.output_shape(spec, None))}
         check_tensors(session, path, inputs, outputs)

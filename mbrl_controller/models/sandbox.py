@@ -22,9 +22,8 @@ from mbrl_controller.base.errors import ModelError
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.heads import HeadKind
 from mbrl_controller.models.onnx_ensemble import OnnxEnsemble
-from mbrl_controller.models.onnx_policy import OnnxPolicy
+from mbrl_controller.models.onnx_heads import HEADS
 from mbrl_controller.models.onnx_validation import validate_onnx
-from mbrl_controller.models.onnx_value import OnnxValue
 
 MEMORY_BYTES = 1 << 30  # in addition to the libraries'
 CPU_S = 20
@@ -92,8 +91,7 @@ def main(path: str, candidates: int, horizon: int, timed: int = 0, kind: str = "
     try:
         file = ModelFile.of(path, sys.stdin.buffer.read())
         if kind != "model":
-            head = OnnxPolicy if kind == "policy" else OnnxValue
-            head.load(file).warm_up(candidates * horizon, repeats=1)
+            HEADS[kind].load(file).warm_up(candidates * horizon, repeats=1)  # type: ignore[index]
             return 0
         model = OnnxEnsemble.load(file)
         model.warm_up(candidates, horizon, repeats=1)

@@ -37,7 +37,7 @@ BESIDE_NICENESS = 10
 def identity(model: ControlModel) -> dict[str, object]:
     """A model's entries in /diagnostics."""
     values: dict[str, object] = {"model version": model.version or "none"}
-    for kind in ("policy", "value"):
+    for kind in ("policy", "value", "reward"):
         head = getattr(model, kind, None)
         values[f"{kind} digest"] = "none" if head is None else head.digest
     if isinstance(model, LoadedModel):

@@ -25,6 +25,7 @@ from mbrl_controller.base.resources import home_dir
 from mbrl_controller.contract import ros_types
 from mbrl_controller.contract.contract import load_contract
 from mbrl_controller.contract.frames import TF_STATIC
+from mbrl_controller.contract.reward_label import ROLE as REWARD
 from mbrl_controller.episodes.episode_topics import OWN_EPISODE
 from mbrl_controller.episodes.offered_qos import OfferedQos, qos_by_topic, to_yaml
 from mbrl_controller.episodes.recorder import Recorder
@@ -123,7 +124,10 @@ class Logger(ManagedNode):
         contract, values, manual, world = self._contract, self._values, self._manual, self._world
         assert manual is not None
         assert world is not None
-        wanted: dict[str, tuple[str, str, bool]] = {s.key: (s.topic, s.type, True) for s in contract.sources}
+        wanted: dict[str, tuple[str, str, bool]] = {}
+        if (label := contract.file.reward) is not None:  # first: where it is part of a state's array, that one counts
+            wanted[REWARD] = (label.topic, label.type, True)
+        wanted |= {s.key: (s.topic, s.type, True) for s in contract.sources}
         wanted |= {to.role: (to.topic, to.type, False) for to in contract.destinations}
         for topic, kind in RECORDED.items():
             wanted[topic] = (f"{values['controller']}/{topic}", kind, False)

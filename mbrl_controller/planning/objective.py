@@ -16,6 +16,7 @@ from mbrl_controller.planning.linearise import Linearisation, SteppingModel, los
 from mbrl_controller.planning.local_model import LocalModel
 from mbrl_controller.planning.proposals import Candidates
 from mbrl_controller.planning.risk import Risk
+from mbrl_controller.planning.step_reward import StepReward
 from mbrl_controller.planning.terminal_value import TerminalValue
 from mbrl_controller.tasks.arrays import constant, from_then_on, namespace
 from mbrl_controller.tasks.base import Task
@@ -43,6 +44,8 @@ class RolloutObjective:
     discount V was learnt with. Without one it is the plain sum of rewards. A candidate that is lost within the horizon
     stays lost: instead of V, which knows states that can be met, it has the cost of a drop at each further step,
     -drop_cost / (1 - gamma) in all.
+
+    With a learned `reward` neither the task's reward nor its drop rule is asked: what a drop costs is in the labels.
     """
 
     model: RolloutModel
@@ -54,6 +57,7 @@ class RolloutObjective:
     goal: Array  # [H, G]
     terminal: TerminalValue | None = None  # of the states after the last step
     scale: Array | None = None  # [S], standard deviation of one step's change, if the model says it
+    reward: StepReward | None = None  # in place of the task's, drops included
     proposals: Candidates | None = None  # [K, H, A] in [-1, 1]: where to search, if the planner is asked to
 
     def __call__(self, candidates: Array) -> Array:
@@ -62,6 +66,8 @@ class RolloutObjective:
         states = self.model.rollout(self.state, targets)
         with np.errstate(invalid="ignore", over="ignore"):
             goal = constant(self.goal, states)  # of their kind: else numpy would compute every reward in double
+            if self.reward is not None:
+                return self.risk.aggregate(self.reward(self.state, states, targets, goal).sum(-1))
             rewards = self.task.reward(states, targets, goal)
             lost = from_then_on(self.task.at_risk(states))
             rewards = rewards - self.drop_cost * lost

@@ -115,7 +115,7 @@ def _info(config: RolloutConfig, resolved: ResolvedRollout, session: str, number
 def _heads(resolved: ResolvedRollout) -> dict[str, str]:
     """Digests of the version's heads, which act or may have had a say."""
     heads = resolved.spec.heads
-    named = {"policy_sha256": heads.policy, "value_sha256": heads.value}
+    named = {"policy_sha256": heads.policy, "value_sha256": heads.value, "reward_sha256": heads.reward}
     return {name: head.sha256 for name, head in named.items() if head is not None}
 
 

@@ -26,6 +26,8 @@ from mbrl_controller.base.run_folder import mark_done, new_run, newest_unfinishe
 from mbrl_controller.control.task_config import planner_defaults
 from mbrl_controller.dynamics.data import MIN_EPISODES, MIN_TRANSITIONS, TransitionSet
 from mbrl_controller.dynamics.export import export_onnx
+from mbrl_controller.dynamics.head_trainer import FittedHead
+from mbrl_controller.dynamics.reward_network import RewardNetwork
 from mbrl_controller.dynamics.trainer import EnsembleTrainer, FitResult, TrainCallbacks
 from mbrl_controller.dynamics.validation import evaluate, longest_horizon
 from mbrl_controller.episodes.data_schema import source_kinds
@@ -48,6 +50,8 @@ from mbrl_controller.training.retrain_plan import (
     make_plan,
     read_plan,
 )
+from mbrl_controller.training.reward_fit import add_reward, fit_reward, labels_of
+from mbrl_controller.training.reward_labels import LabelledSteps
 
 LOCK_FILE = ".retraining"
 ADDED_FILE = "added"  # in a run's folder: `created` of the version that it adds to the registry
@@ -90,6 +94,7 @@ class _Data:
     dataset: Dataset
     train: TransitionSet
     validation: TransitionSet
+    labels: LabelledSteps | None = None  # of the reward, where one is learnt
 
 
 @dataclass(frozen=True)
@@ -137,10 +142,14 @@ def run(
         this = _Run(plan, inputs, folder, registry, callback or RetrainCallback())
         data = read(this, processes)
         fitted = train(this, data, request.threads, should_stop)
-        if fitted.stopped:
+        reward = None
+        if data.labels is not None and not fitted.stopped:
+            this.callback.on_stage(f"fitting the reward to {len(data.labels.data)} steps")
+            reward = fit_reward(plan, inputs.contract, data.labels, should_stop, request.threads)
+        if fitted.stopped or (reward is not None and reward.stopped):
             return RetrainResult("stopped", "stopped; --resume continues", folder, None, {}, {}, data.dataset)
         validation = validate(this, data, fitted)
-        card = package(this, data, fitted, validation)
+        card = package(this, data, fitted, validation, reward)
         status, reason, version = publish(this, card, validation.failed)
         mark_done(folder, f"{status}: {reason}\n")
         return RetrainResult(status, reason, folder, version, validation.metrics, validation.baseline, data.dataset)
@@ -164,7 +173,11 @@ def read(run: _Run, processes: int = 1) -> _Data:
         dataset.data.require(MIN_TRANSITIONS, MIN_EPISODES, "training data")
     except DatasetError as error:
         raise DatasetError(f"{error}; an episode of {1.5 * PART_S:g} s or more counts as several") from error
-    return _Data(dataset, *dataset.data.split_by_episode(plan.train.holdout_fraction))
+    labels = None
+    if plan.train.reward == "learned":
+        callback.on_stage("reading labels of the reward")
+        labels = labels_of(plan, contract)
+    return _Data(dataset, *dataset.data.split_by_episode(plan.train.holdout_fraction), labels)
 
 
 def train(run: _Run, data: _Data, threads: int | None, should_stop: Callable[[], bool]) -> FitResult:
@@ -212,8 +225,22 @@ def validate(run: _Run, data: _Data, fitted: FitResult) -> _Validation:
     return _Validation(spec, metrics, baseline, f"worse than {parent.name}: {worse}" if worse else "")
 
 
-def package(run: _Run, data: _Data, fitted: FitResult, validation: _Validation) -> ModelCard:
-    """Write the version's files: the model with its metrics, the 8-bit file if it plans alike, and the report."""
+def package(
+    run: _Run,
+    data: _Data,
+    fitted: FitResult,
+    validation: _Validation,
+    reward: FittedHead[RewardNetwork] | None = None,
+) -> ModelCard:
+    """Write the version's files: the model with its metrics, the 8-bit file if it plans alike, the report, the reward.
+
+    Args:
+        run: the run.
+        data: what was learnt from.
+        fitted: the ensemble.
+        validation: how it compares with its parent.
+        reward: the learned reward; None: the task's is used.
+    """
     plan, inputs, metrics, files = run.plan, run.inputs, validation.metrics, run.files
     update = {
         "version": run.registry.next_name(plan.task),
@@ -242,8 +269,12 @@ def package(run: _Run, data: _Data, fitted: FitResult, validation: _Validation) 
         int8,
         plan.passed_over,
     )
+    head = None
+    if reward is not None and data.labels is not None:
+        head = add_reward(files, plan, data.labels, reward, spec.version, spec.created)
     return ModelCard(
         spec=spec,
+        reward=head,
         model_sha256=file_sha256(files / MODEL_FILE),
         command=command_of(plan),
         notes=plan.notes,

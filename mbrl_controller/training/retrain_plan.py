@@ -39,6 +39,7 @@ from mbrl_controller.training.episode_weights import file_weights
 from mbrl_controller.training.parent import Parent, find_parent, simulated_shape
 from mbrl_controller.training.quantise import PLANNER
 from mbrl_controller.training.residual import Simulator
+from mbrl_controller.training.reward_labels import label_method
 
 Precision = Literal["auto", "fp32"]  # auto: an 8-bit file beside the fp32 one, if it plans alike
 
@@ -202,6 +203,8 @@ def check_plan(plan: RetrainPlan, registry: Registry) -> RetrainInputs:
         network.load_weights(weights)
     RolloutLoss(network, spec, train.huber, train.loss_weights)
     torch_device(train.device)
+    if train.reward == "learned":
+        label_method(contract, train.reward_fit)
     if plan.precision == "auto":
         make_planner(PLANNER, len(action), planner_defaults(plan.task, PLANNER).planner_options)
     registry.check_writable(plan.task)

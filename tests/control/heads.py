@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""A policy and a value that a test can follow with a pencil, and a model that has them."""
+"""A policy, a value and a reward that a test can follow with a pencil, and a model that has them."""
 
 from __future__ import annotations
 
@@ -40,9 +40,23 @@ class FakeValue:
         return np.tile(self.scale * states[:, 0], (3, 1))
 
 
+class FakeReward:
+    """The further along `wants` the first joint's target, the better; two members that agree."""
+
+    def __init__(self, wants: float = 1.0) -> None:
+        self.wants = wants
+        self.asked: list[int] = []
+
+    def rewards(
+        self, states: np.ndarray, actions: np.ndarray, next_states: np.ndarray, goals: np.ndarray
+    ) -> np.ndarray:
+        self.asked.append(len(states))
+        return np.tile(self.wants * actions[:, 0], (2, 1))
+
+
 class Headed(PlainModel):
     """The plain model, of a version with heads."""
 
-    def __init__(self, policy: Any = None, value: Any = None, **options: Any) -> None:
+    def __init__(self, policy: Any = None, value: Any = None, reward: Any = None, **options: Any) -> None:
         super().__init__(**options)
-        self.policy, self.value = policy, value
+        self.policy, self.value, self.reward = policy, value, reward

@@ -37,6 +37,8 @@ CORE = [
     ("fallback", "auto", "previous_plan", "policy", ["planner"]),
     ("terminal", "none", "none", "value", ["policy"]),
     ("value_pessimism", 1.0, 0, 100, [-0.1, 100.1]),
+    ("reward", "task", "task", "learned", ["value"]),
+    ("reward_pessimism", 1.0, 0, 100, [-0.1, 100.1]),
     ("replan_every", 1, 1, 200, [0, 201]),
     ("delay", "measured", "none", "given", ["some"]),
     ("delay_s", 0.0, 0, 2, [-0.1, 2.1]),

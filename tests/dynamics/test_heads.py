@@ -15,13 +15,15 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from mbrl_controller.base.errors import DatasetError, ModelError
-from mbrl_controller.dynamics.head_data import PolicyData, ValueData, bootstrap, hold_out
+from mbrl_controller.dynamics.head_data import PolicyData, RewardData, ValueData, bootstrap, hold_out
 from mbrl_controller.dynamics.head_export import export_head
-from mbrl_controller.dynamics.head_trainer import HeadTrainConfig, train_policy, train_value
+from mbrl_controller.dynamics.head_trainer import HeadTrainConfig, train_policy, train_reward, train_value
 from mbrl_controller.dynamics.policy_network import PolicyNetwork
+from mbrl_controller.dynamics.reward_network import RewardNetwork
 from mbrl_controller.dynamics.value_network import ValueNetwork
 from mbrl_controller.models.heads import HeadSpec
 from mbrl_controller.models.onnx_policy import OnnxPolicy
+from mbrl_controller.models.onnx_reward import OnnxReward
 from mbrl_controller.models.onnx_value import OnnxValue
 from mbrl_controller.tasks.symmetry import Symmetry
 
@@ -75,6 +77,15 @@ def value_data(rows: int = 1200) -> ValueData:
     return ValueData(state, goal, episode, 100 + 20 * np.cos(state[:, 1]) + 5 * state[:, 0])
 
 
+def reward_data(rows: int = 1200) -> RewardData:
+    """Near the goal's place, little commanded, and B's change counts."""
+    state, goal, episode = inputs(rows)
+    rng = np.random.default_rng(1)
+    after, action = state + rng.normal(0, 0.05, state.shape), rng.uniform(-1, 1, (rows, 2))
+    target = 5 * after[:, 0] + 40 * goal[:, 0, 1] - 2 * action[:, 1] + 30 * (after - state)[:, 2]
+    return RewardData(state, goal[:, :1], episode, action, after, target)
+
+
 def ahead(goal: np.ndarray) -> np.ndarray:
     """Goals of which a head that looks 1 and 3 steps ahead sees `goal`."""
     return np.stack([goal[:, 0], np.full_like(goal[:, 0], 7.0), goal[:, 1]], 1)
@@ -105,6 +116,47 @@ def test_a_value_learns_returns_and_its_file_gives_the_same(tmp_path: Path) -> N
     assert found.shape == (3, len(data))
     np.testing.assert_allclose(found, fitted.network.values(data.state, data.goal), rtol=1e-5)
     assert (found.std(axis=0) > 0).all()  # members learnt from other draws
+
+
+@pytest.mark.parametrize("layout", [{}, {"periodic": (), "goal_periodic": ()}, {"periodic": (0, 1, 2)}])
+def test_a_reward_learns_labels_and_its_file_gives_the_same(tmp_path: Path, layout: dict) -> None:
+    data, spec = reward_data(), make_spec("reward", goal_steps=(1,), **layout)
+    fitted = train_reward(data, spec, QUICK)
+    assert fitted.metrics["reward_rmse"] < 0.3 * fitted.metrics["reward_std"]
+    assert fitted.metrics["reward_correlation"] > 0.95
+    export_head(fitted.network, tmp_path / "reward.onnx")
+    reward = OnnxReward.load(tmp_path / "reward.onnx")
+    found = reward.rewards(data.state, data.action, data.next_state, data.goal[:, 0])
+    assert found.shape == (3, len(data))
+    expected = fitted.network.rewards(data.state, data.action, data.next_state, data.goal)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
+    assert (found.std(axis=0) > 0).all()
+
+
+def test_a_reward_has_no_number_for_steps_that_are_none_and_names_other_sizes(tmp_path: Path) -> None:
+    spec, data = make_spec("reward", goal_steps=(1,)), reward_data(40)
+    network = RewardNetwork(spec)
+    export_head(network, tmp_path / "reward.onnx")
+    reward = OnnxReward.load(tmp_path / "reward.onnx")
+    given = [data.state.copy(), data.action.copy(), data.next_state.copy(), data.goal[:, 0].copy()]
+    for row, value in enumerate(given):
+        value[row, 0] = [np.nan, np.inf, -np.inf, np.nan][row]
+    assert np.isnan(reward.rewards(*given)).all(axis=0)[:5].tolist() == [True] * 4 + [False]
+    with pytest.raises(ModelError, match="do not fit its description"):
+        reward.rewards(data.state, data.action, data.next_state, data.goal[:, 0, :1])
+    with pytest.raises(ModelError, match="do not fit its description"):
+        reward.rewards(data.state, data.action[:5], data.next_state, data.goal[:, 0])
+    with pytest.raises(ModelError, match="a reward network cannot be a value"):
+        RewardNetwork(make_spec("value"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [({"goal_steps": (1, 3)}, "sees the goal at the end of its step"), ({"horizon": 2}, "a reward gives no plan")],
+)
+def test_a_reward_is_of_one_step(fields: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_spec("reward", **{"goal_steps": (1,)} | fields)
 
 
 @pytest.mark.parametrize("limit", ["clip", "tanh"])

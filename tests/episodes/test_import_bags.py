@@ -15,7 +15,7 @@ from mcap.writer import CompressionType
 
 from mbrl_controller.base.errors import EpisodeError, MbrlError
 from mbrl_controller.base.resources import share_dir
-from mbrl_controller.contract.contract import load_contract
+from mbrl_controller.contract.contract import load_contract, parse_contract
 from mbrl_controller.episodes import ros_messages
 from mbrl_controller.episodes.cutting import CutRules, TopicRule
 from mbrl_controller.episodes.import_bags import run
@@ -219,6 +219,28 @@ def test_other_names_are_remapped_and_missing_topics_named(tmp_path) -> None:
         take(bag, tmp_path / "b", remap={"joint_states": "/hand_controller/commands"})
     with pytest.raises(EpisodeError, match="nobody"):
         take(bag, tmp_path / "b", remap={"nobody": "/encoder"})
+
+
+def test_labels_of_the_reward_are_imported_where_the_bag_has_them(tmp_path) -> None:
+    text = CLAW.text.replace("format_version: 1", "format_version: 2")
+    contract = parse_contract(f"{text}\nreward: {{topic: judge}}\n")
+    states, commands = smooth(contract, STEPS)
+    heard = said(contract, states, commands, extra=False)
+    period = round(contract.action.period * SECOND)
+    labels = [("/button", ros_messages.float64(k), START + k * period + 8 * MS) for k in range(1, STEPS + 1)]
+    (file,) = (
+        take(
+            write_rosbag(tmp_path / "bag", sorted(heard + labels, key=lambda item: item[2])),
+            tmp_path / "log",
+            contract=contract,
+            remap={"judge": "/button"},
+        )
+        .folders[0]
+        .iterdir()
+    )
+    assert read_episode(file).labels.values[:, 0].tolist() == list(range(1, STEPS + 1))
+    report = take(write_rosbag(tmp_path / "without", heard), tmp_path / "other", contract=contract)
+    assert (report.episodes, report.transitions) == (1, STEPS)
 
 
 def test_a_topic_of_another_type_is_named_with_both(tmp_path) -> None:

@@ -21,7 +21,7 @@ from rclpy.duration import Duration
 from rclpy.qos import QoSProfile
 from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray, String
+from std_msgs.msg import Float64, Float64MultiArray, String
 from std_srvs.srv import Trigger
 
 from mbrl_controller.base.resources import share_dir
@@ -126,6 +126,26 @@ def test_an_episode_is_logged_whole_and_closed_at_its_end(ros, space, tmp_path):
     assert not episode.rejected
     assert episode.commands.stamps.tolist() == hand.sent
     assert len(transitions(episode)) >= 3  # real time: ticks that a busy machine delays are skipped, by their stamps
+
+
+def test_labels_of_the_reward_are_logged_beside_the_state(ros, space, tmp_path):
+    contract = tmp_path / "labelled.yaml"
+    text = CLAW.text.replace("format_version: 1", "format_version: 2")
+    contract.write_text(f"{text}\nreward: {{topic: judge}}\n")
+    start_logger(ros, space, tmp_path, contract=str(contract))
+    hand = Hand(ros, space)
+    judge = ros.publisher(f"{space}/judge", Float64, qos.SENSOR)
+    ros.wait(lambda: judge.get_subscription_count() > 0, "the logger to take labels")
+    hand.event("begin")
+    for number in range(6):
+        hand.ticks(1)
+        judge.publish(Float64(data=float(number)))
+    hand.event("end")
+    ros.wait(lambda: list(tmp_path.rglob("*.mcap")), "the closed file")
+    (path,) = tmp_path.rglob("*.mcap")
+    labels = read_episode(path).labels.values[:, 0].tolist()
+    assert labels
+    assert set(labels) <= set(map(float, range(6)))
 
 
 def test_the_file_says_how_its_topics_were_offered_by_whoever_did(ros, space, tmp_path):
