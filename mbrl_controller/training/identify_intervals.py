@@ -13,6 +13,7 @@ with perfect sensors and a perfect scene nothing else is.
 from __future__ import annotations
 
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def covariance(fit: Fit) -> tuple[Array, int]:
     """Covariance [P, P] in search coordinates, and the number of clusters; a direction of which nothing is known has
     infinite variance."""
     jacobian, psi = fit.jacobian, fit.weight * fit.residual
-    cluster = np.asarray(fit.cluster)
+    cluster: Any = np.asarray(fit.cluster)
     if len(np.unique(cluster)) < FEW:  # parts of episodes: too narrow rather than useless
         cluster = np.arange(len(psi)) * min(10 * FEW, len(psi)) // len(psi)
     names, of_row = np.unique(cluster, return_inverse=True)
