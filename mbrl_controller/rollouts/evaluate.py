@@ -72,8 +72,8 @@ def run(
         "backend": config.backend if spec.model is not None else None,
         "precision": resolved.precision or None,
         "precision_fallback": resolved.fallback or None,
-        "policy": config.policy,
-        "planner": config.planner if config.policy == "controller" else None,
+        "policy": spec.policy,
+        "planner": config.planner if spec.policy == "controller" else None,
         "planner_options": spec.planner_options,
         "late_share": spec.late_share or None,
         "core": spec.core.model_dump(),
@@ -82,16 +82,31 @@ def run(
         "goal_options": spec.goal_options,
         "seed": seed,
         **summarise(trajectories, resolved.contract),
+        "per_episode": _per_episode(trajectories),
         "machine": f"{platform.machine()}, {usable_cores()} cores, Python {platform.python_version()}",
     }
     if json_file is not None:
         write_json(json_file, report)
     if on_card:
-        if not resolved.precision or config.policy != "controller" or config.late_share:
-            raise MbrlError("a card keeps the figures of a learned model that plans in time, and no others")
+        if not resolved.precision or spec.policy != "controller" or config.late_share:
+            raise MbrlError(
+                "a card keeps the figures of a learned model that plans in time, and no others (--policy controller)"
+            )
         figures = {k: float(v) for k, v in report.items() if isinstance(v, int | float) and np.isfinite(v)}
         Registry(config.models_dir).record_evaluation(config.task, resolved.version, figures, resolved.precision)
     return report
+
+
+def _per_episode(episodes: Sequence[EpisodeTrajectory]) -> dict[str, list[Any]]:
+    """Values by name, each in the order of the seeds, by which two reports on the same seeds can be paired."""
+    metrics = [episode.metrics for episode in episodes]
+    names = sorted({name for m in metrics for name in m.values})
+    return {
+        "seed": [episode.seed for episode in episodes],
+        "return": [float(m.episode_return) for m in metrics],
+        "kept": [not m.dropped for m in metrics],
+        **{name: [float(m.values.get(name, np.nan)) for m in metrics] for name in names},
+    }
 
 
 def summarise(episodes: Sequence[EpisodeTrajectory], contract: RobotContract) -> dict[str, Any]:

@@ -66,6 +66,9 @@ def test_auto_is_what_the_task_says_and_the_planner_where_one_is_named(
     asked = task_defaults("valve").model_copy(update={"policy": "auto"})
     monkeypatch.setattr(task_config, "task_defaults", lambda task: asked)
     assert acts() == "distilled"
+    both = RolloutConfig("valve", models_dir=tmp_path / "both" / "models", policy="auto", seconds=0.2)
+    report = evaluate.run(both, episodes=1, processes=1)
+    assert (report["policy"], report["planner"]) == ("distilled", None)
     assert acts("model") == "controller"
     for named in ({"planner": "cem"}, {"planner_options": SMALL}, {"late_share": 0.3}, {"dynamics": "oracle"}):
         assert acts(**named) == "controller"
@@ -109,6 +112,10 @@ def test_the_report_says_who_acted_and_what_it_took(tmp_path: Path) -> None:
     assert sum(report["command_sources"].values()) == 20
     assert set(report["command_sources"]) == {"plan", "policy"}
     assert report["late_share"] == 0.4
+    each = json.loads(file.read_text())["per_episode"]
+    assert each["seed"] == [0, 1]
+    assert np.mean(each["return"]) == pytest.approx(report["return_mean"])
+    assert np.median(each["degrees_turned"]) == pytest.approx(report["degrees_turned_median"])
     plans = report["command_sources"]["plan"]
     assert report["network_evaluations_mean"] == pytest.approx((plans * 2 * 16 * 3 + (20 - plans)) / 20)
     assert json.loads(file.read_text())["policy_ms_median"] > 0
