@@ -70,14 +70,14 @@ PolicyOption = Annotated[
     Policy,
     typer.Option(
         help="what moves the hand: controller (plans), distilled (the version's policy alone), a floor to compare, or "
-        "auto: as the task's defaults say; the controller where a planner or its options are named"
+        "auto: as the task's defaults say, and the controller where a planner, a goal or another hand is named"
     ),
 ]
 ActingOption = Annotated[
     Literal["auto", "controller", "distilled"],
     typer.Option(
         help="what moves the hand: the controller, which plans, the version's distilled policy alone, or auto: as the "
-        "task's defaults say; the controller where a planner is named"
+        "task's defaults say, and the controller where a planner or another hand is named"
     ),
 ]
 ModelOption = Annotated[str, typer.Option(help="model version, as `mbrl models list` names it")]

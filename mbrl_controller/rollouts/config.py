@@ -163,11 +163,13 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
 
 
 def _asked(config: RolloutConfig, default: Asked) -> AskedPolicy:
-    """Who is to act. Whoever names a planner, its options or what it predicts with wants to see it act."""
+    """Who is to act. Whoever names a planner, its options or what it predicts with wants to see it act; and for another
+    hand or goal than the task's own it is the planner that adapts."""
     if config.policy != "auto":
         return config.policy
-    planner = config.planner != "pddm" or config.planner_options or config.late_share
-    return "controller" if planner or config.dynamics != "learned" else default
+    planner = config.planner != "pddm" or config.planner_options or config.late_share or config.dynamics != "learned"
+    other = config.goal_options or config.sim != "nominal" or config.sim_options
+    return "controller" if planner or other else default
 
 
 def _core(config: RolloutConfig, default: ControllerConfig, fitted: SimulatedModel | None) -> ControllerConfig:

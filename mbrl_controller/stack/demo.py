@@ -54,8 +54,8 @@ def run(
         viewer: serve the panel on this machine, in a process of its own.
         model: model version.
         planner: of the controller; None: as its parameter file says, or random motion where the task has no model yet.
-        policy: who acts: the planner, or the version's policy alone; auto: the planner if it is named, else as the
-            task's defaults say.
+        policy: who acts: the planner, or the version's policy alone; auto: the planner if it or another simulated hand
+            is named, else as the task's defaults say.
         seed: seed of the planner and of the simulated hand.
         hand: that is simulated; None: the task's own.
         json_file: where the report is written.

@@ -129,8 +129,8 @@ def make_config(
         any_rate: also accept a rate other than the model's own.
         model: model version; none is looked for where the planner needs none.
         planner: of the controller; None: as its parameter file says.
-        policy: who acts: the planner, or the version's policy alone; auto: the planner if it is named, else as the
-            task's defaults say.
+        policy: who acts: the planner, or the version's policy alone; auto: the planner if it or another simulated hand
+            is named, else as the task's defaults say.
         seed: seed of the planner and of the simulated hand.
         controller: further parameters of the controller.
         hand: that is simulated.
@@ -144,6 +144,7 @@ def make_config(
 
     hand = hand or SimulatedHand()
     sim, mix = hand.parameters(), parse_mix(hand.mix)
+    by_default = policy == "auto" and not planner and hand.sim == "nominal" and not hand.sim_options
     contract = contract_for(task, hand.contract)
     if not any_rate:
         check_rate(rate or 0.0, contract.action.period)
@@ -170,7 +171,7 @@ def make_config(
         controller={
             **({"any_rate": True} if any_rate else {}),
             **({"planner.name": planner} if planner else {}),
-            **({} if policy == "auto" and not planner else {"policy": "controller" if policy == "auto" else policy}),
+            **({} if by_default else {"policy": "controller" if policy == "auto" else policy}),
             **({"mix": "robots"} if "robots" in mix else {}),
             **(controller or {}),
         },
