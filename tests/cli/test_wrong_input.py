@@ -95,7 +95,7 @@ def run(*words: str) -> Any:
         (("film", "film.gif", "--policy", "hold", "--sim-set", "options.frction=0.1"), "near it: friction"),
         (("soak", "--sim-set", "friction=3"), "friction"),
         (("soak", "--contract", "nosuch.yaml"), "nosuch.yaml: cannot be read"),
-        (("learn", "valve", "--set", "hidden=[8]"), "near it: training.hidden; `mbrl options learn` lists all"),
+        (("learn", "valve", "--set", "hidden=[8]"), "training.reward_fit.hidden; `mbrl options learn` lists all"),
         (("learn", "valve", "--set", "training.hidden_=[8]"), "near it: training.hidden"),
         (("learn", "valve", "--set", "collect.plain.epsodes=2"), "near it: episodes"),
         (("learn", "valve", "--sim-set", "frction=0.1"), "near it: friction"),

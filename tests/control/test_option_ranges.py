@@ -40,6 +40,8 @@ CORE = [
     ("reward", "task", "task", "learned", ["value"]),
     ("reward_pessimism", 1.0, 0, 100, [-0.1, 100.1]),
     ("replan_every", 1, 1, 200, [0, 201]),
+    ("feedback", False, None, None, []),
+    ("feedback_rate", 50.0, 1, 1000, [0.9, 1000.1]),
     ("delay", "measured", "none", "given", ["some"]),
     ("delay_s", 0.0, 0, 2, [-0.1, 2.1]),
 ]

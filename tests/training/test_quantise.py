@@ -156,7 +156,7 @@ def test_a_version_is_served_in_8_bit_unless_asked_otherwise(models: Path, versi
         assert prepared.fallback == ""
     torch = resolve(RolloutConfig("valve", models_dir=models, backend="torch"))
     assert (torch.spec.model, torch.precision) == (version.model, "fp32")
-    with pytest.raises(ModelError, match="torch serves the fp32 file only"):
+    with pytest.raises(ModelError, match="torch is served the fp32 file only"):
         resolve(RolloutConfig("valve", models_dir=models, backend="torch", precision="int8"))
     with pytest.raises(MbrlError, match="auto, fp32, int8"):
         resolve(RolloutConfig("valve", models_dir=models, precision="fp16"))
