@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ..ros.faults.service import Service
 
 SIZE = {"width": 860, "height": 1000}  # of a window: little between the columns, which is all that is rendered
+# Pixels of a picture per pixel of the page: two pages in software else keep each other from answering for minutes.
+COARSE = 0.25
 RETRAIN = "echo epoch 7 of 7"
 
 
@@ -53,7 +55,7 @@ def open_page(chromium: Any) -> Iterator[Callable[[str], Any]]:
     contexts = []
 
     def open_(url: str) -> Any:
-        contexts.append(chromium.new_context(viewport=SIZE))
+        contexts.append(chromium.new_context(viewport=SIZE, device_scale_factor=COARSE))
         contexts[-1].add_init_script(FEW_FRAMES)
         page = contexts[-1].new_page()
         page.set_default_timeout(180_000)  # a busy machine without a GPU draws slowly
