@@ -26,6 +26,10 @@ class DistilConfig(BaseModel):
     goals: tuple[dict[str, Any], ...] = Field(
         default=({},), min_length=1, description="options of the goals drawn for states, in turn, as for --goal"
     )
+    sims: tuple[str, ...] = Field(
+        default=(), description="presets of the hand in which planner and policy act, in turn, as for --sim; none: "
+        "that of --sim alone"
+    )  # fmt: skip
     logged_goals: Number = Field(
         default=0.5, ge=0, le=1, description="share of the log's states that keep the goal they had"
     )

@@ -176,7 +176,8 @@ def check_plan(plan: DistilPlan, registry: Registry) -> DistilInputs:
     if not plan.no_world:
         from mbrl_controller.simulation.sim_presets import make_sim_options
 
-        make_sim_options(plan.sim, plan.sim_options)
+        for sim in (plan.sim, *plan.config.sims):
+            make_sim_options(sim, plan.sim_options)
     registry.check_writable(plan.task)
     policy = None
     if plan.config.start == "policy":

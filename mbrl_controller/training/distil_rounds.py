@@ -118,13 +118,17 @@ def _pieces(
         for first in range(0, len(sample.stretches), size):
             yield Piece(work, first, tuple(sample.stretches[first : first + size]))
         return
-    work = replace(work, actor=actor(plan, inputs, policy))
+    hands = plan.config.sims or (plan.sim,)
+    work = replace(work, actors=tuple(actor(plan, inputs, policy, sim) for sim in hands))
     for first in range(0, SEEDS_OF_ROUND, EPISODES_OF_PIECE):
         yield Piece(work, first, episodes=EPISODES_OF_PIECE)
 
 
-def actor(plan: DistilPlan, inputs: DistilInputs, policy: Path | None) -> EpisodeSpec:
-    """Episodes in which the policy of a file acts, or the planner that teaches; with its goals and without noise."""
+def actor(plan: DistilPlan, inputs: DistilInputs, policy: Path | None, sim: str = "") -> EpisodeSpec:
+    """Episodes in which the policy of a file acts, or the planner that teaches; with its goals and without noise.
+
+    `sim` is the preset of the hand, by default the plan's.
+    """
     from mbrl_controller.rollouts.episode import EpisodeSpec
     from mbrl_controller.simulation.sim_presets import make_sim_options
 
@@ -132,7 +136,7 @@ def actor(plan: DistilPlan, inputs: DistilInputs, policy: Path | None) -> Episod
     return EpisodeSpec(
         contract=teacher.contract,
         contract_folder=teacher.contract_folder,
-        sim=make_sim_options(plan.sim, plan.sim_options),
+        sim=make_sim_options(sim or plan.sim, plan.sim_options),
         policy="controller" if policy is None else "distilled",
         planner=teacher.planner,
         planner_options=teacher.planner_options,

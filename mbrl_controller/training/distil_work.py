@@ -39,7 +39,7 @@ class Work:
     config: DistilConfig
     rows: int  # how many control periods ahead goals are noted
     round: int
-    actor: EpisodeSpec | None = None  # who acts; None: nobody, the states come from the log
+    actors: tuple[EpisodeSpec, ...] = ()  # who acts, on each hand; none: the states come from the log
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class _Worker:
         self.teacher = Teacher(work.teacher)
         self.contract = self.teacher.contract
         self.task, self.period = self.contract.task, self.contract.action.period
-        self._runner: EpisodeRunner | None = None
+        self._runners: dict[int, EpisodeRunner] = {}  # by the number of the hand
 
     def label(self, stretch: Stretch, number: int) -> Demonstrations:
         """What the planner would do along a stretch, with the goal that it had or one drawn for it."""
@@ -90,22 +90,23 @@ class _Worker:
         from mbrl_controller.rollouts.episode import EpisodeRunner, run_episode
         from mbrl_controller.rollouts.policies import ControllerPolicy
 
-        spec = self.work.actor
-        assert spec is not None
-        if self._runner is None:
-            self._runner = EpisodeRunner(spec)
-        policy = self._runner.policy
+        kind, hand = divmod(number, len(self.work.actors))
+        spec = self.work.actors[hand]
+        if hand not in self._runners:
+            self._runners[hand] = EpisodeRunner(spec)
+        runner = self._runners[hand]
+        policy = runner.policy
         assert isinstance(policy, ControllerPolicy)
-        policy.exploration = self.config.exploration * (number % NOISES)
+        policy.exploration = self.config.exploration * (kind % NOISES)
         recorder = _Recorder(policy)
         seed = FIRST_SEED + SEEDS_OF_RUN * self.config.seed + SEEDS_OF_ROUND * self.work.round + number
-        goal = self._goal(self._rng(GOALS, number), number)
-        made = run_episode(self._runner.hand, recorder, goal, seed, spec.seconds or self.task.episode_s)
+        goal = self._goal(self._rng(GOALS, number), kind)
+        made = run_episode(runner.hand, recorder, goal, seed, spec.seconds or self.task.episode_s)
         lost = np.flatnonzero(self.task.at_risk(made.observed[:-1]))
         end = int(lost[0]) if len(lost) else len(made.commands)
         states = made.observed[:end]
         # A goal remembers what it observed: the same one is drawn again.
-        goals = self._ahead(self._goal(self._rng(GOALS, number), number), states, 0.0)
+        goals = self._ahead(self._goal(self._rng(GOALS, number), kind), states, 0.0)
         if spec.policy == "controller":
             plans, found = recorder.plans(end, self.teacher.horizon)
         else:
@@ -116,8 +117,8 @@ class _Worker:
         lead = self.work.teacher.core.max_goal_lead
         return goals_ahead(self.task, goal, states, self.period, self.work.rows, lead, begin)
 
-    def _goal(self, rng: np.random.Generator, number: int) -> Goal:
-        options: dict[str, Any] = self.config.goals[number // NOISES % len(self.config.goals)]
+    def _goal(self, rng: np.random.Generator, kind: int) -> Goal:
+        options: dict[str, Any] = self.config.goals[kind // NOISES % len(self.config.goals)]
         return self.task.sample_goal(rng, **options)
 
     def _rng(self, stream: int, number: int) -> np.random.Generator:

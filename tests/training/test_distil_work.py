@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("mujoco")
 pytest.importorskip("torch")
 
-from mbrl_controller.base.errors import DatasetError, GoalError, MbrlError
+from mbrl_controller.base.errors import ContractError, DatasetError, GoalError, MbrlError
 from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.models.onnx_policy import OnnxPolicy
 from mbrl_controller.models.registry import Registry
@@ -99,7 +99,7 @@ def test_the_planners_own_plans_in_simulation_are_those_it_makes_again_there(tra
     plan, inputs = planned(trained, [], rounds=0, exploration=0.0, first_iterations=1)
     from mbrl_controller.training.distil_rounds import actor
 
-    work = Work(inputs.teacher, plan.config, inputs.rows, 0, actor(plan, inputs, None))
+    work = Work(inputs.teacher, plan.config, inputs.rows, 0, (actor(plan, inputs, None),))
     made = do(Piece(work, 4, episodes=1))
     teacher = Teacher(inputs.teacher)
     # The same states, goals and memory, but other random numbers: alike, and better than neutral.
@@ -109,12 +109,28 @@ def test_the_planners_own_plans_in_simulation_are_those_it_makes_again_there(tra
     assert np.corrcoef(plans[:, 0].ravel(), made.plan[:, 0].ravel())[0, 1] > 0.3
 
 
+def test_episodes_are_on_each_hand_in_turn(trained: Path) -> None:
+    plan, inputs = planned(trained, [], exploration=0.0, sims=["nominal", "perturbed"])
+    from mbrl_controller.training.distil_rounds import actor
+
+    hands = [actor(plan, inputs, None, sim) for sim in plan.config.sims]
+
+    def states(number: int, *actors) -> np.ndarray:
+        return do(Piece(Work(inputs.teacher, plan.config, inputs.rows, 0, actors), number, episodes=1)).state
+
+    for number in (0, 1):
+        np.testing.assert_array_equal(states(number, *hands), states(number, hands[number]))
+    assert not np.array_equal(states(1, hands[0]), states(1, hands[1]))
+
+
 def test_what_cannot_be_is_refused_before_anything_is_labelled(trained: Path, valve_episodes: Path) -> None:
     for wrong in ({"states": 5}, {"goal_steps": [0]}, {"unknown": 1}):
         with pytest.raises(MbrlError, match="options"):
             planned(trained, [valve_episodes], **wrong)
     with pytest.raises(GoalError, match="sideways"):
         planned(trained, [valve_episodes], goals=[{"direction": "sideways"}])
+    with pytest.raises(ContractError, match="left-hand"):
+        planned(trained, [], sims=["nominal", "left-hand"])
     plan = planned(trained, [])[0].model_copy(update={"planner": "random", "planner_options": {}})
     with pytest.raises(MbrlError, match="random"):
         check_plan(plan, Registry(trained))
