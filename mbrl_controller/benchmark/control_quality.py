@@ -15,22 +15,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mbrl_controller.base.engine import PROCESSES
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.benchmark.settings import NO_TASK, Settings, Table, measurable_tasks
 from mbrl_controller.benchmark.subprocess_run import reason
 from mbrl_controller.control.task_config import contract_for, planner_defaults, task_defaults
+from mbrl_controller.models.card import ServedPrecision
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.planning.catalog import PLANNERS
 from mbrl_controller.planning.sampling import SamplingConfig
+from mbrl_controller.rollouts.comparison import paired, per_episode
 from mbrl_controller.rollouts.config import RolloutConfig, resolve
 from mbrl_controller.rollouts.episode import EpisodeTrajectory
 from mbrl_controller.rollouts.evaluate import summarise
 from mbrl_controller.rollouts.pool import EpisodePool
-from mbrl_controller.rollouts.statistics import bootstrap
 from mbrl_controller.tasks.metrics import SHARED, specs_in
 
 SEED = 5000  # the first; no other command starts there
@@ -76,14 +75,13 @@ def quantised(settings: Settings) -> dict[str, Any]:
     Rows by file; `pairs` has the mean differences int8 - fp32 of single episodes, with 95 % bootstrap intervals.
     """
     rows, pairs, missing = [], [], {}
+    files: tuple[ServedPrecision, ServedPrecision] = ("fp32", "int8")
     for task in measurable_tasks():
         episodes = 4 if settings.quick else task_defaults(task).benchmark.quantised_episodes
         try:
             version = Registry().resolve(task)
             version.path_for("int8")
-            records = {
-                p: run_episodes(RolloutConfig(task, precision=p), episodes, on=settings.on)[0] for p in ("fp32", "int8")
-            }
+            records = {p: run_episodes(RolloutConfig(task, precision=p), episodes, on=settings.on)[0] for p in files}
         except (MbrlError, ModuleNotFoundError) as error:
             missing[task] = reason(error)
             continue
@@ -92,34 +90,11 @@ def quantised(settings: Settings) -> dict[str, Any]:
             figures = summarise(found, contract)
             rows.append({"task": task, "version": version.name, "precision": precision, "episodes": episodes,
                          **chosen(figures)})  # fmt: skip
-        pairs.append({"task": task, **paired(records["fp32"], records["int8"])})
+        fp32, int8 = (per_episode(records[p]) for p in files)
+        pairs.append({"task": task, **paired(fp32, int8, files)})
     if not rows:
         raise MbrlError("; ".join(f"{task}: {why}" for task, why in missing.items()) or NO_TASK)
     return {"rows": rows, "pairs": pairs, "missing": missing}
-
-
-def paired(
-    one: list[EpisodeTrajectory], two: list[EpisodeTrajectory], names: tuple[str, str] = ("fp32", "int8")
-) -> dict[str, Any]:
-    """Differences two - one of episodes on the same seeds: of the mean return and the mean of each metric of the task
-    that both have; and how many episodes each alone kept, by `names` of the two."""
-    figures: dict[str, Any] = {}
-    pairs = [
-        ({"episode_return": a.metrics.episode_return, **a.metrics.values},
-         {"episode_return": b.metrics.episode_return, **b.metrics.values})
-        for a, b in zip(one, two, strict=True)
-    ]  # fmt: skip
-    for name in pairs[0][0]:
-        difference = np.array([b[name] - a[name] for a, b in pairs if name in a and name in b])
-        difference = difference[np.isfinite(difference)]
-        if not len(difference):
-            continue
-        figures[f"{name}_difference"] = float(difference.mean())
-        figures[f"{name}_difference_ci95"] = bootstrap(difference, np.mean)
-    kept = [(not a.metrics.dropped, not b.metrics.dropped) for a, b in zip(one, two, strict=True)]
-    figures[f"only_{names[0]}_kept"] = kept.count((True, False))
-    figures[f"only_{names[1]}_kept"] = kept.count((False, True))
-    return figures
 
 
 def quantised_tables(figures: dict[str, Any]) -> list[Table]:

@@ -18,12 +18,13 @@ import numpy as np
 from mbrl_controller.base import machine
 from mbrl_controller.base.engine import PROCESSES
 from mbrl_controller.base.files import write_json
-from mbrl_controller.benchmark.control_quality import chosen, paired, run_episodes
+from mbrl_controller.benchmark.control_quality import chosen, run_episodes
 from mbrl_controller.benchmark.settings import Table, measurable_tasks
 from mbrl_controller.contract.contract import load_contract
 from mbrl_controller.control.config import ControllerConfig, DelayKind
 from mbrl_controller.control.delay import SentCommands, commands_in_force, predict
 from mbrl_controller.control.task_config import contract_for, planner_defaults
+from mbrl_controller.rollouts.comparison import paired, per_episode
 from mbrl_controller.rollouts.config import RolloutConfig, resolve
 from mbrl_controller.rollouts.episode import EpisodeRunner, EpisodeTrajectory
 from mbrl_controller.rollouts.evaluate import summarise
@@ -68,7 +69,7 @@ def run(
                 report["rows"].append(row | {"drops": sum(record.metrics.dropped for record in records)})
             report["pairs"].append({
                 "task": task, "latency_ms": 1e3 * latency,
-                **paired(found["none"][0], found["measured"][0], ("without", "with")),
+                **paired(per_episode(found["none"][0]), per_episode(found["measured"][0]), ("without", "with")),
             })  # fmt: skip
             if latency:
                 report["errors"].append(

@@ -71,6 +71,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="print the ver
 app.command()(stack.demo)
 app.command()(panel.panel)
 app.command()(rollouts.evaluate)
+app.command()(rollouts.compare)
 app.command()(rollouts.film)
 app.command()(rollouts.collect)
 

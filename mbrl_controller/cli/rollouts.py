@@ -1,7 +1,7 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""`mbrl evaluate`, `film` and `collect`: episodes in simulation, without ROS."""
+"""`mbrl evaluate`, `compare`, `film` and `collect`: episodes in simulation, without ROS."""
 
 from __future__ import annotations
 
@@ -105,6 +105,24 @@ def evaluate(
             on_episode=on_episode,
         )
     print_evaluation(report)
+
+
+@report_errors
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="FIRST", help="report of mbrl evaluate --json")],
+    others: Annotated[list[Path], typer.Argument(metavar="REPORT...", help="reports on the same seeds")],
+    json: JsonOption = None,
+) -> None:
+    """Compare evaluations seed by seed: differences from the first report, with 95 % intervals over the pairs."""
+    from mbrl_controller.base.files import write_json
+    from mbrl_controller.cli.tables import print_entries
+    from mbrl_controller.rollouts.comparison import compare_reports
+
+    rows = compare_reports(first, others)
+    for row in rows:
+        print_entries(row)
+    if json is not None:
+        write_json(json, {"first": str(first), "rows": rows})
 
 
 @report_errors

@@ -20,6 +20,7 @@ from mbrl_controller.base.files import write_json
 from mbrl_controller.base.os_process import usable_cores
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.models.registry import Registry
+from mbrl_controller.rollouts.comparison import per_episode
 from mbrl_controller.rollouts.config import RolloutConfig, resolve
 from mbrl_controller.rollouts.episode import EpisodeTrajectory
 from mbrl_controller.rollouts.pool import EpisodePool
@@ -82,7 +83,7 @@ def run(
         "goal_options": spec.goal_options,
         "seed": seed,
         **summarise(trajectories, resolved.contract),
-        "per_episode": _per_episode(trajectories),
+        "per_episode": per_episode(trajectories),
         "machine": f"{platform.machine()}, {usable_cores()} cores, Python {platform.python_version()}",
     }
     if json_file is not None:
@@ -95,18 +96,6 @@ def run(
         figures = {k: float(v) for k, v in report.items() if isinstance(v, int | float) and np.isfinite(v)}
         Registry(config.models_dir).record_evaluation(config.task, resolved.version, figures, resolved.precision)
     return report
-
-
-def _per_episode(episodes: Sequence[EpisodeTrajectory]) -> dict[str, list[Any]]:
-    """Values by name, each in the order of the seeds, by which two reports on the same seeds can be paired."""
-    metrics = [episode.metrics for episode in episodes]
-    names = sorted({name for m in metrics for name in m.values})
-    return {
-        "seed": [episode.seed for episode in episodes],
-        "return": [float(m.episode_return) for m in metrics],
-        "kept": [not m.dropped for m in metrics],
-        **{name: [float(m.values.get(name, np.nan)) for m in metrics] for name in names},
-    }
 
 
 def summarise(episodes: Sequence[EpisodeTrajectory], contract: RobotContract) -> dict[str, Any]:

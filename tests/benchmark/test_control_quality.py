@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -41,25 +40,6 @@ def test_every_planner_spends_the_candidates_it_is_given(candidates: int, contes
     p = make_planner(contestant.planner, 3, {**own, **contestant.settings(task, candidates)})
     result, _ = p.plan(lambda c: -(c**2).sum((1, 2)), p.initial_state(0))
     assert result.evaluated == pytest.approx(candidates, abs=max(2.0, 0.02 * candidates) * p.config.iterations)
-
-
-def record(dropped: bool, value: float) -> SimpleNamespace:
-    return SimpleNamespace(
-        metrics=SimpleNamespace(dropped=dropped, episode_return=value, values={"turns": 2 * value, "error": np.nan})
-    )
-
-
-def test_pairs_are_compared_seed_by_seed() -> None:
-    rng = np.random.default_rng(0)
-    base = rng.normal(size=40) * 100  # seeds differ far more than files do
-    one = [record(False, v) for v in base]
-    two = [record(i < 3, v + 0.5) for i, v in enumerate(base)]
-    figures = control_quality.paired(one, two)
-    assert figures["episode_return_difference"] == pytest.approx(0.5)
-    assert figures["episode_return_difference_ci95"] == pytest.approx((0.5, 0.5))
-    assert figures["turns_difference"] == pytest.approx(1.0)
-    assert "error_difference" not in figures
-    assert (figures["only_fp32_kept"], figures["only_int8_kept"]) == (3, 0)
 
 
 @pytest.fixture

@@ -61,8 +61,8 @@ def test_the_report_has_a_row_for_each_case_and_pairs_them(short, tmp_path: Path
     assert cases == [(0.0, "none"), (0.0, "measured"), (150.0, "none"), (150.0, "measured")]
     assert [row["drops"] for row in report["rows"]] == [0] * 4
     still, late = report["pairs"]
-    assert still["episode_return_difference"] == 0.0  # without latency there is nothing to compensate
-    assert late["episode_return_difference"] != 0.0
+    assert still["return_difference"] == 0.0  # without latency there is nothing to compensate
+    assert late["return_difference"] != 0.0
     assert [row["latency_ms"] for row in report["errors"]] == [150.0]
 
 
