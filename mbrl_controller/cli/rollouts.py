@@ -115,12 +115,12 @@ def compare(
 ) -> None:
     """Compare evaluations seed by seed: differences from the first report, with 95 % intervals over the pairs."""
     from mbrl_controller.base.files import write_json
-    from mbrl_controller.cli.tables import print_entries
+    from mbrl_controller.cli.tables import print_comparison
     from mbrl_controller.rollouts.comparison import compare_reports
 
     rows = compare_reports(first, others)
     for row in rows:
-        print_entries(row)
+        print_comparison(row)
     if json is not None:
         write_json(json, {"first": str(first), "rows": rows})
 

@@ -65,6 +65,20 @@ def print_evaluation(report: Mapping[str, Any]) -> None:
     console.print(table)
 
 
+def print_comparison(row: Mapping[str, Any]) -> None:
+    """Print what one report says less another on the same seeds, with 95 % intervals."""
+    ending = "_difference"
+    print_rows(
+        f"{row['report']} less the first, {row['episodes']} pairs; kept by the first alone: {row['only_first_kept']}, "
+        f"by this alone: {row['only_this_kept']}",
+        [
+            {"figure": name.removesuffix(ending), "difference": value, "95 % interval": row[name + INTERVAL]}
+            for name, value in row.items()
+            if name.endswith(ending)
+        ],
+    )
+
+
 def print_retrain(result: RetrainResult) -> None:
     """Print the new model's validation metrics beside its parent's, and the outcome."""
     if result.metrics:
