@@ -181,7 +181,7 @@ class RoundRunner:
             models_dir=self.models,
             contract=self.contract_file,
             planner=plan.planner_name,
-            planner_options=plan.planner,
+            planner_options={**plan.planner, **plan.distil.planners.get(plan.planner_name, {})},
             core_options=plan.core.model_dump(),
             sim=plan.sim,
             sim_options=plan.sim_options,

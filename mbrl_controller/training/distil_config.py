@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from mbrl_controller.base.units import Count, Number
 from mbrl_controller.models.heads import MAX_STEPS
+from mbrl_controller.planning.base import PlannerOptions
 
 
 class DistilConfig(BaseModel):
@@ -23,6 +24,9 @@ class DistilConfig(BaseModel):
         default=3, ge=0, le=50, description="rounds in which the policy acts in simulation and the planner labels its "
         "states (DAgger); 0 where the hand has no simulated world"
     )  # fmt: skip
+    planners: dict[str, PlannerOptions] = Field(
+        default_factory=dict, description="options of the planner that teaches, by its name, over the task's"
+    )
     goals: tuple[dict[str, Any], ...] = Field(
         default=({},), min_length=1, description="options of the goals drawn for states, in turn, as for --goal"
     )

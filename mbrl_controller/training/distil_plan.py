@@ -135,7 +135,7 @@ def make_plan(request: DistilRequest, registry: Registry) -> DistilPlan:
         version=version.name,
         model=chosen.file.path.name,
         planner=request.planner,
-        planner_options={**defaults.planner_options, **options},
+        planner_options={**defaults.planner_options, **config.planners.get(request.planner, {}), **options},
         core=_core(defaults.core, request.core_options),
         goal_options=request.goal_options,
         files=tuple(str(file.resolve()) for file in files),
@@ -212,7 +212,7 @@ def command_of(plan: DistilPlan) -> str:
         + (f" --sim {plan.sim}" if plan.sim != "nominal" else "")
         + given("--sim-set", plan.sim_options)
         + (f" --mix {','.join(plan.mix)}" if plan.mix else "")
-        + given("--set", plan.config.model_dump(exclude_defaults=True))
+        + given("--set", plan.config.model_dump(exclude_defaults=True, exclude={"planners"}))
     )
 
 

@@ -62,9 +62,13 @@ def test_auto_is_what_the_task_says_and_the_planner_where_one_is_named(
             RolloutConfig("valve", models_dir=tmp_path / folder / "models", policy="auto", **more)
         ).spec.policy
 
+    def task_says(who: str) -> None:
+        asked = task_defaults("valve").model_copy(update={"policy": who})
+        monkeypatch.setattr(task_config, "task_defaults", lambda task: asked)
+
+    task_says("controller")
     assert acts() == "controller"
-    asked = task_defaults("valve").model_copy(update={"policy": "auto"})
-    monkeypatch.setattr(task_config, "task_defaults", lambda task: asked)
+    task_says("auto")
     assert acts() == "distilled"
     both = RolloutConfig("valve", models_dir=tmp_path / "both" / "models", policy="auto", seconds=0.2)
     report = evaluate.run(both, episodes=1, processes=1)

@@ -123,6 +123,16 @@ def test_episodes_are_on_each_hand_in_turn(trained: Path) -> None:
     assert not np.array_equal(states(1, hands[0]), states(1, hands[1]))
 
 
+def test_the_planner_that_teaches_has_options_of_its_own_and_what_is_named_goes_first(trained: Path) -> None:
+    teaching = {"pddm": {"num_samples": 900, "sigma": 0.3}, "cem": {"iterations": 9}}
+    plan, inputs = planned(trained, [], planners=teaching)
+    assert plan.planner_options["sigma"] == inputs.teacher.planner_options["sigma"] == 0.3
+    assert plan.planner_options["num_samples"] == QUICK["num_samples"]
+    assert "iterations" not in plan.planner_options
+    with pytest.raises(MbrlError, match="siggma"):
+        planned(trained, [], planners={"pddm": {"siggma": 0.3}})
+
+
 def test_what_cannot_be_is_refused_before_anything_is_labelled(trained: Path, valve_episodes: Path) -> None:
     for wrong in ({"states": 5}, {"goal_steps": [0]}, {"unknown": 1}):
         with pytest.raises(MbrlError, match="options"):
