@@ -21,6 +21,11 @@ DelayKind = Literal["none", "given", "measured"]
 MAX_DELAY_S = 2.0  # what is older than this is stale and not late
 
 RENAMED = {"goal_lead": "max_goal_lead"}  # old names of ControllerConfig's options
+# Options of ControllerConfig that nothing but a planner heeds.
+OF_PLANNING = frozenset(
+    {"risk", "drop_cost", "fallback", "terminal", "value_pessimism", "reward", "reward_pessimism", "replan_every"}
+    | {"feedback", "feedback_rate"}
+)
 # Some of ControllerConfig's options by name.
 ControllerOverrides = Annotated[
     dict[str, Any],

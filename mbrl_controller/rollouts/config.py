@@ -16,8 +16,8 @@ from mbrl_controller.base.deprecated import with_new_names
 from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.base.overrides import deep_merge, unflatten
 from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.control.config import OF_PLANNING, ControllerConfig
 from mbrl_controller.control.config import RENAMED as CORE_RENAMED
-from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.control.gradients import NOT_LEARNED
 from mbrl_controller.control.heads import Asked
 from mbrl_controller.control.task_config import contract_for, planner_defaults
@@ -163,11 +163,12 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
 
 
 def _asked(config: RolloutConfig, default: Asked) -> AskedPolicy:
-    """Who is to act. Whoever names a planner, its options or what it predicts with wants to see it act; and for another
-    hand or goal than the task's own it is the planner that adapts."""
+    """Who is to act. Whoever names a planner, its options, what it predicts with or what it plans for wants to see it
+    act; and for another hand or goal than the task's own it is the planner that adapts."""
     if config.policy != "auto":
         return config.policy
     planner = config.planner != "pddm" or config.planner_options or config.late_share or config.dynamics != "learned"
+    planner = planner or not OF_PLANNING.isdisjoint(name.partition(".")[0] for name in config.core_options)
     other = config.goal_options or config.sim != "nominal" or config.sim_options
     return "controller" if planner or other else default
 

@@ -74,6 +74,9 @@ def test_auto_is_what_the_task_says_and_the_planner_where_one_is_named(
     report = evaluate.run(both, episodes=1, processes=1)
     assert (report["policy"], report["planner"]) == ("distilled", None)
     assert acts("model") == "controller"
+    assert acts(core_options={"max_goal_lead": 0.5}) == "distilled"
+    for core in ({"terminal": "none"}, {"risk.k": 1.0}):
+        assert acts(core_options=core) == "controller"
     others = ({"goal_options": {"angle": 1.0}}, {"sim": "perturbed"}, {"sim_options": {"friction": 0.5}})
     for named in ({"planner": "cem"}, {"planner_options": SMALL}, {"late_share": 0.3}, {"dynamics": "oracle"}, *others):
         assert acts(**named) == "controller"
