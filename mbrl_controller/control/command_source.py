@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -104,7 +104,7 @@ class CommandSource:
                 return Choice(problem=why)
         if instead is not None:
             problem = self._disagreement(instead, model, limits)
-            after = self.planner_state.skipped()
+            after = replace(self.planner_state.skipped(), mean=instead.planner_state.mean)
             return Choice("policy", f"{why}: the policy acts", instead.targets, after, instead, problem=problem)
         if self._blind >= limits.max_late_plans:
             return Choice(problem=f"planner late {self._late} times in a row")

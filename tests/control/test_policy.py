@@ -191,6 +191,16 @@ def test_late_plans_are_replaced_for_ever_while_the_model_looks_at_what_the_poli
     assert hand.tick().source == "plan"
 
 
+def test_the_planner_goes_on_from_what_the_policy_meant_to_do() -> None:
+    hand = Hand(make_core(Headed(FakePolicy()), planner={"num_elites_kept": 2}))
+    hand.tick()
+    hand.tick("late")
+    after = hand.core.prepare(hand.observation, GOAL, PERIOD * hand.ticks).planner_state
+    # The policy's plan is .5 and then .25 three times; its first action was followed.
+    np.testing.assert_allclose(after.mean, np.full((4, 3), 0.25))
+    assert after.elites is not None
+
+
 def test_a_late_plan_at_the_very_start_is_replaced_too() -> None:
     assert Hand(make_core(Headed(FakePolicy()))).tick("late").source == "policy"
 
