@@ -13,14 +13,12 @@ import numpy as np
 
 from mbrl_controller.control.delay import predict
 from mbrl_controller.control.feedback import PlanFeedback, plan_feedback
-from mbrl_controller.control.network_count import CountedModel, CountedReward, CountedValue, NetworkCount
+from mbrl_controller.control.network_count import CountedModel, NetworkCount
+from mbrl_controller.control.plan_objective import plan_objective
 from mbrl_controller.control.steps import PlanRequest, Solution
 from mbrl_controller.models.disagreement import disagreement, leading_orientation
 from mbrl_controller.planning.base import PlannerState, PlanResult, shift
-from mbrl_controller.planning.objective import RolloutObjective
 from mbrl_controller.planning.proposals import with_horizon
-from mbrl_controller.planning.step_reward import PessimisticReward
-from mbrl_controller.planning.terminal_value import PessimisticValue
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace, Array
 
@@ -74,27 +72,17 @@ class _Solver:
         """What the planner finds."""
         request, heads = self._request, self._request.heads
         horizon = len(request.planner_state.mean)
-        terminal = proposals = None
-        if heads.value is not None:
-            head = CountedValue(heads.value, self._count)
-            terminal = PessimisticValue(head, request.goals[horizon:], request.config.value_pessimism)
-        reward = None
-        if heads.reward is not None:
-            reward = PessimisticReward(CountedReward(heads.reward, self._count), request.config.reward_pessimism)
-        if heads.proposes:
-            proposals = self._plan_of_policy()[None].astype(np.float32)
-        objective = RolloutObjective(
-            model=self._model,
+        objective = plan_objective(
+            request.model,
+            heads,
+            request.config,
+            self._count,
             task=self._task,
             action=self._action,
-            risk=request.config.risk,
-            drop_cost=request.config.drop_cost,
             state=self._state,
-            goal=request.goals[:horizon],
-            terminal=terminal,
-            scale=request.model.delta_scale,
-            reward=reward,
-            proposals=proposals,
+            goals=request.goals,
+            horizon=horizon,
+            proposals=self._plan_of_policy()[None].astype(np.float32) if heads.proposes else None,
         )
         plan, planner_state = request.planner.plan(objective, request.planner_state, deadline)
         return replace(self._solution(plan, planner_state, "plan"), feedback=self._feedback(plan))

@@ -172,7 +172,7 @@ class RoundRunner:
 
         plan, runs = self.plan, self._scratch(number)
         assert plan.distil is not None
-        if self.registry.resolve(plan.task, name).card().heads:
+        if "policy" in self.registry.resolve(plan.task, name).card().heads:
             return  # a run that was killed had come so far
         request = DistilRequest(
             plan.task,

@@ -26,7 +26,7 @@ from mbrl_controller.control.config import RENAMED as CORE_RENAMED
 from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.control.task_config import contract_for, planner_defaults, task_defaults
 from mbrl_controller.models.card import HEAD_FILES, ModelCard, Version
-from mbrl_controller.models.head_loading import load_heads
+from mbrl_controller.models.head_loading import HeadFiles, load_heads
 from mbrl_controller.models.heads import MAX_STEPS
 from mbrl_controller.models.origin import Mixed, check_robot, parse_mix
 from mbrl_controller.models.registry import Registry
@@ -166,10 +166,12 @@ def check_plan(plan: DistilPlan, registry: Registry) -> DistilInputs:
         planner_options=plan.planner_options,
         core=plan.core,
         first_iterations=plan.config.first_iterations,
+        heads=_asked_heads(version, card, plan.core),
     )
-    horizon = min(Teacher(spec).horizon, MAX_STEPS)
+    teacher = Teacher(spec)
+    horizon = min(teacher.horizon, MAX_STEPS)
     steps = plan.config.goal_steps or tuple(sorted({1, (horizon + 1) // 2, horizon}))
-    rows = max(horizon, steps[-1] + (plan.config.value_steps if plan.config.value else 0))
+    rows = max(teacher.heads.rows(teacher.horizon), steps[-1] + (plan.config.value_steps if plan.config.value else 0))
     rng = np.random.default_rng(0)
     for options in plan.config.goals:
         contract.task.sample_goal(rng, **options)
@@ -185,6 +187,12 @@ def check_plan(plan: DistilPlan, registry: Registry) -> DistilInputs:
         load_heads(version, card, task=contract.task, action=contract.action)
         policy = version.folder / HEAD_FILES["policy"]
     return DistilInputs(contract, version, card, spec, steps, rows, horizon, policy)
+
+
+def _asked_heads(version: Version, card: ModelCard, core: ControllerConfig) -> HeadFiles:
+    """Those of the version's heads that the planner plans with."""
+    asked = {"policy": False, "value": core.terminal == "value", "reward": core.reward == "learned"}
+    return HeadFiles.of(version, card).model_copy(update={kind: None for kind, used in asked.items() if not used})
 
 
 def read_plan(folder: Path) -> DistilPlan:

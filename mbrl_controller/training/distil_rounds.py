@@ -104,7 +104,7 @@ def _pieces(
     config, teacher = plan.config, inputs.teacher
     if policy is not None and config.proposal_fraction:
         options = {**teacher.planner_options, "proposal_fraction": config.proposal_fraction}
-        teacher = teacher.model_copy(update={"planner_options": options, "heads": _heads(policy)})
+        teacher = teacher.model_copy(update={"planner_options": options, "heads": _with_policy(teacher.heads, policy)})
     work = Work(teacher, config, inputs.rows, number)
     if number == 0 and plan.files:
         callback.on_read_start(len(plan.files))
@@ -145,9 +145,9 @@ def actor(plan: DistilPlan, inputs: DistilInputs, policy: Path | None, sim: str 
         model_sha256=teacher.model_sha256,
         model_version=plan.version,
         goal_options=plan.goal_options,
-        heads=HeadFiles() if policy is None else _heads(policy),
+        heads=teacher.heads if policy is None else _with_policy(teacher.heads, policy),
     )
 
 
-def _heads(policy: Path) -> HeadFiles:
-    return HeadFiles(policy=HeadFile(path=policy, sha256=file_sha256(policy)))
+def _with_policy(heads: HeadFiles, policy: Path) -> HeadFiles:
+    return heads.model_copy(update={"policy": HeadFile(path=policy, sha256=file_sha256(policy))})

@@ -13,12 +13,14 @@ from pydantic import BaseModel, ConfigDict
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.control.config import ControllerConfig
+from mbrl_controller.control.heads import used_heads
+from mbrl_controller.control.network_count import NetworkCount
+from mbrl_controller.control.plan_objective import plan_objective
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.head_loading import HeadFiles, Heads, open_heads
 from mbrl_controller.models.loading import LoadedModel, load_ensemble, load_gradients
 from mbrl_controller.planning.base import PlannerOptions
 from mbrl_controller.planning.catalog import make_planner
-from mbrl_controller.planning.objective import RolloutObjective
 from mbrl_controller.planning.proposals import Candidates, with_horizon
 from mbrl_controller.tasks.spaces import Array, Mask
 
@@ -36,7 +38,8 @@ class TeacherSpec(BaseModel):
     planner_options: PlannerOptions
     core: ControllerConfig
     first_iterations: int  # of the planner where it has no plan yet to start from
-    heads: HeadFiles = HeadFiles()  # a policy in it proposes to the planner, as `proposal_fraction` says
+    # A policy in it proposes, as `proposal_fraction` says; value and reward are those that `core` asks for.
+    heads: HeadFiles = HeadFiles()
 
 
 class Teacher:
@@ -50,12 +53,14 @@ class Teacher:
         file = ModelFile.read(spec.model, spec.model_sha256)
         ensemble = load_ensemble(file, task=self.contract.task, action=self.action, threads=1)
         options = spec.planner_options
-        self.policy = open_heads(spec.heads.read(), task=self.contract.task, action=self.action).policy
+        heads = open_heads(spec.heads.read(), task=self.contract.task, action=self.action)
         self.planner = make_planner(spec.planner, len(self.action), options)
         gradients = load_gradients(file, ensemble.spec, Heads()) if self.planner.needs_gradients else None
-        self.model = LoadedModel(ensemble, gradients=gradients)
+        self.model = LoadedModel(ensemble, heads=heads, gradients=gradients)
         if not self.planner.needs_model:
             raise ModelError(f"planner {spec.planner} asks no model; there is nothing to learn from it")
+        core = spec.core.model_copy(update={"fallback": "previous_plan"})  # nothing is late here
+        self.heads = used_heads(self.model, self.planner, core, "controller")
         present = getattr(self.planner.config, "iterations", None)  # of planners that have them
         longer = options if present is None else {**options, "iterations": max(spec.first_iterations, present)}
         self._first = make_planner(spec.planner, len(self.action), longer)
@@ -70,7 +75,7 @@ class Teacher:
 
         Args:
             states: [T, S] in the order in which they were visited.
-            goals: [T, L, G], L at least the planner's horizon, as in Demonstrations.
+            goals: [T, L, G], L at least `heads.rows` of the planner's horizon, as in Demonstrations.
             commands: [T, A] rad, what was sent in each of them, by whomever.
             seed: of the planner's random numbers.
         """
@@ -79,14 +84,16 @@ class Teacher:
         position = states[0][self.contract.task.joint_positions] if len(states) else None
         memory = self.planner.initial_state(seed, None if position is None else self.action.to_normalised(position))
         for t, state in enumerate(states):
-            objective = RolloutObjective(
-                model=self.model,
+            objective = plan_objective(
+                self.model,
+                self.heads,
+                self.spec.core,
+                NetworkCount(),
                 task=self.contract.task,
                 action=self.action,
-                risk=self.spec.core.risk,
-                drop_cost=self.spec.core.drop_cost,
                 state=state,
-                goal=goals[t, : self.horizon],
+                goals=goals[t],
+                horizon=self.horizon,
                 proposals=self._proposals(state, goals[t]),
             )
             plan, memory = (self.planner if t else self._first).plan(objective, memory)
@@ -95,4 +102,7 @@ class Teacher:
         return np.clip(plans, -1.0, 1.0), found
 
     def _proposals(self, state: Array, goals: Array) -> Candidates | None:
-        return None if self.policy is None else with_horizon(self.policy.plan(state, goals), self.horizon)[None]
+        policy = self.heads.policy
+        if policy is None or not self.heads.proposes:
+            return None
+        return with_horizon(policy.plan(state, goals), self.horizon)[None]

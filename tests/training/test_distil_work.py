@@ -26,7 +26,11 @@ from mbrl_controller.training.distil_work import Piece, Work, do
 from mbrl_controller.training.labelling import Teacher
 from mbrl_controller.training.log_stretches import sample_log
 
-QUICK = {"num_samples": 24, "horizon": 3}
+from ..versions import version_with_heads
+
+# One iteration with noise of its own at each step, whatever the task's own teacher has.
+QUICK = {"num_samples": 24, "horizon": 3, "iterations": 1, "noise": "filtered", "sigma": 0.9, "ess_fraction": 0.0,
+         "num_elites_kept": 0, "low_noise_fraction": 0.0}  # fmt: skip
 
 
 def planned(trained: Path, episodes: list[Path], **options) -> tuple[DistilPlan, DistilInputs]:
@@ -123,12 +127,47 @@ def test_episodes_are_on_each_hand_in_turn(trained: Path) -> None:
     assert not np.array_equal(states(1, hands[0]), states(1, hands[1]))
 
 
+def test_what_the_controller_plans_for_is_what_the_planner_that_teaches_plans_for(tmp_path: Path) -> None:
+    contract = contract_for("valve")
+    (tmp_path / "with").mkdir()
+    (tmp_path / "without").mkdir()
+    registry = version_with_heads(contract, tmp_path / "with", value=2.0)
+    version_with_heads(contract, tmp_path / "without", policy=None)
+
+    def planned_for(folder: str, **core: str) -> DistilInputs:
+        models = Registry(tmp_path / folder / "models")
+        request = DistilRequest(
+            "valve",
+            models_dir=tmp_path / folder / "models",
+            episodes=(),
+            core_options=core,
+            planner_options=QUICK,
+            options={"states": 20, "value": False},
+        )
+        return check_plan(make_plan(request, models), models)
+
+    assert registry.current("valve").card().value is not None
+    plain, valued = planned_for("with"), planned_for("with", terminal="value")
+    teacher = Teacher(valued.teacher)
+    assert teacher.heads.value is not None
+    assert Teacher(plain.teacher).heads.value is None
+    # The value looks beyond the horizon, so more of the goal must be known.
+    assert (plain.rows, valued.rows) == (3, 3 + 3)
+    state = np.zeros((1, len(contract.task.state)))
+    plans, found = teacher.plans(state, np.zeros((1, valued.rows, 1)), np.zeros((1, len(contract.action))), seed=0)
+    assert found.all()
+    assert np.isfinite(plans).all()
+    for core, word in (({"terminal": "value"}, "no value"), ({"reward": "learned"}, "no reward")):
+        with pytest.raises(MbrlError, match=word):
+            planned_for("without", **core)
+
+
 def test_the_planner_that_teaches_has_options_of_its_own_and_what_is_named_goes_first(trained: Path) -> None:
-    teaching = {"pddm": {"num_samples": 900, "sigma": 0.3}, "cem": {"iterations": 9}}
+    teaching = {"pddm": {"num_samples": 900, "filter_variant": "paper"}, "cem": {"momentum": 0.9}}
     plan, inputs = planned(trained, [], planners=teaching)
-    assert plan.planner_options["sigma"] == inputs.teacher.planner_options["sigma"] == 0.3
+    assert plan.planner_options["filter_variant"] == inputs.teacher.planner_options["filter_variant"] == "paper"
     assert plan.planner_options["num_samples"] == QUICK["num_samples"]
-    assert "iterations" not in plan.planner_options
+    assert "momentum" not in plan.planner_options
     with pytest.raises(MbrlError, match="siggma"):
         planned(trained, [], planners={"pddm": {"siggma": 0.3}})
 
