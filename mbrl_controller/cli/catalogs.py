@@ -15,7 +15,8 @@ from mbrl_controller.cli.option_groups import GROUPS, options_model
 from mbrl_controller.cli.options import ContractOption, PlannerOption
 from mbrl_controller.cli.tables import print_rows
 
-Group = Literal["training", "planner", "controller", "core", "identify", "learn", "sim"]  # core: as learn calls it
+# core: as learn calls it
+Group = Literal["training", "planner", "controller", "core", "fit", "identify", "learn", "sim"]
 
 
 def _installed(catalog: Catalog[type]) -> list[dict[str, str]]:

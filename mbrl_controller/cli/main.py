@@ -22,6 +22,7 @@ from mbrl_controller.cli import (
     distil,
     episode_data,
     episodes,
+    fit,
     grid,
     identify,
     learn,
@@ -155,6 +156,7 @@ def retrain(
 
 
 app.command()(identify.identify)
+app.command()(fit.fit)
 app.command()(distil.distil)
 app.command()(learn.learn)
 app.command()(policy.policy)

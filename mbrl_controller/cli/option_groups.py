@@ -28,6 +28,7 @@ GROUPS = {
     "planner": Group("--planner-set", "planner", "--planner-set NAME=VALUE, and the parameters planner.NAME"),
     "controller": Group("--controller-set", "core", "--controller-set NAME=VALUE, and the controller's parameters"),
     "distil": Group("--set", "distil", "`mbrl distil --set NAME=VALUE`, and `mbrl learn --set distil.NAME=VALUE`"),
+    "fit": Group("--set", "fit", "`mbrl fit --set NAME=VALUE`"),
     "identify": Group("--set", "identify", "`mbrl identify --set NAME=VALUE`"),
     "learn": Group("--set", "", "`mbrl learn --set NAME=VALUE`"),
     "policy": Group("--set", "policy", "`mbrl policy --set NAME=VALUE`"),
@@ -49,6 +50,10 @@ def options_model(group: str, planner: str = "pddm") -> type[BaseModel]:
         from mbrl_controller.training.distil_config import DistilConfig
 
         return DistilConfig
+    if group == "fit":
+        from mbrl_controller.dynamics.window_config import WindowFitConfig
+
+        return WindowFitConfig
     if group == "identify":
         from mbrl_controller.training.identify_config import IdentifyConfig
 

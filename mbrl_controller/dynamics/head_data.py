@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -13,33 +14,44 @@ from numpy.typing import NDArray
 
 from mbrl_controller.base.errors import DatasetError
 from mbrl_controller.dynamics.data import Index
-from mbrl_controller.models.heads import HeadSpec
+from mbrl_controller.models.heads import HeadKind, HeadSpec
 from mbrl_controller.tasks.spaces import Array, Mask
 from mbrl_controller.tasks.symmetry import Symmetry
 
+ExamplesT = TypeVar("ExamplesT", bound="Examples")
 HeadDataT = TypeVar("HeadDataT", bound="HeadData")
 
 _WITHIN = 1 + 1e-5  # a normalised action; more than 1 by the rounding of float32
 
 
-@dataclass(frozen=True)
-class HeadData:
-    """N states and the goals at the head's `goal_steps`, SI units. `episode` says which rows belong together."""
+class Examples(ABC):
+    """N rows that a head of `kind` learns from. `episode` [N] says which rows belong together."""
 
-    state: Array  # [N, S]
-    goal: Array  # [N, K, G]
-    episode: Index  # [N]
+    kind: HeadKind
+    episode: Index
 
+    @abstractmethod
     def __len__(self) -> int:
-        return len(self.state)
+        """N."""
 
     @property
+    @abstractmethod
     def given(self) -> tuple[Array, ...]:
         """What the networks are given, in the order of their blocks."""
-        return self.state, self.goal
+
+    @abstractmethod
+    def targets(self, spec: HeadSpec) -> Array:
+        """What they are to give, [N, D]."""
+
+    @property
+    def weights(self) -> Array:
+        """How much each row counts, [N]."""
+        return np.ones(len(self))
 
     def check(self, spec: HeadSpec) -> None:
-        """Raises DatasetError for no rows, sizes other than the spec's, and numbers that are not finite."""
+        """Raises DatasetError for a head of another kind, no rows, other sizes, and numbers that are not finite."""
+        if spec.kind != self.kind:
+            raise DatasetError(f"a {spec.kind} cannot be trained on data for a {self.kind}")
         if not len(self):
             raise DatasetError(f"no rows to train the {spec.kind} on")
         for name, shape in self.shapes(spec).items():
@@ -52,12 +64,41 @@ class HeadData:
                     f"{name} of row {bad[0]} (episode {self.episode[bad[0]]}) is not finite; {len(bad)} such rows"
                 )
 
+    @abstractmethod
+    def mirrors(self, symmetry: Symmetry) -> bool:
+        """Whether it is known what becomes of the rows under a symmetry."""
+
+    @abstractmethod
+    def mirrored(self: ExamplesT, symmetry: Symmetry, spec: HeadSpec) -> ExamplesT:
+        """The same rows under a symmetry."""
+
+    @abstractmethod
+    def shapes(self, spec: HeadSpec) -> dict[str, tuple[int, ...]]:
+        """Shape of a row of each array."""
+
+
+@dataclass(frozen=True)
+class HeadData(Examples):
+    """N states and the goals at the head's `goal_steps`, SI units. `episode` says which rows belong together."""
+
+    state: Array  # [N, S]
+    goal: Array  # [N, K, G]
+    episode: Index  # [N]
+
+    def __len__(self) -> int:
+        return len(self.state)
+
+    @property
+    def given(self) -> tuple[Array, ...]:
+        return self.state, self.goal
+
+    def mirrors(self, symmetry: Symmetry) -> bool:
+        return symmetry.goal is not None
+
     def mirrored(self: HeadDataT, symmetry: Symmetry, spec: HeadSpec) -> HeadDataT:
-        """The same rows under a symmetry that says what becomes of goals."""
         return replace(self, state=symmetry.mirror_state(self.state), goal=symmetry.mirror_goal(self.goal))
 
     def shapes(self, spec: HeadSpec) -> dict[str, tuple[int, ...]]:
-        """Shape of a row of each array."""
         return {
             "state": (len(spec.state_names),),
             "goal": (len(spec.goal_steps), len(spec.goal_names)),
@@ -69,8 +110,17 @@ class HeadData:
 class PolicyData(HeadData):
     """States and the plans that a policy shall give there; `weight` of each row, 1 for all alike."""
 
+    kind: HeadKind = field(default="policy", init=False)
+
     plan: Array  # [N, P, A], normalised actions
     weight: Array  # [N]
+
+    @property
+    def weights(self) -> Array:
+        return np.asarray(self.weight)
+
+    def targets(self, spec: HeadSpec) -> Array:
+        return np.asarray(self.plan).reshape(len(self), -1)
 
     def check(self, spec: HeadSpec) -> None:
         super().check(spec)
@@ -92,7 +142,12 @@ class PolicyData(HeadData):
 class ValueData(HeadData):
     """States and the discounted returns from there on, in units of the task's reward."""
 
+    kind: HeadKind = field(default="value", init=False)
+
     target: Array  # [N]
+
+    def targets(self, spec: HeadSpec) -> Array:
+        return np.asarray(self.target, dtype=float)[:, None]
 
     def shapes(self, spec: HeadSpec) -> dict[str, tuple[int, ...]]:
         return super().shapes(spec) | {"target": ()}
@@ -102,9 +157,14 @@ class ValueData(HeadData):
 class RewardData(HeadData):
     """Steps and their rewards. `goal` [N, 1, G] is the one at the end of each step, actions are joint targets (rad)."""
 
+    kind: HeadKind = field(default="reward", init=False)
+
     action: Array  # [N, A]
     next_state: Array  # [N, S]
     target: Array  # [N]
+
+    def targets(self, spec: HeadSpec) -> Array:
+        return np.asarray(self.target, dtype=float)[:, None]
 
     @property
     def given(self) -> tuple[Array, ...]:

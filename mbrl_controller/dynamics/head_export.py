@@ -16,23 +16,23 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.base.files import write_atomically
+from mbrl_controller.dynamics.density_network import LOG_STD as DENSITY_LOG_STD
+from mbrl_controller.dynamics.density_network import DensityNetwork
 from mbrl_controller.dynamics.export import IR_VERSION, OPSET
-from mbrl_controller.dynamics.head_network import INPUT_CLAMP, HeadNetwork
+from mbrl_controller.dynamics.head_network import INPUT_CLAMP, Encoder, HeadNetwork
 from mbrl_controller.dynamics.policy_network import PolicyNetwork
-from mbrl_controller.dynamics.reward_network import RewardNetwork
 from mbrl_controller.dynamics.scalar_network import ScalarNetwork
+from mbrl_controller.dynamics.window_network import LOG_STD, WindowNetwork
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.heads import HeadSpec
+from mbrl_controller.models.onnx_density import OnnxDensity
 from mbrl_controller.models.onnx_heads import HEADS
-from mbrl_controller.models.onnx_policy import OnnxPolicy
-from mbrl_controller.models.onnx_reward import OnnxReward
-from mbrl_controller.models.onnx_value import OnnxValue
 
-TOLERANCE = 1e-5  # of a normalised action, and of a value or reward in units of its scale: rounding only
+TOLERANCE = 1e-5  # in units of an answer's scale: rounding only
 _PROBE_ROWS = 256
 
 
-def export_head(network: PolicyNetwork | ScalarNetwork, path: Path, spec: HeadSpec | None = None) -> ModelFile:
+def export_head(network: Encoder, path: Path, spec: HeadSpec | None = None) -> ModelFile:
     """Write `network` to `path`; the same weights and spec give the same bytes.
 
     Args:
@@ -56,29 +56,29 @@ def export_head(network: PolicyNetwork | ScalarNetwork, path: Path, spec: HeadSp
     return file
 
 
-def _check(network: PolicyNetwork | ScalarNetwork, file: ModelFile) -> None:
+def _check(network: Encoder, file: ModelFile) -> None:
     """Compare a serialised graph with its network on made-up inputs; raises ModelError."""
-    spec, made = network.spec, _probe(network)
-    goal = made["goal"].reshape(_PROBE_ROWS, len(spec.goal_steps), len(spec.goal_names))
-    ahead = np.zeros((_PROBE_ROWS, spec.reach, len(spec.goal_names)))
-    ahead[:, [step - 1 for step in spec.goal_steps]] = goal
-    if isinstance(network, PolicyNetwork):
-        state = made["state"]
-        found, expected, scale = OnnxPolicy.load(file).plans(state, ahead), network.plans(state, goal), 1.0
-    else:
-        scale = float(network.target_std) + float(network.target_mean.abs())
-        if isinstance(network, RewardNetwork):
-            after = made["next_state"].astype(np.float32)
-            step = after - made["change"].astype(np.float32), made["action"], after, goal
-            found, expected = OnnxReward.load(file).rewards(*step), network.rewards(*step)
-        else:
-            found, expected = OnnxValue.load(file).values(made["state"], ahead), network.answers(made["state"], goal)
-    worst = float(np.abs(found - expected).max()) / scale
+    head = HEADS[network.spec.kind].load(file)
+    made = {name: values.astype(np.float32) for name, values in _probe(network).items()}
+    # A change is computed in the graph: from numbers that are rounded already.
+    if "next_state" in made:
+        made["state"] = made["next_state"] - made["change"]
+        made["change"] = made["next_state"] - made["state"]
+    elif "change" in made:
+        made["last"] = made["first"] + made["change"]
+        made["change"] = made["last"] - made["first"]
+    shapes = head.input_shapes(network.spec)
+    found = head.evaluate(*(made[name].reshape(_PROBE_ROWS, *shape) for name, shape in shapes.items()))
+    expected = network.answers(*(made[block.name] for block in network.blocks))
+    if isinstance(network, ScalarNetwork):
+        found = found.T
+    found = found.reshape(expected.shape)
+    worst = float((np.abs(found - expected) / network.rounding_scale(expected)).max())
     if not worst <= TOLERANCE:
         raise ModelError(f"{file.path}: the exported graph differs from the network by {worst:.2g}, not {TOLERANCE}")
 
 
-def _probe(network: HeadNetwork) -> dict[str, NDArray[np.float64]]:
+def _probe(network: Encoder) -> dict[str, NDArray[np.float64]]:
     """Made-up rows of each of the network's blocks, flat: as they are spread in its data, angles around 0."""
     rng = np.random.default_rng(0)
     mean, std = (value.double().numpy() for value in (network.feature_mean, network.feature_std))
@@ -94,25 +94,30 @@ def _probe(network: HeadNetwork) -> dict[str, NDArray[np.float64]]:
 class _HeadGraph:
     """Builds the graph; values are tensor names."""
 
-    def __init__(self, network: PolicyNetwork | ScalarNetwork) -> None:
+    def __init__(self, network: Encoder) -> None:
         self.network, self.spec = network, network.spec
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
     def build(self) -> onnx.GraphProto:
-        """Inputs as the class that loads it says; output action [N, P, A], value [V, N] or reward [V, N]."""
+        """Inputs and output as the class that loads it says."""
         spec, network = self.spec, self.network
-        features = self._scaled_features()
-        ends = [self._layers(features, member) for member in range(network.size)]
-        if isinstance(network, PolicyNetwork):
-            self._policy(network, ends[0])
-            output = self._tensor("action", ["N", spec.horizon, len(spec.action_names)])
-        else:
+        head, features = HEADS[spec.kind], self._scaled_features()
+        if isinstance(network, DensityNetwork):
+            self._density(network, features)
+        elif isinstance(network, WindowNetwork):
+            ends = [part for member in range(network.size) for part in self._mixture(network, features, member)]
+            self._add("Concat", *ends, axis=1, output=head.OUTPUT)
+        elif isinstance(network, PolicyNetwork):
+            self._policy(network, self._layers(network, features, 0))
+        elif isinstance(network, ScalarNetwork):
+            ends = [self._layers(network, features, member) for member in range(network.size)]
             rows = self._add("Concat", *ends, axis=1) if len(ends) > 1 else ends[0]
-            self._add("Transpose", rows, perm=[1, 0], output=spec.kind)
-            output = self._tensor(spec.kind, [spec.members, "N"])
-        shapes = HEADS[spec.kind].input_shapes(spec)
-        inputs = [self._tensor(name, ["N", *shape]) for name, shape in shapes.items()]
+            self._add("Transpose", rows, perm=[1, 0], output=head.OUTPUT)
+        else:
+            raise ModelError(f"a {spec.kind} has no graph")
+        output = self._tensor(head.OUTPUT, ["N" if size is None else size for size in head.output_shape(spec, None)])
+        inputs = [self._tensor(name, ["N", *shape]) for name, shape in head.input_shapes(spec).items()]
         return helper.make_graph(self.nodes, spec.kind, inputs, [output], self.constants)
 
     def _policy(self, network: PolicyNetwork, x: str) -> None:
@@ -123,13 +128,52 @@ class _HeadGraph:
         shape = self._constant("plan", np.array([-1, self.spec.horizon, len(self.spec.action_names)]))
         self._add("Reshape", limited, shape, output="action")
 
+    def _mixture(self, network: WindowNetwork, features: str, member: int) -> tuple[str, ...]:
+        """Logits, means and log deviations of one member, in the units of what is asked; WindowNetwork.answers."""
+        K, D = self.spec.components, network.asked
+        x = self._layers(network, features, member, hidden=True)
+        weight, bias = network.weights[-1][member].detach().double(), network.biases[-1][member, 0].detach().double()
+        std, mean = network.target_std.double().repeat(K), network.target_mean.double().repeat(K)
+        at = {"logit": slice(0, K), "mean": slice(K, K + K * D), "log_std": slice(K + K * D, None)}
+        parts = {name: [weight[:, part], bias[part]] for name, part in at.items()}
+        parts["mean"] = [parts["mean"][0] * std, parts["mean"][1] * std + mean]
+        made = {
+            name: self._add("Gemm", x, self._float(f"member{member}_{name}_weight", w),
+                            self._float(f"member{member}_{name}_bias", b))
+            for name, (w, b) in parts.items()
+        }  # fmt: skip
+        low, high = (
+            self._float(f"member{member}_log_std_{end}", value) for end, value in zip("ab", LOG_STD, strict=True)
+        )
+        clipped = self._add("Clip", made["log_std"], low, high)
+        log_std = self._add("Add", clipped, self._float(f"member{member}_log_scale", std.log()))
+        return made["logit"], made["mean"], log_std
+
+    def _density(self, network: DensityNetwork, features: str) -> None:
+        """DensityNetwork.answers."""
+        centred = self._add("Sub", features, self._float("centre", network.centre))
+        z = self._add("MatMul", centred, self._float("rotation", network.rotation))
+        log_std = network.log_stds.detach().clamp(*DENSITY_LOG_STD)
+        precision = (-2 * log_std).exp().flatten(0, 1)
+        means = network.means.detach().flatten(0, 1)
+        squares = self._add("Mul", z, z)
+        curved = self._add("MatMul", squares, self._float("curvature", -0.5 * precision.T))
+        sloped = self._add("Gemm", z, self._float("slope", (precision * means).T),
+                           self._float("constant", network.constants().flatten()))  # fmt: skip
+        self._add("Add", curved, sloped, output=OnnxDensity.OUTPUT)
+
     def _scaled_features(self) -> str:
         """HeadNetwork.scaled_features."""
         network, spec = self.network, self.spec
-        width = len(spec.goal_steps) * len(spec.goal_names)
-        flat = {"goal": self._add("Reshape", "goal", self._constant("goal_rows", np.array([-1, width])))}
-        if isinstance(network, RewardNetwork):
-            flat["change"] = self._add("Sub", "next_state", "state")
+        shapes = HEADS[spec.kind].input_shapes(spec)
+        flat = {
+            name: self._add("Reshape", name, self._constant(f"{name}_rows", np.array([-1, shape[0] * shape[1]])))
+            for name, shape in shapes.items()
+            if len(shape) == 2
+        }
+        if any(block.name == "change" for block in network.blocks):
+            later, before = ("next_state", "state") if "next_state" in shapes else ("last", "first")
+            flat["change"] = self._add("Sub", later, before)
         parts = [
             part for block in network.blocks
             for part in self._encoded(flat.get(block.name, block.name), block.linear, block.angle)
@@ -147,12 +191,11 @@ class _HeadGraph:
         angle = self._add("Gather", x, self._constant(f"{x}_angle", np.array(angles)), axis=1)
         return [*parts, self._add("Sin", angle), self._add("Cos", angle)]
 
-    def _layers(self, x: str, member: int) -> str:
-        """Output [N, outputs] of one member; a value's or reward's in units of reward."""
-        network = self.network
+    def _layers(self, network: HeadNetwork, x: str, member: int, hidden: bool = False) -> str:
+        """Output [N, outputs] of one member, a value's or reward's in units of reward; `hidden`: of the one before."""
         last = len(network.weights) - 1
-        for i, (weights, biases) in enumerate(zip(network.weights, network.biases, strict=True)):
-            weight, bias = weights[member].detach().double(), biases[member, 0].detach().double()
+        for i in range(last if hidden else last + 1):
+            weight, bias = network.weights[i][member].detach().double(), network.biases[i][member, 0].detach().double()
             if i == last and isinstance(network, ScalarNetwork):
                 weight, bias = weight * network.target_std, bias * network.target_std + network.target_mean
             name = f"member{member}_layer{i}"

@@ -1,11 +1,12 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the networks of heads share: the encoding of what they are given, scaling, and layers."""
+"""What the networks of heads share: the encoding of what they are given, scaling, layers, and how they are trained."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,10 +17,13 @@ from torch import Tensor, nn
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.dynamics.data import robust_scale
 from mbrl_controller.dynamics.ensemble import initialise
+from mbrl_controller.dynamics.head_config import HeadTrainConfig
 from mbrl_controller.models.heads import HeadSpec
 from mbrl_controller.tasks.spaces import Array, VectorSpec
 
 INPUT_CLAMP = 5.0  # standard deviations, as of the dynamics: limits extrapolation
+
+RowLoss = Callable[[Tensor, Tensor], Tensor]  # of scaled features and scaled targets [E, B, ...]: losses [E, B]
 
 
 @dataclass(frozen=True)
@@ -30,14 +34,20 @@ class Block:
     linear: list[int]
     angle: list[int]
     units: list[str]  # of the plain ones; a scale is for entries of one unit
+    turn: str = ""  # what keeps the scale of its sines and cosines apart; empty: they have none, being within +-1
 
     @classmethod
-    def of(cls, name: str, layout: VectorSpec, copies: int = 1, prefix: str = "") -> Block:
+    def of(cls, name: str, layout: VectorSpec, copies: int = 1, prefix: str = "", turn: str = "") -> Block:
         """Of `copies` vectors of this layout, one after the other; `prefix` keeps their units apart from others'."""
         size = len(layout)
         linear = [k * size + i for k in range(copies) for i in range(size) if i not in layout.periodic]
         angle = [k * size + i for k in range(copies) for i in layout.periodic]
-        return cls(name, linear, angle, [f"{prefix}{layout.units[i % size]}" for i in linear])
+        return cls(name, linear, angle, [f"{prefix}{layout.units[i % size]}" for i in linear], turn)
+
+    @property
+    def feature_units(self) -> list[str]:
+        """Unit of each feature: of the plain entries, sines and cosines."""
+        return [*self.units, *[f"{self.turn}sin"] * len(self.angle), *[f"{self.turn}cos"] * len(self.angle)]
 
     @property
     def width(self) -> int:
@@ -45,33 +55,25 @@ class Block:
         return len(self.linear) + 2 * len(self.angle)
 
 
-class HeadNetwork(nn.Module):
-    """(state [N, S], goal [N, K, G]) -> [E, N, outputs], by E networks of the same shape.
+class Encoder(nn.Module, ABC):
+    """What E networks are given, as features: a periodic angle is sine and cosine and everything else in standard
+    deviations, clamped.
 
-    A subclass may be given other arrays (`blocks_of`). As in the dynamics, a periodic angle is input as sine and cosine
-    and everything else in standard deviations, clamped; of the goal likewise, for each of its steps. Contact features
-    are left out: a head imitates a planner that has them, and must be small. ReLU between the layers.
+    A subclass says what it learns: targets, their scale, a loss and metrics; the trainer (head_trainer.py) is the same
+    for all. The first dimension of each parameter is E.
     """
 
     feature_mean: Tensor
     feature_std: Tensor
 
-    def __init__(self, spec: HeadSpec, members: int, outputs: int, seed: int = 0) -> None:
-        """Random weights from `seed`, and no scaling yet: see `fit_scaling`."""
+    def __init__(self, spec: HeadSpec, members: int) -> None:
         super().__init__()
         self.spec, self.size = spec, members
         self.blocks = self.blocks_of(spec)
-        self.feature_units = [
-            unit for block in self.blocks
-            for unit in (*block.units, *["sin"] * len(block.angle), *["cos"] * len(block.angle))
-        ]  # fmt: skip
+        self.feature_units = [unit for block in self.blocks for unit in block.feature_units]
         F = len(self.feature_units)
         self.register_buffer("feature_mean", torch.zeros(F))
         self.register_buffer("feature_std", torch.ones(F))
-        widths = [F, *spec.hidden, outputs]
-        self.weights = nn.ParameterList(nn.Parameter(torch.empty(members, i, o)) for i, o in pairwise(widths))
-        self.biases = nn.ParameterList(nn.Parameter(torch.empty(members, 1, o)) for o in widths[1:])
-        initialise(self.weights, self.biases, seed)
 
     @classmethod
     def blocks_of(cls, spec: HeadSpec) -> list[Block]:
@@ -92,6 +94,78 @@ class HeadNetwork(nn.Module):
         x = (self.features(*given) - self.feature_mean) / self.feature_std
         return x.clamp(-INPUT_CLAMP, INPUT_CLAMP)
 
+    @torch.no_grad()
+    def fit_scaling(self, *given: Array) -> None:
+        """Set the scaling of the inputs from what is given, such as states [N, S] and goals [N, K, G]."""
+        features = self.features(*(torch.tensor(np.asarray(v), dtype=torch.float32) for v in given))
+        mean, std = robust_scale(features.double().numpy(), self.feature_units)
+        bounded = np.isin(self.feature_units, ["sin", "cos"])
+        mean[bounded], std[bounded] = 0.0, 1.0
+        self.feature_mean.copy_(torch.tensor(mean))
+        self.feature_std.copy_(torch.tensor(std))
+
+    def fit_rows(self, features: Tensor) -> None:
+        """Take from scaled features [N, F] of what it learns from where it begins."""
+
+    def fit_targets(self, target: Array) -> None:
+        """Set the scale of the outputs from targets [N, D]."""
+
+    def scaled_targets(self, target: Array) -> Array:
+        """Targets [N, D] in that scale."""
+        return target
+
+    @abstractmethod
+    def loss(self, config: HeadTrainConfig) -> RowLoss:
+        """The loss that these options ask for."""
+
+    @abstractmethod
+    def answers(self, *given: Array) -> Array:
+        """What is judged, [N, ...], of what is given as arrays."""
+
+    def rounding_scale(self, found: Array) -> Array:
+        """In what the rounding of answers is measured: of the shape of answers, or of one that fits it."""
+        return np.ones(1)
+
+    @abstractmethod
+    def metrics(self, found: Array, target: Array, mean: Array) -> dict[str, float]:
+        """Of answers to rows held out, their targets [N, D], and the mean [D] of the targets learnt from."""
+
+
+class HeadNetwork(Encoder):
+    """(state [N, S], goal [N, K, G]) -> [E, N, outputs], by E networks of the same shape.
+
+    A subclass may be given other arrays (`blocks_of`). Contact features are left out: a head imitates a planner that
+    has them, and must be small. ReLU between the layers.
+    """
+
+    def __init__(self, spec: HeadSpec, members: int, outputs: int, seed: int = 0) -> None:
+        """Random weights from `seed`, and no scaling yet: see `fit_scaling`."""
+        super().__init__(spec, members)
+        widths = [len(self.feature_units), *spec.hidden, outputs]
+        self.weights = nn.ParameterList(nn.Parameter(torch.empty(members, i, o)) for i, o in pairwise(widths))
+        self.biases = nn.ParameterList(nn.Parameter(torch.empty(members, 1, o)) for o in widths[1:])
+        initialise(self.weights, self.biases, seed)
+
+    def output_weights(self, config: HeadTrainConfig) -> Array:
+        """How much each output counts, [outputs]; 1 on average."""
+        return np.ones(self.biases[-1].shape[-1])
+
+    def loss(self, config: HeadTrainConfig) -> RowLoss:
+        weights = torch.tensor(self.output_weights(config), dtype=torch.float32)
+        huber = config.huber
+
+        def of_rows(features: Tensor, target: Tensor) -> Tensor:
+            error = self.outputs(features) - target
+            size = error.abs()
+            squared = (
+                error.square()
+                if huber is None
+                else torch.where(size < huber, size.square(), huber * (2 * size - huber))
+            )
+            return (squared * weights).mean(-1)
+
+        return of_rows
+
     def outputs(self, features: Tensor) -> Tensor:
         """Outputs [E, N, outputs] of the last layer from scaled features [N, F], or [E, N, F]."""
         x = features if features.ndim == 3 else features.expand(self.size, *features.shape)
@@ -106,16 +180,6 @@ class HeadNetwork(nn.Module):
         return self.outputs(self.scaled_features(*given))
 
     @torch.no_grad()
-    def fit_scaling(self, *given: Array) -> None:
-        """Set the scaling of the inputs from what is given, such as states [N, S] and goals [N, K, G]."""
-        features = self.features(*(torch.tensor(np.asarray(v), dtype=torch.float32) for v in given))
-        mean, std = robust_scale(features.double().numpy(), self.feature_units)
-        bounded = np.isin(self.feature_units, ["sin", "cos"])
-        mean[bounded], std[bounded] = 0.0, 1.0
-        self.feature_mean.copy_(torch.tensor(mean))
-        self.feature_std.copy_(torch.tensor(std))
-
-    @torch.no_grad()
     def load_layers(self, layers: Sequence[tuple[Array, Array]]) -> None:
         """Take the layers of a single network, each (weight [inputs, outputs], bias [outputs]), for all members.
 
@@ -128,3 +192,8 @@ class HeadNetwork(nn.Module):
         for weight, bias, (values, offset) in zip(self.weights, self.biases, layers, strict=True):
             weight.copy_(torch.tensor(np.asarray(values)).expand_as(weight))
             bias.copy_(torch.tensor(np.asarray(offset)).expand_as(bias))
+
+
+def rms(error: Array) -> float:
+    """Root mean square."""
+    return float(np.sqrt(np.mean(np.square(error, dtype=float))))

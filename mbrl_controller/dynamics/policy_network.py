@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mbrl_controller.base.errors import ModelError
-from mbrl_controller.dynamics.head_network import HeadNetwork
+from mbrl_controller.dynamics.head_config import HeadTrainConfig
+from mbrl_controller.dynamics.head_network import HeadNetwork, rms
 from mbrl_controller.models.heads import HeadSpec
 from mbrl_controller.tasks.spaces import Array
 
@@ -49,3 +50,20 @@ class PolicyNetwork(HeadNetwork):
             *(torch.tensor(np.asarray(v), dtype=torch.float32) for v in (state, goal))
         ).numpy()
         return found
+
+    def answers(self, *given: Array) -> NDArray[np.float32]:
+        return self.plans(*given)
+
+    def output_weights(self, config: HeadTrainConfig) -> Array:
+        decay = config.step_decay ** np.arange(self.spec.horizon)
+        return np.repeat(decay / decay.mean(), len(self.spec.action_names))
+
+    def metrics(self, found: Array, target: Array, mean: Array) -> dict[str, float]:
+        """`action_rmse` (of the first action), `plan_rmse`, `action_std` (error of their mean)."""
+        first = len(self.spec.action_names)
+        error = found.reshape(len(found), -1) - target
+        return {
+            "action_rmse": rms(error[:, :first]),
+            "plan_rmse": rms(error),
+            "action_std": rms((target - mean)[:, :first]),
+        }

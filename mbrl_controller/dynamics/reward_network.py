@@ -38,4 +38,4 @@ class RewardNetwork(ScalarNetwork):
 
     def rewards(self, state: Array, action: Array, next_state: Array, goal: Array) -> NDArray[np.float32]:
         """Rewards [V, N] of steps from states [N, S] by joint targets [N, A] under goals [N, 1, G], as arrays."""
-        return self.answers(next_state, np.asarray(next_state) - np.asarray(state), action, goal)
+        return self.answers(next_state, np.asarray(next_state) - np.asarray(state), action, goal).T

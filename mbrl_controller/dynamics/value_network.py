@@ -24,4 +24,4 @@ class ValueNetwork(ScalarNetwork):
 
     def values(self, state: Array, goal: Array) -> NDArray[np.float32]:
         """Returns [V, N] of states [N, S] and goals [N, K, G] as arrays."""
-        return self.answers(state, goal)
+        return self.answers(state, goal).T

@@ -21,7 +21,7 @@ from mbrl_controller.models.spec import ModelSpec, Precision, check_format, desc
 
 MODEL_FILE = "model.onnx"
 INT8_FILE = "model.int8.onnx"
-HEAD_FILES: dict[HeadKind, str] = {"policy": "policy.onnx", "value": "value.onnx", "reward": "reward.onnx"}
+HEAD_FILES: dict[HeadKind, str] = {kind: f"{kind}.onnx" for kind in METHODS}
 ONNX_FILES = (MODEL_FILE, INT8_FILE, *HEAD_FILES.values())
 IDENTIFIED_FILE = "identified.json"
 CARD_FILE = "card.json"
@@ -49,6 +49,11 @@ class ModelCard(BaseModel):
     policy: HeadCard | None = None
     value: HeadCard | None = None
     reward: HeadCard | None = None
+    inverse: HeadCard | None = None
+    multistep_inverse: HeadCard | None = None
+    action_free: HeadCard | None = None
+    between: HeadCard | None = None
+    joint: HeadCard | None = None
     identified: IdentifiedCard | None = None  # fitted physics of the simulator
 
     @model_validator(mode="after")

@@ -3,27 +3,35 @@
 
 """Loads the heads of a version, with the checks of a model file: digest, operators, a first run in a sandbox, a fit.
 
-`load_heads` for a controller. Rollouts name the files in one process (`HeadFiles.of`) and load them in others.
+`load_heads` for a controller. Rollouts name the files in one process (`HeadFiles.of`) and load them in others. Models
+of windows, which do not act, are loaded one at a time (`load_window`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from mbrl_controller.base.errors import ModelError
-from mbrl_controller.models.card import HEAD_FILES, ModelCard, Version
+from mbrl_controller.models.card import ModelCard, Version
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.heads import HeadKind
+from mbrl_controller.models.onnx_density import OnnxDensity
+from mbrl_controller.models.onnx_heads import HEADS
 from mbrl_controller.models.onnx_policy import OnnxPolicy
 from mbrl_controller.models.onnx_reward import OnnxReward
 from mbrl_controller.models.onnx_value import OnnxValue
+from mbrl_controller.models.onnx_window import OnnxWindow
 from mbrl_controller.models.sandbox import check_in_sandbox
+from mbrl_controller.models.window_kinds import WindowName
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace
+
+ACTING: tuple[HeadKind, ...] = ("policy", "value", "reward")  # what a controller loads
+_WINDOW_ROWS = 512  # with which a model of windows is tried out
 
 
 @dataclass(frozen=True)
@@ -62,19 +70,21 @@ class HeadFiles(BaseModel):
     @classmethod
     def of(cls, version: Version, card: ModelCard | None = None) -> HeadFiles:
         """The files of a version, compared with its card; raises ModelError."""
-        files = read_heads(version, card)
+        files = read_heads(version, card, ACTING)
         return cls(**{kind: HeadFile(path=file.path, sha256=file.sha256) for kind, file in files.items()})
 
     def read(self) -> dict[HeadKind, ModelFile]:
         """The files' content; raises ModelError if a digest is another one by now."""
-        named: dict[HeadKind, HeadFile | None] = {kind: getattr(self, kind) for kind in HEAD_FILES}
+        named: dict[HeadKind, HeadFile | None] = {kind: getattr(self, kind) for kind in ACTING}
         return {kind: ModelFile.read(head.path, head.sha256) for kind, head in named.items() if head is not None}
 
 
-def read_heads(version: Version, card: ModelCard | None = None) -> dict[HeadKind, ModelFile]:
-    """The files of a version's heads, compared with its card; raises ModelError."""
+def read_heads(
+    version: Version, card: ModelCard | None = None, kinds: Collection[HeadKind] = tuple(HEADS)
+) -> dict[HeadKind, ModelFile]:
+    """The files of a version's heads of these kinds, compared with its card; raises ModelError."""
     card = card or version.card()
-    return {kind: version.read(version.head(kind), card) for kind in card.heads}
+    return {kind: version.read(version.head(kind), card) for kind in card.heads if kind in kinds}
 
 
 def open_heads(
@@ -92,7 +102,7 @@ def open_heads(
         action: see `task`.
         threads: of ONNX Runtime.
     """
-    policy, value, reward = (files.get(kind) for kind in HEAD_FILES)
+    policy, value, reward = (files.get(kind) for kind in ACTING)
     return Heads(
         None if policy is None else OnnxPolicy.load(policy, task=task, action=action, threads=threads),
         None if value is None else OnnxValue.load(value, task=task, action=action, threads=threads),
@@ -122,7 +132,7 @@ def load_heads(
             neither.
         sandbox_steps: of a plan: a reward is asked of all of its steps at once.
     """
-    files = read_heads(version, card)
+    files = read_heads(version, card, ACTING)
     if sandbox_rows is not None:
         for kind, file in files.items():
             check_in_sandbox(file, sandbox_rows, sandbox_steps if kind == "reward" else 1, kind)
@@ -131,3 +141,28 @@ def load_heads(
         if head is not None and sandbox_rows is not None:
             head.warm_up(sandbox_rows * sandbox_steps if head is heads.reward else sandbox_rows)
     return heads
+
+
+def load_window(
+    version: Version,
+    kind: WindowName,
+    card: ModelCard | None = None,
+    *,
+    task: Task | None = None,
+    action: ActionSpace | None = None,
+    threads: int = 1,
+) -> OnnxWindow | OnnxDensity:
+    """A version's model of windows of this kind, first run in a sandbox; raises ModelError, also if there is none.
+
+    Arguments as of `load_heads`.
+    """
+    found = read_heads(version, card, (kind,))
+    if kind not in found:
+        raise ModelError(
+            f"{version.task} {version.name} has no model of kind {kind}: mbrl fit {version.task} --kind {kind} makes a "
+            "version with one"
+        )
+    check_in_sandbox(found[kind], _WINDOW_ROWS, 1, kind)
+    head = HEADS[kind].load(found[kind], task=task, action=action, threads=threads)
+    assert isinstance(head, OnnxWindow | OnnxDensity)
+    return head

@@ -1,11 +1,12 @@
 # Copyright 2026 mbrl_controller authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The heads of a version: a policy, a value and a reward network beside its model, or a policy alone.
+"""The heads of a version: a policy, a value, a reward and models of windows beside its model, or a policy alone.
 
 A head sees the state and the goal at given steps ahead (`goal_steps`), so that a new goal needs no training; a reward
-sees a step, from state to state. Its description is stored as metadata in the ONNX file (key `mbrl_controller_head`,
-JSON); its digest, and how it was made, on the version's card.
+sees a step, from state to state; a model of windows sees what its kind says, and no goal (window_kinds.py). Its
+description is stored as metadata in the ONNX file (key `mbrl_controller_head`, JSON); its digest, and how it was made,
+on the version's card.
 """
 
 from __future__ import annotations
@@ -20,28 +21,32 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.models.fit import layout_fields, misfits, name_differences
 from mbrl_controller.models.spec import FORMAT_VERSION, check_format, describe_validation
+from mbrl_controller.models.window_kinds import KINDS, WINDOW_NAMES, WindowName
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace, Array, VectorSpec
 
 HEAD_METADATA_KEY = "mbrl_controller_head"
 MAX_STEPS = 50  # of a plan, and ahead at which a goal is seen
 
-HeadKind = Literal["policy", "value", "reward"]
-HeadMethod = Literal["distilled", "sac", "monte_carlo", "td_lambda", "task_labels", "topic_labels"]
+HeadKind = Literal["policy", "value", "reward"] | WindowName
+HeadMethod = Literal["distilled", "sac", "monte_carlo", "td_lambda", "task_labels", "topic_labels", "log"]
 METHODS: dict[HeadKind, tuple[HeadMethod, ...]] = {
     "policy": ("distilled", "sac"),
     "value": ("monte_carlo", "td_lambda"),
     "reward": ("task_labels", "topic_labels"),
+    **dict.fromkeys(WINDOW_NAMES, ("log",)),
 }
 
 
 class HeadSpec(BaseModel):
-    """Identity of a policy, a value or a reward network, physical units in.
+    """Identity of a policy, a value, a reward or a model of windows, physical units in.
 
     policy: (state [N, S], goal [N, K, G]) -> plan [N, horizon, A] of normalised actions in [-1, 1].
     value: (state [N, S], goal [N, K, G]) -> discounted return to go [members, N], in units of the task's reward.
     reward: (state [N, S], action [N, A], next_state [N, S], goal [N, 1, G]) -> reward of the step [members, N], in
     units of its labels, the cost of a drop included; actions are joint targets.
+    A kind of window_kinds.KINDS: the first state [N, S], the last [N, S] and the commands [N, horizon, A] of a window,
+    as far as it is given them -> a Gaussian mixture of what is asked, of each member.
     K is the number of `goal_steps`: row k of a goal is the one `goal_steps[k]` control periods after the state.
     """
 
@@ -65,9 +70,10 @@ class HeadSpec(BaseModel):
     goal_names: tuple[str, ...] = Field(min_length=1)
     goal_units: tuple[str, ...]
     goal_periodic: tuple[int, ...] = ()
-    goal_steps: tuple[int, ...] = Field(min_length=1, max_length=MAX_STEPS)  # ascending, each 1 ... 50
-    horizon: int = Field(default=1, ge=1, le=MAX_STEPS)  # actions that a policy gives
-    members: int = Field(default=1, ge=1, le=64)  # networks of an ensemble of values or rewards
+    goal_steps: tuple[int, ...] = Field(max_length=MAX_STEPS)  # ascending, each 1 ... 50; none for a window
+    horizon: int = Field(default=1, ge=1, le=MAX_STEPS)  # actions that a policy gives; steps of a window
+    members: int = Field(default=1, ge=1, le=64)  # networks of an ensemble
+    components: int = Field(default=1, ge=1, le=64)  # of the mixture that a model of windows answers with
     discount: float = Field(default=1.0, gt=0, le=1)  # per control period, of a value's return
     hidden: tuple[int, ...]
     version: str = ""
@@ -91,8 +97,14 @@ class HeadSpec(BaseModel):
             wrong.append(f"goal_steps {steps} are not ascending numbers from 1 to {MAX_STEPS}")
         if self.kind == "policy" and self.members != 1:
             wrong.append("members: a policy is one network")
-        if self.kind != "policy" and self.horizon != 1:
+        if self.kind in ("value", "reward") and self.horizon != 1:
             wrong.append(f"horizon: a {self.kind} gives no plan")
+        if (self.kind in KINDS) == bool(steps):
+            wrong.append("goal_steps: heads see a goal, models of windows see none")
+        if self.kind not in KINDS and self.components != 1:
+            wrong.append(f"components: a {self.kind} gives one answer")
+        if self.kind == "between" and self.horizon < 2:
+            wrong.append("horizon: between the ends of a window of one step there is no state")
         if self.kind == "reward" and self.goal_steps != (1,):
             wrong.append("goal_steps: a reward sees the goal at the end of its step, (1,)")
         if wrong:
@@ -113,7 +125,7 @@ class HeadSpec(BaseModel):
         """The spec of a head for this task on this robot.
 
         Args:
-            kind: policy, value or reward.
+            kind: policy, value, reward, or one of window_kinds.KINDS.
             task: what is asked.
             robot: its name in the contract.
             action: of the contract.
@@ -166,7 +178,13 @@ class HeadSpec(BaseModel):
     @property
     def reach(self) -> int:
         """How many control periods ahead it must know the goal."""
-        return self.goal_steps[-1]
+        return self.goal_steps[-1] if self.goal_steps else 0
+
+    @property
+    def asked(self) -> int:
+        """Numbers that a model of windows, which is no density, is asked for."""
+        states = KINDS[self.kind].asked_states(self.horizon)
+        return len(states) * len(self.state_names) if states else self.horizon * len(self.action_names)
 
     def seen(self, goals: Array) -> Array:
         """The rows [..., K, G] that it sees of goals [..., L, G], of which row i is the goal i + 1 periods ahead.
@@ -204,7 +222,8 @@ class HeadSpec(BaseModel):
         """The spec in an ONNX file's metadata; `where` names the file in errors (ModelError)."""
         if HEAD_METADATA_KEY not in metadata:
             raise ModelError(
-                f"{where}: neither a policy nor a value nor a reward of mbrl_controller (no {HEAD_METADATA_KEY!r})"
+                f"{where}: neither a policy nor a value nor a reward nor a model of windows of mbrl_controller "
+                f"(no {HEAD_METADATA_KEY!r})"
             )
         check_format(metadata[HEAD_METADATA_KEY], where)
         try:

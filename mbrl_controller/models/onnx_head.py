@@ -28,7 +28,7 @@ HeadT = TypeVar("HeadT", bound="OnnxHead")
 class OnnxHead(ABC):
     """(state [N, S], goal [N, K, G]) -> output, if `input_shapes` says nothing else. Made by `load`."""
 
-    KIND: ClassVar[HeadKind]
+    KINDS: ClassVar[tuple[HeadKind, ...]]
     OUTPUT: ClassVar[str]
 
     def __init__(self, session: ort.InferenceSession, spec: HeadSpec, path: Path, digest: str) -> None:
@@ -60,8 +60,8 @@ class OnnxHead(ABC):
         path = file.path
         session, metadata = open_file(file, threads)
         spec = HeadSpec.from_metadata(metadata, str(path))
-        if spec.kind != cls.KIND:
-            raise ModelError(f"{path}: it is a {spec.kind}, where a {cls.KIND} is needed")
+        if spec.kind not in cls.KINDS:
+            raise ModelError(f"{path}: it is a {spec.kind}, where a {' or '.join(cls.KINDS)} is needed")
         cls._check_interface(session, spec, path)
         if task is not None and action is not None:
             try:
@@ -86,9 +86,9 @@ class OnnxHead(ABC):
         """Evaluate so many rows a few times, so that the first tick allocates nothing."""
         rest = self._rest(rows)
         for _ in range(repeats):
-            self._evaluate(*rest)
+            self.evaluate(*rest)
 
-    def _evaluate(self, *inputs: Float32) -> Float32:
+    def evaluate(self, *inputs: Float32) -> Float32:
         """The graph's output; inputs in the order of `input_shapes`."""
         fed = dict(zip(self.input_shapes(self.spec), inputs, strict=True))
         output: Float32 = self._session.run([self.OUTPUT], fed)[0]
@@ -116,7 +116,7 @@ class OnnxHead(ABC):
         """Evaluate once at rest: a file with the right interface may still fail to run."""
         expected = self.output_shape(self.spec, 2)
         try:
-            result = self._evaluate(*self._rest(2))
+            result = self.evaluate(*self._rest(2))
         except Exception as error:
             raise ModelError(f"{self.path}: it cannot be run: {one_line(error)}") from error
         if result.shape != expected or not np.isfinite(result).all():

@@ -35,7 +35,7 @@ class OnnxPolicy(OnnxHead):
     May be called by several threads at a time.
     """
 
-    KIND: ClassVar[HeadKind] = "policy"
+    KINDS: ClassVar[tuple[HeadKind, ...]] = ("policy",)
     OUTPUT = "action"
 
     @classmethod
@@ -64,7 +64,7 @@ class OnnxPolicy(OnnxHead):
         state, goal = self._inputs(states, goals)
         if not (np.isfinite(state).all() and np.isfinite(goal).all()):
             raise self._not_finite()
-        return self._evaluate(state, goal)
+        return self.evaluate(state, goal)
 
     def warm_up(self, rows: int, repeats: int = 3) -> None:
         super().warm_up(rows, repeats)
@@ -83,6 +83,6 @@ class OnnxPolicy(OnnxHead):
 
     def _check_prediction(self) -> None:
         super()._check_prediction()
-        plan = self._evaluate(*self._rest(2))
+        plan = self.evaluate(*self._rest(2))
         if np.abs(plan).max() > 1:
             raise ModelError(f"{self.path}: its actions at rest are not within [-1, 1]")

@@ -21,7 +21,7 @@ class OnnxReward(OnnxHead):
     May be called by several threads at a time.
     """
 
-    KIND: ClassVar[HeadKind] = "reward"
+    KINDS: ClassVar[tuple[HeadKind, ...]] = ("reward",)
     OUTPUT = "reward"
 
     @classmethod
@@ -46,7 +46,7 @@ class OnnxReward(OnnxHead):
         if [value.shape for value in given] != wanted:
             shapes = dict(zip(self.input_shapes(self.spec), (value.shape for value in given), strict=True))
             raise ModelError(f"{self.path}: inputs {shapes} do not fit its description: {wanted}")
-        found = self._evaluate(*given)
+        found = self.evaluate(*given)
         finite = np.ones(len(given[0]), dtype=bool)
         for value in given:
             finite &= np.isfinite(value).reshape(len(value), -1).all(axis=1)

@@ -20,7 +20,7 @@ class OnnxValue(OnnxHead):
     May be called by several threads at a time.
     """
 
-    KIND: ClassVar[HeadKind] = "value"
+    KINDS: ClassVar[tuple[HeadKind, ...]] = ("value",)
     OUTPUT = "value"
 
     @classmethod
@@ -34,7 +34,7 @@ class OnnxValue(OnnxHead):
         whose prediction diverged: the network's clamped inputs would make a number of it.
         """
         state, goal = self._inputs(states, goals)
-        found = self._evaluate(state, goal)
+        found = self.evaluate(state, goal)
         finite = np.isfinite(state).all(axis=1) & np.isfinite(goal).all(axis=(1, 2))
         if not finite.all():
             found[:, ~finite] = np.nan

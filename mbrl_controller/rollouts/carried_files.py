@@ -47,12 +47,12 @@ def with_local_files(spec: EpisodeSpec, handles: Handles) -> EpisodeSpec:
     else:
         digest = spec.model_sha256 or next(iter(handles))  # a spec without a digest names its model first
         model = _local(spec.model, digest, handles)
-    heads = HeadFiles(policy=here(spec.heads.policy), value=here(spec.heads.value))
+    heads = HeadFiles(**{kind: here(getattr(spec.heads, kind)) for kind in HeadFiles.model_fields})
     return spec.model_copy(update={"model": model, "model_sha256": digest, "heads": heads})
 
 
 def _named(spec: EpisodeSpec) -> list[tuple[Path, str | None]]:
-    heads = [head for head in (spec.heads.policy, spec.heads.value) if head is not None]
+    heads = [head for kind in HeadFiles.model_fields if (head := getattr(spec.heads, kind)) is not None]
     model = [] if spec.model is None else [(spec.model, spec.model_sha256)]
     return [*model, *((head.path, head.sha256) for head in heads)]
 

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mbrl_controller.dynamics.head_config import HeadTrainConfig
 from mbrl_controller.dynamics.head_data import HeadData, PolicyData, ValueData, hold_out
 from mbrl_controller.dynamics.head_export import export_head
-from mbrl_controller.dynamics.head_trainer import FittedHead, HeadTrainConfig, train_policy, train_value
+from mbrl_controller.dynamics.head_trainer import train_head
 from mbrl_controller.models.heads import HeadKind, HeadSpec, PolicyHead, ValueHead
 from mbrl_controller.tasks.spaces import Array, Mask
 from mbrl_controller.training.demonstrations import Demonstrations
@@ -39,7 +40,7 @@ def fit_policy(
     seen = np.asarray(spec.seen(data.goal))
     plans, weights = data.plan[:, : inputs.horizon], np.ones(len(data), np.float32)
     examples = PolicyData(data.state, seen, data.sequence, plans, weights)
-    return _train(train_policy, examples, spec, plan, inputs, file, should_stop)
+    return _train(examples, spec, plan, inputs, file, should_stop)
 
 
 def fit_value(
@@ -54,7 +55,7 @@ def fit_value(
     config = plan.config
     spec = _spec("value", config.value_hidden, plan, inputs, members=VALUE_MEMBERS, discount=config.discount)
     examples = ValueData(data.state, np.asarray(spec.seen(data.goal)), data.sequence, targets)
-    return _train(train_value, examples, spec, plan, inputs, file, should_stop, huber=config.value_huber)
+    return _train(examples, spec, plan, inputs, file, should_stop, huber=config.value_huber)
 
 
 def _spec(kind: HeadKind, hidden: tuple[int, ...], plan: DistilPlan, inputs: DistilInputs, **more: Any) -> HeadSpec:
@@ -64,7 +65,6 @@ def _spec(kind: HeadKind, hidden: tuple[int, ...], plan: DistilPlan, inputs: Dis
 
 
 def _train(
-    train: Callable[..., FittedHead[Any]],
     examples: HeadData,
     spec: HeadSpec,
     plan: DistilPlan,
@@ -74,7 +74,7 @@ def _train(
     huber: float | None = None,
 ) -> bool:
     config = plan.config
-    fitted = train(
+    fitted = train_head(
         examples,
         spec,
         HeadTrainConfig(seed=config.seed, huber=huber),

@@ -27,7 +27,6 @@ from mbrl_controller.control.task_config import planner_defaults
 from mbrl_controller.dynamics.data import MIN_EPISODES, MIN_TRANSITIONS, TransitionSet
 from mbrl_controller.dynamics.export import export_onnx
 from mbrl_controller.dynamics.head_trainer import FittedHead
-from mbrl_controller.dynamics.reward_network import RewardNetwork
 from mbrl_controller.dynamics.trainer import EnsembleTrainer, FitResult, TrainCallbacks
 from mbrl_controller.dynamics.validation import evaluate, longest_horizon
 from mbrl_controller.episodes.data_schema import source_kinds
@@ -230,7 +229,7 @@ def package(
     data: _Data,
     fitted: FitResult,
     validation: _Validation,
-    reward: FittedHead[RewardNetwork] | None = None,
+    reward: FittedHead | None = None,
 ) -> ModelCard:
     """Write the version's files: the model with its metrics, the 8-bit file if it plans alike, the report, the reward.
 

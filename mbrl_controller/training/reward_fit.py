@@ -12,9 +12,9 @@ import numpy as np
 
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.task_config import task_defaults
+from mbrl_controller.dynamics.head_config import HeadTrainConfig
 from mbrl_controller.dynamics.head_export import export_head
-from mbrl_controller.dynamics.head_trainer import FittedHead, HeadTrainConfig, train_reward
-from mbrl_controller.dynamics.reward_network import RewardNetwork
+from mbrl_controller.dynamics.head_trainer import FittedHead, train_head
 from mbrl_controller.models.card import HEAD_FILES
 from mbrl_controller.models.heads import HeadCard, HeadSpec
 from mbrl_controller.training.retrain_plan import RetrainPlan, command_of
@@ -57,13 +57,13 @@ def fit_reward(
     labels: LabelledSteps,
     should_stop: Callable[[], bool] = lambda: False,
     threads: int | None = None,
-) -> FittedHead[RewardNetwork]:
+) -> FittedHead:
     """Fit the ensemble to the labels."""
     fit = plan.train.reward_fit
     config = HeadTrainConfig(
         seed=plan.train.seed, max_epochs=fit.max_epochs, holdout_fraction=plan.train.holdout_fraction
     )
-    return train_reward(
+    return train_head(
         labels.data,
         reward_spec(plan, contract),
         config,
@@ -74,7 +74,7 @@ def fit_reward(
 
 
 def add_reward(
-    files: Path, plan: RetrainPlan, labels: LabelledSteps, fitted: FittedHead[RewardNetwork], version: str, created: str
+    files: Path, plan: RetrainPlan, labels: LabelledSteps, fitted: FittedHead, version: str, created: str
 ) -> HeadCard:
     """Write the reward beside the model in `files`, and into its report; what the card says of it."""
     spec = fitted.network.spec.model_copy(update={"version": version, "created": created})

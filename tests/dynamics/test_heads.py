@@ -15,9 +15,10 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from mbrl_controller.base.errors import DatasetError, ModelError
+from mbrl_controller.dynamics.head_config import HeadTrainConfig
 from mbrl_controller.dynamics.head_data import PolicyData, RewardData, ValueData, bootstrap, hold_out
 from mbrl_controller.dynamics.head_export import export_head
-from mbrl_controller.dynamics.head_trainer import HeadTrainConfig, train_policy, train_reward, train_value
+from mbrl_controller.dynamics.head_trainer import train_head
 from mbrl_controller.dynamics.policy_network import PolicyNetwork
 from mbrl_controller.dynamics.reward_network import RewardNetwork
 from mbrl_controller.dynamics.value_network import ValueNetwork
@@ -93,7 +94,7 @@ def ahead(goal: np.ndarray) -> np.ndarray:
 
 def test_a_policy_learns_plans_and_its_file_gives_the_same(tmp_path: Path) -> None:
     data, spec = policy_data(), make_spec("policy")
-    fitted = train_policy(data, spec, QUICK)
+    fitted = train_head(data, spec, QUICK)
     assert fitted.metrics["action_rmse"] < 0.3 * fitted.metrics["action_std"]
     assert all(np.isfinite(v) for v in fitted.metrics.values())
     file = export_head(fitted.network, tmp_path / "policy.onnx", spec.model_copy(update={"version": "v0007"}))
@@ -107,7 +108,7 @@ def test_a_policy_learns_plans_and_its_file_gives_the_same(tmp_path: Path) -> No
 
 def test_a_value_learns_returns_and_its_file_gives_the_same(tmp_path: Path) -> None:
     data, spec = value_data(), make_spec("value", discount=0.9)
-    fitted = train_value(data, spec, QUICK)
+    fitted = train_head(data, spec, QUICK)
     assert fitted.metrics["value_rmse"] < 0.3 * fitted.metrics["value_std"]
     assert fitted.metrics["value_correlation"] > 0.95
     export_head(fitted.network, tmp_path / "value.onnx")
@@ -121,7 +122,7 @@ def test_a_value_learns_returns_and_its_file_gives_the_same(tmp_path: Path) -> N
 @pytest.mark.parametrize("layout", [{}, {"periodic": (), "goal_periodic": ()}, {"periodic": (0, 1, 2)}])
 def test_a_reward_learns_labels_and_its_file_gives_the_same(tmp_path: Path, layout: dict) -> None:
     data, spec = reward_data(), make_spec("reward", goal_steps=(1,), **layout)
-    fitted = train_reward(data, spec, QUICK)
+    fitted = train_head(data, spec, QUICK)
     assert fitted.metrics["reward_rmse"] < 0.3 * fitted.metrics["reward_std"]
     assert fitted.metrics["reward_correlation"] > 0.95
     export_head(fitted.network, tmp_path / "reward.onnx")
@@ -218,8 +219,8 @@ def test_it_sees_each_entry_and_each_step_of_the_goal() -> None:
 def test_the_same_seed_is_the_same_file(tmp_path: Path) -> None:
     def files(seed: int) -> tuple[bytes, bytes]:
         config = HeadTrainConfig(max_epochs=2, seed=seed, batch=256)
-        policy = train_policy(policy_data(400), make_spec("policy"), config).network
-        value = train_value(value_data(400), make_spec("value"), config).network
+        policy = train_head(policy_data(400), make_spec("policy"), config).network
+        value = train_head(value_data(400), make_spec("value"), config).network
         return export_head(policy, tmp_path / "p").content, export_head(value, tmp_path / "v").content
 
     first = files(3)
@@ -237,7 +238,7 @@ def test_steps_and_rows_count_by_their_weight() -> None:
         np.repeat([1.0, 0.0], 600),
     )
     apart = np.tile(hold_out(data.episode, 0.1, 0), 2)
-    fitted = train_policy(both, make_spec("policy"), QUICK, held_out=apart)
+    fitted = train_head(both, make_spec("policy"), QUICK, held_out=apart)
     right = fitted.network.plans(data.state, data.goal)
     assert np.abs(right - data.plan).mean() < 0.3 * np.abs(data.plan).mean()
 
@@ -249,7 +250,7 @@ def test_rows_that_are_no_numbers_are_named(name: str, bad: float) -> None:
     value = np.array(getattr(data, name), dtype=float)
     value[7] = bad
     with pytest.raises(DatasetError, match=rf"{name} of row 7 \(episode 0\) is not finite"):
-        train_policy(dataclasses.replace(data, **{name: value}), make_spec("policy"), QUICK)
+        train_head(dataclasses.replace(data, **{name: value}), make_spec("policy"), QUICK)
 
 
 def test_data_that_does_not_fit_is_named() -> None:
@@ -263,36 +264,36 @@ def test_data_that_does_not_fit_is_named() -> None:
         ({"weight": 0 * data.weight}, "weight"),
     ):
         with pytest.raises(DatasetError, match=reason):
-            train_policy(dataclasses.replace(data, **change), spec, QUICK)
+            train_head(dataclasses.replace(data, **change), spec, QUICK)
     with pytest.raises(DatasetError, match="held_out"):
-        train_policy(data, spec, QUICK, held_out=np.zeros(3, dtype=bool))
+        train_head(data, spec, QUICK, held_out=np.zeros(3, dtype=bool))
     nothing = PolicyData(data.state[:0], data.goal[:0], data.episode[:0], data.plan[:0], data.weight[:0])
     with pytest.raises(DatasetError, match="no rows"):
-        train_policy(nothing, spec, QUICK)
-    with pytest.raises(ModelError, match="cannot be a policy"):
-        train_value(value_data(40), spec.model_copy(update={"horizon": 1}), QUICK)
+        train_head(nothing, spec, QUICK)
+    with pytest.raises(DatasetError, match="a policy cannot be trained on data for a value"):
+        train_head(value_data(40), spec.model_copy(update={"horizon": 1}), QUICK)
 
 
 def test_one_row_is_learnt_and_exported(tmp_path: Path) -> None:
     one = policy_data(1)
-    fitted = train_policy(one, make_spec("policy"), HeadTrainConfig(max_epochs=200, patience=50))
+    fitted = train_head(one, make_spec("policy"), HeadTrainConfig(max_epochs=200, patience=50))
     np.testing.assert_allclose(fitted.network.plans(one.state, one.goal), one.plan, atol=0.02)
     export_head(fitted.network, tmp_path / "policy.onnx")
-    value = train_value(value_data(1), make_spec("value"), QUICK)
+    value = train_head(value_data(1), make_spec("value"), QUICK)
     assert np.isfinite(list(value.metrics.values())).all()
     export_head(value.network, tmp_path / "value.onnx")
 
 
 def test_a_return_that_never_changes_is_learnt_as_it_is() -> None:
     data = dataclasses.replace(value_data(100), target=np.full(100, -250.0))
-    fitted = train_value(data, make_spec("value"), QUICK)
+    fitted = train_head(data, make_spec("value"), QUICK)
     np.testing.assert_allclose(fitted.network.values(data.state, data.goal), -250, atol=1)
     assert "value_correlation" not in fitted.metrics
 
 
 def test_it_stops_when_asked_and_keeps_the_best_so_far() -> None:
     calls = iter(range(1000))
-    fitted = train_policy(policy_data(400), make_spec("policy"), QUICK, should_stop=lambda: next(calls) > 8)
+    fitted = train_head(policy_data(400), make_spec("policy"), QUICK, should_stop=lambda: next(calls) > 8)
     assert fitted.stopped
     assert len(fitted.validation_loss) < 4
     assert torch.get_num_threads() == 1
@@ -370,10 +371,10 @@ def test_what_is_true_on_one_side_is_learnt_on_the_other() -> None:
     spec = make_spec("policy")
     errors = []
     for symmetries in ((), (MIRROR, Symmetry("of no goals", (0, 1, 2), (0, 1), (-1.0, 1.0, 1.0), (1.0, 1.0)))):
-        network = train_policy(half, spec, QUICK, symmetries=symmetries).network
+        network = train_head(half, spec, QUICK, symmetries=symmetries).network
         errors.append(np.abs(network.plans(data.state[~side], data.goal[~side]) - data.plan[~side]).mean())
     assert errors[1] < 0.5 * errors[0]
     state, goal, episode = inputs(1200)
     returns = ValueData(state, goal, episode, 50 * np.cos(state[:, 1]))
-    fitted = train_value(returns, make_spec("value"), QUICK, symmetries=(MIRROR,))
+    fitted = train_head(returns, make_spec("value"), QUICK, symmetries=(MIRROR,))
     assert fitted.metrics["value_rmse"] < 0.4 * fitted.metrics["value_std"]
