@@ -13,7 +13,7 @@ import typer
 
 from mbrl_controller.cli.console import episode_bar, say
 from mbrl_controller.cli.errors import report_errors
-from mbrl_controller.cli.options import ContractOption
+from mbrl_controller.cli.options import ContractOption, ModelsOption
 
 
 @report_errors
@@ -26,6 +26,15 @@ def export(
     without_goals: Annotated[
         bool, typer.Option("--without-goals", help="no goals and rewards: also periods for which none were logged")
     ] = False,
+    bridge: Annotated[
+        str,
+        typer.Option(metavar="VERSION", help="fill gaps of the sensors by this version, where a segment would end"),
+    ] = "",
+    bridge_by: Annotated[
+        Literal["dynamics", "between"],
+        typer.Option("--bridge-by", help="the version's model, or its model of kind between (`mbrl fit`)"),
+    ] = "dynamics",
+    models_dir: ModelsOption = None,
 ) -> None:
     """Write what may be learnt from episodes in the format of another library."""
     from mbrl_controller.contract.contract import load_contract
@@ -34,15 +43,22 @@ def export(
     from mbrl_controller.training.dataset import episode_files
 
     files = episode_files(episodes)
+    own = None if contract is None else load_contract(contract)
+    if bridge:
+        from mbrl_controller.training.bridge import find_bridge
+
+        own, filled = find_bridge(bridge, bridge_by, files, own, models_dir)
     with episode_bar(len(files)) as done:
         report = run(
             files,
             out,
             to,
-            contract=None if contract is None else load_contract(contract),
-            options=ExportOptions(instruction, goals=not without_goals),
+            contract=own,
+            options=ExportOptions(instruction, bridge=filled if bridge else None, goals=not without_goals),
             on_file=done,
         )
+    if bridge:
+        say(f"{report.bridged} states were not measured, and filled in")
     say(f"{report.folder}: {report.frames} control periods of {report.files} files, in {report.segments} segments")
     say_left_out(report.left_out, report.unused)
     for note in report.notes:

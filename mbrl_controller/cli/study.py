@@ -11,10 +11,13 @@ from typing import Annotated
 import typer
 
 from mbrl_controller.cli.chosen_task import chosen_task
+from mbrl_controller.cli.completion import complete_options
 from mbrl_controller.cli.console import say
 from mbrl_controller.cli.errors import report_errors
-from mbrl_controller.cli.options import ContractOption, JsonOption, ModelsOption, TaskArgument
+from mbrl_controller.cli.option_groups import given_options
+from mbrl_controller.cli.options import ContractOption, JsonOption, ModelOption, ModelsOption, TaskArgument
 from mbrl_controller.cli.tables import print_rows
+from mbrl_controller.models.window_kinds import WINDOW_NAMES, window_names
 
 app = typer.Typer(help="Answer a question about learned models by a figure.", no_args_is_help=True)
 
@@ -64,3 +67,43 @@ def gradients(
         from mbrl_controller.benchmark.gradient_figure import plot_gradients
 
         say(str(plot_gradients(figures, plot)))
+
+
+@app.command()
+@report_errors
+def kinds(
+    task: TaskArgument = None,
+    kind: Annotated[list[str] | None, typer.Option("--kind", help="of `mbrl fit`, repeatable (default: all)")] = None,
+    model: ModelOption = "current",
+    episodes: Annotated[list[Path] | None, typer.Option(help="files or folders, repeatable (default: the log)")] = None,
+    seeds: Annotated[int, typer.Option(min=2, help="draws of held-out episodes and of weights")] = 3,
+    options: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="option NAME=VALUE of the kinds: steps=8; `mbrl options fit` lists all",
+            autocompletion=complete_options("fit"),
+        ),
+    ] = None,
+    contract: ContractOption = None,
+    models_dir: ModelsOption = None,
+    json: JsonOption = None,
+) -> None:
+    """What other kinds of models are worth on episodes held out, beside what is known without them."""
+    from mbrl_controller.base.files import write_json
+    from mbrl_controller.benchmark.kinds_study import KindsRequest, run
+
+    request = KindsRequest(
+        chosen_task(task, contract),
+        window_names(kind or WINDOW_NAMES),
+        model=model,
+        episodes=episodes,
+        seeds=seeds,
+        options=given_options("fit", options),
+        contract=contract,
+        models_dir=models_dir,
+    )
+    figures = run(request, on_stage=say)
+    print_rows(f"kinds of models of {figures['episodes']} episodes beside {figures['model']}", figures["rows"])
+    if json is not None:
+        write_json(json, figures)

@@ -18,6 +18,7 @@ from pathlib import Path
 from mbrl_controller.base.errors import EpisodeError, MbrlError
 from mbrl_controller.base.resources import write_hint
 from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.episodes.bridging import Bridge
 from mbrl_controller.episodes.data_schema import DataSchema
 from mbrl_controller.episodes.export_writer import ExportOptions, ExportReport, SegmentWriter
 from mbrl_controller.episodes.reader import read_episode
@@ -107,7 +108,7 @@ def _export(
     report = ExportReport(folder)
     writer: SegmentWriter | None = None
     try:
-        for segment in _segments(files, report, contract, on_file):
+        for segment in _segments(files, report, contract, options.bridge, on_file):
             if writer is None:
                 own = segment.episode.contract
                 writer = make(scratch, own, replace(options, instruction=options.instruction or own.task.name))
@@ -130,7 +131,11 @@ def _export(
 
 
 def _segments(
-    files: Iterable[Path], report: ExportReport, contract: RobotContract | None, on_file: Callable[[Path], None]
+    files: Iterable[Path],
+    report: ExportReport,
+    contract: RobotContract | None,
+    bridge: Bridge | None,
+    on_file: Callable[[Path], None],
 ) -> Iterator[Segment]:
     """Those of all episodes that fit; the report counts files, and what is left out."""
     chosen, first = contract, ""
@@ -153,11 +158,12 @@ def _segments(
         if episode.key in seen:
             report.unused[str(path)] = f"the same recording as another file ({episode.key})"
             continue
-        used = used_periods(episode)
+        used = used_periods(episode, bridge)
         report.left_out.update(used.skipped)
         if not len(used):
             report.unused[str(path)] = "nothing that may be learnt from: " + (", ".join(used.skipped) or "empty")
             continue
         seen.add(episode.key)
         report.files += 1
+        report.bridged += used.bridged
         yield from segments(episode, used)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mbrl_controller.contract.contract import RobotContract
+from mbrl_controller.episodes.export_writer import ExportReport
 from mbrl_controller.episodes.segments import Segment
 
 TABLE = "columns.json"  # what the columns mean, beside the table
@@ -55,14 +56,15 @@ def columns(contract: RobotContract) -> list[Column]:
     ]
 
 
-def describe(contract: RobotContract, of: Sequence[Column], left_out: dict[str, int]) -> dict[str, Any]:
+def describe(contract: RobotContract, of: Sequence[Column], report: ExportReport) -> dict[str, Any]:
     """What columns.json says."""
     return {
         "task": contract.task.name,
         "robot": contract.file.robot,
         "control_period_s": contract.action.period,
         "columns": [vars(column) for column in of],
-        "left_out": left_out,
+        "left_out": dict(report.left_out),
+        "bridged": report.bridged,
         "contract": contract.text,
     }
 

@@ -40,7 +40,7 @@ class CsvWriter(SegmentWriter):
 
     def close(self, report: ExportReport) -> list[str]:
         self._file.close()
-        about = export_columns.describe(self._contract, self._columns, dict(report.left_out))
+        about = export_columns.describe(self._contract, self._columns, report)
         (self._folder / export_columns.TABLE).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
         return [f"read it with pandas.read_csv('{report.folder / FILE}')"]
 

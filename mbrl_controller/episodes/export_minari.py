@@ -61,6 +61,7 @@ class MinariWriter(SegmentWriter):
             "action_names": list(action.names),
             "control_period_s": action.period,
             "left_out": dict(report.left_out),
+            "bridged": report.bridged,
         })  # fmt: skip
         return [f"load it with MINARI_DATASETS_PATH={report.folder} and minari.load_dataset('{self.name}')"]
 

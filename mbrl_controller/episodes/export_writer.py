@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mbrl_controller.episodes.bridging import Bridge
 from mbrl_controller.episodes.segments import Segment
 
 
@@ -18,6 +19,7 @@ class ExportOptions:
     """How segments are written."""
 
     instruction: str = ""  # the task in words, for LeRobot's policies that read them; empty: its name
+    bridge: Bridge | None = None  # fills gaps of the sensors; None: segments end there
     goals: bool = True  # with goals and rewards, so that segments without goals are left out where a format needs them
 
 
@@ -47,6 +49,7 @@ class ExportReport:
     files: int = 0  # that gave segments
     segments: int = 0
     frames: int = 0  # control periods
+    bridged: int = 0  # states in them that were not measured but filled in
     left_out: Counter[str] = field(default_factory=Counter)  # reason -> commands without a frame
     unused: dict[str, str] = field(default_factory=dict)  # file -> reason
     notes: list[str] = field(default_factory=list)

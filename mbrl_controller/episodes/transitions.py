@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbrl_controller.contract.state_assembly import join_samples
+from mbrl_controller.episodes.bridging import Bridge, Periods, bridged
 from mbrl_controller.episodes.command_intervals import STAMP_SLACK, Stamps, command_intervals
 from mbrl_controller.episodes.exclusions import exclusion_reason, find_exclusions
 from mbrl_controller.episodes.reader import Episode
@@ -53,6 +54,7 @@ class UsedPeriods:
     next_state: Array  # [T, S] at `end`
     zero: int  # stamp of the episode's first command; 0 without one
     skipped: Mapping[str, int]  # reason -> commands that gave no transition
+    bridged: int = 0  # states that were not measured but filled in
 
     def __len__(self) -> int:
         return len(self.begin)
@@ -65,8 +67,11 @@ def transitions(episode: Episode) -> Transitions:
     return Transitions(used.state, used.action, used.next_state, step, episode.key, used.skipped)
 
 
-def used_periods(episode: Episode) -> UsedPeriods:
-    """The control periods whose command, and the states before and after it, are known and fit to learn from."""
+def used_periods(episode: Episode, bridge: Bridge | None = None) -> UsedPeriods:
+    """The control periods whose command, and the states before and after it, are known and fit to learn from.
+
+    `bridge`: fills states that were not measured; None: such periods are left out.
+    """
     contract, commands = episode.contract, episode.commands
     period = contract.action.period * NANO
     intervals = command_intervals(commands.stamps, episode.begin_ns, episode.end_ns, period)
@@ -78,6 +83,14 @@ def used_periods(episode: Episode) -> UsedPeriods:
     exclusions = [*find_exclusions(episode.ticks, round(period)), *episode.doubtful]
     spans = zip(intervals.begin.tolist(), intervals.end.tolist(), strict=True)
     excluded = np.array([exclusion_reason(exclusions, *span) for span in spans])
+    filled = 0
+    if bridge is not None:
+        actions, known = commands.values[intervals.index], (no_before == "", no_after == "")
+        log = Periods(intervals.begin, intervals.end, actions, before, after, *known, excluded == "")
+        log, filled = bridged(bridge, log)
+        before, after = log.before, log.after
+        no_before, no_after = (np.where(k, "", why) for k, why in
+                               ((log.known_before, no_before), (log.known_after, no_after)))  # fmt: skip
     trusted = (excluded == "") & (no_before == "")  # a drop seen in an untrusted state is none
     lost = np.zeros(len(trusted), dtype=bool)
     lost[trusted] = np.logical_or.accumulate(contract.task.dropped(before[trusted]))
@@ -96,6 +109,7 @@ def used_periods(episode: Episode) -> UsedPeriods:
         next_state=after[good],
         zero=intervals.zero,
         skipped=dict(skipped),
+        bridged=filled,
     )
 
 

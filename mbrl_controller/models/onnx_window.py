@@ -68,6 +68,15 @@ class OnnxWindow(OnnxHead):
     def output_shape(cls, spec: HeadSpec, rows: int | None) -> tuple[int | None, ...]:
         return (rows, spec.members * spec.components * (1 + 2 * spec.asked))
 
+    @property
+    def steps(self) -> int:
+        """Control periods of a window (n)."""
+        return self.spec.horizon
+
+    def between(self, first: Array, last: Array, actions: Array) -> Array:
+        """The expected states [N, n-1, S] of a model of kind `between`; arguments and errors as of `answer`."""
+        return self.answer(first, last, actions).expected
+
     def answer(self, first: Array, last: Array | None = None, actions: Array | None = None) -> WindowAnswer:
         """What is asked of N windows; NaN where an input is not finite.
 

@@ -23,6 +23,7 @@ from mbrl_controller.base.errors import DatasetError, EpisodeError, MbrlError
 from mbrl_controller.base.resources import home_dir
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.task_config import contract_for
+from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.dynamics.head_config import HeadTrainConfig
 from mbrl_controller.dynamics.head_export import export_head
 from mbrl_controller.dynamics.head_trainer import FittedHead, train_head
@@ -82,6 +83,7 @@ def run(request: FitRequest, on_stage: Callable[[str], None] = lambda text: None
     version.check_digest()
     specs = {kind: window_spec(kind, contract, config) for kind in dict.fromkeys(request.kinds)}
     dataset = read_log(request.task, request.episodes, contract, request.mix, on_stage, processes)
+    train, held_out = dataset.data.split_by_episode(config.holdout_fraction)  # as for a model of dynamics
     created = datetime.now(timezone.utc).isoformat(timespec="seconds")
     with tempfile.TemporaryDirectory() as name:
         files, cards = Path(name), dict[HeadKind, HeadCard]()
@@ -89,7 +91,7 @@ def run(request: FitRequest, on_stage: Callable[[str], None] = lambda text: None
         report = [old.read_text()] if old.is_file() else []
         for kind, spec in specs.items():
             on_stage(f"training {kind}: {KINDS[kind].question}")
-            fitted, count = fit_window(kind, spec, dataset, contract, config, request.threads)
+            fitted, count = fit_window(kind, spec, train, held_out, contract, config, request.threads)
             file = export_head(fitted.network, files / HEAD_FILES[kind], spec.model_copy(update={"created": created}))
             figures = fitted.metrics | {"windows": float(count)}
             cards[kind] = HeadCard(
@@ -161,14 +163,25 @@ def read_log(
 def fit_window(
     kind: WindowName,
     spec: HeadSpec,
-    dataset: Dataset,
+    train: TransitionSet,
+    held_out: TransitionSet | None,
     contract: RobotContract,
     config: WindowFitConfig,
     threads: int = 1,
 ) -> tuple[FittedHead, int]:
-    """The fitted network, and from how many windows. Held out are the episodes that a model of dynamics never learns
-    from, either. Raises DatasetError."""
-    train, held_out = dataset.data.split_by_episode(config.holdout_fraction)
+    """The fitted network, and from how many windows; raises DatasetError.
+
+    Args:
+        kind: what is given and asked.
+        spec: of the network.
+        train: to learn from.
+        held_out: when to stop, and what the metrics are of; None: a share of `train`.
+        contract: of the robot.
+        config: of the training.
+        threads: torch threads.
+    """
+    if held_out is None:
+        train, held_out = train.split_by_episode(config.holdout_fraction)
     data, apart = WindowData.split(train, held_out, kind, spec.horizon)
     rate = config.learning_rate or (0.01 if KINDS[kind].is_density else 0.001)
     training = HeadTrainConfig(
