@@ -16,6 +16,7 @@ from mbrl_controller.control.feedback import PlanFeedback, plan_feedback
 from mbrl_controller.control.network_count import CountedModel, NetworkCount
 from mbrl_controller.control.plan_objective import plan_objective
 from mbrl_controller.control.steps import PlanRequest, Solution
+from mbrl_controller.control.watching import novelty
 from mbrl_controller.models.disagreement import disagreement, leading_orientation
 from mbrl_controller.planning.base import PlannerState, PlanResult, shift
 from mbrl_controller.planning.proposals import with_horizon
@@ -144,10 +145,11 @@ class _Solver:
 
     def _solution(self, plan: PlanResult, planner_state: PlannerState, source: str) -> Solution:
         model, targets = self._request.model, self._action.to_target(plan.actions)
-        spread, leading = np.nan, ""
+        spread, leading, new = np.nan, "", np.nan
         if model.delta_scale is not None:
             first = self._model.rollout(self._state, targets[None, :1])[:, :, 0]
             spread = float(disagreement(first, model.delta_scale)[0])
+            new = novelty(model, self._state, targets[0], first[:, 0].mean(0))
             limit = model.disagreement_limit
             if limit is not None and spread > limit:
                 leading = leading_orientation(first[:, 0], model.delta_scale, self._task.state)
@@ -163,4 +165,5 @@ class _Solver:
             source=source,
             network_evaluations=self._count.evaluations,
             policy_duration=self._policy_took,
+            novelty=new,
         )

@@ -22,7 +22,7 @@ from mbrl_controller.tasks.spaces import Array
 
 class ControlModel(RolloutModel, Protocol):
     """A rollout model with the identity the controller reports. It may have heads: `policy`, `value` and
-    `reward` (control/heads.py)."""
+    `reward` (control/heads.py), and `joint` and `action_free`, which only watch (control/watching.py)."""
 
     @property
     def version(self) -> str: ...
@@ -102,6 +102,7 @@ class Solution:
     network_evaluations: int = 0  # as NetworkCount counts them
     feedback: PlanFeedback | None = None  # None: not asked for, or the plan has none
     policy_duration: float = float("nan")  # s in the policy's network; NaN where it was not asked
+    novelty: float = float("nan")  # of the predicted first step, as a `joint` density has it; NaN without one
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@
 """Loads the heads of a version, with the checks of a model file: digest, operators, a first run in a sandbox, a fit.
 
 `load_heads` for a controller. Rollouts name the files in one process (`HeadFiles.of`) and load them in others. Models
-of windows, which do not act, are loaded one at a time (`load_window`).
+of windows, of which a controller has only those that watch, are loaded one at a time (`load_window`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from mbrl_controller.models.window_kinds import WindowName
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace
 
-ACTING: tuple[HeadKind, ...] = ("policy", "value", "reward")  # what a controller loads
+ACTING: tuple[HeadKind, ...] = ("policy", "value", "reward")
+WATCHING: tuple[HeadKind, ...] = ("action_free", "joint")  # a controller tells what they say
 _WINDOW_ROWS = 512  # with which a model of windows is tried out
 
 
@@ -41,6 +42,8 @@ class Heads:
     policy: OnnxPolicy | None = None
     value: OnnxValue | None = None
     reward: OnnxReward | None = None
+    action_free: OnnxWindow | None = None
+    joint: OnnxDensity | None = None
 
     def check_sees(self, goals: int) -> None:
         """Raises ModelError if a head looks further ahead than `goals` control periods."""
@@ -102,11 +105,13 @@ def open_heads(
         action: see `task`.
         threads: of ONNX Runtime.
     """
-    policy, value, reward = (files.get(kind) for kind in ACTING)
+    policy, value, reward, action_free, joint = (files.get(kind) for kind in (*ACTING, *WATCHING))
     return Heads(
         None if policy is None else OnnxPolicy.load(policy, task=task, action=action, threads=threads),
         None if value is None else OnnxValue.load(value, task=task, action=action, threads=threads),
         None if reward is None else OnnxReward.load(reward, task=task, action=action, threads=threads),
+        None if action_free is None else OnnxWindow.load(action_free, task=task, action=action, threads=threads),
+        None if joint is None else OnnxDensity.load(joint, task=task, action=action, threads=threads),
     )
 
 
@@ -132,7 +137,7 @@ def load_heads(
             neither.
         sandbox_steps: of a plan: a reward is asked of all of its steps at once.
     """
-    files = read_heads(version, card, ACTING)
+    files = read_heads(version, card, (*ACTING, *WATCHING))
     if sandbox_rows is not None:
         for kind, file in files.items():
             check_in_sandbox(file, sandbox_rows, sandbox_steps if kind == "reward" else 1, kind)

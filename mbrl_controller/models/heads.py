@@ -76,6 +76,7 @@ class HeadSpec(BaseModel):
     components: int = Field(default=1, ge=1, le=64)  # of the mixture that a model of windows answers with
     discount: float = Field(default=1.0, gt=0, le=1)  # per control period, of a value's return
     hidden: tuple[int, ...]
+    limit: float | None = None  # of a density: under it, in log density, were 1 % of the windows held out
     version: str = ""
     created: str = ""
 

@@ -25,9 +25,11 @@ from mbrl_controller.models.card import Version
 from mbrl_controller.models.differentiable import DifferentiableModel
 from mbrl_controller.models.files import ModelFile
 from mbrl_controller.models.head_loading import Heads, load_heads
+from mbrl_controller.models.onnx_density import OnnxDensity
 from mbrl_controller.models.onnx_policy import OnnxPolicy
 from mbrl_controller.models.onnx_reward import OnnxReward
 from mbrl_controller.models.onnx_value import OnnxValue
+from mbrl_controller.models.onnx_window import OnnxWindow
 from mbrl_controller.models.selection import select_model_file
 from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.tasks.base import Task
@@ -99,6 +101,16 @@ class LoadedModel:
     def reward(self) -> OnnxReward | None:
         """The version's reward ensemble; None: it has none, or it was not asked for."""
         return self.heads.reward
+
+    @property
+    def joint(self) -> OnnxDensity | None:
+        """The version's density of steps; None: it has none, or it was not asked for."""
+        return self.heads.joint
+
+    @property
+    def action_free(self) -> OnnxWindow | None:
+        """The version's model of what comes next, whatever is commanded; None: as for `joint`."""
+        return self.heads.action_free
 
     def rollout(self, state: Array, actions: Array) -> Array:
         """States [E, N, H, S] after targets [N, H, A] from state [S]."""

@@ -33,6 +33,11 @@ class OnnxDensity(OnnxHead):
     def output_shape(cls, spec: HeadSpec, rows: int | None) -> tuple[int | None, ...]:
         return (rows, spec.members * spec.components)
 
+    @property
+    def steps(self) -> int:
+        """Control periods of a window (n)."""
+        return self.spec.horizon
+
     def log_density(self, first: Array, last: Array, actions: Array) -> Array:
         """Log densities [N] of windows from states [N, S] to states [N, S] under joint targets [N, n, A] (rad).
 

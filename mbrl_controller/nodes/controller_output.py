@@ -50,6 +50,7 @@ TICK_ROW = (
     "doubt",  # why not to learn from it: 0 nothing, 1 nobody took the commands, 2 a state had several publishers,
     # 3 feedback may have changed the command
     "network_evaluations",  # that the plan took, as control/network_count.py counts them
+    "novelty",  # of the predicted first step, where the version has a joint density
 )
 RECORDS = {
     "~/command": (JointState, qos.RECORD),
@@ -168,6 +169,7 @@ class ControllerOutput:
             *map(float, self.counters),
             float(step.doubt),
             float(solution.network_evaluations) if solution is not None else nan,
+            solution.novelty if solution is not None else nan,
         ]
         self._tick.publish(self._row)
 

@@ -13,6 +13,7 @@ from mbrl_controller.control.session import ControlSession
 from mbrl_controller.control.standing import Standing
 from mbrl_controller.control.state_input import Rejections
 from mbrl_controller.control.timing import LoopStatistics
+from mbrl_controller.control.watching import watched
 from mbrl_controller.nodes import diagnostics
 from mbrl_controller.nodes.controller_options import Thresholds
 from mbrl_controller.nodes.diagnostics import ERROR, OK, WARN
@@ -147,6 +148,7 @@ class ControllerReport:
             "predicted return": solution.plan.predicted_return if solution else float("nan"),
             "disagreement": solution.disagreement if solution else float("nan"),
             "disagreement limit": core.model.disagreement_limit,
+            **watched(core.model, core.task, core.contract.action.period, step.observation if step else None, solution),
             "delay bridged (ms)": 1e3 * request.delay.total if request else float("nan"),
             "plan duration (ms)": 1e3 * solution.duration if solution else float("nan"),
             "network evaluations": solution.network_evaluations if solution else float("nan"),

@@ -92,7 +92,8 @@ def run(request: FitRequest, on_stage: Callable[[str], None] = lambda text: None
         for kind, spec in specs.items():
             on_stage(f"training {kind}: {KINDS[kind].question}")
             fitted, count = fit_window(kind, spec, train, held_out, contract, config, request.threads)
-            file = export_head(fitted.network, files / HEAD_FILES[kind], spec.model_copy(update={"created": created}))
+            update = {"created": created, "limit": fitted.metrics.get("limit")}
+            file = export_head(fitted.network, files / HEAD_FILES[kind], spec.model_copy(update=update))
             figures = fitted.metrics | {"windows": float(count)}
             cards[kind] = HeadCard(
                 sha256=file.sha256,

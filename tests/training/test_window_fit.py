@@ -55,7 +55,10 @@ def test_a_version_gets_models_of_windows_and_keeps_its_model(trained_copy: Path
     density = load_window(version, "joint")
     assert isinstance(density, OnnxDensity)
     assert density.spec.horizon == 3
-    assert load_heads(version).policy is None  # a controller loads none of them
+    assert density.spec.limit is not None
+    heads = load_heads(version, task=contract.task, action=contract.action, sandbox_rows=2)
+    assert heads.joint is not None  # it watches; the other is not loaded to control
+    assert (heads.policy, heads.action_free) == (None, None)
     with pytest.raises(ModelError, match="has no model of kind inverse: mbrl fit valve --kind inverse"):
         load_window(version, "inverse")
 
