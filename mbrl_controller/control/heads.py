@@ -12,6 +12,7 @@ from typing import Literal, get_args
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.models.heads import PolicyHead, RewardHead, ValueHead
+from mbrl_controller.models.onnx_window import OnnxWindow
 from mbrl_controller.planning.base import Planner
 from mbrl_controller.planning.linearise import SteppingModel
 
@@ -35,6 +36,7 @@ class UsedHeads:
     value: ValueHead | None = None
     reward: RewardHead | None = None
     proposes: bool = False  # the policy's plan is a proposal to the planner
+    inverse: tuple[OnnxWindow, ...] = ()  # propose, too: commands that lead towards the goal
     replaces: bool = False  # the policy's command replaces a late or failed plan
 
     def rows(self, horizon: int) -> int:
@@ -51,7 +53,7 @@ def used_heads(model: object, planner: Planner, config: ControllerConfig, acting
     Models that are no versions, such as the simulator itself, have no heads.
 
     Args:
-        model: with `policy`, `value` and `reward`, if it has any.
+        model: with `policy`, `value`, `reward` and `proposers`, if it has any.
         planner: searches, unless the policy acts.
         config: the controller's options.
         acting: who acts.
@@ -86,7 +88,8 @@ def used_heads(model: object, planner: Planner, config: ControllerConfig, acting
     reward = _used_reward(model, planner, config, name)
     proposes = policy is not None and planner.config.uses_proposals
     replaces = policy is not None and config.fallback != "previous_plan"
-    return UsedHeads(policy if proposes or replaces else None, value, reward, proposes, replaces)
+    inverse = getattr(model, "proposers", ()) if planner.config.uses_proposals else ()
+    return UsedHeads(policy if proposes or replaces else None, value, reward, proposes, inverse, replaces)
 
 
 def _check_feedback(planner: Planner, config: ControllerConfig, acting: Acting) -> None:

@@ -23,6 +23,8 @@ from mbrl_controller.planning.proposals import with_horizon
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace, Array
 
+PROPOSED = 3  # answers of an inverse model, at most
+
 
 def solve(request: PlanRequest, task: Task, action: ActionSpace, deadline: float | None) -> Solution:
     """A plan from the state predicted for the moment at which the command acts.
@@ -73,6 +75,8 @@ class _Solver:
         """What the planner finds."""
         request, heads = self._request, self._request.heads
         horizon = len(request.planner_state.mean)
+        offered = [self._plan_of_policy()[None]] if heads.proposes else []
+        offered += self._towards_goal(horizon)
         objective = plan_objective(
             request.model,
             heads,
@@ -83,10 +87,24 @@ class _Solver:
             state=self._state,
             goals=request.goals,
             horizon=horizon,
-            proposals=self._plan_of_policy()[None].astype(np.float32) if heads.proposes else None,
+            proposals=np.concatenate(offered).astype(np.float32) if offered else None,
         )
         plan, planner_state = request.planner.plan(objective, request.planner_state, deadline)
         return replace(self._solution(plan, planner_state, "plan"), feedback=self._feedback(plan))
+
+    def _towards_goal(self, horizon: int) -> list[Array]:
+        """What the inverse models propose: the actions [K, H, A] of their likeliest answers to where the goal aims."""
+        found = []
+        for head in self._request.heads.inverse:
+            goal = self._request.goals[min(head.steps, len(self._request.goals)) - 1]
+            aim = self._task.aimed(self._state, goal)
+            if aim is None:
+                continue
+            self._count.evaluations += head.spec.members
+            answers = head.answer(self._state[None], aim[None]).likeliest(PROPOSED)[0]
+            actions = np.clip(self._action.to_normalised(answers), -1.0, 1.0)
+            found.append(np.stack([with_horizon(plan, horizon) for plan in actions]))
+        return found
 
     def _feedback(self, plan: PlanResult) -> PlanFeedback | None:
         """The plan's feedback about the states that the mean of the members predicts."""

@@ -4,7 +4,7 @@
 """Loads the heads of a version, with the checks of a model file: digest, operators, a first run in a sandbox, a fit.
 
 `load_heads` for a controller. Rollouts name the files in one process (`HeadFiles.of`) and load them in others. Models
-of windows, of which a controller has only those that watch, are loaded one at a time (`load_window`).
+of windows that neither propose nor watch are loaded one at a time (`load_window`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from mbrl_controller.models.window_kinds import WindowName
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import ActionSpace
 
-ACTING: tuple[HeadKind, ...] = ("policy", "value", "reward")
+ACTING: tuple[HeadKind, ...] = ("policy", "value", "reward", "inverse", "multistep_inverse")
 WATCHING: tuple[HeadKind, ...] = ("action_free", "joint")  # a controller tells what they say
 _WINDOW_ROWS = 512  # with which a model of windows is tried out
 
@@ -42,6 +42,8 @@ class Heads:
     policy: OnnxPolicy | None = None
     value: OnnxValue | None = None
     reward: OnnxReward | None = None
+    inverse: OnnxWindow | None = None
+    multistep_inverse: OnnxWindow | None = None
     action_free: OnnxWindow | None = None
     joint: OnnxDensity | None = None
 
@@ -69,6 +71,8 @@ class HeadFiles(BaseModel):
     policy: HeadFile | None = None
     value: HeadFile | None = None
     reward: HeadFile | None = None
+    inverse: HeadFile | None = None
+    multistep_inverse: HeadFile | None = None
 
     @classmethod
     def of(cls, version: Version, card: ModelCard | None = None) -> HeadFiles:
@@ -105,14 +109,8 @@ def open_heads(
         action: see `task`.
         threads: of ONNX Runtime.
     """
-    policy, value, reward, action_free, joint = (files.get(kind) for kind in (*ACTING, *WATCHING))
-    return Heads(
-        None if policy is None else OnnxPolicy.load(policy, task=task, action=action, threads=threads),
-        None if value is None else OnnxValue.load(value, task=task, action=action, threads=threads),
-        None if reward is None else OnnxReward.load(reward, task=task, action=action, threads=threads),
-        None if action_free is None else OnnxWindow.load(action_free, task=task, action=action, threads=threads),
-        None if joint is None else OnnxDensity.load(joint, task=task, action=action, threads=threads),
-    )
+    made = {kind: HEADS[kind].load(file, task=task, action=action, threads=threads) for kind, file in files.items()}
+    return Heads(**made)  # type: ignore[arg-type]  # of each kind's class
 
 
 def load_heads(

@@ -108,6 +108,12 @@ class LoadedModel:
         return self.heads.joint
 
     @property
+    def proposers(self) -> tuple[OnnxWindow, ...]:
+        """The version's inverse models, which propose commands that lead towards the goal."""
+        given = (self.heads.multistep_inverse, self.heads.inverse)
+        return tuple(model for model in given if model is not None)
+
+    @property
     def action_free(self) -> OnnxWindow | None:
         """The version's model of what comes next, whatever is commanded; None: as for `joint`."""
         return self.heads.action_free

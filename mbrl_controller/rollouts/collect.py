@@ -21,6 +21,7 @@ from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.episodes.metadata import EpisodeInfo
 from mbrl_controller.episodes.trajectory_writer import write_trajectory
 from mbrl_controller.episodes.writer import PART
+from mbrl_controller.models.head_loading import HeadFiles
 from mbrl_controller.rollouts.config import ResolvedRollout, RolloutConfig, resolve
 from mbrl_controller.rollouts.episode import EpisodeTrajectory
 from mbrl_controller.rollouts.pool import EpisodePool
@@ -115,8 +116,8 @@ def _info(config: RolloutConfig, resolved: ResolvedRollout, session: str, number
 def _heads(resolved: ResolvedRollout) -> dict[str, str]:
     """Digests of the version's heads, which act or may have had a say."""
     heads = resolved.spec.heads
-    named = {"policy_sha256": heads.policy, "value_sha256": heads.value, "reward_sha256": heads.reward}
-    return {name: head.sha256 for name, head in named.items() if head is not None}
+    named = {kind: getattr(heads, kind) for kind in HeadFiles.model_fields}
+    return {f"{kind}_sha256": head.sha256 for kind, head in named.items() if head is not None}
 
 
 def write_episode(path: Path, contract: RobotContract, info: EpisodeInfo, trajectory: EpisodeTrajectory) -> Path:

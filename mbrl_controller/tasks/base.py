@@ -112,6 +112,11 @@ class Task(ABC):
         Its `values` are those of `metric_specs`, by name.
         """
 
+    def aimed(self, state: Array, goal: Array) -> Array | None:
+        """The state [S] some steps after `state` [S] on the way to `goal` [G], as far as the task can say: the object
+        where it is to be, all else as it is. None: it does not say, so nothing is proposed towards it."""
+        return None
+
     def markers(self, goal: Array) -> Markers:
         """Where goal [G] wants the objects and how turned, for display: markers, or points [K, 3] (m); may be none.
 

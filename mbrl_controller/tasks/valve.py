@@ -17,6 +17,7 @@ from mbrl_controller.tasks.metrics import EpisodeMetrics, Metric
 from mbrl_controller.tasks.spaces import Array, Mask, VectorSpec, wrap_angle
 
 REACHED = 0.1  # rad
+AIM = 0.5  # rad, how far a claw turns the valve within some control periods
 
 
 class Valve(Task):
@@ -98,6 +99,12 @@ class Valve(Task):
 
     def dropped(self, state: Array) -> Mask:
         return nowhere(state)
+
+    def aimed(self, state: Array, goal: Array) -> Array:
+        """The valve turned towards the goal, by AIM at most."""
+        aimed = np.array(state, dtype=float)
+        aimed[self._angle] += np.clip(wrap_angle(goal[0] - state[self._angle]), -AIM, AIM)
+        return aimed
 
     def sample_goal(self, rng: np.random.Generator, /, **options: Any) -> Goal:
         """A random goal, +-U(pi/2, pi) as in PDDM. Options: `angle` (rad), or `direction` to fix the sign."""
