@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from mbrl_controller.base.errors import EpisodeError, ModelError
+from mbrl_controller.cli.main import app
 from mbrl_controller.tasks.spaces import VectorSpec
 from mbrl_controller.training.bridge import DynamicsBridge, find_bridge, predicted
 
@@ -51,3 +53,10 @@ def test_what_is_missing_is_named(trained: Path, valve_episodes: Path) -> None:
         find_bridge("current", "between", files, models_dir=trained)
     with pytest.raises(EpisodeError, match="no episode files"):
         find_bridge("current", "dynamics", [], models_dir=trained)
+
+
+def test_the_command_says_how_many_states_it_filled(trained: Path, valve_episodes: Path, tmp_path: Path) -> None:
+    arguments = ["episodes", "export", str(valve_episodes), "--to", "csv", "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, [*arguments, "--bridge", "current", "--models-dir", str(trained)])
+    assert result.exit_code == 0, result.output
+    assert "0 states were not measured, and filled in" in result.output  # a simulated log has no gaps
