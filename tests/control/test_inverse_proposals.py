@@ -39,13 +39,13 @@ class FakeInverse:
 def seen(model: Any, monkeypatch: pytest.MonkeyPatch, aims: bool = True, **planner: Any) -> Any:
     """The proposals that the planner gets in a tick."""
     got = []
-    made = solver.RolloutObjective
+    made = solver.plan_objective
 
-    def objective(**given: Any) -> Any:
+    def objective(*parts: Any, **given: Any) -> Any:
         got.append(given["proposals"])
-        return made(**given)
+        return made(*parts, **given)
 
-    monkeypatch.setattr(solver, "RolloutObjective", objective)
+    monkeypatch.setattr(solver, "plan_objective", objective)
     core = make_core(model, planner=planner)
     if not aims:
         monkeypatch.setattr(type(core.task), "aimed", lambda self, state, goal: None)
