@@ -25,6 +25,7 @@ from pathlib import Path
 
 RECORDS = Path(__file__).parent
 FILES = ("plan.json", "log.jsonl")
+PATHS = ("contract_folder", "models_dir", "files")  # of the machine that the run was on: not kept
 # As many candidates a plan as the task's own planner, in five iterations, with white noise around a fitted Gaussian and
 # without what PDDM adds: the planner of PETS (Chua et al., 2018).
 PETS = {"planner_name": "cem", "planner.iterations": "5", "planner.noise": "white"}
@@ -95,8 +96,10 @@ def _run(name: str, method: Method, seed: int, given: argparse.Namespace) -> Non
     resume = ["--resume"] if (folder / FILES[0]).exists() else []
     _mbrl(*([method.command, given.task, "--run", run, *resume] if resume else arguments), runs=given.runs)
     record.mkdir(parents=True, exist_ok=True)
-    for file in FILES:
-        shutil.copyfile(folder / file, record / file)
+    shutil.copyfile(folder / FILES[1], record / FILES[1])
+    plan = json.loads((folder / FILES[0]).read_text())
+    kept = {name: value for name, value in plan.items() if name not in PATHS}
+    (record / FILES[0]).write_text(json.dumps(kept, indent=2) + "\n")
 
 
 def _model(seed: int, share: float, given: argparse.Namespace) -> list[str]:
