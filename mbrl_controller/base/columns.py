@@ -10,7 +10,6 @@ What is short stays an ordinary array. Values do not depend on where they are.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -28,7 +27,9 @@ CHUNK_ROWS = 2**18  # worked on at once
 class ColumnBuilder:
     """Takes rows of one array, in order; the parts must agree in type and in all but their length."""
 
-    def __init__(self) -> None:
+    def __init__(self, builders: int = 1) -> None:
+        """`builders`: how many take rows at the same time; what they keep in memory is at most that of one."""
+        self._memory = MEMORY_BYTES // builders
         self._waiting: list[Column] = []
         self._bytes = self._rows = 0
         self._file: BinaryIO | None = None
@@ -39,7 +40,7 @@ class ColumnBuilder:
         self._waiting.append(rows)
         self._rows += len(rows)
         self._bytes += rows.nbytes
-        if self._bytes >= MEMORY_BYTES and not self._in_memory:
+        if self._bytes >= self._memory and not self._in_memory:
             self._spill()
 
     def build(self) -> Column:
@@ -77,22 +78,12 @@ def frozen(column: Column) -> Column:
     return column
 
 
-def joined(parts: Iterable[Column]) -> Column:
-    """Arrays of at least one row each, one after the other."""
-    builder = ColumnBuilder()
-    for part in parts:
-        builder.append(part)
-    return builder.build()
-
-
 def taken(values: Column, rows: NDArray[np.int64]) -> Column:
     """`values[rows]`."""
-    return joined(values[rows[part]] for part in chunks(len(rows)))
-
-
-def mapped(function: Callable[..., Column], *columns: Column) -> Column:
-    """`function(*columns)`, for one that looks at each row alone; it is given some rows at a time."""
-    return joined(function(*(column[part] for column in columns)) for part in chunks(len(columns[0])))
+    builder = ColumnBuilder()
+    for part in chunks(len(rows)):
+        builder.append(values[rows[part]])
+    return builder.build()
 
 
 def chunks(length: int) -> list[slice]:

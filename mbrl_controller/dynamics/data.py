@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mbrl_controller.base.columns import chunks, frozen, joined, mapped, taken
+from mbrl_controller.base.columns import ColumnBuilder, chunks, frozen, taken
 from mbrl_controller.base.errors import DatasetError
-from mbrl_controller.tasks.base import Symmetry
 from mbrl_controller.tasks.spaces import Array, VectorSpec
 
 Index = NDArray[np.int64]
@@ -127,28 +126,20 @@ class TransitionSet:
         validation[:2] = np.array([False, True])[: len(validation)]
         return self.of_episodes(ids[~validation]), self.of_episodes(ids[validation])
 
-    def augmented(self, symmetries: Iterable[Symmetry]) -> TransitionSet:
-        """These rows and their mirror images under each symmetry, as more episodes (`<key>|<symmetry>`)."""
-        parts = [self]
-        for symmetry in symmetries:
-            keys = tuple(f"{key}|{symmetry.name}" for key in self.episode_keys)
-            state, action = symmetry.mirror_state, symmetry.mirror_action
-            columns = (state, self.state), (action, self.action), (state, self.next_state)
-            before, command, after = (frozen(mapped(mirror, values)) for mirror, values in columns)
-            parts.append(TransitionSet(before, command, after, self.episode, self.step, keys, self.weight))
-        return concatenate(parts)
-
     def windows(self, length: int) -> Index:
         """Row indices [W, length] of every run of `length` consecutive rows of one episode."""
+        return self.window_starts(length)[:, None] + np.arange(length)
+
+    def window_starts(self, length: int) -> Index:
+        """The first row [W] of each of these runs."""
         if length < 1:
             raise DatasetError(f"a window needs at least one row, got {length}")
         starts = len(self) - length + 1
         if starts < 1:
-            return np.empty((0, length), dtype=np.int64)
+            return np.empty(0, dtype=np.int64)
         follows = (np.diff(self.episode) == 0) & (np.diff(self.step) == 1)
         breaks = np.concatenate([[0], np.cumsum(~follows)])
-        first = np.flatnonzero(breaks[:starts] == breaks[length - 1 :])
-        return first[:, None] + np.arange(length)
+        return np.flatnonzero(breaks[:starts] == breaks[length - 1 :])
 
     def digest(self) -> str:
         """SHA-256 (hex) of all values and keys, equal on every machine."""
@@ -160,30 +151,6 @@ class TransitionSet:
         if self.weight is not None:
             sha.update(self.weight.astype("<f8").tobytes())
         return sha.hexdigest()
-
-
-def concatenate(parts: Sequence[TransitionSet]) -> TransitionSet:
-    """All rows of `parts`, in order; an episode may occur in one part only."""
-    if not parts:
-        raise DatasetError("no transitions")
-    if len(parts) == 1:
-        return parts[0]
-    sizes = {(p.state.shape[1], p.action.shape[1]) for p in parts}
-    if len(sizes) > 1:
-        raise DatasetError(f"recordings differ in (state, action) size: {sorted(sizes)}")
-    weights = None
-    if any(p.weight is not None for p in parts):
-        weights = np.concatenate([np.ones(len(p)) if p.weight is None else p.weight for p in parts])
-    offsets = np.cumsum([0] + [len(p.episode_keys) for p in parts[:-1]])
-    return TransitionSet(
-        frozen(joined(p.state for p in parts)),
-        frozen(joined(p.action for p in parts)),
-        frozen(joined(p.next_state for p in parts)),
-        np.concatenate([p.episode + offset for p, offset in zip(parts, offsets, strict=True)]),
-        np.concatenate([p.step for p in parts]),
-        tuple(key for p in parts for key in p.episode_keys),
-        weights,
-    )
 
 
 def parts_of(step: Index, length: int, gap: int) -> dict[int, Index]:
@@ -208,20 +175,31 @@ def parts_of(step: Index, length: int, gap: int) -> dict[int, Index]:
     return {int(k): np.flatnonzero(kept & (part == k)) for k in np.unique(part[kept])}
 
 
-def robust_scale(values: Array, units: Sequence[str], tail: float = 0.005) -> tuple[Array, Array]:
-    """(mean, std) [D] of values [T, D] clipped to their inner quantiles, with a lower bound for each std.
+def robust_scale(parts: Iterable[Array], units: Sequence[str], tail: float = 0.005) -> tuple[Array, Array]:
+    """(mean, std) [D] of values clipped to their inner quantiles, with a lower bound for each std.
 
     Without clipping, one ball that falls to the floor would set the scale of everything near the hand. The bound, 1 %
     of the median std of the entries with the same unit, keeps an entry that hardly moved from amplifying noise. If
     all entries are still, the std is 1.
+
+    Args:
+        parts: values [t, D] of some rows, then of others. Of long ones memory holds a few entries at a time.
+        units: of the entries.
+        tail: share of the values that is clipped at each end.
     """
-    mean, std = np.empty(len(units)), np.empty(len(units))
-    # Some entries at a time, where all would take much memory: the sums of each are the same.
-    width = len(units) if values.size <= WHOLE_VALUES else ENTRIES_AT_ONCE
-    for at in range(0, len(units), width):
-        some = np.ascontiguousarray(values[:, at : at + width], dtype=np.float64)
-        core = np.clip(some, *np.quantile(some, [tail, 1 - tail], axis=0))
-        mean[at : at + width], std[at : at + width] = core.mean(axis=0), core.std(axis=0)
+    count = -(-len(units) // ENTRIES_AT_ONCE)
+    blocks = [ColumnBuilder(builders=count) for _ in range(count)]
+    rows = 0
+    for values in parts:
+        rows += len(values)
+        for number, block in enumerate(blocks):
+            at = number * ENTRIES_AT_ONCE
+            block.append(np.ascontiguousarray(values[:, at : at + ENTRIES_AT_ONCE]))
+    if rows * len(units) <= WHOLE_VALUES:  # side by side or not, an entry's sum is the same
+        mean, std = _core(np.concatenate([block.build() for block in blocks], axis=1), tail)
+    else:
+        found = [_core(block.build(), tail) for block in blocks]
+        mean, std = (np.concatenate(values) for values in zip(*found, strict=True))
     kinds = np.array(units)
     for unit in set(units):
         same = kinds == unit
@@ -230,13 +208,20 @@ def robust_scale(values: Array, units: Sequence[str], tail: float = 0.005) -> tu
     return mean, np.where(std > 1e-7, std, 1.0)
 
 
-def change_scale(layout: VectorSpec, state: Array, next_state: Array) -> tuple[Array, Array]:
-    """(mean, std) [S] of the changes of states [T, S], as `robust_scale` has them.
+def _core(values: Array, tail: float) -> tuple[Array, Array]:
+    """(mean, std) [D] of values [T, D] clipped to their inner quantiles."""
+    core = np.array(values, dtype=np.float64)
+    np.clip(core, *np.quantile(core, [tail, 1 - tail], axis=0), out=core)
+    return core.mean(axis=0), core.std(axis=0)
+
+
+def change_scale(layout: VectorSpec, parts: Iterable[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """(mean, std) [S] of the changes from states [t, S] to next states [t, S], as `robust_scale` has them.
 
     The six entries of an orientation have no mean and one std, their root mean square: then no frame matters, and an
     axis about which the object is turned is not the measure of what tips it.
     """
-    mean, std = robust_scale(mapped(layout.difference, next_state, state), layout.units)
+    mean, std = robust_scale((layout.difference(after, before) for before, after in parts), layout.units)
     for start in layout.orientations:
         mean[start : start + 6] = 0.0
         std[start : start + 6] = np.sqrt(np.mean(np.square(std[start : start + 6])))

@@ -6,22 +6,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mbrl_controller.base.columns import mapped
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.dynamics.contacts import TorchContacts
 from mbrl_controller.dynamics.data import TransitionSet, change_scale, robust_scale
+from mbrl_controller.dynamics.mirror_images import MirrorImages
 from mbrl_controller.dynamics.torch_operations import TorchOperations
 from mbrl_controller.dynamics.train_config import ActionInput
 from mbrl_controller.dynamics.turning import TurnLayout, next_state
 from mbrl_controller.dynamics.validation import Predictor
 from mbrl_controller.models.spec import ModelSpec
+from mbrl_controller.tasks.base import Symmetry
 from mbrl_controller.tasks.spaces import Array
 
 # A warm start keeps the old function under a new scaling, except where the old scale was only a lower bound.
@@ -152,18 +153,29 @@ class DynamicsEnsemble(nn.Module):
             yield x
 
     @torch.no_grad()
-    def fit_scaling(self, data: TransitionSet, spec: ModelSpec, keep_function: bool = False) -> None:
-        """Set the scaling from training data; `keep_function` adapts the weights so that predictions do not change."""
+    def fit_scaling(
+        self, data: TransitionSet, spec: ModelSpec, keep_function: bool = False, symmetries: Sequence[Symmetry] = ()
+    ) -> None:
+        """Set the scaling from training data and its mirror images.
+
+        Args:
+            data: The transitions.
+            spec: Description of the model.
+            keep_function: Adapt the weights so that predictions do not change.
+            symmetries: Of the mirror images.
+        """
+        images = MirrorImages(data, tuple(symmetries))
 
         def features(*values: Array) -> Array:
             return self.features(*(torch.tensor(v, dtype=torch.float32) for v in values)).numpy()
 
-        mean, std = robust_scale(mapped(features, data.state, data.action), self.feature_units)
+        seen = (features(state, action) for state, action, _ in images.parts())
+        mean, std = robust_scale(seen, self.feature_units)
         bounded = np.isin(self.feature_units, ["sin", "cos"])
         mean[bounded], std[bounded] = 0.0, 1.0
         contact = np.array(self.feature_units) == "contact"
         std[contact] = np.maximum(std[contact], _CONTACT_STD)
-        change = change_scale(spec.state, data.state, data.next_state)
+        change = change_scale(spec.state, ((before, after) for before, _, after in images.parts()))
         scaling = [torch.tensor(v, dtype=torch.float32) for v in (mean, std, *change)]
         if keep_function:
             self._absorb(*scaling)

@@ -98,7 +98,7 @@ class Encoder(nn.Module, ABC):
     def fit_scaling(self, *given: Array) -> None:
         """Set the scaling of the inputs from what is given, such as states [N, S] and goals [N, K, G]."""
         features = self.features(*(torch.tensor(np.asarray(v), dtype=torch.float32) for v in given))
-        mean, std = robust_scale(features.double().numpy(), self.feature_units)
+        mean, std = robust_scale([features.double().numpy()], self.feature_units)
         bounded = np.isin(self.feature_units, ["sin", "cos"])
         mean[bounded], std[bounded] = 0.0, 1.0
         self.feature_mean.copy_(torch.tensor(mean))

@@ -5,34 +5,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from mbrl_controller.base.columns import mapped
 from mbrl_controller.base.errors import DatasetError
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble
+from mbrl_controller.dynamics.mirror_images import MirrorImages
+from mbrl_controller.dynamics.training_rows import Rows
 from mbrl_controller.dynamics.turn_noise import shaken, tangent
 from mbrl_controller.models.spec import ModelSpec
-from mbrl_controller.tasks.spaces import Array
+from mbrl_controller.tasks.base import Symmetry
 
-_SCALE_WINDOWS = 2**18
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Transitions as tensors, SI units, and the windows of k consecutive ones. Long ones are mapped on a CPU."""
-
-    state: Tensor  # [N, S]
-    action: Tensor  # [N, A]
-    next_state: Tensor  # [N, S]; periodic angles within half a turn of the state's
-    windows: Tensor  # [W, k], rows
-    weight: Tensor | None = None  # [N], 1 in the mean over the windows' first rows; None: all alike
+_SCALE_WINDOWS, _SCALE_AT_ONCE = 2**18, 2**13  # windows that are summed in single steps, and that are made at once
 
 
 class RolloutLoss:
@@ -53,44 +41,48 @@ class RolloutLoss:
         self.device = model.delta_std.device
         self.weight = _entry_weights(spec, weights).to(self.device)
 
-    def rows(self, data: TransitionSet, horizon: int, max_windows: int | None = None) -> Rows:
-        """`data` with its windows of `horizon` transitions, at most `max_windows`, evenly spread."""
-        windows = data.windows(horizon)
-        if max_windows is not None and len(windows) > max_windows:
-            windows = windows[np.linspace(0, len(windows) - 1, max_windows).astype(int)]
-        difference = self.spec.state.difference
+    def rows(
+        self,
+        data: TransitionSet,
+        horizon: int,
+        max_windows: int | None = None,
+        symmetries: Sequence[Symmetry] = (),
+    ) -> Rows:
+        """Windows of `horizon` transitions of `data`, and of its mirror images under each symmetry.
 
-        def single(values: Array) -> NDArray[np.float32]:
-            return values.astype(np.float32)
-
-        def unwrapped(state: Array, next_state: Array) -> NDArray[np.float32]:
-            return single(state + difference(next_state, state))
-
-        state, action = mapped(single, data.state), mapped(single, data.action)
-        next_state = mapped(unwrapped, data.state, data.next_state)
-        before, command, after, every = (
-            torch.from_numpy(value).to(self.device) for value in (state, action, next_state, windows)
-        )
-        weight = None
-        if data.weight is not None:
-            relative = data.weight / np.mean(data.weight[windows[:, 0]])
-            weight = torch.tensor(relative, dtype=torch.float32, device=self.device)
-        return Rows(before, command, after, every, weight)
+        Args:
+            data: The transitions.
+            horizon: Steps of a window.
+            max_windows: At most so many of each image, evenly spread.
+            symmetries: Of the mirror images.
+        """
+        first = data.window_starts(horizon)
+        if max_windows is not None and len(first) > max_windows:
+            first = first[np.linspace(0, len(first) - 1, max_windows).astype(int)]
+        images, weight = MirrorImages(data, tuple(symmetries)), data.weight
+        if weight is not None:
+            weight = weight / np.mean(np.tile(weight[first], images.count))
+        return Rows(images, self.spec.state, first, horizon, self.device, weight)
 
     def scale(self, rows: Rows) -> Tensor:
         """RMS change [k, S] after each step, at least the one-step scale: so that late steps do not dominate."""
-        parts = rows.windows.split(_SCALE_WINDOWS)
-        if len(parts) == 1:
-            rms = self._changes(rows, parts[0]).square().mean(0).sqrt()
+        if len(rows) <= _SCALE_WINDOWS:
+            rms = self._changes(rows, 0, len(rows)).square().mean(0).sqrt()
         else:  # all changes at once would take more memory than the data
-            sums = [self._changes(rows, part).square().sum(0, dtype=torch.float64) for part in parts]
-            rms = (torch.stack(sums).sum(0) / len(rows.windows)).sqrt().float()
+            parts = (self._changes(rows, at, at + _SCALE_WINDOWS) for at in range(0, len(rows), _SCALE_WINDOWS))
+            sums = [part.square().sum(0, dtype=torch.float64) for part in parts]
+            rms = (torch.stack(sums).sum(0) / len(rows)).sqrt().float()
         rms[0] = self.model.delta_std
         return self.model.turns.alike(torch.maximum(rms, self.model.delta_std))
 
-    def _changes(self, rows: Rows, windows: Tensor) -> Tensor:
-        """Changes [W, k, S] since the start of each window [W, k]."""
-        return self._wrapped(rows.next_state[windows] - rows.state[windows[:, :1]])
+    def _changes(self, rows: Rows, begin: int, end: int) -> Tensor:
+        """Changes [W, k, S] since the start of each of the windows `begin` to `end`."""
+        return torch.cat(list(self._changes_of_some(rows, begin, min(end, len(rows)))))
+
+    def _changes_of_some(self, rows: Rows, begin: int, end: int) -> Iterator[Tensor]:
+        for numbers in torch.arange(begin, end).split(_SCALE_AT_ONCE):
+            batch = rows.batch(rows.windows(numbers))
+            yield self._wrapped(batch.next_state - batch.state[:, :1])
 
     def __call__(self, rows: Rows, windows: Tensor, scale: Tensor, noise: tuple[Tensor, Tensor] | None) -> Tensor:
         """Loss [E].
@@ -103,16 +95,17 @@ class RolloutLoss:
                 change. Noise on the start is subtracted from the predictions: as in PDDM the target stays the change.
                 Orientations are turned (dynamics/turn_noise.py).
         """
-        state = rows.state[windows[..., 0]]
+        batch = rows.batch(windows)
+        state = batch.state[..., 0, :]
         if noise is not None:
             state = shaken(self.model, state, noise[0] * self.model.state_std)
         total = torch.zeros(self.model.size, device=self.device)
         for j in range(windows.shape[-1]):
-            state = self.model(state, rows.action[windows[..., j]])
-            error = self._error(state, rows.next_state[windows[..., j]], scale[j], noise)
+            state = self.model(state, batch.action[..., j, :])
+            error = self._error(state, batch.next_state[..., j, :], scale[j], noise)
             loss = self._of(error) * self.weight
-            if rows.weight is not None:
-                loss = loss * rows.weight[windows[..., :1]]
+            if batch.weight is not None:
+                loss = loss * batch.weight
             total = total + loss.mean((1, 2))
         return total / windows.shape[-1]
 

@@ -17,8 +17,9 @@ from torch import Tensor
 from mbrl_controller.base.errors import DatasetError
 from mbrl_controller.dynamics.data import TransitionSet
 from mbrl_controller.dynamics.ensemble import DynamicsEnsemble, stream_seed
-from mbrl_controller.dynamics.loss import RolloutLoss, Rows
+from mbrl_controller.dynamics.loss import RolloutLoss
 from mbrl_controller.dynamics.train_config import Device, TrainConfig
+from mbrl_controller.dynamics.training_rows import Rows
 from mbrl_controller.dynamics.training_state import EpochReport, TrainingState, restore_optimiser
 from mbrl_controller.models.spec import ModelSpec
 from mbrl_controller.tasks.base import Symmetry
@@ -120,13 +121,13 @@ class _Run:
         for name, data in (("training", train), ("validation", validation)):
             _check_sizes(name, data, spec, self.stages[-1].horizon)
         self.identity = trainer.identity(train, validation)
-        self.train, self.validation = train.augmented(trainer.symmetries), validation
+        self.train, self.validation, self.symmetries = train, validation, trainer.symmetries
         self.model = DynamicsEnsemble(
             spec, action_input=config.action_input, input_clamp=config.input_clamp, seed=config.seed
         )
         if trainer.init is not None:
             self.model.load_weights(trainer.init)
-        self.model.fit_scaling(self.train, spec, keep_function=trainer.init is not None)
+        self.model.fit_scaling(train, spec, trainer.init is not None, self.symmetries)
         self.model.to(self.device)
         self.loss = RolloutLoss(self.model, spec, config.huber, config.loss_weights)
         self.state = TrainingState(self.model)
@@ -152,7 +153,7 @@ class _Run:
     def _run_stage(self, stage: _Stage, optimiser_state: dict[str, Tensor] | None) -> bool:
         """Train one stage; False if it was stopped before its end."""
         progress, config = self.state.progress, self.config
-        rows = self.loss.rows(self.train, stage.horizon)
+        rows = self.loss.rows(self.train, stage.horizon, symmetries=self.symmetries)
         validation = self.loss.rows(self.validation, stage.horizon, _EVALUATION_WINDOWS)
         scale = self.loss.scale(rows)
         optimiser = torch.optim.AdamW(self.model.parameters(), lr=stage.learning_rate, weight_decay=config.weight_decay)
@@ -185,17 +186,18 @@ class _Run:
         config, E = self.config, self.model.size
         seeds = (config.seed, 1 + self.state.progress.stage, self.state.progress.epoch)
         shuffle = torch.Generator().manual_seed(stream_seed(*seeds))
-        count = len(rows.windows)
-        pool = self._bootstrap(count)
-        order = torch.stack([pool[e][torch.randperm(count, generator=shuffle)] for e in range(E)])
+        count = len(rows)
         used = max(count // stage.horizon, min(count, config.batch))
+        pool, order = self._bootstrap(count), torch.empty((E, used), dtype=torch.long)
+        for e in range(E):
+            order[e] = pool[e][torch.randperm(count, generator=shuffle)[:used]]
         batch = min(config.batch, max(config.batch // stage.horizon, _SMALLEST_BATCH))
         self.model.train()
         total = 0.0
         for begin in range(0, used, batch):
             if self.callbacks.should_stop():
                 return None
-            windows = rows.windows[order[:, begin : min(begin + batch, used)].to(self.device)]
+            windows = rows.windows(order[:, begin : min(begin + batch, used)])
             noise = None
             if config.input_noise or config.target_noise:
                 shape = (*windows.shape[:2], len(self.spec.state_names))
@@ -220,10 +222,10 @@ class _Run:
     def _evaluate(self, rows: Rows, scale: Tensor) -> tuple[float, ...]:
         self.model.eval()
         total = torch.zeros(self.model.size, dtype=torch.float64)
-        for windows in rows.windows.split(_EVALUATION_ROWS):
+        for windows in rows.windows().split(_EVALUATION_ROWS):
             every = windows.expand(self.model.size, *windows.shape)
             total += self.loss(rows, every, scale, None).double().cpu() * len(windows)
-        return tuple((total / len(rows.windows)).tolist())
+        return tuple((total / len(rows)).tolist())
 
     def _report(self, stage: _Stage, train_loss: float | None, loss: tuple[float, ...]) -> None:
         progress = self.state.progress
@@ -254,7 +256,7 @@ def _check_sizes(name: str, data: TransitionSet, spec: ModelSpec, horizon: int) 
     sizes, expected = (data.state.shape[1], data.action.shape[1]), (len(spec.state_names), len(spec.action_names))
     if sizes != expected:
         raise DatasetError(f"{name} data has (state, action) sizes {sizes}, the model {expected}")
-    if not len(data.windows(horizon)):
+    if not len(data.window_starts(horizon)):
         raise DatasetError(
             f"the {name} data has no {horizon} consecutive transitions: shorten the horizon or record longer episodes"
         )

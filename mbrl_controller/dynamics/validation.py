@@ -52,7 +52,7 @@ def evaluate(
     if not len(windows):
         raise DatasetError(f"the validation data has no {horizon} consecutive transitions")
     windows = windows[np.unique(np.linspace(0, len(windows) - 1, min(max_windows, len(windows))).astype(int))]
-    _, scale = change_scale(layout, validation.state, validation.next_state)
+    _, scale = change_scale(layout, [(validation.state, validation.next_state)])
     model_scale = np.array(spec.delta_scale) if spec.delta_scale else scale
 
     one_step = _rollout(predict, validation, np.arange(len(validation))[:, None], spec.ensemble_size)

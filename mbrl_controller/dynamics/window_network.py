@@ -57,7 +57,7 @@ class WindowNetwork(HeadNetwork):
         spec = self.spec
         states = KINDS[spec.kind].asked_states(spec.horizon)
         units = (spec.state_units if states else spec.action_units) * (len(states) or spec.horizon)
-        mean, std = robust_scale(target, units)
+        mean, std = robust_scale([target], units)
         self.target_mean.copy_(torch.tensor(mean))
         self.target_std.copy_(torch.tensor(std))
         self._spread(self.scaled_targets(target))

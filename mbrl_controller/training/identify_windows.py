@@ -75,7 +75,7 @@ class WindowErrors:
         self.layout = contract.task.state
         self.worlds = ManyWorlds(scene, contract.action, threads)
         self.start = MeasuredStart(scene, contract, self.worlds)
-        self.scale = change_scale(self.layout, data.state, data.next_state)[1]  # [S]
+        self.scale = change_scale(self.layout, [(data.state, data.next_state)])[1]  # [S]
         self._models = FittedModels(scene)
 
     def of(self, windows: Windows, candidates: Sequence[Mapping[str, float]]) -> Array:

@@ -15,7 +15,7 @@ import pytest
 
 from mbrl_controller.base import columns
 from mbrl_controller.base.cache_folder import cache_dir, cache_limit, scratch_dir
-from mbrl_controller.base.columns import ColumnBuilder, joined, mapped, taken
+from mbrl_controller.base.columns import Column, ColumnBuilder, taken
 from mbrl_controller.base.errors import MbrlError
 
 
@@ -26,6 +26,13 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(columns, "MEMORY_BYTES", 200)
     monkeypatch.setattr(columns, "CHUNK_ROWS", 7)
     return tmp_path
+
+
+def joined(parts: list[Column]) -> Column:
+    builder = ColumnBuilder()
+    for part in parts:
+        builder.append(part)
+    return builder.build()
 
 
 def is_mapped(values: Any) -> bool:
@@ -41,7 +48,6 @@ def test_rows_are_the_same_in_memory_and_in_a_file(small: Path, dtype: type) -> 
     for made, expected in (
         (joined(np.split(values, [10, 10, 30])), values),
         (taken(values, rows), values[rows]),
-        (mapped(lambda a, b: a + 2 * b, values, values), 3 * values),
     ):
         assert is_mapped(made)
         assert made.dtype == expected.dtype
@@ -53,6 +59,16 @@ def test_rows_are_the_same_in_memory_and_in_a_file(small: Path, dtype: type) -> 
 def test_what_is_short_stays_in_memory_and_nothing_is_an_array(small: Path) -> None:
     assert not is_mapped(taken(np.arange(20), np.arange(5)))
     assert taken(np.ones((4, 3)), np.empty(0, np.int64)).shape == (0, 3)
+
+
+def test_several_that_are_built_at_once_keep_no_more_in_memory_than_one(small: Path) -> None:
+    few = np.arange(15)
+    for builders, expected in ((1, False), (2, True)):
+        builder = ColumnBuilder(builders)
+        builder.append(few)
+        made = builder.build()
+        assert is_mapped(made) == expected
+        assert np.array_equal(made, few)
 
 
 def test_where_nothing_can_be_written_rows_stay_in_memory(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from mbrl_controller.base.errors import DatasetError
 from mbrl_controller.dynamics import data as data_module
-from mbrl_controller.dynamics.data import TransitionSet, concatenate, parts_of, robust_scale
-from mbrl_controller.tasks.base import Symmetry
+from mbrl_controller.dynamics.data import TransitionSet, parts_of, robust_scale
 
 
 def make(lengths: list[int], keys: list[str] | None = None, seed: int = 0) -> TransitionSet:
@@ -64,7 +63,7 @@ def test_too_little_says_what_there_is_and_what_is_needed() -> None:
 
 def test_the_same_episode_twice_is_refused() -> None:
     with pytest.raises(DatasetError, match="ep0"):
-        concatenate([make([3]), make([2])])
+        make([3, 2], ["ep0", "ep0"])
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=25), st.floats(0.01, 0.9), st.text(max_size=3))
@@ -131,27 +130,6 @@ def test_windows_are_exactly_the_contiguous_runs(lengths: list[int], length: int
     assert data.windows(length).tolist() == expected
 
 
-def test_augmentation_mirrors_whole_episodes() -> None:
-    swap = Symmetry("swap", state=(1, 0, 2), action=(1, 0))
-    data = make([3, 2])
-    both = data.augmented([swap])
-    assert both.episode_keys == ("ep0", "ep1", "ep0|swap", "ep1|swap")
-    assert np.array_equal(both.state[5:, 0], data.state[:, 1])
-    assert np.array_equal(both.next_state[5:, 1], data.next_state[:, 0])
-    assert np.array_equal(both.action[5:, 0], data.action[:, 1])
-    assert len(both.windows(2)) == 2 * len(data.windows(2))
-    assert data.augmented([]).digest() == data.digest()
-
-
-def test_augmentation_turns_signs_and_adds_offsets() -> None:
-    mirror = Symmetry("mirror", (1, 0, 2), (1, 0), (-1.0, -1.0, 1.0), (-1.0, -1.0), (0.0, 0.0, 0.5))
-    data = make([4])
-    mirrored = data.augmented([mirror]).of_episodes([1])
-    assert np.array_equal(mirrored.action, -data.action[:, ::-1])
-    for got, source in ((mirrored.state, data.state), (mirrored.next_state, data.next_state)):
-        assert np.allclose(got, np.column_stack([-source[:, 1], -source[:, 0], source[:, 2] + 0.5]))
-
-
 def test_an_episode_of_less_than_one_and_a_half_parts_stays_whole() -> None:
     assert parts_of(np.arange(0), 10, 2) == {}
     assert parts_of(np.arange(14), 10, 2) == {}
@@ -195,7 +173,7 @@ def test_a_few_falls_do_not_set_the_scale() -> None:
     rng = np.random.default_rng(0)
     values = rng.normal(size=(10_000, 1)) * 0.01
     values[:30] -= 5.0
-    mean, std = robust_scale(values, ["m"])
+    mean, std = robust_scale([values], ["m"])
     assert abs(mean[0]) < 0.002
     assert 0.008 < std[0] < 0.012
 
@@ -203,14 +181,16 @@ def test_a_few_falls_do_not_set_the_scale() -> None:
 def test_still_entries_get_a_floor() -> None:
     rng = np.random.default_rng(0)
     values = np.column_stack([rng.normal(size=(500, 2)), np.full(500, 3.0)])
-    _, std = robust_scale(values, ["rad", "rad", "rad"])
+    _, std = robust_scale([values], ["rad", "rad", "rad"])
     assert 0.005 < std[2] < 0.02
-    assert robust_scale(values[:, 2:], ["rad"])[1][0] == 1.0
+    assert robust_scale([values[:, 2:]], ["rad"])[1][0] == 1.0
 
 
 def test_the_scale_of_much_data_is_found_entry_by_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(0).normal(size=(5000, 11)) * np.arange(1, 12)
     units = ["m"] * 5 + ["rad"] * 6
-    whole = robust_scale(values, units)
+    whole = robust_scale([values], units)
+    assert np.array_equal(whole, robust_scale(np.array_split(values, 7), units))
     monkeypatch.setattr(data_module, "WHOLE_VALUES", 100)
-    assert np.array_equal(whole, robust_scale(values, units))
+    assert np.array_equal(whole, robust_scale([values], units))
+    assert np.array_equal(whole, robust_scale(np.array_split(values, 7), units))

@@ -41,7 +41,7 @@ def test_it_is_the_mean_over_rollouts_steps_and_entries(model, data, toy_spec, h
     loss = RolloutLoss(model, toy_spec, huber, {"box.velocity": 3.0})
     rows = loss.rows(data, horizon)
     scale = loss.scale(rows)
-    found = loss(rows, rows.windows.expand(2, -1, -1), scale, None).detach().numpy()
+    found = loss(rows, rows.windows().expand(2, -1, -1), scale, None).detach().numpy()
 
     windows, predict, weight = data.windows(horizon), model.predictor(), np.ones(5)
     weight[BOX] = 3.0
@@ -94,8 +94,8 @@ def test_noise_on_the_start_is_no_error_of_the_prediction(data, toy_spec) -> Non
         blind.weights[0].zero_()  # the change that it predicts is the same everywhere
     loss = RolloutLoss(blind, toy_spec, None, {})
     rows = loss.rows(data, 2)
-    windows, scale = rows.windows.expand(2, -1, -1), loss.scale(rows)
-    none = torch.zeros(2, len(rows.windows), 5)
+    windows, scale = rows.windows().expand(2, -1, -1), loss.scale(rows)
+    none = torch.zeros(2, len(rows), 5)
     some = torch.randn(none.shape, generator=torch.Generator().manual_seed(0))
     plain = loss(rows, windows, scale, None)
     assert torch.allclose(loss(rows, windows, scale, (some, none)), plain, rtol=1e-4)
@@ -104,10 +104,10 @@ def test_noise_on_the_start_is_no_error_of_the_prediction(data, toy_spec) -> Non
 
 def test_windows_are_thinned_evenly(model, data, toy_spec) -> None:
     loss = RolloutLoss(model, toy_spec, None, {})
-    few = loss.rows(data, 2, max_windows=5).windows[:, 0].tolist()
+    few = loss.rows(data, 2, max_windows=5).windows()[:, 0].tolist()
     assert len(few) == 5
     assert (few[0], few[-1]) == (data.windows(2)[0, 0], data.windows(2)[-1, 0])
-    assert len(loss.rows(data, 2, max_windows=10_000).windows) == len(data.windows(2))
+    assert len(loss.rows(data, 2, max_windows=10_000)) == len(data.windows(2))
 
 
 @pytest.mark.parametrize("weights", [{"cube": 2.0}, {"box": -1.0}, dict.fromkeys(("A", "B", "box", "dial"), 0.0)])
@@ -122,9 +122,9 @@ def test_a_row_of_twice_the_weight_counts_as_two(model, data, toy_spec) -> None:
     loss = RolloutLoss(model, toy_spec, None, {})
     plain, rows = loss.rows(data, 3), loss.rows(weighted, 3)
     scale = loss.scale(plain)
-    own = torch.tensor(heavy)[rows.windows[:, 0]]
-    twice = torch.cat([plain.windows, plain.windows[own]])
-    found = loss(rows, rows.windows.expand(2, -1, -1), scale, None)
+    own = torch.tensor(heavy)[rows.windows()[:, 0]]
+    twice = torch.cat([plain.windows(), plain.windows()[own]])
+    found = loss(rows, rows.windows().expand(2, -1, -1), scale, None)
     assert found.detach().numpy() == pytest.approx(
         loss(plain, twice.expand(2, -1, -1), scale, None).detach().numpy(), rel=1e-5
     )

@@ -175,13 +175,14 @@ def test_noise_on_the_start_turns_the_start_and_all_that_follows(spec, data) -> 
     still = TransitionSet(data.state, data.action, data.state, data.episode, data.step, data.episode_keys)
     loss = RolloutLoss(model, spec, None, {})
     rows = loss.rows(still, 1)
-    every = rows.windows[:20].expand(2, -1, -1)
+    every = rows.windows()[:20].expand(2, -1, -1)
     draw = torch.zeros(2, 20, len(spec.state_names))
     draw[..., TURNED] = torch.randn(2, 20, 6, generator=torch.Generator().manual_seed(0))
     assert loss(rows, every, loss.scale(rows), (draw, 0 * draw)).max() < 1e-8
     on_target = loss(rows, every, loss.scale(rows), (0 * draw, draw))
     assert on_target.tolist() == pytest.approx([6 / 8] * 2, rel=0.5)  # six of eight entries, each off by a deviation
-    axes = shaken(model, rows.state[:20].expand(2, -1, -1), draw * model.state_std)[..., TURNED].numpy().astype(float)
+    start = rows.batch(rows.windows()[:20]).state[:, 0].expand(2, -1, -1)
+    axes = shaken(model, start, draw * model.state_std)[..., TURNED].numpy().astype(float)
     assert np.abs(axes - orientation.orthonormal(axes)).max() < 1e-5
 
 
