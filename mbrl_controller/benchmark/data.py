@@ -19,7 +19,7 @@ from mbrl_controller.benchmark.subprocess_run import run_in_subprocess
 from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.episodes.mcap_scan import McapScan, Message
 from mbrl_controller.episodes.reader import read_info
-from mbrl_controller.episodes.writer import EpisodeWriter
+from mbrl_controller.episodes.writer import PART, EpisodeWriter
 from mbrl_controller.training.dataset import episode_files, load_dataset
 
 BASE_EPISODES = 20  # simulated; all others are copies under other names
@@ -145,6 +145,7 @@ def _base_episodes(settings: DataSettings) -> list[Path]:
 
 def _copy(source: Path, target: Path, contract: Any, number: int) -> None:
     info = replace(read_info(source), session=target.parent.name, episode=number % PER_SESSION)
+    target.with_name(target.name + PART).unlink(missing_ok=True)  # of a run that was killed
     writer = EpisodeWriter(target, contract, info, flush_s=1e9, fsync=False)
     try:
         for record in McapScan().records(source):
