@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
@@ -18,7 +19,9 @@ from typing import Any, Generic, TypeVar
 
 from mbrl_controller.base.errors import MbrlError
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before Ray is imported: it tells nobody that it runs
+# Before Ray is imported: it tells nobody that it runs, and starts no cluster of its own where one was lost.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
 
 import ray
 from ray.exceptions import RayError, RayTaskError
@@ -26,7 +29,10 @@ from ray.exceptions import RayError, RayTaskError
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 RETRIES = 5  # of a piece whose worker or node died; one that always kills its worker must end
+CLIENT_TRIES = 3
 REACH_S = 5.0  # for a connection to the head
+WATCH_S = 2.0  # between two looks at the head while a result is awaited
+AWAY_VARIABLE, AWAY_S = "RAY_gcs_rpc_server_reconnect_timeout_s", 60.0  # then Ray ends a process without its head
 STORE_BYTES = 200 * 1024 * 1024  # of a cluster on this machine alone: episodes are small
 
 
@@ -40,11 +46,15 @@ class RayPool(Generic[Job, Result]):
     def __init__(self, work: Callable[[Job], Result], processes: int, on: str) -> None:
         self._work, self._processes, self._on = work, max(processes, 1), on
         self._own = False
+        self._head = ""  # HOST:PORT
+        self._answered = 0.0  # when it did last, by the monotonic clock
 
     def __enter__(self) -> RayPool[Job, Result]:
         if not ray.is_initialized():
             self._connect()
             self._own = True
+        client = self._on.startswith("ray://")
+        self._head = self._on if client else ray.get_runtime_context().gcs_address
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -56,6 +66,8 @@ class RayPool(Generic[Job, Result]):
 
         Raises MbrlError where the cluster is lost, and whatever `work` raises.
         """
+        if not ray.is_initialized():
+            raise self._lost("this process is no longer connected")
         call: Any = ray.remote(_call).options(num_cpus=1, max_retries=RETRIES)
         waiting: deque[Any] = deque()
         left = iter(jobs)
@@ -67,12 +79,14 @@ class RayPool(Generic[Job, Result]):
                     waiting.append(call.remote(work, job))
                 if not waiting:
                     return
-                yield ray.get(waiting.popleft())
+                yield self._result(waiting.popleft())
         except RayTaskError as error:
             if isinstance(error.cause, Exception):
                 raise error.cause from error
             raise
-        except (RayError, ConnectionError) as error:
+        except ConnectionError as error:
+            raise self._lost(_first_line(error)) from error
+        except RayError as error:
             raise MbrlError(
                 f"the Ray cluster is lost, or a piece of work ended its worker {RETRIES + 1} times; where a command "
                 f"has --resume, it goes on: {_first_line(error)}"
@@ -81,6 +95,29 @@ class RayPool(Generic[Job, Result]):
             for reference in waiting:
                 _forget(reference)
 
+    def _result(self, reference: Any) -> Result:
+        """What `ray.get` gives; raises MbrlError where the head stays away, before Ray ends this process for it."""
+        self._answered = time.monotonic()
+        while not ray.wait([reference], timeout=WATCH_S)[0]:
+            self._look_at_head()
+        found: Result = ray.get(reference)
+        return found
+
+    def _look_at_head(self) -> None:
+        try:
+            _reach(self._head)
+            self._answered = time.monotonic()
+        except OSError as error:
+            away = time.monotonic() - self._answered
+            if away > 0.5 * float(os.environ.get(AWAY_VARIABLE, AWAY_S)):  # the rest is for disconnecting
+                raise self._lost(f"no answer for {away:.0f} s ({error})") from error
+
+    def _lost(self, why: str) -> MbrlError:
+        return MbrlError(
+            f"the Ray cluster of {self._head} is lost: {why}. What was taken is kept: once there is a cluster again, "
+            "a command with --resume or --session goes on there"
+        )
+
     def _connect(self) -> None:
         """Start or join a cluster; raises MbrlError."""
         address = os.environ.get("RAY_ADDRESS", "") if self._on == "ray" else self._on
@@ -88,7 +125,7 @@ class RayPool(Generic[Job, Result]):
         try:
             if address:
                 _reach(address)  # Ray itself tries for minutes
-                ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL)
+                _join(address)
             else:
                 ray.init(
                     num_cpus=self._processes,
@@ -104,6 +141,17 @@ class RayPool(Generic[Job, Result]):
                 signal.signal(signal.SIGTERM, before)  # Ray's own would end a run without a checkpoint
 
 
+def _join(address: str) -> None:
+    """`ray.init`; again where the process that the head starts for a client ended at once, as it does now and then."""
+    for left in reversed(range(CLIENT_TRIES)):
+        try:
+            ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL)
+            return
+        except ConnectionAbortedError:
+            if not left:
+                raise
+
+
 def _reach(address: str) -> None:
     """Raises OSError unless something listens at HOST:PORT; other kinds of address are Ray's to find."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
@@ -117,8 +165,16 @@ def _resources() -> dict[str, float]:
 
 
 def store(content: bytes) -> Any:
-    """Put `content` into the cluster's object store, from where each machine fetches it at most once; a handle."""
-    return ray.put(content)
+    """Put `content` into the cluster's object store, from where each machine fetches it at most once; a handle.
+
+    Raises MbrlError where the cluster is lost.
+    """
+    try:
+        if ray.is_initialized():
+            return ray.put(content)
+        raise ConnectionError("this process is no longer connected")
+    except (RayError, ConnectionError) as error:
+        raise MbrlError(f"the Ray cluster is lost: {_first_line(error)}") from error
 
 
 def fetch(handle: Any) -> bytes:
@@ -132,9 +188,12 @@ def _call(work: Callable[[Job], Result], job: Job) -> Result:
 
 
 def _forget(reference: Any) -> None:
-    with contextlib.suppress(RayError, ConnectionError, ValueError, TypeError):  # it has ended, or the cluster has
-        ray.cancel(reference)
+    if ray.is_initialized():
+        with contextlib.suppress(RayError, ConnectionError, ValueError, TypeError):  # it has ended, or the cluster has
+            ray.cancel(reference)
 
 
 def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    """An error's first line; with the last one, the reason, where it only announces a trace."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return f"{lines[0]} {lines[-1]}" if lines[0].endswith(":") and len(lines) > 1 else lines[0]

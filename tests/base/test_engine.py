@@ -65,6 +65,41 @@ def test_a_cluster_that_is_not_there_is_named(on: str, environment: str, monkeyp
         pool.__enter__()
 
 
+@pytest.mark.parametrize("failures", [2, 3])
+def test_a_head_that_fails_to_serve_a_client_is_asked_again(failures: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray")
+    ray_pool = pytest.importorskip("mbrl_controller.base.ray_pool")
+    asked: list[str] = []
+
+    def init(address: str, **options: object) -> None:
+        asked.append(address)
+        if len(asked) <= failures:
+            raise ConnectionAbortedError("Initialization failure from server:\nTraceback\n\nRuntimeError: it ended")
+
+    monkeypatch.setattr(ray_pool, "_reach", lambda address: None)
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    pool = workers(double, 1, "ray://head:1")
+    if failures < 3:
+        pool.__enter__()
+    else:
+        with pytest.raises(MbrlError, match="ray://head:1: Initialization failure from server: RuntimeError: it ended"):
+            pool.__enter__()
+    assert asked == ["ray://head:1"] * 3
+
+
+def test_work_after_the_cluster_was_lost_is_an_error_and_starts_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray")
+    if ray.is_initialized():
+        pytest.skip("there is one")
+    ray_pool = pytest.importorskip("mbrl_controller.base.ray_pool")
+    with pytest.raises(MbrlError, match="lost"):
+        next(ray_pool.RayPool(double, 1, "ray").results([1]))
+    with pytest.raises(MbrlError, match="lost"):
+        ray_pool.store(b"model")
+    assert not ray.is_initialized()
+
+
 @pytest.fixture(scope="module")
 def ray_here() -> Iterator[None]:
     ray = pytest.importorskip("ray")
