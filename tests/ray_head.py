@@ -17,7 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
+STARTS = 3
 AWAY_S = "30"  # after which Ray itself ends a process whose head is away: no test waits for a minute
 
 
@@ -42,22 +43,42 @@ class RayHead:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start it, and wait until it works."""
+        log = self.folder / "head.log"
+        for _ in range(STARTS):
+            self._begin(log)
+            if self._comes_up():
+                return
+            self.kill()
+        raise AssertionError(f"no Ray head came up in {STARTS} tries:\n{log.read_text()}")
+
+    def _begin(self, log: Path) -> None:
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=1"]
         command += [f"--port={self.port}", f"--ray-client-server-port={self.client_port}", "--include-dashboard=false"]
         command += [f"--temp-dir={self.folder}", "--object-store-memory=100000000"]
-        self._process = subprocess.Popen(
-            command,
-            env={**self._joined, "RAY_ADDRESS": ""},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # of its own, which ends as a machine does
-        )
+        with log.open("w") as output:
+            self._process = subprocess.Popen(
+                command,
+                env={**self._joined, "RAY_ADDRESS": ""},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # of its own, which ends as a machine does
+            )
+
+    def _comes_up(self) -> bool:
+        """Whether it answers and runs something: its ports answer long before that, and a client does not wait.
+
+        On a busy machine Ray ends itself, because one part of it waited too long for another.
+        """
+        assert self._process is not None
+        ended = self._process.poll
         for port in (self.port, self.client_port):
-            wait_until(lambda port=port: answers(port), "a Ray head")
-        # On a busy machine its ports answer long before it can run anything, which a client does not wait for.
+            wait_until(lambda port=port: answers(port) or ended() is not None, "a Ray head")
         command = [sys.executable, "-c", "import ray; ray.init(); ray.get(ray.remote(lambda: 1).remote())"]
-        subprocess.run(command, env=self._joined, check=True, capture_output=True, timeout=PATIENCE_S)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            tried = subprocess.run(command, env=self._joined, capture_output=True, timeout=PATIENCE_S)
+            return tried.returncode == 0 and ended() is None
+        return False
 
     def kill(self) -> None:
         """End all its processes at once, as a power cut does."""

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,7 +19,6 @@ from ..ray_head import PATIENCE_S, RayHead, wait_until
 
 EPISODES = 60
 COLLECT = ("collect", "valve", "--policy", "random", "--episodes", str(EPISODES), "--session", "s")
-EVALUATE = ("evaluate", "valve", "--episodes", "3", "--seconds", "1", "--planner-set", "num_samples=20")
 
 pytestmark = pytest.mark.slow
 
@@ -52,12 +49,6 @@ def content(home: Path) -> str:
     return found.data.digest()
 
 
-def figures(file: Path) -> dict[str, Any]:
-    """Of an evaluation, all but times."""
-    found: dict[str, Any] = json.loads(file.read_text())
-    return {name: value for name, value in found.items() if "_ms" not in name}
-
-
 @pytest.mark.parametrize("client", [False, True], ids=["node", "client"])
 def test_the_head_dies_in_the_middle_and_the_same_command_goes_on(head: RayHead, client: bool, tmp_path: Path) -> None:
     on = f"ray://127.0.0.1:{head.client_port}" if client else "ray"
@@ -77,14 +68,3 @@ def test_the_head_dies_in_the_middle_and_the_same_command_goes_on(head: RayHead,
     head.run(tmp_path / "here", *COLLECT, "--processes", "1")
     assert all(path.read_bytes() == before for path, before in kept.items())
     assert content(tmp_path / "ray") == content(tmp_path / "here")
-
-
-def test_a_client_and_a_node_give_the_figures_of_processes(head: RayHead, tmp_path: Path) -> None:
-    found = []
-    for on in ("processes", "ray", f"ray://127.0.0.1:{head.client_port}"):
-        file = tmp_path / f"{len(found)}.json"
-        head.run(tmp_path, *EVALUATE, "--on", on, "--json", str(file))
-        found.append(figures(file))
-    assert found[0]["per_episode"]
-    assert found[1] == found[0]
-    assert found[2] == found[0]
