@@ -7,14 +7,16 @@ horizon, its reward in place of the task's."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from mbrl_controller.base.errors import ModelError
 from mbrl_controller.control.config import ControllerConfig
 from mbrl_controller.models.heads import PolicyHead, RewardHead, ValueHead
-from mbrl_controller.models.onnx_window import OnnxWindow
 from mbrl_controller.planning.base import Planner
 from mbrl_controller.planning.linearise import SteppingModel
+
+if TYPE_CHECKING:  # options are read where ONNX Runtime is not loaded
+    from mbrl_controller.models.onnx_window import OnnxWindow
 
 Acting = Literal["controller", "distilled"]  # the planner, or the version's policy alone
 Asked = Literal["auto", "controller", "distilled"]  # auto: the policy, where the version has one

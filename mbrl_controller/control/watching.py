@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from mbrl_controller.control.steps import Observation, Solution
-from mbrl_controller.models.onnx_density import OnnxDensity
-from mbrl_controller.models.onnx_window import OnnxWindow
 from mbrl_controller.tasks.base import Task
 from mbrl_controller.tasks.spaces import Array, parse_entry
+
+if TYPE_CHECKING:
+    from mbrl_controller.models.onnx_density import OnnxDensity
+    from mbrl_controller.models.onnx_window import OnnxWindow
 
 
 def novelty(model: object, state: Array, target: Array, after: Array) -> float:
