@@ -162,8 +162,13 @@ def test_the_default_plan_is_what_a_controller_serves_here(monkeypatch: pytest.M
     valve = found["valve"]
     assert valve["file"] == "model.onnx"
     assert "fp32 500 ms" in valve["why"]
-    assert (valve["candidates"], valve["horizon"]) == (500, 7)
+    # The policy acts: its network once, and each member once to look at what it does.
+    assert (valve["acts"], valve["candidates"], valve["network_evaluations"]) == ("distilled", 0, 4)
     assert valve["ratio_to_full_gemm"] == pytest.approx(valve["cpu_ms"] / valve["full_gemm_cpu_ms"])
+    planned = workload.planner_defaults("valve", "pddm").model_copy(update={"policy": "controller"})
+    monkeypatch.setattr(workload, "planner_defaults", lambda *_: planned)
+    valve = default_plan.measure(["valve"], 3)["valve"]
+    assert (valve["acts"], valve["candidates"], valve["horizon"]) == ("controller", 500, 7)
     assert valve["ratio_to_full_gemm"] > 1  # 500 candidates and 7 steps beside the products of 8 and 2
     assert "no model" in found["reach"]["skipped"]
     figures = {"candidates": 8, "horizon": 2, "repeats": 3, "rows": [], "control_rate": [], "default_plan": found}

@@ -111,7 +111,7 @@ def test_the_8_bit_file_serves_or_its_refusal_is_told(tmp_path: Path, monkeypatc
     assert "8 bit" in str(served("auto")["model file chosen"])
     monkeypatch.setattr("mbrl_controller.models.onnx_ensemble.INT8_RMS_TOLERANCE", 1e-9)
     values = served("auto")
-    assert (values["model version"], values["model precision"]) == ("v0001", "fp32")
+    assert (values["model version"], values["model precision"]) == (version.name, "fp32")
     assert "on this processor" in str(values["model fallback"])
     with pytest.raises(ModelError, match="on this processor"):
         load_version(contract, replace(options, precision="int8"))

@@ -31,10 +31,10 @@ def test_a_version_is_added_and_not_promoted(models: Path) -> None:
     result = CliRunner().invoke(app, ["models", "rewrite", "valve", "--models-dir", str(models)])
     assert result.exit_code == 0, result.output
     registry = Registry(models)
-    old, new = registry.versions("valve")
-    assert registry.current("valve").name == old.name
+    *_, old, new = registry.versions("valve")
+    assert registry.current("valve") == old
     before, after = old.card(), new.check_digest()
-    assert (after.spec.version, after.spec.parent) == ("v0002", "v0001")
+    assert (after.spec.version, after.spec.parent) == (new.name, old.name)
     assert (after.evaluation, after.int8_figures) == (before.evaluation, before.int8_figures)
     assert {after.model_sha256, after.int8_sha256}.isdisjoint({before.model_sha256, before.int8_sha256})
     assert {path.name for path in new.folder.iterdir()} == {path.name for path in old.folder.iterdir()}
@@ -43,14 +43,15 @@ def test_a_version_is_added_and_not_promoted(models: Path) -> None:
 def test_a_version_without_an_8_bit_file_stays_so(models: Path) -> None:
     registry = Registry(models)
     registry.record_int8("valve", "v0001", None, {})
-    new = rewrite.run("valve", models_dir=models)
+    new = rewrite.run("valve", "v0001", models_dir=models)
     assert new.check_digest().int8_sha256 is None
     assert not new.int8.exists()
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "model.int8.onnx"])
 def test_of_a_damaged_version_nothing_is_added(models: Path, name: str) -> None:
+    before = Registry(models).versions("valve")
     (models / "valve" / "v0001" / name).write_bytes(b"damaged")
     with pytest.raises(ModelError, match="sha256"):
-        rewrite.run("valve", models_dir=models)
-    assert [version.name for version in Registry(models).versions("valve")] == ["v0001"]
+        rewrite.run("valve", "v0001", models_dir=models)
+    assert Registry(models).versions("valve") == before
