@@ -25,6 +25,8 @@ from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.planning.base import PlannerOptions
 from mbrl_controller.tasks.catalog import TASKS
 
+USUAL_PLANNER = "pddm"
+
 
 class BenchmarkDefaults(BaseModel):
     """How much of a task `mbrl benchmark` runs: as much as its episodes vary and last."""
@@ -108,8 +110,10 @@ def contract_for(task: str, path: Path | None = None) -> RobotContract:
 
 
 def planner_defaults(task: str, planner: str) -> PlannerDefaults:
-    """How `task` is planned with `planner`."""
+    """How `task` is planned with `planner`. Whoever names another planner than the usual one wants to see it act."""
     defaults = task_defaults(task)
     return PlannerDefaults(
-        planner_options=defaults.planners.get(planner, {}), core=defaults.core, policy=defaults.policy
+        planner_options=defaults.planners.get(planner, {}),
+        core=defaults.core,
+        policy=defaults.policy if planner == USUAL_PLANNER else "controller",
     )

@@ -163,11 +163,11 @@ def resolve(config: RolloutConfig) -> ResolvedRollout:
 
 
 def _asked(config: RolloutConfig, default: Asked) -> AskedPolicy:
-    """Who is to act. Whoever names a planner, its options, what it predicts with or what it plans for wants to see it
-    act; and for another hand or goal than the task's own it is the planner that adapts."""
+    """Who is to act; `default` heeds which planner was named. Whoever names its options, what it predicts with or what
+    it plans for wants to see it act; and for another hand or goal than the task's own it is the planner that adapts."""
     if config.policy != "auto":
         return config.policy
-    planner = config.planner != "pddm" or config.planner_options or config.late_share or config.dynamics != "learned"
+    planner = config.planner_options or config.late_share or config.dynamics != "learned"
     planner = planner or not OF_PLANNING.isdisjoint(name.partition(".")[0] for name in config.core_options)
     other = config.goal_options or config.sim != "nominal" or config.sim_options
     return "controller" if planner or other else default
