@@ -146,7 +146,9 @@ def model_files(task: str, contract_file: str | None = None) -> tuple[dict[str, 
     refused: dict[str, str] = {}
     contract = contract_for(task, Path(contract_file) if contract_file else None)
     version = Registry().resolve(task, robot=contract.file.robot)
-    for file in sorted(version.folder.glob("*.onnx")):
+    for file in (version.int8, version.model):
+        if not file.exists():
+            continue
         try:
             files[OnnxEnsemble.load(file).spec.precision] = file
         except ModelError as error:

@@ -381,3 +381,10 @@ def test_a_missing_package_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     figures = latency.measure(1, ["valve"], candidates=4, horizon=1)
     assert ".[train]" in figures["missing"]["paper int8"]
     assert {row["case"] for row in figures["rows"]} == {"valve"}
+
+
+def test_the_heads_of_a_version_are_not_taken_for_models() -> None:
+    files, refused = workload.model_files("valve")
+    assert Registry().current("valve").card().policy is not None
+    assert "fp32" in files
+    assert set(refused) <= {"model.int8.onnx"}  # a processor may round otherwise
