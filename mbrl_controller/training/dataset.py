@@ -17,6 +17,7 @@ from mbrl_controller.base.cache_folder import cache_limit
 from mbrl_controller.base.columns import ColumnBuilder, frozen
 from mbrl_controller.base.errors import DatasetError, EpisodeError
 from mbrl_controller.base.file_digests import FileDigest, FileDigests
+from mbrl_controller.base.resources import home_dir
 from mbrl_controller.base.worker_pool import WorkerPool
 from mbrl_controller.contract.contract import RobotContract, parse_contract
 from mbrl_controller.dynamics.data import TransitionSet, parts_of
@@ -54,6 +55,21 @@ def episode_files(folders: Iterable[Path]) -> list[Path]:
         else:
             raise EpisodeError(f"{folder}: no such folder or episode file")
     return sorted(found)
+
+
+def files_of_log(task: str, episodes: Sequence[Path] | None) -> list[Path]:
+    """The episode files of `episodes`, files and folders; None: of this user's log of `task`.
+
+    Raises EpisodeError for what does not exist, DatasetError where there are none.
+    """
+    folders = episodes or [home_dir() / "episodes" / task]
+    try:
+        files = episode_files(folders)
+    except EpisodeError as error:
+        raise EpisodeError(f"{error}; log some, or name them: --episodes") from error
+    if not files:
+        raise DatasetError(f"no episode files (*.mcap) below {', '.join(map(str, folders))}")
+    return files
 
 
 def load_dataset(

@@ -19,8 +19,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from mbrl_controller.base.cache_folder import cache_dir
-from mbrl_controller.base.errors import DatasetError, EpisodeError, MbrlError
-from mbrl_controller.base.resources import home_dir
+from mbrl_controller.base.errors import DatasetError, MbrlError
 from mbrl_controller.base.run_folder import only_process
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.task_config import contract_for
@@ -34,7 +33,7 @@ from mbrl_controller.models.spec import ModelSpec, describe_validation
 from mbrl_controller.simulation.physical_parameters import find_parameters
 from mbrl_controller.simulation.scene import Scene, load_scene
 from mbrl_controller.training.chosen_world import world_named
-from mbrl_controller.training.dataset import Dataset, episode_files, load_dataset
+from mbrl_controller.training.dataset import Dataset, files_of_log, load_dataset
 from mbrl_controller.training.identify_config import IdentifyConfig
 from mbrl_controller.training.identify_fit import fit_parameters
 from mbrl_controller.training.identify_intervals import describe
@@ -136,13 +135,7 @@ def run(request: IdentifyRequest, callback: IdentifyCallback | None = None, proc
 
 
 def _read(request: IdentifyRequest, contract: RobotContract, callback: IdentifyCallback, processes: int) -> Dataset:
-    folders = request.episodes or [home_dir() / "episodes" / request.task]
-    try:
-        files = episode_files(folders)
-    except EpisodeError as error:
-        raise EpisodeError(f"{error}; log some, or name them: --episodes") from error
-    if not files:
-        raise DatasetError(f"no episode files (*.mcap) below {', '.join(map(str, folders))}")
+    files = files_of_log(request.task, request.episodes)
     if request.world:
         from mbrl_controller.episodes.reader import read_info
 

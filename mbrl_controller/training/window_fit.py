@@ -19,8 +19,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from mbrl_controller.base.cache_folder import cache_dir
-from mbrl_controller.base.errors import DatasetError, EpisodeError, MbrlError
-from mbrl_controller.base.resources import home_dir
+from mbrl_controller.base.errors import MbrlError
 from mbrl_controller.contract.contract import RobotContract
 from mbrl_controller.control.task_config import contract_for
 from mbrl_controller.dynamics.data import TransitionSet
@@ -35,7 +34,7 @@ from mbrl_controller.models.new_heads import add_heads
 from mbrl_controller.models.registry import Registry
 from mbrl_controller.models.spec import describe_validation
 from mbrl_controller.models.window_kinds import KINDS, WindowName
-from mbrl_controller.training.dataset import Dataset, episode_files, load_dataset
+from mbrl_controller.training.dataset import Dataset, files_of_log, load_dataset
 
 REPORT = "report.md"
 
@@ -150,13 +149,7 @@ def read_log(
     processes: int = 1,
 ) -> Dataset:
     """The transitions of a log, None: of this user's; raises EpisodeError and DatasetError."""
-    folders = episodes or [home_dir() / "episodes" / task]
-    try:
-        files = episode_files(folders)
-    except EpisodeError as error:
-        raise EpisodeError(f"{error}; log some, or name them: --episodes") from error
-    if not files:
-        raise DatasetError(f"no episode files (*.mcap) below {', '.join(map(str, folders))}")
+    files = files_of_log(task, episodes)
     on_stage(f"reading {len(files)} episodes")
     return load_dataset(files, contract, processes=processes, mix=mix, cache=cache_dir())
 
