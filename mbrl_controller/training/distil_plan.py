@@ -191,8 +191,11 @@ def check_plan(plan: DistilPlan, registry: Registry) -> DistilInputs:
 
 def _asked_heads(version: Version, card: ModelCard, core: ControllerConfig) -> HeadFiles:
     """Those of the version's heads that the planner plans with."""
-    asked = {"policy": False, "value": core.terminal == "value", "reward": core.reward == "learned"}
-    return HeadFiles.of(version, card).model_copy(update={kind: None for kind, used in asked.items() if not used})
+    files = HeadFiles.of(version, card)
+    return HeadFiles(
+        value=files.value if core.terminal == "value" else None,
+        reward=files.reward if core.reward == "learned" else None,
+    )
 
 
 def read_plan(folder: Path) -> DistilPlan:
